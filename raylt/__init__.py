@@ -1,0 +1,3 @@
+"""raylt: search and scale long-tailed contrastive learning."""
+
+__version__ = "0.1.0"

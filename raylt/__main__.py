@@ -1,0 +1,5 @@
+"""`python -m raylt` is `raylt`."""
+
+from raylt.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""Images and their labels, and the parts that a dataset is cut into."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Images(Protocol):
+    """A sequence of labelled images; where the pixels lie is its own affair."""
+
+    labels: NDArray[np.int64]
+    """The class of each image, (n,)."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images at `indices` as (len(indices), channels, height, width)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayImages:
+    """Images that fit into memory: uint8 (n, channels, height, width) and labels (n,)."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images at `indices`, (len(indices), channels, height, width)."""
+        return self.pixels[indices]
+
+    def only(self, indices: NDArray[np.int64]) -> ArrayImages:
+        """The part of these images that `indices` names, in that order."""
+        return ArrayImages(self.pixels[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """A dataset as one study sees it.
+
+    The validation images are taken from the training pool, per class, before the tail is cut;
+    no image of `train`, `balanced` or `few_shot` is a validation image. `test` is sealed: only
+    `raylt confirm` reads it.
+    """
+
+    train: Images
+    """The long-tailed training set."""
+    balanced: Images
+    """The training pool without the validation images, labels for a full-shot probe."""
+    few_shot: Images
+    """One per cent of the pool, at least 4 images a class, labels for a few-shot probe."""
+    validation: Images
+    test: Images
+    classes: int
+    mean: tuple[float, ...]
+    """Mean of each channel that pixels in [0, 1] are normalised with, inside the encoder."""
+    std: tuple[float, ...]
+    """Standard deviation of each channel, likewise."""
+
+    @property
+    def train_counts(self) -> tuple[int, ...]:
+        """Training images of each class, in class order."""
+        return tuple(np.bincount(self.train.labels, minlength=self.classes).tolist())
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits over the labels, the order and sampled pixels of every part.
+
+        Two studies may be compared only if their fingerprints are equal.
+        """
+        digest = hashlib.sha256()
+        for part in (self.train, self.balanced, self.few_shot, self.validation, self.test):
+            digest.update(np.ascontiguousarray(part.labels).tobytes())
+            step = max(1, len(part) // 64)
+            digest.update(part.take(np.arange(0, len(part), step)).tobytes())
+        return digest.hexdigest()[:16]

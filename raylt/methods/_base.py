@@ -1,0 +1,82 @@
+"""What a method is: one module that turns views and labels into named, weighted loss terms."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from raylt import plugins
+from raylt.schema import MethodConfig
+
+Classifier = Callable[[Tensor], Tensor]
+"""Images (n, channels, size, size) in [0, 1] -> logits (n, classes)."""
+
+
+class Method(nn.Module, ABC):
+    """The one swappable thing of a training run.
+
+    A life: built once for each trial; `begin_epoch` before each epoch; `forward` once for each
+    step, inside `DistributedDataParallel` when a trial has several workers, so everything that
+    trains must be used there; `encode` and `classifier` for the scores.
+
+    Args:
+        config: The method's own knobs.
+        encoder: Images in [0, 1] -> features (n, encoder.width); it normalises the pixels itself.
+        class_counts: Training images of each class, (classes,).
+    """
+
+    Config: ClassVar[type[MethodConfig]]
+
+    def __init__(self, config: MethodConfig, encoder: nn.Module, class_counts: Tensor) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @staticmethod
+    @abstractmethod
+    def views(config: Any) -> tuple[str, ...]:
+        """Names in `raylt.data.augment.VIEWS` of the views that `forward` takes, in order."""
+
+    @abstractmethod
+    def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """Weighted loss terms, each a scalar; their sum is what the step descends on.
+
+        Args:
+            views: One tensor (n, channels, size, size) in [0, 1] for each name in `views(config)`.
+            labels: (n,) class of each image; a self-supervised method ignores it.
+        """
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Features (n, width) that probes and neighbours see; (n, channels, size, size) in."""
+        return self.encoder(images)
+
+    def classifier(self) -> Classifier | None:
+        """The method's own images -> logits, or None: a linear probe on `encode` is fitted."""
+        return None
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Hook before epoch `epoch` (0-based) in training mode; SDCLR renews its mask here."""
+
+
+def named(name: str) -> type[Method]:
+    """The method of the file `name`.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    found = [
+        value
+        for value in vars(plugins.module("methods", name)).values()
+        if isinstance(value, type) and issubclass(value, Method)
+        and value.__module__ == f"raylt.methods.{name}"
+    ]  # fmt: skip
+    assert len(found) == 1, f"raylt/methods/{name}.py must define exactly one Method, not {found}"
+    return found[0]
+
+
+def build(config: MethodConfig, encoder: nn.Module, class_counts: Sequence[int]) -> Method:
+    """The method that `config` names, with its initial weights drawn from torch's generator."""
+    return named(config.name)(config, encoder, torch.tensor(class_counts))

@@ -1,0 +1,146 @@
+"""Recipe: every choice of one training run, frozen and complete."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import Field, SerializeAsAny, create_model, model_validator
+
+from raylt import plugins
+from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig
+
+Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
+
+
+class Augment(Frozen):
+    """How the images of a training step are disturbed; METHODS.md A6 and B3 name the settings."""
+
+    crop: float = Field(0.1, gt=0, le=1)
+    """Smallest share of the image's area that a random resized crop may keep."""
+    flip: float = Field(0.5, ge=0, le=1)
+    """Probability of a horizontal flip; 0 for digits and letters."""
+    jitter: float = Field(1.0, ge=0, le=2)
+    """Strength of the colour jitter: brightness, contrast, saturation 0.4 and hue 0.1 at 1."""
+    grey: float = Field(0.2, ge=0, le=1)
+    """Probability that a view loses its colours."""
+    blur: float = Field(0.0, ge=0, le=1)
+    """Probability of a Gaussian blur with a radius of 0.1 to 2 pixels."""
+
+
+class Optimizer(Frozen):
+    """The optimizer and its step size."""
+
+    name: Literal["sgd", "lars"] = "sgd"
+    """Plain momentum SGD, or LARS for very large batches."""
+    lr: float = Field(gt=0)
+    """Peak learning rate, as given: it is never rescaled by the batch size."""
+    batch_size: int = Field(ge=2)
+    """Images of one step over all workers together."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD."""
+    weight_decay: float = Field(1e-4, ge=0)
+    """L2 penalty."""
+    decay_norms: bool = True
+    """Whether the penalty also falls on biases and normalisation, as in both published programs."""
+    drop_last: bool = False
+    """Whether the rest of an epoch that does not fill a batch is left out."""
+
+
+class Schedule(Frozen):
+    """The learning rate as a formula of the step."""
+
+    name: Literal["cosine", "step", "constant"] = "cosine"
+    """Cosine down to `floor`, or times `gamma` at each milestone, or flat."""
+    warmup: int = Field(0, ge=0)
+    """Epochs in which the learning rate climbs linearly to its peak."""
+    floor: float = Field(0.0, ge=0)
+    """Learning rate at the end of a cosine."""
+    milestones: tuple[int, ...] = Field((), strict=False)
+    """Epochs after which a step schedule multiplies by `gamma`."""
+    gamma: float = Field(0.1, gt=0, le=1)
+    """Factor of a step schedule."""
+
+
+class Evaluation(Frozen):
+    """How a model is scored."""
+
+    labels: Literal["balanced", "tail", "few-shot"] = "balanced"
+    """The labels a probe is trained on: the balanced pool, the long-tailed training set itself,
+    or one per cent of the pool (at least 4 a class)."""
+    probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
+    """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, the
+    published SGD schedule on cached features, Adam on cached features, or the published
+    protocol that augments and encodes the images anew in every epoch."""
+    neighbours: int = Field(20, ge=1)
+    """Neighbours that vote in the k-NN score."""
+    every: int = Field(1, ge=1)
+    """Epochs between two scores; the last epoch is always scored."""
+
+
+class Recipe(Frozen):
+    """One training run."""
+
+    data: SerializeAsAny[DatasetConfig]
+    method: SerializeAsAny[MethodConfig]
+    encoder: Encoder
+    size: int = Field(32, ge=8)
+    """Height and width of the views in pixels."""
+    augment: Augment = Augment()
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    evaluation: Evaluation = Evaluation()
+    epochs: int = Field(ge=1)
+    """Passes over the training set."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; auto takes bfloat16 where the hardware has it."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Decides the initial weights, the order of the images and every augmentation."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.schedule.warmup >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup must be less than epochs, but got {self.schedule.warmup} and "
+                f"{self.epochs}; shorten the warm-up"
+            )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name this recipe: equal recipes, equal digests."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def model(method: str, dataset: str) -> type[Recipe]:
+    """The Recipe model whose `method` and `data` sections are those of the two plug-ins."""
+    sections: dict[str, Any] = {
+        "method": (plugins.config("methods", method), ...),
+        "data": (plugins.config("datasets", dataset), ...),
+    }
+    return create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
+
+
+def parse(values: dict[str, Any]) -> Recipe:
+    """The recipe that nested plain values describe, as they come from YAML or JSON.
+
+    Raises:
+        InputError: `method.name` or `data.name` is missing or unknown.
+        pydantic.ValidationError: a value breaks its field's rule.
+    """
+    return model(_name(values, "method", "methods"), _name(values, "data", "datasets")).model_validate(values)
+
+
+def _name(values: dict[str, Any], section: str, package: str) -> str:
+    part = values.get(section)
+    name = part.get("name") if isinstance(part, dict) else None
+    if not isinstance(name, str):
+        raise InputError(
+            f"recipe.{section}.name must name a file of raylt/{package}, but got {name!r}; "
+            f"known: {', '.join(plugins.names(package))}"
+        )
+    return name

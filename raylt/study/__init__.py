@@ -1,0 +1,1 @@
+"""One search: the space, the trials, the record, the verdict."""
