@@ -1,0 +1,166 @@
+"""What a checkpoint holds, written whole or not at all.
+
+One safetensors file for each kept epoch: `method.*` and `optimizer.*` tensors, and in its header
+the format, the recipe's digest, the epochs done, the scores so far and a SHA-256 over the tensors.
+Nothing in it is ever unpickled. The random streams are functions of (seed, epoch, rank), so there
+is no generator to save.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from raylt.schema import InputError
+
+FORMAT = 1
+KEPT = 2
+"""Checkpoints kept of a run: the newest, and the one before it in case the newest is damaged."""
+
+_NAME = re.compile(r"checkpoint-(\d{6})\.safetensors")
+
+
+class Damaged(Exception):
+    """A checkpoint file is cut short, altered, or not a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A run after `epoch` finished epochs."""
+
+    epoch: int
+    digest: str
+    """The digest of the recipe that was trained."""
+    history: tuple[dict[str, float], ...]
+    """Everything that was reported, in order."""
+    tensors: dict[str, Tensor]
+
+    def restore(self, method: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Put the saved state into `method` and `optimizer`, in place."""
+        method.load_state_dict(_part(self.tensors, "method."))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _part(self.tensors, "optimizer.").items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def save(
+    folder: Path,
+    *,
+    epoch: int,
+    digest: str,
+    history: Sequence[dict[str, float]],
+    method: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> Path:
+    """Write the checkpoint of `epoch` into `folder` and remove all but the newest `KEPT`.
+
+    The file appears under its name only when it is complete and on the disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = _plain(value)
+    header = {
+        "format": FORMAT,
+        "epoch": epoch,
+        "digest": digest,
+        "history": list(history),
+        "sha256": _sha256(tensors),
+    }
+    path = folder / f"checkpoint-{epoch:06d}.safetensors"
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    try:
+        save_file(tensors, draft, {"raylt": json.dumps(header)})
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    for old in _files(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """Read and verify one checkpoint file.
+
+    Raises:
+        Damaged: the file is cut short, altered, or not a checkpoint.
+        InputError: a newer raylt wrote it.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["raylt"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise Damaged(f"{path} is no complete checkpoint: {error}") from error
+    if header["format"] > FORMAT:
+        raise InputError(
+            f"{path} must be of format {FORMAT} or older, but is of format {header['format']}; "
+            "it was written by a newer raylt: update this one"
+        )
+    if header["sha256"] != _sha256(tensors):
+        raise Damaged(f"{path} was altered: its tensors do not match the recorded SHA-256")
+    return Checkpoint(header["epoch"], header["digest"], tuple(header["history"]), tensors)
+
+
+def latest(folder: Path, *, digest: str) -> Checkpoint | None:
+    """The newest undamaged checkpoint of the recipe `digest` in `folder`, or None.
+
+    A damaged file is passed over with a warning that names it; the one before it is taken.
+
+    Raises:
+        InputError: the checkpoints in `folder` belong to another recipe.
+    """
+    for path in _files(folder):
+        try:
+            found = read(path)
+        except Damaged as error:
+            warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
+            continue
+        if found.digest != digest:
+            raise InputError(
+                f"{path} must hold recipe {digest}, but holds recipe {found.digest}; "
+                "choose another folder or remove this one"
+            )
+        return found
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """Checkpoint files, newest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((p for p in folder.iterdir() if _NAME.fullmatch(p.name)), reverse=True)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    # Contiguous and unshared: channels_last weights and views are laid out anew in the file.
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,105 @@
+"""The loop: a generator of one Epoch record each. It knows no Ray, no files and no method."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from raylt import collectives
+from raylt.data.batches import Batches
+from raylt.methods._base import Method
+
+
+class Diverged(RuntimeError):
+    """A loss became NaN or infinite; the run cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one pass over the training set left behind."""
+
+    number: int
+    """Finished epochs, from 1."""
+    losses: dict[str, float]
+    """Mean of each weighted loss term over the epoch's steps and workers."""
+    learning_rate: float
+    """Learning rate of the last step."""
+    images: int
+    """Images seen, over all workers."""
+    seconds: float
+    """Wall-clock time of the epoch's training."""
+
+
+def fit(
+    method: Method,
+    step: nn.Module,
+    batches: Batches,
+    optimizer: torch.optim.Optimizer,
+    *,
+    learning_rate: Callable[[int], float],
+    autocast: Callable[[], AbstractContextManager[None]],
+    start: int,
+    epochs: int,
+) -> Iterator[Epoch]:
+    """Train from epoch `start` (0-based) and yield after each epoch.
+
+    Nothing is read back from the device inside an epoch: the losses are summed there and looked
+    at once, at its end.
+
+    Args:
+        method: The method, for its hook before each epoch.
+        step: What is called for the loss terms: the method itself, or DDP around it.
+        batches: The training set as views and labels.
+        optimizer: Descends on the sum of the terms.
+        learning_rate: Learning rate of a global step, counted from 0 over the whole run.
+        autocast: Opens the context in which the forward pass runs.
+        start: Epochs already done.
+        epochs: Epochs of the whole run.
+
+    Raises:
+        Diverged: a loss term is not finite.
+    """
+    for number in range(start, epochs):
+        began = time.perf_counter()
+        method.train()
+        method.begin_epoch(number)
+        rate, images, steps = 0.0, 0, 0
+        total: dict[str, torch.Tensor] = {}
+        for batch in batches.epoch(number):
+            rate = learning_rate(number * batches.steps + steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with autocast():
+                terms = step(batch.views, batch.labels)
+            torch.stack(tuple(terms.values())).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            for name, term in terms.items():
+                total[name] = total.get(name, 0) + term.detach()
+            images += len(batch.labels) * collectives.world()
+            steps += 1
+        losses = _mean_over_steps(total, steps)
+        _demand_finite(losses, number + 1)
+        yield Epoch(number + 1, losses, rate, images, time.perf_counter() - began)
+
+
+def _mean_over_steps(total: dict[str, torch.Tensor], steps: int) -> dict[str, float]:
+    # One transfer for all terms, after the epoch's last step.
+    sums = collectives.mean(torch.stack(tuple(total.values())) / steps).tolist()
+    return dict(zip(total, sums, strict=True))
+
+
+def _demand_finite(losses: dict[str, float], epoch: int) -> None:
+    broken = {name: value for name, value in losses.items() if not math.isfinite(value)}
+    if broken:
+        raise Diverged(
+            f"every loss term must stay finite, but in epoch {epoch} "
+            + ", ".join(f"{name} became {value}" for name, value in broken.items())
+            + "; lower optimizer.lr or raise the temperature"
+        )

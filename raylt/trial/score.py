@@ -1,0 +1,99 @@
+"""Predictions of a method on a part of the data, and what they are worth per class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raylt import collectives, metrics
+from raylt.data import batches
+from raylt.data.images import Images, Splits
+from raylt.methods._base import Method
+from raylt.nn import probe
+from raylt.recipe import Evaluation, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well a method does on one part of the data."""
+
+    metrics: dict[str, float]
+    """Accuracies as fractions: accuracy, many, medium, few, thirds/..., worst, harmonic, std, knn."""
+    predictions: NDArray[np.int64]
+    """The classifier's class for each image, (n,)."""
+    labels: NDArray[np.int64]
+    """The true classes, (n,)."""
+
+
+def labelled(splits: Splits, evaluation: Evaluation) -> Images:
+    """The images whose labels a probe may see: a named choice, recorded with every number."""
+    return {
+        "balanced": splits.balanced,
+        "tail": splits.train,
+        "few-shot": splits.few_shot,
+    }[evaluation.labels]
+
+
+@torch.no_grad()
+def score(
+    method: Method, splits: Splits, images: Images, recipe: Recipe, *, device: torch.device
+) -> Score:
+    """Classify `images` with the method's own classifier or a probe, and by nearest neighbours.
+
+    With several workers each image is encoded by one of them, and every worker returns the same
+    score.
+    """
+    method.eval()
+    reference = labelled(splits, recipe.evaluation)
+    features = _over(images, method.encode, recipe, device)
+    known = _over(reference, method.encode, recipe, device)
+    classify = method.classifier()
+    if classify is None:
+        linear = _probe(known, reference, splits, recipe, device)
+        predictions = linear(features).argmax(1)
+    else:
+        predictions = _over(images, classify, recipe, device).argmax(1)
+    neighbours = probe.neighbours(
+        known, _labels(reference, device), features, classes=splits.classes,
+        k=min(recipe.evaluation.neighbours, len(reference)),
+    )  # fmt: skip
+    predicted = predictions.cpu().numpy()
+    summary = metrics.summary(predicted, images.labels, splits.train_counts)
+    summary["knn"] = float(np.mean(neighbours.cpu().numpy() == images.labels))
+    return Score(summary, predicted, images.labels)
+
+
+def _probe(
+    features: Float[Tensor, "n d"], images: Images, splits: Splits, recipe: Recipe,
+    device: torch.device,
+) -> Callable[[Tensor], Tensor]:  # fmt: skip
+    with torch.enable_grad():
+        return probe.linear(
+            features, _labels(images, device), classes=splits.classes,
+            kind=recipe.evaluation.probe, seed=recipe.seed,
+        )  # fmt: skip
+
+
+def _labels(images: Images, device: torch.device) -> Tensor:
+    return torch.from_numpy(images.labels).to(device)
+
+
+def _over(
+    images: Images, function: Callable[[Tensor], Tensor], recipe: Recipe, device: torch.device
+) -> Float[Tensor, "n d"]:
+    """`function` of every image, in order, each computed by one worker; float32."""
+    world, rank, n = collectives.world(), collectives.rank(), len(images)
+    share = -(-n // world)
+    # Every worker takes equally many, so the last ones repeat an image; the cut below drops it.
+    mine = np.minimum(np.arange(rank * share, (rank + 1) * share), n - 1)
+    parts = [
+        function(views).float()
+        for views in batches.plain(images, mine, size=recipe.size, device=device)
+    ]
+    return collectives.gather(torch.cat(parts))[:n]
