@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 class Images(Protocol):
     """A sequence of labelled images; where the pixels lie is its own affair."""
 
-    labels: NDArray[np.int64]
-    """The class of each image, (n,)."""
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each image, (n,)."""
+        ...
 
     def __len__(self) -> int: ...
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images at `indices` as (len(indices), channels, height, width)."""
+        ...
+
+    def only(self, indices: NDArray[np.int64]) -> Images:
+        """The part of these images that `indices` names, in that order."""
         ...
 
 

@@ -1,0 +1,192 @@
+"""Long tails: the class sizes a law asks for, and the images that are kept for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from raylt.data.images import Images, Splits
+from raylt.schema import DatasetConfig, InputError
+
+# Test and validation images are the same in every study, whatever tail is cut afterwards.
+_HELD_OUT_SEED = 0
+
+
+class LongTailed(DatasetConfig):
+    """The knobs of a dataset whose balanced training pool is cut into a long tail."""
+
+    imbalance: float = Field(100.0, ge=1)
+    """Images of the largest class over images of the smallest; 1 leaves the classes equal."""
+    law: Literal["exponential", "pareto", "step"] = "exponential"
+    """How class sizes fall: exponential as in CIFAR-LT, Pareto as in ImageNet-LT, or one step."""
+    power: float = Field(6.0, gt=0)
+    """Exponent of the Pareto law; 6 in ImageNet-LT."""
+    split: int = Field(0, ge=0, le=5)
+    """Which classes are large: 0 takes them in class order, 1 to 5 are SDCLR's permutations."""
+    tail_seed: int = Field(0, ge=0, lt=2**32)
+    """Decides which images of a class stay; 0 gives the field's CIFAR-LT sets."""
+    validation: int = Field(ge=0)
+    """Images of each class that are held out for validation before the tail is cut; 0 trains on
+    the whole published tail and leaves nothing to select by."""
+
+    def class_order(self, classes: int) -> Sequence[int]:
+        """The classes from the largest to the smallest, (classes,)."""
+        if self.split == 0:
+            return range(classes)
+        return np.random.RandomState(self.split).permutation(classes).tolist()
+
+    def tail_counts(self, *, largest: int, classes: int) -> tuple[int, ...]:
+        """Training images of each class, in class order, if the largest class has `largest`."""
+        if self.law == "exponential":
+            sizes = exponential_counts(largest, classes, self.imbalance)
+        elif self.law == "pareto":
+            sizes = pareto_counts(largest, classes, self.imbalance, power=self.power)
+        else:
+            sizes = step_counts(largest, classes, self.imbalance)
+        counts = dict(zip(self.class_order(classes), sizes, strict=True))
+        return tuple(counts[k] for k in range(classes))
+
+    @model_validator(mode="after")
+    def _every_class_has_images(self) -> Self:
+        counts = self.train_counts()
+        if counts is not None and min(counts) < 1:
+            raise ValueError(empty_class(counts))
+        return self
+
+
+def exponential_counts(largest: int, classes: int, imbalance: float) -> tuple[int, ...]:
+    """Class sizes, head first: floor(largest * (1/imbalance)^(i/(classes-1))).
+
+    The rule of CIFAR-LT (Cao et al., LDAM, 2019); METHODS of both papers stand on it.
+    """
+    if classes == 1:
+        return (largest,)
+    ratio = 1 / imbalance
+    return tuple(int(largest * ratio ** (i / (classes - 1))) for i in range(classes))
+
+
+def pareto_counts(
+    largest: int, classes: int, imbalance: float, *, power: float
+) -> tuple[int, ...]:
+    """Class sizes, head first, in proportion to the quantiles of a Pareto law of exponent `power`.
+
+    ImageNet-LT (Liu et al., 2019) draws its sizes from a Pareto law of power 6; quantiles give the
+    same shape without the luck of a draw. The ends are moved to `largest` and to
+    floor(largest/imbalance), so that every law here means the same by `imbalance`.
+    """
+    if classes == 1:
+        return (largest,)
+    quantile = [((i + 0.5) / classes) ** (-1 / power) for i in range(classes)]
+    share = [(q - quantile[-1]) / (quantile[0] - quantile[-1]) for q in quantile]
+    ratio = 1 / imbalance
+    return tuple(int(largest * (ratio + (1 - ratio) * s)) for s in share)
+
+
+def step_counts(largest: int, classes: int, imbalance: float) -> tuple[int, ...]:
+    """Class sizes, head first: the first half has `largest`, the rest floor(largest/imbalance)."""
+    head = classes // 2
+    return (largest,) * head + (math.floor(largest / imbalance),) * (classes - head)
+
+
+def subsample(labels: NDArray[np.int64], counts: Sequence[int], seed: int) -> NDArray[np.int64]:
+    """Indices of a long tail: `counts[k]` images of each class k, class after class.
+
+    One RandomState shuffles the images of class 0, then of class 1 and so on, and the first
+    counts[k] stay. The stream does not depend on the counts, so the images of a smaller tail are
+    among those of a larger one, and seed 0 gives the field's CIFAR-LT sets index for index.
+
+    Args:
+        labels: The class of each image of the pool, (n,).
+        counts: Images to keep of each class, (classes,).
+        seed: Seed of the shuffles.
+
+    Raises:
+        InputError: a class would be left empty, or has fewer images than are asked for.
+    """
+    if min(counts) < 1:
+        raise InputError(empty_class(counts))
+    random = np.random.RandomState(seed)
+    kept: list[NDArray[np.int64]] = []
+    for k, count in enumerate(counts):
+        members = np.flatnonzero(labels == k)
+        _enough(members, count, k, "the long tail")
+        random.shuffle(members)
+        kept.append(members[:count])
+    return np.concatenate(kept)
+
+
+def hold_out(
+    labels: NDArray[np.int64], per_class: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Take `per_class` images of each class away: (indices taken, indices left), both ascending.
+
+    Raises:
+        InputError: a class has no image left for training.
+    """
+    random = np.random.RandomState(_HELD_OUT_SEED)
+    taken = np.zeros(len(labels), dtype=bool)
+    for k in range(int(labels.max()) + 1):
+        members = np.flatnonzero(labels == k)
+        _enough(members, per_class + 1, k, f"{per_class} held-out images and one to train on")
+        taken[random.permutation(members)[:per_class]] = True
+    return np.flatnonzero(taken), np.flatnonzero(~taken)
+
+
+def cut(
+    pool: Images,
+    test: Images,
+    config: LongTailed,
+    *,
+    counts: Sequence[int],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Splits:
+    """The parts of a study: validation is taken from the pool first, then the tail is cut.
+
+    The few-shot labels are one per cent of what is left, at least 4 a class, and they are images
+    of the tail as far as it reaches: SDCLR's protocol, in which few-shot labels have been seen.
+
+    Args:
+        pool: Training images, about as many of every class.
+        test: The sealed test images.
+        config: The tail's seed and the number of validation images.
+        counts: Images of each class in the tail, (classes,).
+        mean: Mean of each channel that the encoder normalises with.
+        std: Standard deviation of each channel, likewise.
+    """
+    held, left = hold_out(pool.labels, config.validation)
+    balanced = pool.only(left) if len(held) else pool
+    available = np.bincount(balanced.labels, minlength=len(counts))
+    few = [max(4, int(count) // 100) for count in available]
+    return Splits(
+        train=balanced.only(subsample(balanced.labels, counts, config.tail_seed)),
+        balanced=balanced,
+        few_shot=balanced.only(subsample(balanced.labels, few, config.tail_seed)),
+        validation=pool.only(held),
+        test=test,
+        classes=len(counts),
+        mean=mean,
+        std=std,
+    )
+
+
+def empty_class(counts: Sequence[int]) -> str:
+    """What to say about a tail that leaves a class without images."""
+    k = min(range(len(counts)), key=counts.__getitem__)
+    return (
+        f"every class must keep at least 1 training image, but class {k} is left with "
+        f"{counts[k]} of at most {max(counts)}; lower data.imbalance"
+    )
+
+
+def _enough(members: NDArray[np.int64], wanted: int, k: int, purpose: str) -> None:
+    if len(members) < wanted:
+        raise InputError(
+            f"class {k} must have {wanted} images for {purpose}, but has {len(members)}; "
+            "raise data.imbalance, or lower data.validation"
+        )
