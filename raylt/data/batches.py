@@ -1,0 +1,159 @@
+"""Batches out of images that lie on the device: order and views are a formula of the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raylt.data.augment import VIEWS
+from raylt.data.images import Images
+from raylt.schema import InputError
+
+_EVALUATED = 512
+"""Images that `plain` holds on the device at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one worker trains on in one step."""
+
+    views: tuple[Float[Tensor, "n channel size size"], ...]
+    """One tensor in [0, 1] for each kind of view, in the order asked for."""
+    labels: Int[Tensor, " n"]
+    """The class of each image."""
+
+
+class Batches:
+    """A training set on the device, as batches of augmented views.
+
+    The whole set lies there as uint8, so a step needs nothing from the host. The order of the
+    images is a function of (seed, epoch) and the views are one of (seed, epoch, rank): a run that
+    resumes at an epoch sees what it would have seen.
+
+    Args:
+        images: The training set.
+        views: Names in `raylt.data.augment.VIEWS`, one for each view of a batch.
+        size: Height and width of the views in pixels.
+        crop: Smallest share of the area that a random crop keeps.
+        flip: Probability of a horizontal flip.
+        jitter: Strength of the colour jitter.
+        grey: Probability that a view loses its colours.
+        blur: Probability of a blur.
+        batch_size: Images of one step over all workers together.
+        drop_last: Whether the rest of an epoch that does not fill a batch is left out.
+        seed: Seed of the run.
+        device: Where images and views lie.
+        rank: Number of this worker, from 0.
+        world: Number of workers.
+        channels_last: Whether the views lie in channels-last memory.
+
+    Raises:
+        InputError: the batch does not divide over the workers, or an epoch would have no step.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        views: Sequence[str],
+        size: int,
+        crop: float,
+        flip: float,
+        jitter: float,
+        grey: float,
+        blur: float,
+        batch_size: int,
+        drop_last: bool,
+        seed: int,
+        device: torch.device,
+        rank: int,
+        world: int,
+        channels_last: bool,
+    ) -> None:
+        self._views = tuple(VIEWS[name] for name in views)
+        self._size = size
+        self._knobs = {"crop": crop, "flip": flip, "jitter": jitter, "grey": grey, "blur": blur}
+        self._seed, self._rank, self._world = seed, rank, world
+        self._memory = torch.channels_last if channels_last else torch.contiguous_format
+        self._sizes = shares(len(images), batch_size, world=world, drop_last=drop_last)
+        self._batch_size = batch_size
+        self._labels = torch.from_numpy(images.labels).to(device)
+        # Rows before channels: the layout in which views are resampled without a copy.
+        pixels = torch.from_numpy(images.take(np.arange(len(images)))).to(device)
+        self._rows = pixels.transpose(1, 2).contiguous()
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the same for every worker."""
+        return len(self._sizes)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """This worker's batches of epoch `number`, counted from 0."""
+        device = self._labels.device
+        shuffler = torch.Generator().manual_seed(_stream(self._seed, number, 0))
+        order = torch.randperm(len(self._labels), generator=shuffler).to(device)
+        generator = torch.Generator(device).manual_seed(
+            _stream(self._seed, number, 1 + self._rank)
+        )
+        for step, share in enumerate(self._sizes):
+            start = step * self._batch_size + self._rank * share
+            chosen = order[start : start + share]
+            images = self._rows[chosen].transpose(1, 2)
+            views = tuple(
+                view(images, size=self._size, generator=generator, **self._knobs).contiguous(
+                    memory_format=self._memory
+                )
+                for view in self._views
+            )
+            yield Batch(views, self._labels[chosen])
+
+
+def shares(n: int, batch_size: int, *, world: int, drop_last: bool) -> tuple[int, ...]:
+    """Images of one worker in each step of an epoch over `n` images.
+
+    Every worker has equally many. What is left after the last whole batch is cut so that it
+    divides over the workers, and left out if that gives fewer than two images to each, too few
+    for a contrast or for batch normalisation.
+
+    Raises:
+        InputError: the batch does not divide over the workers, or the epoch would have no step.
+    """
+    share = batch_size // world
+    if batch_size % world or share < 2:
+        raise InputError(
+            "optimizer.batch_size must give the same number of images, 2 or more, to each worker, "
+            f"but got {batch_size} for {world} workers; try {max(2, share) * world}"
+        )
+    rest = 0 if drop_last else n % batch_size // world
+    sizes = (share,) * (n // batch_size) + ((rest,) if rest >= 2 else ())
+    if not sizes:
+        raise InputError(
+            f"an epoch must have at least one step, but the training set has {n} images and "
+            f"optimizer.batch_size is {batch_size}; try {max(2, n // world) * world}"
+        )
+    return sizes
+
+
+def plain(
+    images: Images, indices: NDArray[np.int64], *, size: int, device: torch.device
+) -> Iterator[Float[Tensor, "n channel size size"]]:
+    """The images at `indices` in order, resized and not disturbed, some hundred at a time."""
+    unused = torch.Generator(device)
+    for start in range(0, len(indices), _EVALUATED):
+        pixels = images.take(indices[start : start + _EVALUATED])
+        yield VIEWS["none"](
+            torch.from_numpy(pixels).to(device), size=size, generator=unused,
+            crop=1, flip=0, jitter=0, grey=0, blur=0,
+        )  # fmt: skip
+
+
+def _stream(seed: int, epoch: int, user: int) -> int:
+    """A seed of its own for each user of each epoch: 0 for the order, 1 + rank for the views."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(epoch, user))
+    return int(sequence.generate_state(1, np.uint64)[0])

@@ -1,0 +1,140 @@
+"""Where a view looks: boxes drawn for each image, and the resampling of what they hold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+_RATIO = (3 / 4, 4 / 3)
+"""Aspect ratios of a random resized crop: torchvision's, which both papers use."""
+_TRIES = 10
+"""Draws before a random resized crop falls back on the centre, as in torchvision."""
+_PADDING = 4 / 32
+"""Black border of a padded crop, as a share of the image: 4 pixels around CIFAR's 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """One box for each image, in its own pixels; what lies outside the image is black."""
+
+    top: Float[Tensor, " n"]
+    left: Float[Tensor, " n"]
+    height: Float[Tensor, " n"]
+    width: Float[Tensor, " n"]
+    mirrored: Bool[Tensor, " n"]
+    border: int
+    """How far a box may reach beyond the image, in pixels."""
+
+    def __getitem__(self, part: slice) -> Boxes:
+        return Boxes(
+            self.top[part], self.left[part], self.height[part], self.width[part],
+            self.mirrored[part], self.border,
+        )  # fmt: skip
+
+
+def whole(height: Float[Tensor, " n"], width: Float[Tensor, " n"]) -> Boxes:
+    """All of each image."""
+    zero = torch.zeros_like(height)
+    return Boxes(zero, zero, height, width, zero > 0, 0)
+
+
+def shifted(
+    height: Float[Tensor, " n"], width: Float[Tensor, " n"], *, flip: float,
+    generator: torch.Generator,
+) -> Boxes:  # fmt: skip
+    """All of each image, moved by up to an eighth of it and mirrored with probability `flip`.
+
+    A crop of the image's own size out of its padded copy. Images of one batch share one size.
+    """
+    draw = _uniform(3, height, generator)
+    border = round(float(height.max()) * _PADDING)
+    offset = torch.floor(draw[:2] * (2 * border + 1)) - border
+    return Boxes(offset[0], offset[1], height, width, draw[2] < flip, border)
+
+
+def cropped(
+    height: Float[Tensor, " n"], width: Float[Tensor, " n"], *, crop: float, flip: float,
+    generator: torch.Generator,
+) -> Boxes:  # fmt: skip
+    """A random part of each image with `crop` to 1 of its area, mirrored with probability `flip`.
+
+    The law of torchvision's RandomResizedCrop: the first of ten draws of area and aspect ratio
+    that fits, else the largest central box within the ratios; then a uniform place.
+    """
+    draw = _uniform(2 * _TRIES, height, generator).view(2, _TRIES, -1)
+    area = height * width * (crop + (1 - crop) * draw[0])
+    low, high = (math.log(ratio) for ratio in _RATIO)
+    ratio = torch.exp(low + (high - low) * draw[1])
+    wide = torch.round(torch.sqrt(area * ratio))
+    tall = torch.round(torch.sqrt(area / ratio))
+    fits = (wide > 0) & (wide <= width) & (tall > 0) & (tall <= height)
+    first = fits.to(torch.uint8).argmax(0, keepdim=True)
+    found = fits.any(0)
+    tall = torch.where(found, tall.gather(0, first)[0], _central(height, width, 1 / _RATIO[0]))
+    wide = torch.where(found, wide.gather(0, first)[0], _central(width, height, _RATIO[1]))
+    place = _uniform(3, height, generator)
+    top = torch.where(found, torch.floor(place[0] * (height - tall + 1)), (height - tall) // 2)
+    left = torch.where(found, torch.floor(place[1] * (width - wide + 1)), (width - wide) // 2)
+    return Boxes(top, left, tall, wide, place[2] < flip, 0)
+
+
+def resample(
+    images: UInt8[Tensor, "n channel height width"], boxes: Boxes, size: int
+) -> Float[Tensor, "n channel size size"]:
+    """What the boxes hold, bicubic and antialiased as in PIL, in [0, 1].
+
+    Two matrix products for each image: one resamples its columns, one its rows. The matrices hold
+    the crop, the scaling, the mirroring and the range of uint8, so these cost nothing more.
+    """
+    n, channels, height, width = images.shape
+    rows = _weights(boxes.top, boxes.height, height, size, boxes.border)
+    columns = _weights(boxes.left, boxes.width, width, size, boxes.border) / 255
+    columns = torch.where(boxes.mirrored[:, None, None], columns.flip(1), columns)
+    # As (n, row, channel, column) both products run over neighbouring numbers without a copy.
+    lines = images.transpose(1, 2).float().reshape(n, height * channels, width)
+    narrow = torch.bmm(lines, columns.transpose(1, 2)).view(n, height, channels * size)
+    return torch.bmm(rows, narrow).view(n, size, channels, size).transpose(1, 2).clamp_(0, 1)
+
+
+def _uniform(
+    draws: int, like: Float[Tensor, " n"], generator: torch.Generator
+) -> Float[Tensor, "draws n"]:
+    return torch.rand(draws, len(like), generator=generator, device=like.device)
+
+
+def _central(
+    side: Float[Tensor, " n"], other: Float[Tensor, " n"], most: float
+) -> Float[Tensor, " n"]:
+    """The side of the central box that has at most `most` times the length of the other side."""
+    return torch.minimum(side, torch.round(other * most))
+
+
+def _weights(
+    start: Float[Tensor, " n"], length: Float[Tensor, " n"], extent: int, size: int, border: int
+) -> Float[Tensor, "n size extent"]:
+    """What each pixel of an axis gives to each of `size` samples of [start, start + length).
+
+    PIL's rules: the cubic kernel with a = -1/2, widened where the box is shrunk; pixels outside
+    the box have no weight and the rest is normalised. Pixels of the border count in that, and
+    are black.
+    """
+    device = start.device
+    scale = length[:, None, None] / size
+    centre = (torch.arange(size, device=device)[:, None] + 0.5) * scale
+    pixel = torch.arange(-border, extent + border, device=device) + 0.5
+    inside = pixel - start[:, None, None]
+    distance = ((inside - centre) / scale.clamp(min=1)).abs()
+    weight = _cubic(distance) * ((inside > 0) & (inside < length[:, None, None]))
+    weight = weight / weight.sum(-1, keepdim=True)
+    return weight[:, :, border : border + extent]
+
+
+def _cubic(t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The cubic convolution kernel with a = -1/2 (Keys, 1981) at the distances t >= 0."""
+    near = (1.5 * t - 2.5) * t * t + 1
+    far = ((-0.5 * t + 2.5) * t - 4) * t + 2
+    return torch.where(t < 1, near, far * (t < 2))
