@@ -4,9 +4,137 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 Groups = dict[str, tuple[int, ...]]
-"""The classes of each shot group; an empty group is absent."""
+"""The classes of each shot group, "many", "medium" and "few"; an empty group is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How well predictions match, as fractions in [0, 1]; None where there is nothing to score.
+
+    Every group counts its classes alike, however many test images they have; on a balanced test
+    set `all` is therefore the top-1 accuracy.
+    """
+
+    all: float | None
+    many: float | None
+    """Classes with more than 100 training images."""
+    medium: float | None
+    """Classes with 20 to 100 training images."""
+    few: float | None
+    """Classes with fewer than 20 training images."""
+    per_class: tuple[float | None, ...]
+    """In class order; None for a class without a test image."""
+
+
+def groups(train_counts: Sequence[int], *, by: Literal["thresholds", "thirds"]) -> Groups:
+    """The classes of each shot group, in class order.
+
+    Args:
+        train_counts: Training images of each class in use, (classes,).
+        by: "thresholds" is >100, 20 to 100 and <20 images (Liu et al., CVPR 2019); "thirds" takes
+            a third of the classes (rounded down) as few, the next third as medium and the rest as
+            many (Jiang et al., ICML 2021); among equal counts the lower class is the larger one.
+    """
+    counts = np.asarray(train_counts)
+    if by == "thresholds":
+        cut = {
+            "many": np.flatnonzero(counts > 100),
+            "medium": np.flatnonzero((counts >= 20) & (counts <= 100)),
+            "few": np.flatnonzero(counts < 20),
+        }
+    else:
+        largest_first = np.argsort(-counts, kind="stable")
+        third = len(counts) // 3
+        many, medium, few = np.split(largest_first, [len(counts) - 2 * third, len(counts) - third])
+        cut = {"many": many, "medium": medium, "few": few}
+    return {name: tuple(np.sort(found).tolist()) for name, found in cut.items() if len(found)}
+
+
+def confusion(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArray[np.int64]:
+    """How often a class (row) was taken for another (column), (classes, classes).
+
+    Raises:
+        ValueError: the two sequences differ in length, or a value is no class.
+    """
+    predicted, true = np.asarray(predictions), np.asarray(labels)
+    if predicted.shape != true.shape or predicted.ndim != 1:
+        raise ValueError(
+            "predictions and labels must be two sequences of equal length, but have the shapes "
+            f"{predicted.shape} and {true.shape}"
+        )
+    for name, values in (("predictions", predicted), ("labels", true)):
+        if values.size and not (values.min() >= 0 and values.max() < classes):
+            raise ValueError(
+                f"{name} must lie in 0..{classes - 1}, but go from {values.min()} "
+                f"to {values.max()}"
+            )
+    cells = true.astype(np.int64) * classes + predicted.astype(np.int64)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def shot_accuracy(
+    predictions: ArrayLike, labels: ArrayLike, train_counts: Sequence[int]
+) -> Accuracy:
+    """Accuracy over all classes, over the shot groups by thresholds, and of each class.
+
+    Args:
+        predictions: Predicted class of each test image, (n,).
+        labels: True class of each test image, (n,).
+        train_counts: Training images of each class, (classes,).
+    """
+    per_class = _per_class(predictions, labels, len(train_counts))
+    means = _group_means(per_class, groups(train_counts, by="thresholds"))
+    return Accuracy(
+        all=_mean(per_class),
+        many=means.get("many"),
+        medium=means.get("medium"),
+        few=means.get("few"),
+        per_class=tuple(None if np.isnan(value) else float(value) for value in per_class),
+    )
+
+
+def summary(
+    predictions: ArrayLike, labels: ArrayLike, train_counts: Sequence[int]
+) -> dict[str, float]:
+    """Every number that is recorded of a scored epoch, by its name; what is empty is absent.
+
+    `accuracy`; `many`, `medium`, `few` by thresholds and under `thirds/`; `worst`, the class with
+    the lowest accuracy; `harmonic`, the harmonic mean over classes, 0 if a class is always
+    missed; `std`, the population standard deviation of the three means of the thirds (Jiang
+    et al., ICML 2021).
+    """
+    per_class = _per_class(predictions, labels, len(train_counts))
+    thirds = _group_means(per_class, groups(train_counts, by="thirds"))
+    found = _group_means(per_class, groups(train_counts, by="thresholds"))
+    found |= {f"thirds/{name}": value for name, value in thirds.items()}
+    scored = per_class[~np.isnan(per_class)]
+    if len(scored):
+        found["accuracy"] = float(scored.mean())
+        found["worst"] = float(scored.min())
+        found["harmonic"] = float(len(scored) / (1 / scored).sum()) if scored.all() else 0.0
+    if thirds:
+        found["std"] = float(np.std(list(thirds.values())))
+    return found
+
+
+def _per_class(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArray[np.float64]:
+    """Accuracy of each class, (classes,); nan for a class without a test image."""
+    table = confusion(predictions, labels, classes)
+    images = table.sum(1)
+    return np.where(images > 0, table.diagonal() / np.maximum(images, 1), np.nan)
+
+
+def _group_means(per_class: NDArray[np.float64], cut: Groups) -> dict[str, float]:
+    means = {name: _mean(per_class[list(classes)]) for name, classes in cut.items()}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _mean(per_class: NDArray[np.float64]) -> float | None:
+    scored = per_class[~np.isnan(per_class)]
+    return float(scored.mean()) if len(scored) else None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raylt import plugins
+from raylt.nn.resnet import Encoder
 from raylt.schema import MethodConfig
 
 Classifier = Callable[[Tensor], Tensor]
@@ -31,7 +32,7 @@ class Method(nn.Module, ABC):
 
     Config: ClassVar[type[MethodConfig]]
 
-    def __init__(self, config: MethodConfig, encoder: nn.Module, class_counts: Tensor) -> None:
+    def __init__(self, config: MethodConfig, encoder: Encoder, class_counts: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
 
@@ -77,6 +78,6 @@ def named(name: str) -> type[Method]:
     return found[0]
 
 
-def build(config: MethodConfig, encoder: nn.Module, class_counts: Sequence[int]) -> Method:
+def build(config: MethodConfig, encoder: Encoder, class_counts: Sequence[int]) -> Method:
     """The method that `config` names, with its initial weights drawn from torch's generator."""
     return named(config.name)(config, encoder, torch.tensor(class_counts))

@@ -1,0 +1,122 @@
+"""What the workers of one trial do together; in one process, the identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def world() -> int:
+    """Workers of this trial."""
+    return dist.get_world_size() if _together() else 1
+
+
+def rank() -> int:
+    """Number of this worker, from 0."""
+    return dist.get_rank() if _together() else 0
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """The workers' tensors (n, ...) one after another, (world * n, ...), with gradient.
+
+    Every worker must hold a tensor of the same shape. The gradient of a worker's own rows is the
+    sum of what all workers ask for, so that averaging the workers' parameter gradients, as
+    `DistributedDataParallel` does, gives the gradient of the mean of their losses.
+    """
+    return _Gather.apply(tensor) if _together() else tensor  # pyright: ignore[reportReturnType]
+
+
+def mean(tensor: Tensor) -> Tensor:
+    """Mean over the workers of a tensor of the same shape on each, without gradient."""
+    if not _together():
+        return tensor.detach()
+    total = tensor.detach().clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
+class Replicated(nn.Sequential):
+    """Layers whose input is the same on every worker, so that their norms need no agreement."""
+
+
+def synchronise_norms(module: nn.Module) -> None:
+    """Make every batch norm inside `module` use the statistics of all workers' images, in place.
+
+    Parameters and running statistics stay the same tensors under the same names. The norms of a
+    `Replicated` part are left alone. In one process nothing changes.
+    """
+    if not _together() or isinstance(module, Replicated):
+        return
+    for name, child in module.named_children():
+        if not isinstance(child, nn.modules.batchnorm._BatchNorm):  # pyright: ignore[reportPrivateUsage]
+            synchronise_norms(child)
+        elif next(child.parameters()).is_cuda:
+            setattr(module, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
+        else:
+            setattr(module, name, _JointNorm(child))
+
+
+def _together() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        total = grad_outputs[0].contiguous()
+        # gloo has no reduce-scatter, so every worker sums all rows and keeps its own.
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]
+
+
+class _JointNorm(nn.BatchNorm2d):
+    """Batch normalisation over the images of all workers, for devices without SyncBatchNorm.
+
+    Inputs (n, channels, ...) with the same n on every worker.
+    """
+
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm) -> None:  # pyright: ignore[reportPrivateUsage]
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine,
+                         norm.track_running_stats, device="meta")  # fmt: skip
+        # The same tensors, so that optimizers and state dicts do not notice.
+        self._parameters.update(norm._parameters)
+        self._buffers.update(norm._buffers)
+        self.training = norm.training
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input normalised, in the input's dtype."""
+        if not self.training:
+            return functional.batch_norm(input, self.running_mean, self.running_var, self.weight,
+                                         self.bias, eps=self.eps)  # fmt: skip
+        wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
+        others = [axis for axis in range(input.ndim) if axis != 1]
+        variance, mean = torch.var_mean(wide, others, correction=0)
+        # The law of total variance over equally large shares; it loses no digits to cancellation.
+        means, variances = gather(torch.stack([mean, variance])[None]).unbind(1)
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        self._remember(mean, variance, dist.get_world_size() * input.numel() // input.shape[1])
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shape = [1, -1] + [1] * (input.ndim - 2)
+        shift = self.bias - mean * scale
+        return torch.addcmul(shift.view(shape), wide, scale.view(shape)).to(input.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        assert self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)

@@ -1,0 +1,87 @@
+"""Cross-entropy with logits adjusted for the class sizes (Menon et al., ICLR 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from raylt.contrast import widened
+from raylt.methods._base import Classifier, Method
+from raylt.nn import heads
+from raylt.nn.resnet import Encoder
+from raylt.schema import MethodConfig
+
+
+class Config(MethodConfig):
+    """The knobs of logit-adjusted cross-entropy."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    """Logit-adjusted cross-entropy."""
+    tau: float = Field(1.0, ge=0)
+    """Strength of the adjustment by the log class frequencies; 1 in the paper, 0 is plain
+    cross-entropy."""
+    classifier: Literal["linear", "cosine"] = "linear"
+    """A linear layer, or cosines with unit class vectors."""
+    cosine_scale: float = Field(30.0, gt=0)
+    """Factor of the cosines; 30 in BCL's program."""
+    view: Literal["weak", "policy"] = "policy"
+    """Augmentation: pad-crop and flip, or those with AutoAugment and Cutout as in BCL."""
+
+
+class CrossEntropy(Method):
+    """An encoder and a classifier, trained on one view."""
+
+    Config = Config
+    class_counts: Tensor
+
+    def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
+        super().__init__(config, encoder, class_counts)
+        self.config = config
+        self.register_buffer("class_counts", class_counts)
+        self.head = heads.classifier(
+            encoder.width,
+            len(class_counts),
+            kind=config.classifier,
+            scale=config.cosine_scale,
+            bias=True,
+        )
+
+    @staticmethod
+    def views(config: Config) -> tuple[str, ...]:
+        """The one that `view` names."""
+        return (config.view,)
+
+    def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """The adjusted cross-entropy."""
+        logits = self.head(self.encoder(views[0]))
+        return {
+            "classification": logit_adjusted_cross_entropy(
+                logits, labels, self.class_counts, tau=self.config.tau
+            )
+        }
+
+    def classifier(self) -> Classifier:
+        """The logits as they are, without the adjustment."""
+        return lambda images: self.head(self.encode(images))
+
+
+def logit_adjusted_cross_entropy(
+    logits: Float[Tensor, "image class"],
+    labels: Int[Tensor, " image"],
+    class_counts: Int[Tensor, " class"],
+    *,
+    tau: float,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of logits to which `tau` times the log frequency of each class is added.
+
+    A class without training images counts as if it had one.
+    """
+    wide = widened(logits)
+    frequencies = class_counts.clamp(min=1).to(wide.dtype)
+    prior = (frequencies / frequencies.sum()).log()
+    return functional.cross_entropy(wide + tau * prior, labels)

@@ -1,0 +1,97 @@
+"""SDCLR: the network against its own pruned self (Jiang et al., ICML 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from raylt.collectives import gather, rank
+from raylt.contrast import nt_xent, nt_xent_among, unit
+from raylt.methods._base import Method
+from raylt.nn.heads import projection
+from raylt.nn.masked import Competitor, magnitude_masks, random_masks
+from raylt.nn.resnet import Encoder
+from raylt.schema import MethodConfig
+
+__all__ = ["SDCLR", "Config", "nt_xent"]
+
+
+class Config(MethodConfig):
+    """The knobs of SDCLR."""
+
+    name: Literal["sdclr"] = "sdclr"
+    """SDCLR."""
+    temperature: float = Field(0.2, gt=0)
+    """Softmax temperature of the contrast; 0.2 in the CIFAR scripts, 0.3 for ImageNet-100."""
+    prune: float = Field(0.9, ge=0, lt=1)
+    """Share of the convolutions' weights that the competitor hides; 0.9 in the CIFAR scripts,
+    0.3 for ImageNet-100."""
+    random_share: float = Field(0.0, ge=0, le=1)
+    """Share of `prune` that is hidden by chance and not by magnitude; 0 is the method."""
+    refresh: int = Field(1, ge=1)
+    """Epochs for which a mask is kept; 1 is the method."""
+    own_norms: bool = True
+    """Whether the competitor has batch norms of its own; true is the method."""
+    head_depth: Literal[2, 3] = 2
+    """Linear layers of the projection head; the released program has 3 with own norms and 2
+    without and for SimCLR, so equal depths make the fair comparison."""
+    out_dim: int = Field(128, ge=2)
+    """Numbers that describe a view in the contrast; 128 in the paper."""
+
+
+class SDCLR(Method):
+    """View 1 goes through the network, view 2 through its competitor; labels are not looked at.
+
+    The published step computes the gradient in two passes with one branch held fixed in each; its
+    sum is the gradient of one joint pass, which this is.
+    """
+
+    Config = Config
+    seed: Tensor
+
+    def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
+        super().__init__(config, encoder, class_counts)
+        self.config = config
+        self.head = projection(encoder.width, depth=config.head_depth, out_dim=config.out_dim)
+        self.competitor = Competitor(encoder, self.head, own_norms=config.own_norms)
+        # Drawn like the initial weights, so that all workers and a resumed run hold the same.
+        self.register_buffer("seed", torch.randint(2**62, ()))
+
+    @staticmethod
+    def views(config: Config) -> tuple[str, ...]:
+        """Two draws of SimCLR's view."""
+        return "sim", "sim"
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Choose the hidden weights anew; those that grew since come back."""
+        if epoch % self.config.refresh:
+            return
+        weights, prune = self.competitor.weights(), self.config.prune
+        if self.config.random_share == 0:
+            self.competitor.hide(magnitude_masks(weights, prune))
+            return
+        self.competitor.hide(
+            random_masks(
+                weights,
+                magnitude=prune * (1 - self.config.random_share),
+                random=prune * self.config.random_share,
+                generator=torch.Generator().manual_seed(int(self.seed) + epoch),
+            )
+        )
+
+    def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """NT-Xent over the 2n rows of both branches."""
+        first, second = self.head(self.encoder(views[0])), self.competitor(views[1])
+        pairs = unit(torch.stack([first, second], 1))
+        return {
+            "contrast": nt_xent_among(
+                pairs,
+                gather(pairs),
+                start=rank() * len(pairs),
+                temperature=self.config.temperature,
+            )
+        }

@@ -1,0 +1,90 @@
+"""SupCon: views of one class recognise each other (Khosla et al., NeurIPS 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from raylt.collectives import gather, rank
+from raylt.contrast import log_softmax, mean_over_positives, similarities, themselves, unit
+from raylt.methods._base import Method
+from raylt.nn.heads import projection
+from raylt.nn.resnet import Encoder
+from raylt.schema import MethodConfig
+
+
+class Config(MethodConfig):
+    """The knobs of SupCon."""
+
+    name: Literal["supcon"] = "supcon"
+    """Supervised contrastive learning."""
+    temperature: float = Field(0.1, gt=0)
+    """Softmax temperature of the contrast; 0.1 in the paper and in BCL."""
+    head_depth: Literal[2, 3] = 2
+    """Linear layers of the projection head."""
+    out_dim: int = Field(128, ge=2)
+    """Numbers that describe a view in the contrast; 128 in the paper."""
+
+
+def supervised_contrastive(
+    features: Float[Tensor, "image view dim"], labels: Int[Tensor, " image"], *, temperature: float
+) -> Float[Tensor, ""]:
+    """The mean over anchors of -log-likelihood, averaged over its positives outside the logarithm.
+
+    Positives of a view are all other views of its class; rows of `features` have unit length.
+    """
+    return _among(features, labels, features, labels, start=0, temperature=temperature)
+
+
+class SupCon(Method):
+    """Contrast over classes; a classifier is fitted afterwards, on frozen features."""
+
+    Config = Config
+
+    def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
+        super().__init__(config, encoder, class_counts)
+        self.config = config
+        self.head = projection(encoder.width, depth=config.head_depth, out_dim=config.out_dim)
+
+    @staticmethod
+    def views(config: Config) -> tuple[str, ...]:
+        """Two draws of SimCLR's view."""
+        return "sim", "sim"
+
+    def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """The supervised contrast of all views."""
+        first, second = self.head(self.encoder(torch.cat(list(views)))).chunk(2)
+        features = unit(torch.stack([first, second], 1))
+        return {
+            "contrast": _among(
+                features,
+                labels,
+                gather(features),
+                gather(labels),
+                start=rank() * len(labels),
+                temperature=self.config.temperature,
+            )
+        }
+
+
+def _among(
+    features: Float[Tensor, "image view dim"],
+    labels: Int[Tensor, " image"],
+    all_features: Float[Tensor, "everyone view dim"],
+    all_labels: Int[Tensor, " everyone"],
+    *,
+    start: int,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """The loss of the worker's own rows among the rows of all workers."""
+    views = features.shape[1]
+    anchors, keys = features.flatten(0, 1), all_features.flatten(0, 1)
+    others = ~themselves(len(anchors), keys, start=start * views)
+    same = labels.repeat_interleave(views)[:, None] == all_labels.repeat_interleave(views)
+    log_prob = log_softmax(similarities(anchors, keys, temperature=temperature), others)
+    return -mean_over_positives(log_prob, same & others)

@@ -1,0 +1,159 @@
+"""What frozen features are worth: a linear classifier and nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+Kind = Literal["lbfgs", "sgd", "sgd-few-shot", "adam"]
+Head = Callable[[Tensor], Tensor]
+"""Features (n, width) -> logits (n, classes)."""
+
+# Similarities of this many images with all training images are in memory at a time.
+_CHUNK = 1024
+
+
+def linear(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    classes: int,
+    kind: Kind,
+    seed: int,
+) -> Head:
+    """A linear classifier fitted on frozen features.
+
+    Args:
+        features: Features of the labelled images.
+        labels: Their classes.
+        classes: Classes.
+        kind: "lbfgs" is multinomial logistic regression on standardised features, L2 1e-4 on the
+            weights. "sgd" and "sgd-few-shot" are the schedules of SDCLR's program on cached
+            features. "adam" is the cheap protocol of Zhou et al. (ICML 2022). Their numbers are
+            not comparable with each other.
+        seed: Decides the initial weights and the order of the images of all but "lbfgs".
+    """
+    features = features.detach().float()
+    with torch.autocast(features.device.type, enabled=False), torch.enable_grad():
+        match kind:
+            case "lbfgs":
+                return _logistic_regression(features, labels, classes)
+            case "sgd":
+                return _sgd(features, labels, classes, epochs=30, falls=(10, 20), seed=seed)
+            case "sgd-few-shot":
+                return _sgd(features, labels, classes, epochs=100, falls=(40, 60), seed=seed)
+            case "adam":
+                return _adam(features, labels, classes, seed=seed)
+
+
+@torch.no_grad()
+def neighbours(
+    train_features: Float[Tensor, "train feature"],
+    train_labels: Int[Tensor, " train"],
+    features: Float[Tensor, "image feature"],
+    *,
+    classes: int,
+    k: int,
+) -> Int[Tensor, " image"]:
+    """The class of most of the k training images with the largest cosine; ties go to the closer.
+
+    With fewer than k training images all of them vote.
+    """
+    k = min(k, len(train_features))
+    known = functional.normalize(train_features.float(), dim=1)
+    found = [torch.empty(0, dtype=torch.int64, device=features.device)]
+    for chunk in features.float().split(_CHUNK):
+        cosine, nearest = (functional.normalize(chunk, dim=1) @ known.T).topk(k, dim=1)
+        # Each vote counts 1; the sum of the cosines, scaled below half a vote, breaks ties.
+        votes = chunk.new_zeros(len(chunk), classes)
+        votes.scatter_add_(1, train_labels[nearest], 1 + cosine / (2 * k + 1))
+        found.append(votes.argmax(1))
+    return torch.cat(found)
+
+
+def _logistic_regression(features: Tensor, labels: Tensor, classes: int) -> Head:
+    mean, std = features.mean(0), features.std(0, correction=0)
+    # A constant feature carries nothing and must not divide by zero.
+    std = torch.where(std > 1e-6, std, 1.0)
+    inputs = (features - mean) / std
+    weight = features.new_zeros(classes, features.shape[1], requires_grad=True)
+    bias = features.new_zeros(classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=300, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+    )
+
+    def objective() -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(functional.linear(inputs, weight, bias), labels)
+        loss = loss + 1e-4 / 2 * weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(objective)  # pyright: ignore[reportArgumentType]
+    slope = (weight / std).detach()
+    offset = (bias - slope @ mean).detach()
+    return lambda rows: functional.linear(rows.float(), slope, offset)
+
+
+def _sgd(
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    *,
+    epochs: int,
+    falls: tuple[int, int],
+    seed: int,
+) -> Head:
+    generator = torch.Generator().manual_seed(seed)
+    layer = _layer(features, classes, generator)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=30.0, momentum=0.9, weight_decay=0.0)
+    for epoch in range(epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = 30.0 * 0.1 ** sum(epoch >= fall for fall in falls)
+        for chosen in _batches(len(labels), 128, generator, features.device):
+            _descend(layer, optimizer, features[chosen], labels[chosen])
+    return _frozen(layer)
+
+
+def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
+    generator = torch.Generator().manual_seed(seed)
+    layer = _layer(features, classes, generator)
+    epochs, peak, floor = 500, 1e-2, 1e-6
+    optimizer = torch.optim.Adam(layer.parameters(), lr=peak, weight_decay=5e-6)
+    for epoch in range(epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = peak * (floor / peak) ** (epoch / epochs)
+        for chosen in _batches(len(labels), 1000, generator, features.device):
+            _descend(layer, optimizer, features[chosen], labels[chosen])
+    return _frozen(layer)
+
+
+def _layer(features: Tensor, classes: int, generator: torch.Generator) -> nn.Linear:
+    layer = nn.Linear(features.shape[1], classes, device="meta").to_empty(device="cpu")
+    nn.init.normal_(layer.weight, std=0.01, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer.to(features.device)
+
+
+def _batches(
+    images: int, size: int, generator: torch.Generator, device: torch.device
+) -> Iterator[Tensor]:
+    yield from torch.randperm(images, generator=generator).to(device).split(size)
+
+
+def _descend(
+    layer: nn.Linear, optimizer: torch.optim.Optimizer, inputs: Tensor, labels: Tensor
+) -> None:
+    optimizer.zero_grad()
+    functional.cross_entropy(layer(inputs), labels).backward()
+    optimizer.step()
+
+
+def _frozen(layer: nn.Linear) -> Head:
+    weight, bias = layer.weight.detach(), layer.bias.detach()
+    return lambda rows: functional.linear(rows.float(), weight, bias)
