@@ -18,15 +18,15 @@ Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
 class Augment(Frozen):
     """How the images of a training step are disturbed; METHODS.md A6 and B3 name the settings."""
 
-    crop: float = Field(0.1, gt=0, le=1)
+    crop: float = Field(default=0.1, gt=0, le=1)
     """Smallest share of the image's area that a random resized crop may keep."""
-    flip: float = Field(0.5, ge=0, le=1)
+    flip: float = Field(default=0.5, ge=0, le=1)
     """Probability of a horizontal flip; 0 for digits and letters."""
-    jitter: float = Field(1.0, ge=0, le=2)
+    jitter: float = Field(default=1.0, ge=0, le=2)
     """Strength of the colour jitter: brightness, contrast, saturation 0.4 and hue 0.1 at 1."""
-    grey: float = Field(0.2, ge=0, le=1)
+    grey: float = Field(default=0.2, ge=0, le=1)
     """Probability that a view loses its colours."""
-    blur: float = Field(0.0, ge=0, le=1)
+    blur: float = Field(default=0.0, ge=0, le=1)
     """Probability of a Gaussian blur with a radius of 0.1 to 2 pixels."""
 
 
@@ -39,12 +39,12 @@ class Optimizer(Frozen):
     """Peak learning rate, as given: it is never rescaled by the batch size."""
     batch_size: int = Field(ge=2)
     """Images of one step over all workers together."""
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD."""
-    weight_decay: float = Field(1e-4, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
     """L2 penalty."""
     decay_norms: bool = True
-    """Whether the penalty also falls on biases and normalisation, as in both published programs."""
+    """Whether the penalty also falls on biases and norms, as in both published programs."""
     drop_last: bool = False
     """Whether the rest of an epoch that does not fill a batch is left out."""
 
@@ -54,13 +54,13 @@ class Schedule(Frozen):
 
     name: Literal["cosine", "step", "constant"] = "cosine"
     """Cosine down to `floor`, or times `gamma` at each milestone, or flat."""
-    warmup: int = Field(0, ge=0)
+    warmup: int = Field(default=0, ge=0)
     """Epochs in which the learning rate climbs linearly to its peak."""
-    floor: float = Field(0.0, ge=0)
+    floor: float = Field(default=0.0, ge=0)
     """Learning rate at the end of a cosine."""
-    milestones: tuple[int, ...] = Field((), strict=False)
+    milestones: tuple[int, ...] = Field(default=(), strict=False)
     """Epochs after which a step schedule multiplies by `gamma`."""
-    gamma: float = Field(0.1, gt=0, le=1)
+    gamma: float = Field(default=0.1, gt=0, le=1)
     """Factor of a step schedule."""
 
 
@@ -70,13 +70,12 @@ class Evaluation(Frozen):
     labels: Literal["balanced", "tail", "few-shot"] = "balanced"
     """The labels a probe is trained on: the balanced pool, the long-tailed training set itself,
     or one per cent of the pool (at least 4 a class)."""
-    probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
-    """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, the
-    published SGD schedule on cached features, Adam on cached features, or the published
-    protocol that augments and encodes the images anew in every epoch."""
-    neighbours: int = Field(20, ge=1)
+    probe: Literal["lbfgs", "sgd", "adam"] = "lbfgs"
+    """Linear classifier on frozen, cached features: multinomial logistic regression by L-BFGS,
+    SDCLR's published SGD schedule, or Adam. Their numbers are not comparable with each other."""
+    neighbours: int = Field(default=20, ge=1)
     """Neighbours that vote in the k-NN score."""
-    every: int = Field(1, ge=1)
+    every: int = Field(default=1, ge=1)
     """Epochs between two scores; the last epoch is always scored."""
 
 
@@ -86,7 +85,7 @@ class Recipe(Frozen):
     data: SerializeAsAny[DatasetConfig]
     method: SerializeAsAny[MethodConfig]
     encoder: Encoder
-    size: int = Field(32, ge=8)
+    size: int = Field(default=32, ge=8)
     """Height and width of the views in pixels."""
     augment: Augment = Augment()
     optimizer: Optimizer
@@ -96,7 +95,7 @@ class Recipe(Frozen):
     """Passes over the training set."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the network; auto takes bfloat16 where the hardware has it."""
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the initial weights, the order of the images and every augmentation."""
 
     @model_validator(mode="after")
@@ -106,6 +105,15 @@ class Recipe(Frozen):
                 f"schedule.warmup must be less than epochs, but got {self.schedule.warmup} and "
                 f"{self.epochs}; shorten the warm-up"
             )
+        counts = self.data.train_counts()
+        if counts is not None and self.optimizer.drop_last:
+            images, batch = sum(counts), self.optimizer.batch_size
+            if batch > images:
+                raise ValueError(
+                    f"optimizer.batch_size must be <= {images}, the training images, since "
+                    f"optimizer.drop_last leaves out a batch that is not full, but got {batch}; "
+                    f"lower it to {images} or set drop_last: false"
+                )
         return self
 
     @property
@@ -132,7 +140,9 @@ def parse(values: dict[str, Any]) -> Recipe:
         InputError: `method.name` or `data.name` is missing or unknown.
         pydantic.ValidationError: a value breaks its field's rule.
     """
-    return model(_name(values, "method", "methods"), _name(values, "data", "datasets")).model_validate(values)
+    return model(
+        _name(values, "method", "methods"), _name(values, "data", "datasets")
+    ).model_validate(values)
 
 
 def _name(values: dict[str, Any], section: str, package: str) -> str:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from raylt import collectives, datasets, optim
+from raylt import collectives, datasets, optim, plugins
 from raylt.data.batches import Batches
 from raylt.data.images import Splits
 from raylt.methods import _base
 from raylt.nn import resnet
 from raylt.recipe import Recipe
+from raylt.schema import DatasetConfig
 from raylt.trial import checkpoint
 from raylt.trial.fit import Epoch, fit
 from raylt.trial.score import Score, score
@@ -60,9 +63,8 @@ def work(
     method = _method(recipe, splits, where)
     step = _distributed(method, where)
     optimizer = optim.optimizer(
-        method, **recipe.optimizer.model_dump(include={"name", "lr", "momentum", "weight_decay",
-                                                       "decay_norms"})
-    )  # fmt: skip
+        method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
+    )
     batches = _batches(recipe, splits, method, where)
     found = checkpoint.latest(folder, digest=recipe.digest)
     history: list[dict[str, float]] = []
@@ -112,26 +114,80 @@ def _device(wanted: str | None) -> torch.device:
     return device
 
 
-@functools.lru_cache(maxsize=4)
-def _cached_splits(recipe_data: str, name: str, root: Path) -> Splits:
-    from raylt import plugins
-
-    return datasets.load(plugins.config("datasets", name).model_validate_json(recipe_data), root)
-
-
 def _splits(recipe: Recipe, root: Path) -> Splits:
-    # A reused process trains many recipes on the same images; they are read once and never change.
-    return _cached_splits(recipe.data.model_dump_json(), recipe.data.name, root)
+    return _read(recipe.data.model_dump_json(), root)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(data: str, root: Path) -> Splits:
+    # A reused process trains many recipes on the same images: they are read once, never changed.
+    config = plugins.config("datasets", json.loads(data)["name"]).model_validate_json(data)
+    assert isinstance(config, DatasetConfig)
+    return datasets.load(config, root)
 
 
 def _method(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Method:
-    channels = splits.validation.take(_first()).shape[1]
+    channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
+    # The weights are drawn on the CPU, so that they are the same on every device.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         encoder = resnet.encoder(
             recipe.encoder, channels=channels, size=recipe.size, mean=splits.mean, std=splits.std
         )
         method = _base.build(recipe.method, encoder, splits.train_counts)
-    method = method.to(device=device, memory_format=torch.channels_last)
+    return method.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _distributed(method: _base.Method, device: torch.device) -> nn.Module:
+    if collectives.world() == 1:
+        return method
     collectives.synchronise_norms(method)
-    return method
+    ids = [device.index] if device.index is not None else None
+    # Every buffer is computed alike on every worker, so none has to be sent.
+    return DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
+
+
+def _batches(
+    recipe: Recipe, splits: Splits, method: _base.Method, device: torch.device
+) -> Batches:
+    return Batches(
+        splits.train,
+        views=method.views(recipe.method),
+        size=recipe.size,
+        **recipe.augment.model_dump(),
+        batch_size=recipe.optimizer.batch_size,
+        drop_last=recipe.optimizer.drop_last,
+        seed=recipe.seed,
+        device=device,
+        rank=collectives.rank(),
+        world=collectives.world(),
+        channels_last=True,
+    )
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    schedule = recipe.schedule
+    return functools.partial(
+        optim.learning_rate,
+        peak=recipe.optimizer.lr,
+        warmup=schedule.warmup * steps,
+        total=recipe.epochs * steps,
+        name=schedule.name,
+        floor=schedule.floor,
+        milestones=[epoch * steps for epoch in schedule.milestones],
+        gamma=schedule.gamma,
+    )
+
+
+def _autocast(recipe: Recipe, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    wanted = recipe.precision
+    if wanted == "float32" or (wanted == "auto" and not _has_bfloat16(device)):
+        return contextlib.nullcontext
+    return functools.partial(torch.autocast, device.type, dtype=torch.bfloat16)  # pyright: ignore[reportReturnType]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16 itself; asked, because emulation is slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
