@@ -84,9 +84,7 @@ class Batches:
         self._sizes = shares(len(images), batch_size, world=world, drop_last=drop_last)
         self._batch_size = batch_size
         self._labels = torch.from_numpy(images.labels).to(device)
-        # Rows before channels: the layout in which views are resampled without a copy.
-        pixels = torch.from_numpy(images.take(np.arange(len(images)))).to(device)
-        self._rows = pixels.transpose(1, 2).contiguous()
+        self._pixels = torch.from_numpy(images.take(np.arange(len(images)))).to(device)
 
     @property
     def steps(self) -> int:
@@ -104,7 +102,7 @@ class Batches:
         for step, share in enumerate(self._sizes):
             start = step * self._batch_size + self._rank * share
             chosen = order[start : start + share]
-            images = self._rows[chosen].transpose(1, 2)
+            images = self._pixels[chosen]
             views = tuple(
                 view(images, size=self._size, generator=generator, **self._knobs).contiguous(
                     memory_format=self._memory

@@ -97,8 +97,8 @@ def jitter_each(
 
 def lose_colour(n: int, *, probability: float, generator: torch.Generator) -> Paint:
     """Make an image grey with the given probability; one channel is grey already."""
-    chosen = _chosen(n, probability, generator)
-    return lambda views, part: torch.where(chosen[part], grey(views), views)
+    kept = (~_chosen(n, probability, generator)).float()
+    return lambda views, part: torch.lerp(grey(views).expand_as(views), views, kept[part])
 
 
 def blur(n: int, size: int, *, probability: float, generator: torch.Generator) -> Paint:
@@ -119,7 +119,7 @@ def grey(views: Views) -> Float[Tensor, "n 1 size size"]:
     if views.shape[1] == 1:
         return views
     red, green, blue = views.split(1, 1)
-    return red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
 
 
 def blend(
@@ -130,21 +130,23 @@ def blend(
 
 
 def turn_hue(views: Views, turn: Float[Tensor, "n 1 1 1"]) -> Views:
-    """Turn the hue by `turn` of the colour circle: RGB -> HSV -> RGB in closed form."""
+    """Turn the hue by `turn` of the colour circle: RGB -> HSV -> RGB in closed form.
+
+    With colours scaled so that the least is 0 and the most is 1, the hue in sixths of the circle
+    is 1 + green + blue - red where green is above blue, and the same to the other side where it
+    is below. A channel is full within a sixth of its own hue and gone beyond two.
+    """
     red, green, blue = views.split(1, 1)
     high = torch.maximum(torch.maximum(red, green), blue)
-    chroma = high - torch.minimum(torch.minimum(red, green), blue)
+    low = torch.minimum(torch.minimum(red, green), blue)
+    chroma = high - low
     # A grey pixel has no hue: any divisor will do, its chroma is 0.
-    divisor = torch.where(chroma > 0, chroma, 1)
-    hue = torch.where(
-        high == red,
-        (green - blue) / divisor,
-        torch.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
-    hue = hue + 6 * turn
-    sector = torch.tensor([5.0, 3.0, 1.0], device=views.device).view(3, 1, 1)
-    place = (hue + sector) % 6
-    return high - chroma * torch.minimum(place, 4 - place).clamp_(0, 1)
+    angle = (green + blue).sub_(red).sub_(low).div_(chroma.clamp(min=1e-9)).add_(1)
+    hue = torch.copysign(angle, green - blue).div_(6).add_(turn)
+    own = torch.tensor([0, 1 / 3, 2 / 3], device=views.device).view(3, 1, 1)
+    apart = hue - own
+    apart.sub_(apart.round()).abs_()
+    return apart.mul_(-6).add_(2).clamp_(0, 1).mul_(chroma).add_(low)
 
 
 def blur_matrix(radius: Float[Tensor, " n"], size: int) -> Float[Tensor, "n size size"]:
