@@ -1,0 +1,92 @@
+import pytest
+import torch
+
+from raylt.data.augment import VIEWS
+
+KNOBS = {"crop": 0.2, "flip": 0.5, "jitter": 1.0, "grey": 0.2, "blur": 0.5}
+EVERY_VIEW = pytest.mark.parametrize("name", sorted(VIEWS))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(n=40, channels=3, size=20):
+    return torch.randint(0, 256, (n, channels, size, size), generator=generator()).to(torch.uint8)
+
+
+@EVERY_VIEW
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [12, 20, 32])
+def test_a_view_has_the_size_asked_for_and_lies_between_0_and_1(name, channels, size):
+    view = VIEWS[name](images(channels=channels), size=size, generator=generator(), **KNOBS)
+    assert view.shape == (40, channels, size, size)
+    assert view.dtype == torch.float32
+    assert view.is_contiguous(memory_format=torch.channels_last)
+    assert 0 <= view.min() <= view.max() <= 1
+
+
+@EVERY_VIEW
+def test_the_same_generator_gives_the_same_view(name):
+    one, other, third = (
+        VIEWS[name](images(), size=20, generator=generator(seed), **KNOBS) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, other)
+    assert torch.equal(one, third) == (name == "none")
+
+
+@EVERY_VIEW
+def test_each_image_has_a_draw_of_its_own(name):
+    same = images(1).expand(200, 3, 20, 20)
+    views = VIEWS[name](same, size=20, generator=generator(), **KNOBS)
+    different = len(torch.unique(views.flatten(1), dim=0))
+    # A shift has 5 x 5 places here, in two mirrorings.
+    assert different == {"none": 1, "weak": 50}.get(name, different)
+    assert name in ("none", "weak") or different > 150
+
+
+@EVERY_VIEW
+def test_images_do_not_touch_each_other(name):
+    some = images()
+    others = torch.cat((some[:20], 255 - some[20:]))
+    one, other = (
+        VIEWS[name](pixels, size=20, generator=generator(), **KNOBS) for pixels in (some, others)
+    )
+    assert torch.equal(one[:20], other[:20])
+    assert not torch.equal(one[20:], other[20:])
+
+
+def test_a_view_for_evaluation_is_the_image():
+    pixels = images()
+    view = VIEWS["none"](pixels, size=20, generator=generator(), **KNOBS)
+    torch.testing.assert_close(view * 255, pixels.float(), atol=1e-3, rtol=0)
+
+
+def test_a_similar_view_without_disturbance_is_the_image():
+    pixels = images()
+    view = VIEWS["sim"](
+        pixels, size=20, crop=1.0, flip=0.0, jitter=0.0, grey=0.0, blur=0.0, generator=generator()
+    )
+    # A crop of all the area may still have another aspect ratio, which then does not fit: the
+    # whole square image is what is left.
+    torch.testing.assert_close(view * 255, pixels.float(), atol=1e-3, rtol=0)
+
+
+def test_images_that_are_not_square_are_resized_whole():
+    pixels = torch.full((2, 3, 10, 30), 77, dtype=torch.uint8)
+    for view in VIEWS.values():
+        shown = view(pixels, size=16, crop=0.5, flip=0.5, jitter=0.0, grey=0.0, blur=0.0,
+                     generator=generator())  # fmt: skip
+        assert shown.shape == (2, 3, 16, 16)
+
+
+@pytest.mark.gpu
+@EVERY_VIEW
+def test_a_gpu_follows_the_same_law(name):
+    device = torch.device("cuda")
+    draw = torch.Generator(device).manual_seed(0)
+    pixels = images(2000)
+    there = VIEWS[name](pixels.to(device), size=20, generator=draw, **KNOBS).cpu()
+    here = VIEWS[name](pixels, size=20, generator=generator(), **KNOBS)
+    assert abs(there.mean() - here.mean()) < 0.01
+    assert abs(there.std() - here.std()) < 0.01

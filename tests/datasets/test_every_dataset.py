@@ -1,0 +1,39 @@
+"""What every file of raylt/datasets must keep, whoever wrote it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from raylt import plugins
+from raylt.data.longtail import LongTailed
+from raylt.schema import DatasetConfig
+
+NAMES = plugins.names("datasets")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_named_like_its_dataset_and_says_what_its_images_are(name):
+    module = plugins.module("datasets", name)
+    assert module.Config.model_fields["name"].default == name
+    assert issubclass(module.Config, DatasetConfig)
+    assert module.CHANNELS in (1, 3)
+    assert callable(module.load)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_light_config_is_the_config(name):
+    light, whole = plugins.config("datasets", name), plugins.module("datasets", name).Config
+    assert light().model_dump() == whole().model_dump()
+    assert light.model_fields.keys() == whole.model_fields.keys()
+    assert issubclass(light, LongTailed) == issubclass(whole, LongTailed)
+
+
+def test_configs_need_no_heavy_import():
+    program = (
+        "import sys; from raylt import plugins\n"
+        "for name in plugins.names('datasets'): plugins.config('datasets', name)\n"
+        "heavy = {'torch', 'sklearn', 'PIL', 'ray', 'optuna', 'mlflow'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
