@@ -119,7 +119,7 @@ class Competitor(nn.Module):
             key = _key(number, path)
             if key in masks:
                 assert isinstance(module, nn.Conv2d)
-                replaced[f"{path}.weight"] = module.weight * masks[key]
+                replaced[f"{path}.weight"] = torch.where(masks[key], module.weight, 0)
             elif key in self.norms:
                 norm = self.norms[key]
                 for name, tensor in (*norm.named_parameters(), *norm.named_buffers()):

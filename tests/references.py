@@ -1,0 +1,120 @@
+"""The papers' formulas read slowly: loops over plain numbers, one line for each symbol.
+
+Nothing here is clever, so that it can be compared with the formula by eye. Vectors are lists of
+floats; labels and classes are numbers from 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from math import exp, log, sqrt
+
+Vector = Sequence[float]
+
+
+def dot(u: Vector, v: Vector) -> float:
+    return sum(a * b for a, b in zip(u, v, strict=True))
+
+
+def unit(u: Vector) -> list[float]:
+    length = sqrt(dot(u, u))
+    return [a / length for a in u]
+
+
+def nt_xent(first: Sequence[Vector], second: Sequence[Vector], temperature: float) -> float:
+    """SDCLR's NT-Xent: l_r = -log(e^{z_r.z_r+/t} / sum_{s != r} e^{z_r.z_s/t}), mean over 2n rows."""
+    n = len(first)
+    z = [unit(row) for row in (*first, *second)]
+    total = 0.0
+    for r in range(2 * n):
+        partner = (r + n) % (2 * n)
+        below = sum(exp(dot(z[r], z[s]) / temperature) for s in range(2 * n) if s != r)
+        total += -log(exp(dot(z[r], z[partner]) / temperature) / below)
+    return total / (2 * n)
+
+
+def supervised_contrastive(
+    features: Sequence[Vector], labels: Sequence[int], temperature: float
+) -> float:
+    """Khosla et al., equation 2: the mean over positives stands outside the logarithm."""
+    total, counted = 0.0, 0
+    for i in range(len(features)):
+        others = [a for a in range(len(features)) if a != i]
+        positives = [p for p in others if labels[p] == labels[i]]
+        if not positives:
+            continue
+        below = sum(exp(dot(features[i], features[a]) / temperature) for a in others)
+        each = [log(exp(dot(features[i], features[p]) / temperature) / below) for p in positives]
+        total += -sum(each) / len(positives)
+        counted += 1
+    return total / counted if counted else 0.0
+
+
+def class_weights(counts: Sequence[int], weight: float, power: float) -> list[float]:
+    """alpha_k = w r_k / mean_j(r_j) with r_k = (n_max / n_k)^power."""
+    clamped = [max(n, 1) for n in counts]
+    r = [(max(clamped) / n) ** power for n in clamped]
+    return [weight * r_k / (sum(r) / len(r)) for r_k in r]
+
+
+def balanced_contrastive(
+    features: Sequence[Vector],
+    labels: Sequence[int],
+    prototypes: Sequence[Vector],
+    alpha: Sequence[float],
+    temperature: float,
+    absent: str,
+) -> float:
+    """The generalised class-complement loss; alpha of 1 for all classes is BCL's.
+
+    L_i = log D_i - P_i with the masses m_k(i) = n_k - [k = y_i] + alpha_k, mean over anchors with
+    a positive mass M_i = m_{y_i}(i) > 0.
+    """
+
+    def s(u: Vector, v: Vector) -> float:
+        return dot(u, v) / temperature
+
+    z, c, y = features, prototypes, labels
+    n = [sum(label == k for label in y) for k in range(len(c))]
+    losses: list[float] = []
+    for i in range(len(z)):
+        m = [n[k] - (k == y[i]) + alpha[k] for k in range(len(c))]
+        big_m = m[y[i]]
+        if big_m <= 0:
+            continue
+        d = 0.0
+        for k in range(len(c)):
+            if m[k] <= 0:
+                continue
+            if n[k] == 0:
+                factor = {"count": 1.0, "scaled": min(1.0, alpha[k]), "linear": alpha[k]}[absent]
+                d += factor * exp(s(z[i], c[k]))
+                continue
+            members = [j for j in range(len(z)) if j != i and y[j] == k]
+            images = sum(exp(s(z[i], z[j])) for j in members)
+            d += (images + alpha[k] * exp(s(z[i], c[k]))) / m[k]
+        own = [j for j in range(len(z)) if j != i and y[j] == y[i]]
+        p = (sum(s(z[i], z[j]) for j in own) + alpha[y[i]] * s(z[i], c[y[i]])) / big_m
+        losses.append(log(d) - p)
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+def logit_adjusted_cross_entropy(
+    logits: Sequence[Vector], labels: Sequence[int], counts: Sequence[int], tau: float
+) -> float:
+    """-log softmax(logits + tau log pi)_y, mean over images."""
+    clamped = [max(n, 1) for n in counts]
+    pi = [n / sum(clamped) for n in clamped]
+    total = 0.0
+    for row, y in zip(logits, labels, strict=True):
+        adjusted = [f + tau * log(p) for f, p in zip(row, pi, strict=True)]
+        total += -log(exp(adjusted[y]) / sum(exp(f) for f in adjusted))
+    return total / len(labels)
+
+
+def kept_by_magnitude(weights: Sequence[float], ratio: float) -> list[bool]:
+    """Keep w iff |w| >= the value at rank min(ceil(ratio N), N - 1) of all, in ascending order."""
+    n = len(weights)
+    threshold = sorted(abs(w) for w in weights)[min(math.ceil(ratio * n), n - 1)]
+    return [abs(w) >= threshold for w in weights]

@@ -1,0 +1,116 @@
+import copy
+
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from raylt import collectives
+from tests import distributed
+
+
+def test_in_one_process_everything_is_the_identity():
+    tensor = torch.randn(3, 2, requires_grad=True)
+    assert (collectives.world(), collectives.rank()) == (1, 0)
+    assert collectives.gather(tensor) is tensor
+    assert_close(collectives.mean(tensor), tensor.detach())
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    collectives.synchronise_norms(net)
+    assert type(net[0]) is nn.BatchNorm1d
+
+
+def _gathered():
+    own = torch.full((2, 3), float(collectives.rank()), dtype=torch.float64, requires_grad=True)
+    everyone = collectives.gather(own)
+    # The workers ask for different rows with different strength.
+    weight = torch.arange(12.0, dtype=torch.float64).view(4, 3) * (collectives.rank() + 1)
+    (everyone * weight).sum().backward()
+    labels = collectives.gather(torch.tensor([collectives.rank()]))
+    middle = collectives.mean(torch.tensor(float(collectives.rank())))
+    return collectives.world(), collectives.rank(), everyone.detach(), own.grad, labels, middle
+
+
+def test_gather_joins_the_rows_and_sums_what_is_asked_of_them():
+    for rank, found in enumerate(distributed.run(_gathered)):
+        world, number, everyone, gradient, labels, middle = found
+        assert (world, number) == (2, rank)
+        assert everyone[:, 0].tolist() == [0, 0, 1, 1]
+        # 1 + 2 times the weight of the own rows.
+        rows = torch.arange(12.0, dtype=torch.float64).view(4, 3)[2 * rank : 2 * rank + 2]
+        assert_close(gradient, 3 * rows)
+        assert labels.tolist() == [0, 1]
+        assert middle == 0.5
+
+
+def _network():
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 5),
+        nn.Sequential(nn.BatchNorm1d(5)),
+    )  # fmt: skip
+    nn.init.normal_(net[1].weight)
+    return net.double()
+
+
+def _trained(net, images, world, rank):
+    """Gradients and buffers after a step on this worker's part of the images."""
+    part = images.chunk(world)[rank].requires_grad_()
+    net(part).tanh().square().mean().backward()
+    gradients = {name: p.grad for name, p in net.named_parameters()}
+    return part.grad, gradients, dict(net.named_buffers())
+
+
+def _joint(images):
+    net = _network()
+    names = list(net.state_dict())
+    parameters = list(net.parameters())
+    collectives.synchronise_norms(net)
+    assert list(net.state_dict()) == names
+    assert all(a is b for a, b in zip(parameters, net.parameters(), strict=True))
+    inputs, gradients, buffers = _trained(net, images, 2, collectives.rank())
+    gradients = {name: collectives.mean(g) for name, g in gradients.items()}
+    net.eval()
+    return inputs, gradients, buffers, net(images).detach()
+
+
+def test_joint_norms_are_those_of_one_process():
+    images = torch.randn(
+        8, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
+    images = 5 + 0.1 * images
+    net = _network()
+    inputs, gradients, buffers = _trained(net, images.clone(), 1, 0)
+    for rank, found in enumerate(distributed.run(_joint, images)):
+        # Each worker's loss is the mean over half of the images.
+        assert_close(found[0] / 2, inputs.chunk(2)[rank], rtol=1e-9, atol=1e-12)
+        for name, gradient in gradients.items():
+            assert_close(found[1][name], gradient, rtol=1e-9, atol=1e-12)
+        for name, buffer in buffers.items():
+            assert_close(found[2][name], buffer, rtol=1e-12, atol=1e-12)
+        assert_close(found[3], copy.deepcopy(net).eval()(images).detach())
+
+
+def _half():
+    net = nn.Sequential(nn.BatchNorm2d(3))
+    collectives.synchronise_norms(net)
+    images = torch.randn(4, 3, 5, 5).to(torch.bfloat16, memory_format=torch.channels_last)
+    found = net(images)
+    return found.dtype, found.is_contiguous(memory_format=torch.channels_last), found.std().item()
+
+
+def test_joint_norms_keep_dtype_and_layout():
+    for dtype, channels_last, std in distributed.run(_half):
+        assert dtype == torch.bfloat16
+        assert channels_last
+        assert 0.9 < std < 1.1
+
+
+def _replicated():
+    net = nn.Sequential(collectives.Replicated(nn.BatchNorm1d(2)), nn.BatchNorm1d(2))
+    collectives.synchronise_norms(net)
+    return type(net[0][0]).__name__, type(net[1]).__name__
+
+
+def test_the_norms_of_a_replicated_part_are_left_alone():
+    for inner, outer in distributed.run(_replicated):
+        assert inner == "BatchNorm1d"
+        assert outer != "BatchNorm1d"

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raylt.metrics import confusion, groups, shot_accuracy, summary
+
+
+def exponential(largest, classes, imbalance):
+    return [int(largest * imbalance ** -(k / (classes - 1))) for k in range(classes)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "sizes"),
+    [
+        (exponential(500, 100, 100), {"many": 35, "medium": 35, "few": 30}),
+        (exponential(500, 100, 50), {"many": 41, "medium": 41, "few": 18}),
+        (exponential(500, 100, 10), {"many": 69, "medium": 31}),
+        (exponential(5000, 10, 100), {"many": 8, "medium": 2}),
+    ],
+)
+def test_thresholds_cut_the_cifar_sets_as_published(counts, sizes):
+    cut = groups(counts, by="thresholds")
+    assert {name: len(classes) for name, classes in cut.items()} == sizes
+
+
+def test_thresholds_include_20_and_100_in_medium():
+    cut = groups([101, 100, 20, 19, 0], by="thresholds")
+    assert cut == {"many": (0,), "medium": (1, 2), "few": (3, 4)}
+
+
+def test_thirds_round_down_but_for_many():
+    assert {n: len(c) for n, c in groups(range(10), by="thirds").items()} == {
+        "many": 4,
+        "medium": 3,
+        "few": 3,
+    }
+    assert {n: len(c) for n, c in groups(range(100), by="thirds").items()} == {
+        "many": 34,
+        "medium": 33,
+        "few": 33,
+    }
+
+
+def test_thirds_break_ties_by_the_order_of_classes():
+    assert groups([5, 5, 5], by="thirds") == {"many": (0,), "medium": (1,), "few": (2,)}
+    assert groups([1, 9, 5], by="thirds") == {"many": (1,), "medium": (2,), "few": (0,)}
+    assert groups([3, 4], by="thirds") == {"many": (0, 1)}
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=30))
+def test_every_class_is_in_exactly_one_group(counts):
+    for by in ("thresholds", "thirds"):
+        cut = groups(counts, by=by)
+        assert sorted(k for classes in cut.values() for k in classes) == list(range(len(counts)))
+        assert all(cut.values())
+
+
+def test_groups_weigh_their_classes_alike():
+    labels = [0, 0, 0, 0, 1, 2, 2]
+    predictions = [0, 0, 0, 1, 1, 2, 0]
+    found = shot_accuracy(predictions, labels, [200, 150, 5])
+    assert found.per_class == (0.75, 1.0, 0.5)
+    assert found.many == 0.875
+    assert found.medium is None
+    assert found.few == 0.5
+    assert found.all == 0.75
+
+
+def test_a_class_without_a_test_image_has_no_accuracy():
+    found = shot_accuracy([0, 1], [0, 0], [200, 50])
+    assert found.per_class == (0.5, None)
+    assert found.medium is None
+    assert found.all == 0.5
+
+
+def test_nothing_to_score_is_nothing_found():
+    assert shot_accuracy([], [], [200, 5]).all is None
+    assert summary([], [], [200, 5]) == {}
+
+
+def test_the_summary_names_what_there_is():
+    labels = [0, 0, 1, 1, 2, 2]
+    predictions = [0, 0, 1, 0, 2, 0]
+    found = summary(predictions, labels, [200, 150, 5])
+    assert found == pytest.approx(
+        {
+            "accuracy": 2 / 3,
+            "many": 0.75,
+            "few": 0.5,
+            "thirds/many": 1.0,
+            "thirds/medium": 0.5,
+            "thirds/few": 0.5,
+            "worst": 0.5,
+            "harmonic": 3 / (1 + 2 + 2),
+            "std": np.std([1.0, 0.5, 0.5]),
+        }
+    )
+
+
+def test_the_harmonic_mean_is_zero_where_a_class_is_always_missed():
+    found = summary([0, 0], [0, 1], [200, 5])
+    assert found["harmonic"] == 0
+    assert found["worst"] == 0
+
+
+def test_on_a_balanced_set_all_is_the_share_of_hits():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 11)
+    predictions = rng.integers(0, 7, len(labels))
+    found = shot_accuracy(predictions, labels, [10] * 7)
+    assert found.all == pytest.approx((predictions == labels).mean())
+
+
+def test_confusion_counts_truth_by_row():
+    assert confusion([1, 1, 0], [0, 1, 0], 2).tolist() == [[1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "said"),
+    [([0], [0, 1], "equal length"), ([2], [0], "0..1"), ([0], [-1], "0..1")],
+)
+def test_what_is_no_prediction_is_refused(predictions, labels, said):
+    with pytest.raises(ValueError, match=said):
+        confusion(predictions, labels, 2)
