@@ -11,6 +11,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,28 +95,42 @@ class Document:
             f"{self.place(keys)}: {key}: {message}" if key else f"{self.place(keys)}: {message}"
         )
 
+    def at(self, keys: Keys) -> Any:
+        """The value that stands there."""
+        found: Any = self.values
+        for key in keys:
+            found = found[key]
+        return found
+
     def put(self, keys: tuple[str, ...], value: Any) -> Document:
         """This document with one value replaced or added, as by `key=value` on the command line.
 
         Raises:
             InputError: a key on the way holds something other than a mapping.
         """
-        values = dict(self.values)
-        inner = values
+        values = deepcopy(self.values)
+        inner: Any = values
         for depth, key in enumerate(keys[:-1], start=1):
-            below = inner.get(key, {})
-            if not isinstance(below, dict):
+            inner = inner.setdefault(key, {})
+            if not isinstance(inner, dict):
                 way = ".".join(keys[:depth])
                 raise InputError(
                     f"{COMMAND_LINE}: {'.'.join(keys)}: {way} must be a mapping to hold "
-                    f"{keys[depth]!r}, but it is {below!r} at {self.place(keys[:depth])}; "
+                    f"{keys[depth]!r}, but it is {inner!r} at {self.place(keys[:depth])}; "
                     f"give {way} itself a value"
                 )
-            inner[key] = dict(below)  # type: ignore[reportUnknownArgumentType]
-            inner = inner[key]
         inner[keys[-1]] = value
         kept = {k: v for k, v in self.places.items() if k[: len(keys)] != keys}
         return replace(self, values=values, places={**kept, keys: COMMAND_LINE})
+
+    def remove(self, keys: Keys) -> Document:
+        """This document without one value."""
+        values = deepcopy(self.values)
+        inner: Any = values
+        for key in keys[:-1]:
+            inner = inner[key]
+        del inner[keys[-1]]
+        return replace(self, values=values)
 
 
 def read(source: Path | str) -> Document:

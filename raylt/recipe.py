@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, create_model, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, create_model, model_validator
 
 from raylt import plugins
+from raylt.expressions import Value
 from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig
 
 Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
@@ -116,6 +119,10 @@ class Recipe(Frozen):
                 )
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The class is made for its method and dataset; another process makes its own.
+        return parse, (self.model_dump(),)
+
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that name this recipe: equal recipes, equal digests."""
@@ -145,7 +152,71 @@ def parse(values: dict[str, Any]) -> Recipe:
     ).model_validate(values)
 
 
-def _name(values: dict[str, Any], section: str, package: str) -> str:
+def model_of(values: Mapping[str, Any]) -> type[Recipe]:
+    """The Recipe model of nested plain values.
+
+    Raises:
+        InputError: `method.name` or `data.name` is missing or unknown.
+    """
+    return model(_name(values, "method", "methods"), _name(values, "data", "datasets"))
+
+
+def dataset(values: Mapping[str, Any]) -> DatasetConfig:
+    """The `data` section of nested plain values, by itself.
+
+    Raises:
+        InputError: `data.name` is missing or unknown.
+        pydantic.ValidationError: a value breaks its field's rule.
+    """
+    config = plugins.config("datasets", _name(values, "data", "datasets"))
+    assert issubclass(config, DatasetConfig)
+    return config.model_validate(values["data"])
+
+
+def filled(fixed: Mapping[str, Any], point: Mapping[str, Value]) -> dict[str, Any]:
+    """The recipe's values, nested, with those of a point put in."""
+    values = deepcopy(dict(fixed))
+    for path, value in point.items():
+        *sections, last = path.split(".")
+        inner = values
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
+    return values
+
+
+def flat(values: Mapping[str, Any], path: str = "") -> dict[str, Value]:
+    """Dotted path -> scalar of nested values; lists are left out."""
+    found: dict[str, Value] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{path}{key}.")
+        elif not isinstance(value, list | tuple):
+            found[path + key] = value
+    return found
+
+
+def defaults(model: type[BaseModel], path: str = "") -> dict[str, Value]:
+    """Dotted path -> default of every scalar field that has one."""
+    found: dict[str, Value] = {}
+    for key, info in model.model_fields.items():
+        section = _section(info.annotation)
+        if isinstance(info.default, BaseModel):
+            found |= flat(info.default.model_dump(), f"{path}{key}.")
+        elif section is not None and info.is_required():
+            found |= defaults(section, f"{path}{key}.")
+        elif not info.is_required() and not isinstance(info.default, list | tuple):
+            found[path + key] = info.default
+    return found
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    return (
+        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    )
+
+
+def _name(values: Mapping[str, Any], section: str, package: str) -> str:
     part = values.get(section)
     name = part.get("name") if isinstance(part, dict) else None
     if not isinstance(name, str):

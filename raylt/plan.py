@@ -1,0 +1,305 @@
+"""Plan: how a study searches, the `study` part of a space file."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from raylt import expressions
+from raylt.plugins import did_you_mean
+from raylt.schema import Frozen, InputError
+
+Direction = Literal["maximize", "minimize"]
+
+METRICS: dict[str, Direction] = {
+    "val/accuracy": "maximize",
+    "val/many": "maximize",
+    "val/medium": "maximize",
+    "val/few": "maximize",
+    "val/thirds/many": "maximize",
+    "val/thirds/medium": "maximize",
+    "val/thirds/few": "maximize",
+    "val/knn": "maximize",
+    "val/worst": "maximize",
+    "val/harmonic": "maximize",
+    "val/std": "minimize",
+    "train/loss": "minimize",
+}
+"""What a search may look at, and which way is better."""
+
+LEVEL = 0.05
+"""Chance of a false "better" that `raylt confirm` accepts over all its candidates."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def study_name(name: str) -> str:
+    """`name`, if a folder and an experiment may be called so.
+
+    Raises:
+        ValueError: it has other characters than letters, digits, `.`, `_` and `-`, starts with a
+            dot, is empty or longer than 100; the message suggests one that has not.
+    """
+    if _NAME.fullmatch(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:100] or "my-study"
+    shown = name if len(name) <= 60 else f"{name[:60]}..."
+    raise ValueError(
+        f"must be 1 to 100 letters, digits, dots, dashes or underscores and not start with a dot, "
+        f"but got {shown!r}; for example {slug!r}"
+    )
+
+
+def known_metric(name: str) -> str:
+    """`name`, if a search may look at it.
+
+    Raises:
+        ValueError: no method reports it, or it is of the sealed test set.
+    """
+    if name.startswith("test/"):
+        raise ValueError(
+            f"must not look at the test set, but got {name!r}; search on val/{name[5:]}, and let "
+            f"`raylt confirm` open the test set once"
+        )
+    if name not in METRICS:
+        raise ValueError(
+            f"must be a metric that every method reports, but got {name!r}"
+            f"{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}"
+        )
+    return name
+
+
+class Objective(Frozen):
+    """What the search improves."""
+
+    metric: str
+    """Name of the metric."""
+    direction: Direction | None = None
+    """Which way is better; known for every metric, so it may be left out."""
+
+    _metric = field_validator("metric")(known_metric)
+
+    @model_validator(mode="after")
+    def _the_right_way(self) -> Self:
+        if self.direction not in (None, METRICS[self.metric]):
+            raise ValueError(
+                f"direction must be {METRICS[self.metric]} for {self.metric}, but got "
+                f"{self.direction}; leave it out"
+            )
+        return self
+
+    @property
+    def better(self) -> Direction:
+        """Which way is better."""
+        return METRICS[self.metric]
+
+
+def _text(bound: Any) -> Any:
+    """A plain number is an expression too."""
+    return str(bound) if isinstance(bound, int | float) and not isinstance(bound, bool) else bound
+
+
+Bound = Annotated[str, BeforeValidator(_text)]
+
+
+class Constraint(Frozen):
+    """What the result of a trial must satisfy to be ranked."""
+
+    metric: str
+    """Name of the metric."""
+    min: Bound | None = None
+    """Smallest value, a number or an expression over `baseline`, the measured baseline trial."""
+    max: Bound | None = None
+    """Largest value, likewise."""
+
+    _metric = field_validator("metric")(known_metric)
+
+    @field_validator("min", "max")
+    @classmethod
+    def _over_the_baseline(cls, bound: str | None) -> str | None:
+        if bound is None:
+            return None
+        try:
+            expression = expressions.parse(bound)
+            expression.number(dict.fromkeys(expression.names, 0.5))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        if foreign := expression.names - {"baseline"}:
+            raise ValueError(
+                f"must be made of numbers and `baseline`, but got {sorted(foreign)[0]!r}; write "
+                f"it like `baseline - 0.01`"
+            )
+        return bound
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("must have min or max, but has neither; add `min: baseline - 0.01`")
+        return self
+
+
+class Sampler(Frozen):
+    """Who proposes the next trial."""
+
+    name: Literal["tpe", "random", "grid", "gp", "nsga2", "cmaes"] = "tpe"
+    """Tree-structured Parzen estimator, uniform, all combinations, Gaussian process, NSGA-II for
+    several objectives, or CMA-ES."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Decides every proposal, given the results."""
+    startup: int = Field(default=10, ge=0)
+    """Random trials before the sampler trusts its model."""
+
+
+class Scheduler(Frozen):
+    """Who stops weak trials early; the resource is the epoch."""
+
+    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
+    metric: str | None = None
+    """What it watches; the objective where there is one."""
+    grace: int = Field(default=1, ge=1)
+    """Epochs that every trial is given."""
+    factor: int = Field(default=3, ge=2)
+    """One in this many trials survives a rung."""
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        return None if name is None else known_metric(name)
+
+
+def _scalar(found: Any) -> Any:
+    if isinstance(found, list | dict) or (isinstance(found, float) and not math.isfinite(found)):
+        raise ValueError(
+            f"must be one number, word or truth value, but got {found!r}; write the value alone"
+        )
+    return found
+
+
+Scalar = Annotated[Any, AfterValidator(_scalar)]
+"""The value of a leaf; whether its leaf admits it is the space's affair."""
+
+
+class Baseline(Frozen):
+    """The published setting: the first trial, and what `raylt confirm` compares with."""
+
+    source: str = Field(min_length=1)
+    """Where the values come from."""
+    values: dict[str, Scalar]
+    """The value of each open leaf, by its dotted path."""
+
+
+class Budget(Frozen):
+    """When the search ends though trials are left."""
+
+    gpu_hours: float | None = Field(default=None, gt=0)
+    """Hours of GPUs over all trials."""
+    cpu_hours: float | None = Field(default=None, gt=0)
+    """Hours of cores over all trials."""
+    wall_clock: str | None = None
+    """Time of the search, as `90m` or `24h`."""
+
+    @field_validator("wall_clock")
+    @classmethod
+    def _duration(cls, text: str | None) -> str | None:
+        if text is not None and not _DURATION.fullmatch(text):
+            raise ValueError(f"must be a number with s, m, h or d, but got {text!r}; as in 90m")
+        return text
+
+    @property
+    def seconds(self) -> float | None:
+        """`wall_clock` in seconds."""
+        if self.wall_clock is None:
+            return None
+        match = _DURATION.fullmatch(self.wall_clock)
+        assert match
+        return float(match[1]) * _SECONDS[match[2]]
+
+
+class Confirm(Frozen):
+    """How many winners meet the baseline again, over how many seeds."""
+
+    top: int = Field(default=3, ge=1)
+    """Winners that are confirmed."""
+    seeds: int = Field(default=6, ge=1)
+    """Seeds that each of them and the baseline are trained with."""
+
+    @model_validator(mode="after")
+    def _can_reach_the_level(self) -> Self:
+        # A sign-flip test over n paired seeds has no p-value below 1/2^n, and Holm's rule asks
+        # the best of `top` candidates for LEVEL / top.
+        needed = math.ceil(math.log2(self.top / LEVEL))
+        if self.seeds < needed:
+            raise ValueError(
+                f"seeds must be at least {needed} to compare {self.top} winners at the level "
+                f"{LEVEL}, but got {self.seeds}: the smallest p-value of {self.seeds} paired "
+                f"seeds is 1/{2**self.seeds}, and {LEVEL}/{self.top} is asked for; add seeds or "
+                f"lower top"
+            )
+        return self
+
+
+def _list(found: Any) -> Any:
+    """One objective may stand without a list, and without a mapping."""
+    items: list[Any] = found if isinstance(found, list) else [found]
+    return [{"metric": item} if isinstance(item, str) else item for item in items]
+
+
+class Study(Frozen):
+    """How a study searches."""
+
+    name: str
+    """Name of the study: of its folder and its MLflow run."""
+    trials: int = Field(default=20, ge=1)
+    """Trials of the whole study, the baseline included."""
+    objective: Annotated[tuple[Objective, ...], BeforeValidator(_list)] = Field(
+        default=(Objective(metric="val/accuracy"),), min_length=1, strict=False
+    )
+    """The metric to improve; several span a Pareto front."""
+    constraints: tuple[Constraint, ...] = Field(default=(), strict=False)
+    """Bounds on results; a trial that breaks one is not ranked."""
+    sampler: Sampler = Sampler()
+    scheduler: Scheduler = Scheduler()
+    require: tuple[str, ...] = Field(default=(), strict=False)
+    """Conditions on the open leaves; a point that breaks one is never tried."""
+    baseline: Baseline | None = None
+    points: tuple[dict[str, Scalar], ...] = Field(default=(), strict=False)
+    """More known settings, tried right after the baseline."""
+    budget: Budget = Budget()
+    confirm: Confirm = Confirm()
+
+    _name = field_validator("name")(study_name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len({o.metric for o in self.objective}) < len(self.objective):
+            raise ValueError("objective must name a metric once, but one stands twice; remove it")
+        if len(self.objective) > 1 and self.stops_early and self.scheduler.metric is None:
+            raise ValueError(
+                f"scheduler.metric must be given, since there are {len(self.objective)} "
+                f"objectives, but is missing; add `metric: {self.objective[0].metric}`"
+            )
+        if (
+            self.constraints
+            and self.baseline is None
+            and any("baseline" in (c.min or "") + (c.max or "") for c in self.constraints)
+        ):
+            raise ValueError("baseline must be given, since a constraint is measured by it")
+        return self
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a scheduler may stop a trial."""
+        return self.scheduler.name != "none"
+
+    @property
+    def watched(self) -> str:
+        """The metric that the scheduler watches."""
+        return self.scheduler.metric or self.objective[0].metric

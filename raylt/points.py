@@ -1,0 +1,123 @@
+"""Points: what a space admits, and the recipe that stands at each of its points."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from raylt import explain, leaf, recipe
+from raylt.explain import dotted, shown
+from raylt.expressions import Expression, Value
+from raylt.leaf import Leaf
+from raylt.plan import Study
+from raylt.plugins import did_you_mean
+from raylt.recipe import Recipe
+from raylt.schema import InputError
+
+Point = dict[str, Value]
+"""A value for each active leaf, by its dotted path."""
+
+DRAWS = 1000
+"""Draws before a search for an admitted point gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a search may try; made by `load`, which has checked every rule."""
+
+    source: str
+    """The file, as the user named it."""
+    text: str
+    """The resolved space as YAML; loading it gives an equal space."""
+    digest: str
+    """Sixteen hexadecimal digits over all that decides what a trial's result means."""
+    study: Study
+    fixed: Mapping[str, Any]
+    """The recipe's closed leaves, nested as in the file."""
+    leaves: tuple[Leaf, ...]
+    """The open leaves, each after those that its `when` mentions."""
+    require: tuple[Expression, ...]
+    """Conditions on a point."""
+    known: Mapping[str, Value] = field(repr=False)
+    """Dotted path -> value of every leaf that is closed or has a default."""
+    infeasible: float
+    """Share of draws that `require` refuses, from a thousand of them."""
+    baseline_point: Point | None
+    """The published setting; None where the file names none."""
+    points: tuple[Point, ...]
+    """More settings to try early."""
+    warnings: tuple[str, ...]
+    """What the user should know and need not change."""
+
+    def active(self, point: Mapping[str, Value]) -> tuple[Leaf, ...]:
+        """The leaves whose `when` is known to hold at a point, which may still be incomplete."""
+        return tuple(leaf.active(self.leaves, self.known, point))
+
+    def allows(self, point: Mapping[str, Value]) -> bool:
+        """Whether `require` admits the point; an absent leaf counts with its default."""
+        values = {**self.known, **point}
+        return all(condition.truth(values) for condition in self.require)
+
+    def refusal(self, point: Mapping[str, Value]) -> tuple[str, str] | None:
+        """The key and the reason why a point is not one of this space, or None where it is."""
+        paths = [open_leaf.path for open_leaf in self.leaves]
+        active = {open_leaf.path: open_leaf for open_leaf in self.active(point)}
+        for path, value in point.items():
+            if path not in paths:
+                known = ", ".join(paths) or "none"
+                return path, f"must be an open leaf{did_you_mean(path, paths)}; open: {known}"
+            if path not in active:
+                return path, "must be left out where its `when` does not hold"
+            if not active[path].admits(value):
+                return path, f"must be {active[path]}, but got {shown(value)}"
+        for path in active:
+            if path not in point:
+                return path, "must be given, but is missing"
+        values = {**self.known, **point}
+        for condition in self.require:
+            if not condition.truth(values):
+                return "study.require", f"`{condition.text}` must hold, but does not"
+        return None
+
+    def at(self, point: Mapping[str, Value]) -> Recipe:
+        """The recipe at a point; absent leaves keep the recipe's defaults.
+
+        Raises:
+            InputError: the point is not one of this space, or its values do not go together.
+        """
+        if (refused := self.refusal(point)) is not None:
+            raise InputError(f"{self.source}: {refused[0]}: {refused[1]}")
+        values = recipe.filled(self.fixed, point)
+        try:
+            return recipe.parse(values)
+        except ValidationError as error:
+            model = recipe.model_of(values)
+            raise InputError(
+                "\n".join(
+                    f"{self.source}: {dotted(loc)}: {text}"
+                    for loc, text in explain.sentences(error, model)
+                )
+            ) from None
+
+    def draw(self, rng: random.Random) -> Point:
+        """A point that `require` admits, every active leaf drawn by itself.
+
+        Raises:
+            InputError: none of a thousand draws is admitted.
+        """
+        for _ in range(DRAWS):
+            point = self.draw_any(rng)
+            if self.allows(point):
+                return point
+        raise InputError(
+            f"{self.source}: study.require: must admit some points, but refuses all of {DRAWS} "
+            f"draws; loosen it, or narrow the leaves to where it holds"
+        )
+
+    def draw_any(self, rng: random.Random) -> Point:
+        """A point that `require` may refuse."""
+        return leaf.assemble(self.leaves, self.known, lambda open_leaf: open_leaf.draw(rng))

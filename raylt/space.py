@@ -1,0 +1,324 @@
+"""Space: a recipe with some leaves left open, and how a study searches them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from raylt import document, explain, leaf, metrics, opened, recipe
+from raylt.document import COMMAND_LINE, Document, Keys
+from raylt.explain import shown
+from raylt.expressions import Value
+from raylt.leaf import Leaf
+from raylt.opened import Opened
+from raylt.plan import METRICS, Study
+from raylt.plugins import did_you_mean
+from raylt.points import DRAWS, Point, Space
+from raylt.recipe import Recipe
+from raylt.schema import InputError
+
+__all__ = ["METRICS", "Leaf", "Point", "Space", "load"]
+
+_TRIED = 200
+"""Drawn points whose whole recipe is checked when a space is loaded."""
+_COLDEST = 0.01
+"""Softmax temperature below which a contrast has next to no gradient but for one pair."""
+
+
+def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
+    """Read a space file and check all of it, before any machine is asked for.
+
+    Args:
+        source: The file; `-` is the standard input.
+        overrides: `key=value` pairs, such as `method.temperature=0.2` or `study.trials=40`; the
+            value is in YAML's notation, so `optimizer.lr={low: 0.1, high: 1.0}` opens a leaf.
+
+    Raises:
+        InputError: the file or an override breaks a rule; file, line, rule and remedy.
+    """
+    found = _overridden(document.read(source), overrides)
+    _check_parts(found)
+    content = opened.read(found)
+    found, overruled = _without_overruled(found, content)
+    study = explain.check(Study, found.values["study"], found, root="study", prefix="study.")
+    paths = {*content.known, *(each.path for each in content.leaves)}
+    space = Space(
+        source=found.source,
+        text=document.dump(found.values),
+        digest=_digest(found),
+        study=study,
+        fixed=content.fixed,
+        leaves=content.leaves,
+        require=tuple(
+            opened.condition(found, ("study", "require", i), text, paths)
+            for i, text in enumerate(study.require)
+        ),
+        known=content.known,
+        infeasible=0.0,
+        baseline_point=None,
+        points=(),
+        warnings=(*content.warnings, *overruled, *_cold(content)),
+    )
+    _check_study(found, space)
+    space = _with_settings(found, space)
+    return replace(space, infeasible=_check_recipes(found, space, content.model))
+
+
+def _overridden(found: Document, overrides: Sequence[str]) -> Document:
+    for pair in overrides:
+        key, equals, text = pair.partition("=")
+        where = f"{document.COMMAND_LINE}: {key or pair!r}"
+        if not equals or not key:
+            raise InputError(f"{where}: must look like key=value, as in method.temperature=0.2")
+        if key[0] in "+~":
+            bare = key.lstrip("+~")
+            raise InputError(
+                f"{where}: a key is given without `{key[: len(key) - len(bare)]}`; write "
+                f"{bare}={text}"
+            )
+        found = found.put(_override_keys(key, where), document.value(text, where))
+    return found
+
+
+def _override_keys(key: str, where: str) -> tuple[str, ...]:
+    first, *rest = key.split(".")
+    if first == "recipe" and rest:
+        raise InputError(f"{where}: must be written without `recipe.`; write {'.'.join(rest)}=...")
+    if first == "study":
+        return tuple(key.split("."))
+    if first not in Recipe.model_fields:
+        known = [*Recipe.model_fields, *(f"study.{name}" for name in Study.model_fields)]
+        near = f"; did you mean 'study.{first}'?" if f"study.{first}" in known else None
+        raise InputError(
+            f"{where}: must be a key of the recipe or the study, but is unknown"
+            f"{near or did_you_mean(key, known)}; known: {', '.join(known)}"
+        )
+    return ("recipe", *key.split("."))
+
+
+def _check_parts(found: Document) -> None:
+    """The top holds the two parts and nothing else, and each part is a mapping."""
+    examples = {
+        "study": "{name: my-study}",
+        "recipe": "{data: {name: digits}, method: {name: sdclr}, encoder: small, "
+        "optimizer: {lr: 0.5, batch_size: 64}, epochs: 10}",
+    }
+    for key in found.values:
+        if key not in examples:
+            raise found.error(
+                (key,),
+                f"must be study or recipe, but is unknown{did_you_mean(key, examples)}; put it "
+                f"under one of them",
+            )
+    for key, example in examples.items():
+        if key not in found.values:
+            raise found.error((key,), f"must be given, but is missing; add `{key}: {example}`")
+        part = found.values[key]
+        if not isinstance(part, dict):
+            raise found.error(
+                (key,), f"must be a mapping, but got {shown(part)}; write `{key}: {example}`"
+            )
+
+
+def _without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:
+    """The document without those values of its settings that the command line has fixed."""
+    lines: list[str] = []
+    paths = [each.path for each in content.leaves]
+    for keys, values in _settings(found):
+        for path in values if isinstance(values, dict) else ():
+            place = found.place(("recipe", *path.split(".")))
+            if place != COMMAND_LINE or path in paths or path not in content.known:
+                continue
+            if values[path] != content.known[path]:
+                lines.append(
+                    f"{place}: {path}: {shown(content.known[path])} overrules "
+                    f"{shown(values[path])} of {'.'.join(map(str, keys))}"
+                )
+            found = found.remove((*keys, path))
+    return found, lines
+
+
+def _settings(found: Document) -> Iterator[tuple[Keys, Any]]:
+    """Where the known settings stand: the baseline's values and each of the points."""
+    study = found.values["study"]
+    baseline, points = study.get("baseline"), study.get("points")
+    if isinstance(baseline, dict):
+        yield ("study", "baseline", "values"), baseline.get("values")
+    if isinstance(points, list):
+        for i, point in enumerate(points):
+            yield ("study", "points", i), point
+
+
+def _digest(found: Document) -> str:
+    """Trials, sampler and scheduler may change when a study goes on; what is hashed must not."""
+    study = found.values["study"]
+    deciding = [found.values["recipe"], study.get("require"), study.get("objective")]
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _cold(content: Opened) -> Iterator[str]:
+    lows = {each.path: each.ends for each in content.leaves}
+    for path in (p for p in {**content.known, **lows} if p.endswith(".temperature")):
+        for value in lows.get(path, (content.known.get(path),)):
+            if isinstance(value, int | float) and value < _COLDEST:
+                yield f"{path}: {value} is very small: below {_COLDEST} only one pair counts"
+
+
+def _check_study(found: Document, space: Space) -> None:
+    """What the study part asks of the recipe."""
+    study = space.study
+    for i, objective in enumerate(study.objective):
+        raw = found.values["study"].get("objective")
+        keys: Keys = ("study", "objective", *((i,) if isinstance(raw, list) else ()))
+        _check_metric(found, space, keys, objective.metric)
+    for i, constraint in enumerate(study.constraints):
+        _check_metric(found, space, ("study", "constraints", i, "metric"), constraint.metric)
+    if not study.stops_early:
+        return
+    _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)
+    epochs = next((each.high for each in space.leaves if each.path == "epochs"), None)
+    longest = epochs if epochs is not None else space.known.get("epochs")
+    if isinstance(longest, int) and study.scheduler.grace > longest:
+        raise found.error(
+            ("study", "scheduler", "grace"),
+            f"must be <= {longest}, the epochs of a trial, but got {study.scheduler.grace}; lower "
+            f"it, or set `scheduler: {{name: none}}`",
+        )
+
+
+def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> None:
+    if metric.startswith("train/"):
+        changing = [
+            each.path
+            for each in space.leaves
+            if each.path.startswith("method.") or each.path == "optimizer.batch_size"
+        ]
+        if changing:
+            raise found.error(
+                keys,
+                f"must not be a loss while {changing[0]} is searched, since losses at different "
+                f"settings have different scales, but got {metric}; try val/knn",
+            )
+        return
+    group = metric.removeprefix("val/").removeprefix("thirds/")
+    counts = recipe.dataset(space.fixed).train_counts()
+    if counts is None or group not in ("many", "medium", "few"):
+        return
+    by = "thirds" if "thirds/" in metric else "thresholds"
+    if group not in (there := metrics.groups(counts, by=by)):
+        rule = {"many": "> 100", "medium": "20 to 100", "few": "< 20"}[group]
+        size = f"a class with {rule} training images" if by == "thresholds" else "three classes"
+        raise found.error(
+            keys,
+            f"must be a group that has classes, but got {metric}, which needs {size}, and the "
+            f"training counts are {_range(counts)}; there are {', '.join(there)}",
+        )
+
+
+def _range(counts: Sequence[int]) -> str:
+    largest_first = sorted(counts, reverse=True)
+    if len(counts) <= 12:
+        return ", ".join(map(str, largest_first))
+    return f"{', '.join(map(str, largest_first[:4]))}, ... {largest_first[-1]}"
+
+
+def _with_settings(found: Document, space: Space) -> Space:
+    """The space with its baseline and points, each a point that it admits."""
+    baseline: Point | None = None if space.leaves else {}
+    points: list[Point] = []
+    for keys, values in _settings(found):
+        point = _setting(found, space, keys, values)
+        if keys[1] == "baseline":
+            baseline = point
+        else:
+            points.append(point)
+    return replace(space, baseline_point=baseline, points=tuple(points))
+
+
+def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Value]) -> Point:
+    """The point of a known setting; a leaf that it leaves out keeps the recipe's default."""
+    paths = [each.path for each in space.leaves]
+    for path, value in values.items():
+        if path in paths or (path in space.known and space.known[path] == value):
+            continue
+        if path in space.known:
+            raise opened.error(
+                found,
+                (*keys, path),
+                f"must be {shown(space.known[path])}, as the recipe fixes it, but got "
+                f"{shown(value)}; leave it out, or open {path} in the recipe",
+            )
+        raise opened.error(
+            found,
+            (*keys, path),
+            f"must be an open leaf, but is unknown{did_you_mean(path, paths)}; open: "
+            f"{', '.join(paths)}",
+        )
+
+    def choose(each: Leaf) -> Value:
+        if each.path not in values and each.path not in space.known:
+            raise opened.error(
+                found, keys, f"must give {each.path}, which has no default; add `{each.path}: ...`"
+            )
+        return values.get(each.path, space.known.get(each.path))
+
+    point = leaf.assemble(space.leaves, space.known, choose)
+    given = {path: value for path, value in values.items() if path in paths}
+    if (refused := space.refusal({**given, **point})) is not None:
+        path, why = refused
+        raise opened.error(
+            found, (*keys, path), f"{why}; correct it, or change the space to admit it"
+        )
+    return point
+
+
+def _check_recipes(found: Document, space: Space, model: type[Recipe]) -> float:
+    """Check whole recipes: the settings, the corners and some draws.
+
+    Returns:
+        The share of draws that `require` refuses.
+    """
+    rng = random.Random(0)
+    draws = [space.draw_any(rng) for _ in range(DRAWS)] if space.leaves else [{}]
+    allowed = [point for point in draws if space.allows(point)]
+    if not allowed:
+        raise opened.error(
+            found,
+            ("study", "require"),
+            f"must admit some points, but refuses all of {len(draws)} draws; loosen it, or narrow "
+            f"the leaves to where it holds",
+        )
+    settings = [p for p in (space.baseline_point, *space.points) if p is not None]
+    corners = [point for point in _corners(space) if space.allows(point)]
+    for point in (*settings, *corners, *allowed[:_TRIED]):
+        try:
+            model.model_validate(recipe.filled(space.fixed, point))
+        except ValidationError as fault:
+            loc, text = explain.sentences(fault, model)[0]
+            where = ", ".join(f"{path} = {shown(value)}" for path, value in point.items())
+            raise opened.error(
+                found,
+                ("recipe", *loc),
+                f"{text} (at {where}; `study.require` can exclude it)" if where else text,
+            ) from None
+    return 1 - len(allowed) / len(draws)
+
+
+def _corners(space: Space) -> Iterator[Point]:
+    """For each end of each leaf, a point that has it, with the other leaves at their first end."""
+
+    def at(each: Leaf, end: Value) -> Point:
+        return leaf.assemble(
+            space.leaves, space.known, lambda other: end if other is each else other.ends[0]
+        )
+
+    for each in space.leaves:
+        for end in each.ends:
+            yield at(each, end)
