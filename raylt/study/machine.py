@@ -1,0 +1,94 @@
+"""Ray on this machine: started for one search, silent, by itself, and gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+from raylt.schema import EnvironmentError
+
+_SETTINGS = {
+    # `uv run` would make Ray copy the folder and build the environment anew in each worker.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # The table is ours; the old output is the one that can be silenced.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # The driver handles signals itself, so that it knows that it was interrupted.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # A trial that failed reports why instead of a metric.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # The study of record has everything that Tune's snapshots would hold.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    # A stopped trial leaves its reused process after the step that it is in, however long.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "RAY_DEDUP_LOGS": "0",
+}
+_OBJECT_STORE = 100 * 2**20
+"""Bytes: recipes and metrics are all that travels."""
+
+
+def prepare(*, threads: int) -> None:
+    """Set what Ray, torch and MLflow read at import; call it before any of them is imported.
+
+    What the user has set stays.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # One token for this run alone: nothing is written to, or needed from, the home folder.
+    if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def cores() -> int:
+    """Cores that this process may use: its affinity, cut by the container's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    with contextlib.suppress(OSError, ValueError):
+        share, period = quota.read_text().split()
+        allowed = min(allowed or 1, max(1, int(share) // int(period)))
+    return allowed or 1
+
+
+@contextlib.contextmanager
+def ray_here(*, cpus: int, dashboard: bool) -> Generator[Mapping[str, float]]:
+    """A Ray cluster of this machine for the time of a `with`; gives its resources.
+
+    Args:
+        cpus: Cores that trials may book.
+        dashboard: Whether its State API runs, on loopback: trials of several workers need it to
+            give their cores back when they are stopped early.
+
+    Raises:
+        EnvironmentError: Ray does not come up.
+    """
+    import ray
+
+    try:
+        ray.init(
+            # Never whatever cluster happens to be about.
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            object_store_memory=_OBJECT_STORE,
+        )
+    except Exception as error:
+        raise EnvironmentError(
+            f"Ray must start on this machine, but it did not: {error}; look into "
+            f"/tmp/ray/session_latest/logs, and free memory and disk"
+        ) from error
+    try:
+        yield ray.cluster_resources()
+    finally:
+        ray.shutdown()

@@ -1,0 +1,302 @@
+"""The study of record as a Ray Tune searcher that tells Optuna the truth.
+
+Ray's own OptunaSearch tells a trial that was stopped after one epoch as COMPLETE, leaves trials
+with a NaN running for ever and never hands over constraints. Here every epoch's objective is
+kept, a stopped trial is PRUNED with its last value, and nothing failed is ever COMPLETE.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ray.tune.search import Searcher
+
+from raylt import recipe as recipes
+from raylt.recipe import Recipe
+from raylt.study import draws
+from raylt.study.record import Metrics, Outcome, Record
+
+SAME_FAILURES = 3
+"""Trials that fail in the same way, with none that did not, before the study stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A trial that is to run."""
+
+    number: int
+    role: str
+    point: Mapping[str, Any]
+    recipe: Recipe
+    attempt: int
+    """How often it was started, this start included."""
+
+
+class Listener(Protocol):
+    """Somebody who wants to know what happens to trials: the table, the tracker."""
+
+    def started(self, task: Task) -> None:
+        """A trial begins, or begins again."""
+
+    def reported(self, task: Task, metrics: Metrics) -> None:
+        """A trial scored an epoch."""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        """A trial is over."""
+
+    def interrupted(self, task: Task) -> None:
+        """The search stops while the trial runs; it is taken up when the search goes on."""
+
+
+@dataclass(slots=True)
+class _Live:
+    """What is known of a running trial."""
+
+    task: Task
+    began: float
+    before: float
+    """Seconds that earlier attempts took."""
+    epochs: dict[int, Metrics] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.began
+
+    @property
+    def last(self) -> Metrics:
+        return self.epochs[max(self.epochs)] if self.epochs else {}
+
+
+class TruthfulSearcher(Searcher):
+    """Hands out the trials of a study and writes down what becomes of them.
+
+    A life: `suggest` for each free slot, `on_trial_result` for each scored epoch that does not
+    end its trial, `on_trial_complete` once; `interrupt` if the search is cut short. Trials that
+    an earlier driver left running come first, under their own numbers.
+
+    Args:
+        record: The study; this object is its only writer.
+        listeners: Told of everything, in order.
+        cause: Why the process of a Tune trial died, in one line.
+    """
+
+    def __init__(
+        self, record: Record, listeners: Sequence[Listener], cause: Callable[[str], str]
+    ) -> None:
+        super().__init__()
+        self.stopped = ""
+        """Why no further trial is handed out though some were wanted, in one line."""
+        self._record = record
+        self._listeners = tuple(listeners)
+        self._cause = cause
+        self._live: dict[str, _Live] = {}
+        outcomes = record.outcomes()
+        self._left = [one.number for one in outcomes if one.state == "running"]
+        self._taken = {one.digest for one in outcomes if one.digest}
+        self._handed = sum(one.state not in ("running", "waiting") for one in outcomes)
+        self._successes = sum(one.state in ("complete", "stopped") for one in outcomes)
+        self._failures: Counter[str] = Counter()
+        self._baseline = next((o.number for o in outcomes if o.role == "baseline"), None)
+        self._reference = {} if self._baseline is None else self._history(self._baseline)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher for a restore that never happens here.
+        return {}
+
+    # What Tune calls
+
+    # Tune compares what it gets with Searcher.FINISHED, which its own annotation forgets.
+    def suggest(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, trial_id: str
+    ) -> dict[str, Any] | str:
+        """The next trial as a config for `raylt.study.trainable`, or Searcher.FINISHED."""
+        task = None if self.stopped else self._next()
+        if task is None:
+            return Searcher.FINISHED
+        before = self._record.outcome(task.number).seconds
+        self._live[trial_id] = _Live(task, time.monotonic(), before)
+        return {
+            "number": task.number,
+            "role": task.role,
+            "folder": str(self._record.trial_folder(task.number)),
+            # As text: Tune makes a name of every nested key that it finds in a config.
+            "recipe": task.recipe.model_dump_json(),
+        }
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep a scored epoch."""
+        self._take(self._live[trial_id], result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the study how a trial ended; `result` is its last one, reported before or not."""
+        live = self._live.pop(trial_id)
+        if result:
+            self._take(live, result)
+        if error:
+            live.failure = live.failure or self._cause(trial_id)
+        outcome = self._close(live)
+        for listener in self._listeners:
+            listener.ended(live.task, outcome)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study of record has it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, likewise."""
+
+    # What the driver calls
+
+    def started(self, trial_id: str) -> None:
+        """A trial's process is up: count the attempt."""
+        live = self._live[trial_id]
+        attempt = self._record.begin_attempt(live.task.number)
+        live.task = Task(live.task.number, live.task.role, live.task.point, live.task.recipe,
+                         attempt)  # fmt: skip
+        for listener in self._listeners:
+            listener.started(live.task)
+
+    def interrupt(self) -> None:
+        """The search is cut short: what runs stays running in the record."""
+        for live in self._live.values():
+            self._record.pause(live.task.number, seconds=live.seconds)
+            for listener in self._listeners:
+                listener.interrupted(live.task)
+        self._live.clear()
+
+    # Handing out
+
+    def _next(self) -> Task | None:
+        if self._left:
+            return self._again(self._left.pop(0))
+        if self._handed >= self._record.wanted - len(self._live):
+            return None
+        return self._again(self._record.open_trial())
+
+    def _again(self, number: int) -> Task | None:
+        """The task of a running trial, with its point drawn now if that had not happened yet."""
+        outcome = self._record.outcome(number)
+        if outcome.recipe:
+            recipe = recipes.parse(dict(outcome.recipe))
+            return Task(number, outcome.role, outcome.point, recipe, outcome.attempts)
+        space = self._record.space
+        found = (
+            (dict(outcome.point), space.at(outcome.point))
+            if outcome.point
+            else draws.draw(
+                self._record.study, self._record.frozen(number), space,
+                taken=self._taken, seed=number,
+            )
+        )  # fmt: skip
+        if found is None:
+            self._record.discard(number)
+            self.stopped = (
+                f"the space has no further point that `require` allows: {self._handed} trials "
+                f"of {self._record.wanted} were possible"
+            )
+            return None
+        point, recipe = found
+        self._taken.add(recipe.digest)
+        self._record.start(
+            number, point=point, recipe=recipe.model_dump(mode="json"), digest=recipe.digest,
+            distributions=draws.distributions(space, point),
+        )  # fmt: skip
+        if outcome.role == "baseline":
+            self._baseline = number
+        return Task(number, outcome.role, point, recipe, outcome.attempts)
+
+    # Writing down
+
+    def _take(self, live: _Live, result: Mapping[str, Any]) -> None:
+        live.failure = live.failure or result.get("failure", "")
+        if live.failure or "epoch" not in result:
+            return
+        epoch = int(result["epoch"])
+        metrics = _metrics(result)
+        # A trial that goes on from its checkpoint reports again what it had reported.
+        if live.epochs.get(epoch) == metrics:
+            return
+        live.epochs[epoch] = metrics
+        number = live.task.number
+        if number == self._baseline:
+            self._reference[epoch] = metrics
+        objectives = self._record.objectives
+        missing = [o.metric for o in objectives if not _finite(metrics.get(o.metric))]
+        if missing:
+            live.failure = f"{missing[0]} was {metrics.get(missing[0])} in epoch {epoch}"
+            return
+        # Optuna keeps intermediate values for one objective only.
+        if len(objectives) == 1:
+            self._record.report(number, epoch, metrics[objectives[0].metric])
+        for listener in self._listeners:
+            listener.reported(live.task, metrics)
+
+    def _close(self, live: _Live) -> Outcome:
+        epochs = live.task.recipe.epochs
+        state: Literal["complete", "stopped", "failed"] = "complete"
+        if not live.failure and not live.epochs:
+            live.failure = "the trial ended without a single score"
+        if live.failure:
+            state = "failed"
+        elif max(live.epochs) < epochs:
+            state = "stopped"
+        first = self._record.objectives[0]
+        best: Metrics = {}
+        for metrics in live.epochs.values():
+            sign = 1 if first.better == "maximize" else -1
+            if not best or sign * metrics[first.metric] > sign * best[first.metric]:
+                best = metrics
+        outcome = self._record.finish(
+            live.task.number, state, last=live.last, best=best,
+            baseline=self._baseline_at(int(live.last.get("epoch", 0)), state == "stopped"),
+            seconds=live.seconds, failure=live.failure,
+        )  # fmt: skip
+        self._handed += 1
+        self._count(outcome)
+        return outcome
+
+    def _count(self, outcome: Outcome) -> None:
+        """Stop handing out trials once the first ones have all failed in one way."""
+        if outcome.state != "failed":
+            self._successes += 1
+            return
+        self._failures[_signature(outcome.failure)] += 1
+        if not self._successes and self._failures.most_common(1)[0][1] >= SAME_FAILURES:
+            self.stopped = f"the first {SAME_FAILURES} trials failed alike: {outcome.failure}"
+
+    def _baseline_at(self, epoch: int, early: bool) -> Metrics:
+        """The baseline's metrics to compare with: at the same epoch for a trial stopped early."""
+        if early:
+            return self._reference.get(epoch, {})
+        return self._reference[max(self._reference)] if self._reference else {}
+
+    def _history(self, number: int) -> dict[int, Metrics]:
+        epochs = {int(entry["epoch"]): entry for entry in self._record.epochs(number)}
+        last = self._record.outcome(number).last
+        return {**epochs, **({int(last["epoch"]): last} if last else {})}
+
+
+def _metrics(result: Mapping[str, Any]) -> Metrics:
+    """Our own numbers out of all that Tune adds to a result."""
+    names = {"epoch", "lr", "images_per_second"}
+    return {
+        key: float(value)
+        for key, value in result.items()
+        if key in names or key.startswith(("val/", "train/"))
+    }
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _signature(failure: str) -> str:
+    """What two failures have in common: the text without its numbers."""
+    return "".join(c for c in failure if not c.isdigit())

@@ -1,0 +1,86 @@
+"""What Ray runs for a trial: the work function, with its errors turned into a report.
+
+This module is imported in every process of a trial, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sysconfig
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from raylt import recipe as recipes
+
+_PACKAGE = str(Path(__file__).parents[1])
+_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+"""Folders whose code is not what a user wants to be shown."""
+
+
+def trial(config: dict[str, Any]) -> None:
+    """One trial in this process, for Ray Tune.
+
+    An error of the work is reported as `failure` and the trial then ends in peace, for running
+    the same program again would only fail again. Ray's own retries are left for what they are
+    good for: a process that died.
+
+    Args:
+        config: What `TruthfulSearcher.suggest` hands out, and `work` and `root` of the driver.
+    """
+    from ray import tune
+
+    folder = Path(config["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def report(metrics: Mapping[str, float]) -> None:
+        keep(folder, metrics)
+        tune.report(dict(metrics))
+
+    try:
+        recipe = recipes.parse(json.loads(config["recipe"]))
+        work(config["work"])(
+            recipe, root=Path(config["root"]), folder=folder, report=report, device=None
+        )
+    except Exception as error:
+        (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+        tune.report({"failure": one_line(error)})
+
+
+def work(path: str) -> Callable[..., object]:
+    """The function at `package.module:name`."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def keep(folder: Path, metrics: Mapping[str, float]) -> None:
+    """Append the metrics of a scored epoch to the trial's `epochs.jsonl`.
+
+    Raises:
+        ArithmeticError: a metric is not finite; such an epoch is not kept.
+    """
+    broken = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+    if broken:
+        name, value = next(iter(broken.items()))
+        raise ArithmeticError(
+            f"every metric must be finite, but {name} was {value} in epoch {metrics['epoch']:.0f}"
+        )
+    with (folder / "epochs.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(dict(metrics)) + "\n")
+
+
+def one_line(error: BaseException) -> str:
+    """The root cause in one line: what was raised, and where the project's or user's code was."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if frame.filename.startswith(_PACKAGE) or not frame.filename.startswith(("<", *_LIBRARIES))
+    ]
+    text = " ".join(str(error).split()) or "no message"
+    at = own[-1] if own else None
+    where = f" ({Path(at.filename).name}:{at.lineno} in {at.name})" if at else ""
+    return f"{type(error).__name__}: {text[:500]}{where}"
