@@ -7,7 +7,14 @@ import re
 import unicodedata
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from raylt import expressions
 from raylt.plugins import did_you_mean
@@ -76,15 +83,16 @@ def known_metric(name: str) -> str:
     return name
 
 
+Metric = Annotated[str, AfterValidator(known_metric), WithJsonSchema({"enum": list(METRICS)})]
+
+
 class Objective(Frozen):
     """What the search improves."""
 
-    metric: str
+    metric: Metric
     """Name of the metric."""
     direction: Direction | None = None
     """Which way is better; known for every metric, so it may be left out."""
-
-    _metric = field_validator("metric")(known_metric)
 
     @model_validator(mode="after")
     def _the_right_way(self) -> Self:
@@ -106,20 +114,18 @@ def _text(bound: Any) -> Any:
     return str(bound) if isinstance(bound, int | float) and not isinstance(bound, bool) else bound
 
 
-Bound = Annotated[str, BeforeValidator(_text)]
+Bound = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["number", "string"]})]
 
 
 class Constraint(Frozen):
     """What the result of a trial must satisfy to be ranked."""
 
-    metric: str
+    metric: Metric
     """Name of the metric."""
     min: Bound | None = None
     """Smallest value, a number or an expression over `baseline`, the measured baseline trial."""
     max: Bound | None = None
     """Largest value, likewise."""
-
-    _metric = field_validator("metric")(known_metric)
 
     @field_validator("min", "max")
     @classmethod
@@ -162,17 +168,12 @@ class Scheduler(Frozen):
 
     name: Literal["asha", "hyperband", "median", "none"] = "asha"
     """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
-    metric: str | None = None
+    metric: Metric | None = None
     """What it watches; the objective where there is one."""
     grace: int = Field(default=1, ge=1)
     """Epochs that every trial is given."""
     factor: int = Field(default=3, ge=2)
     """One in this many trials survives a rung."""
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, name: str | None) -> str | None:
-        return None if name is None else known_metric(name)
 
 
 def _scalar(found: Any) -> Any:

@@ -1,0 +1,406 @@
+"""The command line: parse, call, print; heavy imports stand inside the verb that needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from raylt.space import Space
+    from raylt.study.driver import Settings
+    from raylt.study.result import Result
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 ok, 2 the input, 3 the environment, 4 and 5 failed trials,
+    130 interrupted, 141 nobody reads the output any more, 1 a fault of raylt itself."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its code instead of a traceback.
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[reportAttributeAccessIssue]
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _broken_pipe()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; every way to fail ends as a message and an exit code."""
+    try:
+        with commands.make_context("raylt", list(arguments)) as context:
+            commands.invoke(context)
+            sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as shown:
+        click.echo(shown.format_message())
+        return 0
+    except click.ClickException as wrong:
+        context = wrong.ctx if isinstance(wrong, click.UsageError) else None
+        hint = f"; see `{context.command_path} --help`" if context else ""
+        return _fail(wrong.format_message().rstrip(".") + hint, 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        return _broken_pipe()
+    except Exception as error:
+        from raylt.schema import RayltError
+
+        if isinstance(error, RayltError):
+            return _fail(str(error), error.exit_code)
+        return _fail(_fault(error), 1)
+
+
+def _fail(message: str, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        for line in message.splitlines():
+            click.echo(f"error: {line}", err=True)
+    return code
+
+
+def _broken_pipe() -> int:
+    # The interpreter flushes once more at its end, which must not fail again.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+def _fault(error: Exception) -> str:
+    """One line for a fault of our own; the traceback goes to a file."""
+    full = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="raylt-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(full)
+        where = f"the traceback is in {file.name}"
+    except OSError:
+        where = "the traceback follows\n" + full
+    return f"{type(error).__name__}: {error}; this is a fault of raylt, please report it: {where}"
+
+
+class _Verbs(click.Group):
+    """The verbs in the order of their use, with a "did you mean"."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], self.commands, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(
+                f"unknown verb {args[0]!r}{meant}; known: {', '.join(self.commands)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="raylt", message="raylt %(version)s")
+def commands() -> None:
+    """Search and scale long-tailed contrastive learning.
+
+    \b
+    A first search, minutes on a laptop:
+      raylt tune --space search_spaces/sdclr.yaml
+    """
+
+
+Verb = Callable[..., Any]
+
+
+def _options(*options: Callable[[Verb], Verb]) -> Callable[[Verb], Verb]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(verb: Verb) -> Verb:
+        for option in reversed(options):
+            verb = option(verb)
+        return verb
+
+    return decorate
+
+
+_space_options = _options(
+    click.option("-s", "--space", "file", metavar="FILE",
+                 help="The space file; - reads standard input."),
+    click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
+)  # fmt: skip
+_runs_option = click.option(
+    "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs",
+    envvar="RAYLT_RUNS", show_default=True, show_envvar=True, help="Folder of all studies.",
+)  # fmt: skip
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_run_options = _options(
+    _runs_option,
+    click.option("--data", type=click.Path(file_okay=False, path_type=Path), default="data",
+                 envvar="RAYLT_DATA", show_default=True, show_envvar=True,
+                 help="Folder of the datasets' files."),
+    click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
+                 help="MLflow's store; mlflow.db in the runs' folder unless given."),
+    click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Processes that train one trial together."),
+    click.option("--concurrent", type=click.IntRange(min=1),
+                 help="Trials at a time; as many as fit unless given."),
+    click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),
+    _json_option,
+)  # fmt: skip
+
+
+@commands.command()
+@_space_options
+@click.option("-n", "--trials", metavar="N", help="Trials of the study: study.trials=N.")
+@click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME.")
+@_run_options
+def tune(
+    file: str | None, words: tuple[str, ...], trials: str | None, study: str | None, **options: Any
+) -> None:
+    """Search a space: draw, train, stop the weak early, rank.
+
+    \b
+    Examples:
+      raylt tune --space search_spaces/sdclr.yaml
+      raylt tune -s search_spaces/bcl.yaml --trials 30 --study bcl-long optimizer.lr=0.1
+      raylt tune -s search_spaces/bcl.yaml 'method.tau={low: 0.5, high: 1.5}'
+    """
+    overrides = [f"study.trials={trials}"] if trials is not None else []
+    overrides += [f"study.name={json.dumps(study)}"] if study is not None else []
+    _search(_load(file, words, overrides), **options)
+
+
+@commands.command()
+@_space_options
+@click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME.")
+@_run_options
+def train(file: str | None, words: tuple[str, ...], study: str | None, **options: Any) -> None:
+    """Train one model: a space with nothing left open.
+
+    \b
+    Example:
+      raylt train -s search_spaces/sdclr.yaml --study paper \\
+        method.prune=0.9 method.temperature=0.2 optimizer.lr=0.5
+    """
+    overrides = [f"study.name={json.dumps(study)}"] if study is not None else []
+    space = _load(file, words, [*overrides, "study.trials=1"])
+    if space.leaves:
+        from raylt.schema import InputError
+
+        point = space.baseline_point or {each.path: each.ends[0] for each in space.leaves}
+        example = " ".join(f"{path}={value}" for path, value in point.items())
+        raise InputError(
+            f"{space.source}: every leaf must have a value to train one model, but "
+            f"{', '.join(each.path for each in space.leaves)} are left open; add {example}, or "
+            f"search with `raylt tune`"
+        )
+    _search(space, **options)
+
+
+@commands.command()
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of space files, for editors.")
+@_space_options
+@_json_option
+def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool) -> None:
+    """Check a space file and show what a search would do; starts nothing.
+
+    \b
+    Examples:
+      raylt check search_spaces/sdclr.yaml
+      raylt check search_spaces/sdclr.yaml method.temperature=0.2
+      raylt check --schema > space.schema.json
+    """
+    if schema:
+        from raylt.formats import json_schema
+
+        _print_json(json_schema())
+        return
+    from raylt import overview
+
+    space = _load(file, words, [])
+    if as_json:
+        _print_json(overview.overview(space))
+    else:
+        click.echo(overview.text(space))
+
+
+@commands.command()
+@click.argument("study")
+@click.option("--retry-failed", is_flag=True, help="Run the failed trials again.")
+@_run_options
+def resume(study: str, retry_failed: bool, as_json: bool, **options: Any) -> None:
+    """Go on with a study that was interrupted or killed; nothing finished runs twice.
+
+    \b
+    Example:
+      raylt resume sdclr-digits
+    """
+    from raylt.study import driver
+
+    _show(driver.resume(_name(study), _settings(**options), retry_failed=retry_failed), as_json)
+
+
+@commands.command()
+@click.argument("study")
+@_runs_option
+@_json_option
+def best(study: str, runs: Path, as_json: bool) -> None:
+    """Show the best trial of a study, against its baseline, and how to train it again.
+
+    \b
+    Example:
+      raylt best sdclr-digits --json
+    """
+    from raylt.study import driver, review
+
+    record = driver.open_study(_name(study), runs)
+    if as_json:
+        _print_json(review.best(record))
+    else:
+        click.echo(review.best_text(record))
+
+
+@commands.command()
+@click.argument("study", required=False)
+@_runs_option
+@_json_option
+def status(study: str | None, runs: Path, as_json: bool) -> None:
+    """Show the trials of a study, or all studies.
+
+    \b
+    Examples:
+      raylt status
+      raylt status sdclr-digits
+    """
+    from raylt.study import review
+
+    if study is None:
+        lines = review.studies(runs)
+        found, text = lines, review.studies_text(lines, runs)
+    else:
+        found = review.study(_name(study), runs)
+        text = review.study_text(found)
+    if as_json:
+        _print_json(found)
+    else:
+        click.echo(text)
+
+
+@commands.command()
+@_runs_option
+@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
+              help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True,
+              help="Port on this machine; nobody else can reach it.")  # fmt: skip
+def ui(runs: Path, tracking_uri: str | None, port: int) -> None:
+    """Open the MLflow UI over all studies, until Ctrl-C.
+
+    \b
+    Example:
+      raylt ui --runs runs --port 5001
+    """
+    from raylt.study import review
+
+    review.serve(runs, tracking_uri, port)
+
+
+def _load(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> Space:
+    """The space that the command line names; its warnings go to standard error."""
+    from raylt import space
+
+    words = list(words)
+    if file is None:
+        if not words or "=" in words[0]:
+            raise click.UsageError(
+                "a space file must be named, but none is; for example "
+                "--space search_spaces/sdclr.yaml",
+                click.get_current_context(),
+            )
+        file = words.pop(0)
+    loaded = space.load(file, [*overrides, *words])
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return loaded
+
+
+def _search(space: Space, *, as_json: bool, **options: Any) -> None:
+    from raylt.study import begin
+
+    _show(begin.begin(space, _settings(**options)), as_json)
+
+
+def _settings(
+    *,
+    runs: Path,
+    data: Path,
+    tracking_uri: str | None,
+    workers: int,
+    concurrent: int | None,
+    quiet: bool,
+) -> Settings:
+    from raylt.study.driver import Settings
+
+    return Settings(
+        runs=runs,
+        root=data,
+        tracking_uri=tracking_uri,
+        workers=workers,
+        concurrent=concurrent,
+        quiet=quiet,
+    )
+
+
+def _show(result: Result, as_json: bool) -> NoReturn:
+    """Print the end of a search, and leave with its exit code."""
+    if as_json:
+        from dataclasses import asdict
+
+        _print_json({**asdict(result), "exit_code": result.exit_code})
+    else:
+        from rich.console import Console
+
+        from raylt.study import progress
+
+        progress.summary(result, Console())
+    raise click.exceptions.Exit(result.exit_code)
+
+
+def _name(study: str) -> str:
+    """A study's name, which is also that of a folder."""
+    from raylt.plan import study_name
+    from raylt.schema import InputError
+
+    try:
+        return study_name(study)
+    except ValueError as error:
+        raise InputError(f"STUDY: {error}") from None
+
+
+def _print_json(found: Any) -> None:
+    click.echo(json.dumps(_finite(found), indent=2, default=str, allow_nan=False))
+
+
+def _finite(found: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(found, dict):
+        return {key: _finite(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_finite(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found

@@ -1,0 +1,127 @@
+"""Space files for other programs: a JSON Schema that editors complete and check with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from raylt import plugins
+from raylt.plan import METRICS, Study
+from raylt.recipe import Recipe
+
+_SCALAR = {"type": ["number", "string", "boolean", "null"]}
+_WHEN = {"type": "string", "description": "Condition on other leaves, as method.prune > 0.5."}
+_LEAF: dict[str, Any] = {
+    "range": {
+        "type": "object",
+        "properties": {
+            "low": {"type": "number", "description": "Smallest value, included."},
+            "high": {"type": "number", "description": "Largest value, included."},
+            "log": {"type": "boolean", "description": "Whether the logarithm is drawn evenly."},
+            "step": {"type": "number", "exclusiveMinimum": 0},
+            "when": _WHEN,
+        },
+        "required": ["low", "high"],
+        "additionalProperties": False,
+    },
+    "choices": {
+        "type": "object",
+        "properties": {
+            "choices": {"type": "array", "minItems": 1, "items": _SCALAR},
+            "when": _WHEN,
+        },
+        "required": ["choices"],
+        "additionalProperties": False,
+    },
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of space files, with the methods and datasets that are installed."""
+    definitions: dict[str, Any] = dict(_LEAF)
+    study = _of(Study, definitions)
+    objective = {"$ref": "#/$defs/Objective"}
+    one = [{"enum": list(METRICS)}, objective]
+    study["properties"]["objective"] = {
+        "description": study["properties"]["objective"].get("description", ""),
+        "anyOf": [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}],
+    }
+    recipe = _opened(_of(Recipe, definitions), definitions)
+    recipe["properties"] |= {
+        "method": _plugin("methods", definitions),
+        "data": _plugin("datasets", definitions),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "raylt search space",
+        "type": "object",
+        "properties": {"study": study, "recipe": recipe},
+        "required": ["study", "recipe"],
+        "additionalProperties": False,
+        "$defs": {name: definitions[name] for name in _reached((study, recipe), definitions)},
+    }
+
+
+def _of(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one model; those of its sections are added to `definitions`."""
+    schema = model.model_json_schema()
+    definitions |= schema.pop("$defs", {})
+    return schema
+
+
+def _plugin(package: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A section whose other keys depend on its `name`."""
+    names = plugins.names(package)
+    return {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"enum": list(names)}},
+        "allOf": [
+            {
+                "if": {"properties": {"name": {"const": name}}, "required": ["name"]},
+                "then": _opened(_of(plugins.config(package, name), definitions), definitions),
+            }
+            for name in names
+        ],
+    }
+
+
+def _opened(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """A section in which every scalar may also be an open leaf."""
+    properties: dict[str, Any] = {}
+    for key, field in schema["properties"].items():
+        section = _section(field, definitions)
+        if section is not None:
+            properties[key] = _opened(section, definitions)
+        elif key == "name" or field.get("type") == "array":
+            properties[key] = field
+        else:
+            described = {k: field[k] for k in ("title", "description", "default") if k in field}
+            rule = {k: v for k, v in field.items() if k not in described}
+            leaves = [{"$ref": f"#/$defs/{kind}"} for kind in _LEAF]
+            properties[key] = {**described, "anyOf": [rule, *leaves]}
+    return {**schema, "properties": properties}
+
+
+def _section(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any] | None:
+    name = field.get("$ref", "").rpartition("/")[2]
+    found = definitions.get(name)
+    return found if found and found.get("type") == "object" else None
+
+
+def _reached(schemas: Iterable[Any], definitions: Mapping[str, Any]) -> list[str]:
+    """The definitions that schemas refer to, directly or through others, in a stable order."""
+    found: list[str] = []
+    waiting = list(schemas)
+    while waiting:
+        part = waiting.pop()
+        waiting += (
+            part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
+        )
+        name = part.get("$ref", "").rpartition("/")[2] if isinstance(part, dict) else ""
+        if name and name not in found:
+            found.append(name)
+            waiting.append(definitions[name])
+    return sorted(found)

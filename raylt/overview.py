@@ -1,0 +1,139 @@
+"""What `raylt check` says about a space."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raylt import metrics, recipe
+from raylt.expressions import Value
+from raylt.plan import Study
+from raylt.space import Leaf, Point, Space
+
+_SAMPLES = 3
+
+
+def overview(space: Space) -> dict[str, Any]:
+    """Everything that `raylt check` knows, as plain values."""
+    rng = random.Random(space.study.sampler.seed)
+    counts = recipe.dataset(space.fixed).train_counts()
+    return {
+        "file": space.source,
+        "digest": space.digest,
+        "study": space.study.model_dump(mode="json"),
+        "method": space.known["method.name"],
+        "dataset": space.known["data.name"],
+        "epochs": space.known.get("epochs"),
+        "train_counts": counts and list(counts),
+        "groups": None if counts is None else {
+            by: {name: len(classes) for name, classes in metrics.groups(counts, by=by).items()}
+            for by in ("thresholds", "thirds")
+        },
+        "leaves": [_leaf(each) for each in space.leaves],
+        "infeasible": space.infeasible,
+        "baseline": space.baseline_point,
+        "points": list(space.points),
+        "samples": [space.draw(rng) for _ in range(_SAMPLES if space.leaves else 0)],
+        "warnings": list(space.warnings),
+    }  # fmt: skip
+
+
+def text(space: Space) -> str:
+    """The same for people: a few paragraphs and two tables."""
+    found = overview(space)
+    study = space.study
+    lines = [
+        f"{space.source} is a valid space.",
+        "",
+        f"study      {study.name}: {_plan(study, searched=bool(space.leaves))}",
+        f"objective  {', '.join(f'{o.better} {o.metric}' for o in study.objective)}"
+        + "".join(f"; {c.metric} {_bounds(c.min, c.max)}" for c in study.constraints),
+        f"method     {found['method']}, encoder {space.known.get('encoder', 'searched')}, "
+        f"{found['epochs'] or 'searched'} epochs",
+        f"dataset    {found['dataset']}{_counts(found['train_counts'])}",
+    ]
+    for by, name in (("thresholds", "groups"), ("thirds", "thirds")):
+        if found["groups"]:
+            sizes = ", ".join(f"{group} {n}" for group, n in found["groups"][by].items())
+            lines.append(f"{name:<10} classes: {sizes}")
+    if space.leaves:
+        lines += ["", *_leaf_table(space), "", *_point_table(space, found["samples"])]
+    else:
+        lines += ["", "Nothing is left open: one training run."]
+    if space.require:
+        lines += ["", f"require refuses {100 * space.infeasible:.1f} % of draws"]
+    if study.baseline:
+        lines += ["", f"baseline from {study.baseline.source}"]
+    return "\n".join(lines)
+
+
+def _leaf(each: Leaf) -> dict[str, Any]:
+    return {
+        "path": each.path,
+        "low": each.low,
+        "high": each.high,
+        "log": each.log,
+        "step": each.step,
+        "choices": each.choices and list(each.choices),
+        "when": each.when and each.when.text,
+    }
+
+
+def _plan(study: Study, *, searched: bool) -> str:
+    if not searched:
+        return "1 run"
+    plan = f"{study.trials} trials by {study.sampler.name} (seed {study.sampler.seed})"
+    if not study.stops_early:
+        return f"{plan}, none stopped early"
+    scheduler = study.scheduler
+    return (
+        f"{plan}, stopped early by {scheduler.name} on {study.watched} "
+        f"(grace {scheduler.grace}, factor {scheduler.factor})"
+    )
+
+
+def _bounds(low: str | None, high: str | None) -> str:
+    bounds = [f"at least {low}"] if low is not None else []
+    return " and ".join([*bounds, *([f"at most {high}"] if high is not None else [])])
+
+
+def _counts(counts: Sequence[int] | None) -> str:
+    if counts is None:
+        return ", its counts are known once its files are here"
+    shown = ", ".join(map(str, sorted(counts, reverse=True)[:10]))
+    more = f", ... {min(counts)}" if len(counts) > 10 else ""
+    return f", {len(counts)} classes with {shown}{more} training images, {sum(counts)} in all"
+
+
+def _leaf_table(space: Space) -> list[str]:
+    baseline = space.baseline_point or {}
+    rows = [("open leaf", "range", "baseline", "only where")]
+    rows += [
+        (each.path, str(each), _value(baseline, each), each.when.text if each.when else "")
+        for each in space.leaves
+    ]
+    return _table(rows)
+
+
+def _point_table(space: Space, points: Sequence[Point]) -> list[str]:
+    rows = [("sample", *(f"{i}" for i in range(1, len(points) + 1)))]
+    rows += [(each.path, *(_value(point, each) for point in points)) for each in space.leaves]
+    return _table(rows)
+
+
+def _value(point: Mapping[str, Value], each: Leaf) -> str:
+    if each.path not in point:
+        return "-"
+    value = point[each.path]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

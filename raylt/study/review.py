@@ -1,0 +1,197 @@
+"""Look at studies: the best trial, the state of a study, the MLflow UI."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from raylt.schema import EnvironmentError, InputError
+from raylt.study import driver
+from raylt.study import record as records
+from raylt.study.progress import SHOWN, duration, percent, plain
+from raylt.study.record import Outcome, Record
+
+_LOOPBACK = "127.0.0.1"
+
+
+def best(record: Record) -> dict[str, Any]:
+    """The best trial and the baseline of a study, as plain values.
+
+    Raises:
+        InputError: no trial has finished and kept the constraints.
+    """
+    found = record.best()
+    if found is None:
+        states = ", ".join(f"{n} {state}" for state, n in _states(record).items()) or "none"
+        raise InputError(
+            f"{record.name}: a trial must have finished and kept the constraints, but the trials "
+            f"are: {states}; go on with `raylt resume {record.name}`"
+        )
+    baseline = record.baseline()
+    return {
+        "study": record.name,
+        "objective": [objective.metric for objective in record.objectives],
+        "best": trial(found),
+        "baseline": None if baseline is None else trial(baseline),
+        "retrain": _retrain(record, found),
+    }
+
+
+def best_text(record: Record) -> str:
+    """The same for people."""
+    plain_values = best(record)
+    found, baseline = record.best(), record.baseline()
+    assert found is not None
+    lines = [f"{record.name}: trial {found.number} is the best of {len(record.outcomes())}", ""]
+    rows = [("", "best", "baseline")]
+    reference: Mapping[str, Any] = baseline.point if baseline else {}
+    for path in (each.path for each in record.space.leaves):
+        rows.append((path, _cell(found.point, path), _cell(reference, path)))
+    scores: Mapping[str, Any] = baseline.last if baseline else {}
+    wanted = dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN])
+    for name in (name for name in wanted if name in found.last):
+        rows.append((name, percent(found.last[name]), percent(scores.get(name))))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines += [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, "", f"Train it again: {plain_values['retrain']}"])
+
+
+def trial(outcome: Outcome) -> dict[str, Any]:
+    """A trial as plain values."""
+    return asdict(outcome)
+
+
+def study(name: str, runs: Path) -> dict[str, Any]:
+    """The state of one study, as plain values."""
+    record = driver.open_study(name, runs)
+    return {**_line(record), "trials": [trial(one) for one in record.ranking()]}
+
+
+def studies(runs: Path) -> list[dict[str, Any]]:
+    """The state of every study in a folder of runs, as plain values."""
+    return [_line(driver.open_study(name, runs)) for name in records.studies(runs)]
+
+
+def studies_text(found: Sequence[Mapping[str, Any]], runs: Path) -> str:
+    """The same for people."""
+    if not found:
+        return f"{runs} holds no study; begin one with `raylt tune`, or name the folder by --runs"
+    return "\n".join(_sentence(one) for one in found)
+
+
+def study_text(found: Mapping[str, Any]) -> str:
+    """One study and its trials, best first, for people."""
+    lines = [_sentence(found), ""]
+    for one in found["trials"]:
+        told = one["failure"] or " ".join(
+            f"{name.removeprefix('val/')} {percent(one['last'][name])}"
+            for name in SHOWN
+            if name in one["last"]
+        )
+        leaves = " ".join(f"{path}={plain(value)}" for path, value in one["point"].items())
+        epoch = int(one["last"].get("epoch", 0))
+        lines.append(
+            f"{one['number']:>4}  {one['state']:<8}  epoch {epoch:>3}  {told}  {leaves}  "
+            f"{duration(one['seconds'])}"
+        )
+    return "\n".join(lines)
+
+
+def serve(runs: Path, tracking_uri: str | None, port: int) -> NoReturn:
+    """Become an MLflow server over the runs, on this machine only.
+
+    Raises:
+        InputError: there is nothing to show.
+        EnvironmentError: the port is taken.
+    """
+    store = runs / "mlflow.db"
+    if tracking_uri is None and not store.exists():
+        raise InputError(
+            f"{store} must hold tracked runs, but does not exist; begin with `raylt tune`, or "
+            f"name the folder with --runs"
+        )
+    if tracking_uri is not None and tracking_uri.startswith(("http://", "https://")):
+        raise InputError(
+            f"the tracking URI is a server with a UI of its own; open {tracking_uri} in a browser"
+        )
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError as error:
+            raise EnvironmentError(
+                f"port {port} must be free, but {error.strerror}; choose another with --port"
+            ) from None
+    print(f"MLflow shows {runs} on http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
+    environment = {
+        **os.environ,
+        # The job runner starts eight more processes, which a look at runs does not need.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
+    command += ["--backend-store-uri", tracking_uri or f"sqlite:///{store.resolve()}"]
+    command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
+    os.execve(sys.executable, command, environment)
+
+
+def _line(record: Record) -> dict[str, Any]:
+    states = _states(record)
+    finished = record.best()
+    pid = driver.driver_of(record.folder)
+    open_trials = record.wanted - sum(states.get(s, 0) for s in ("complete", "stopped", "failed"))
+    return {
+        "study": record.name,
+        "state": "running" if pid is not None else "unfinished" if open_trials > 0 else "finished",
+        "pid": pid,
+        "wanted": record.wanted,
+        "states": states,
+        "objective": record.objectives[0].metric,
+        "best": None if finished is None else trial(finished),
+    }
+
+
+def _states(record: Record) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for one in record.outcomes():
+        counted[one.state] = counted.get(one.state, 0) + 1
+    return counted
+
+
+def _sentence(line: Mapping[str, Any]) -> str:
+    states = ", ".join(f"{n} {state}" for state, n in line["states"].items()) or "none begun"
+    who = f" (process {line['pid']})" if line["pid"] is not None else ""
+    found = line["best"]
+    score = (
+        f"; best trial {found['number']} with {line['objective']} "
+        f"{percent(found['last'].get(line['objective']))}"
+        if found
+        else ""
+    )
+    go_on = f"; go on with `raylt resume {line['study']}`" if line["state"] == "unfinished" else ""
+    return (
+        f"{line['study']}: {line['state']}{who}, {line['wanted']} trials: {states}{score}{go_on}"
+    )
+
+
+def _cell(values: Mapping[str, Any], path: str) -> str:
+    return plain(values[path]) if path in values else "-"
+
+
+def _retrain(record: Record, found: Outcome) -> str:
+    values = " ".join(
+        f"{path}={value if isinstance(value, str) else json.dumps(value)}"
+        for path, value in found.point.items()
+    )
+    return (
+        f"raylt train -s {record.folder / 'space.yaml'} --study {record.name}-best {values}"
+    ).rstrip()
