@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from raylt.data import colour, frames
+from raylt.data import colour, frames, policy
 from raylt.data.colour import Paint
 from raylt.data.frames import Boxes
 
@@ -37,6 +37,7 @@ class Knobs:
 
 Frame = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
 Painter = Callable[[int, int, Knobs, torch.Generator], Paint | None]
+Finish = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class View:
     """(heights, widths, knobs, generator) -> the box of each image."""
     painters: tuple[Painter, ...] = ()
     """(images, size, knobs, generator) -> what to do to each image, or None for nothing."""
+    finishes: tuple[Finish, ...] = ()
+    """(views, generator) -> views: what sorts the whole batch by what happens to each image."""
 
     def __call__(
         self,
@@ -79,15 +82,16 @@ class View:
         )
         boxes = self.frame(heights, widths, knobs, generator)
         paints = [p for paint in self.painters if (p := paint(n, size, knobs, generator))]
-        views = torch.empty(
-            n, channels, size, size, device=images.device, memory_format=torch.channels_last
-        )
+        memory = torch.contiguous_format if self.finishes else torch.channels_last
+        views = torch.empty(n, channels, size, size, device=images.device, memory_format=memory)
         for part in _parts(views):
             view = frames.resample(images[part], boxes[part], size)
             for paint in paints:
                 view = paint(view, part)
             views[part] = view
-        return views
+        for finish in self.finishes:
+            views = finish(views, generator)
+        return views.contiguous(memory_format=torch.channels_last)
 
 
 def _parts(views: Tensor) -> Iterator[slice]:
@@ -110,8 +114,15 @@ def _cropped(heights: Tensor, widths: Tensor, knobs: Knobs, generator: torch.Gen
 
 
 def _jitter(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
-    # SimCLR leaves one view in five without jitter (METHODS of both papers).
-    return colour.jitter(n, strength=knobs.jitter, probability=0.8, generator=generator)
+    # SimCLR's jitter, which leaves one view in five alone (Chen et al., 2020).
+    near, hue = 0.4 * knobs.jitter, 0.1 * knobs.jitter
+    return colour.jitter(n, reach=(near, near, near, hue), probability=0.8, generator=generator)
+
+
+def _steady_jitter(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
+    # BCL's program jitters every view of its classifier, and never the hue.
+    near = 0.4 * knobs.jitter
+    return colour.jitter(n, reach=(near, near, near, 0.0), probability=1.0, generator=generator)
 
 
 def _grey(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
@@ -127,7 +138,19 @@ def _blur(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint 
 VIEWS: dict[str, View] = {
     "none": View(_whole),
     "weak": View(_shifted),
+    "policy": View(_shifted, (), (policy.auto_augment, policy.cutout)),
+    "crop": View(_cropped),
     "sim": View(_cropped, (_jitter, _grey, _blur)),
+    "rand": View(_cropped, (_jitter, _grey, _blur), (policy.rand_augment,)),
+    "class": View(_cropped, (_steady_jitter,), (policy.rand_augment,)),
 }
-"""Kinds of views by name: `none` only resizes, for evaluation; `weak` shifts and mirrors a padded
-image; `sim` is SimCLR's."""
+"""Kinds of views by name.
+
+none: resized only, for evaluation.
+weak: shifted within a black border and mirrored.
+policy: weak, then AutoAugment's CIFAR-10 policy and Cutout: the classifier's view on CIFAR-LT.
+crop: a random resized crop, mirrored: the usual view of a linear probe on ImageNet.
+sim: crop, then jitter, grey and blur: SimCLR's view.
+rand: sim, then RandAugment.
+class: crop, a jitter of every image, then RandAugment: BCL's classifier's view on ImageNet-LT.
+"""

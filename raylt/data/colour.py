@@ -18,22 +18,32 @@ Paint = Callable[[Views, slice], Views]
 
 _LUMA = (0.299, 0.587, 0.114)
 """ITU-R 601: what red, green and blue give to grey in PIL and torchvision."""
-_JITTER = (0.4, 0.4, 0.4, 0.1)
-"""Brightness, contrast, saturation and hue of SimCLR's jitter at strength 1."""
 _ORDERS = tuple(itertools.permutations(range(4)))
 
 
-def jitter(n: int, *, strength: float, probability: float, generator: torch.Generator) -> Paint:
+def jitter(
+    n: int,
+    *,
+    reach: tuple[float, float, float, float],
+    probability: float,
+    generator: torch.Generator,
+) -> Paint:
     """Brightness, contrast, saturation and hue in a random order, as torchvision's ColorJitter.
 
     On a CPU each part of the batch has one order, drawn at random: the place of an image in a
     batch is random too, so each image sees every order equally often. On other devices, where
     many small operations cost more than arithmetic, each image has its own order.
+
+    Args:
+        n: Images of the batch.
+        reach: How far brightness, contrast and saturation may leave 1, and hue may leave 0.
+        probability: Share of the images that are changed at all.
+        generator: Draws everything; it lives on the images' device.
     """
     device = generator.device
     draw = torch.rand(5, n, 1, 1, 1, generator=generator, device=device)
-    reach = torch.tensor(_JITTER, device=device).view(4, 1, 1, 1, 1) * strength
-    change = torch.where(draw[4] < probability, (2 * draw[:4] - 1) * reach, 0)
+    change = (2 * draw[:4] - 1) * torch.tensor(reach, device=device).view(4, 1, 1, 1, 1)
+    change = torch.where(draw[4] < probability, change, 0)
     factors, turn = 1 + change[:3], change[3]
     if device.type != "cpu":
         order = torch.rand(n, 4, generator=generator, device=device).argsort(1)

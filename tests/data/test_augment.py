@@ -40,9 +40,9 @@ def test_each_image_has_a_draw_of_its_own(name):
     same = images(1).expand(200, 3, 20, 20)
     views = VIEWS[name](same, size=20, generator=generator(), **KNOBS)
     different = len(torch.unique(views.flatten(1), dim=0))
-    # A shift has 5 x 5 places here, in two mirrorings.
-    assert different == {"none": 1, "weak": 50}.get(name, different)
-    assert name in ("none", "weak") or different > 150
+    # A shift by up to two pixels has 25 places, each mirrored or not.
+    least, most = {"none": (1, 1), "weak": (40, 50), "policy": (120, 200)}.get(name, (150, 200))
+    assert least <= different <= most
 
 
 @EVERY_VIEW
@@ -52,7 +52,7 @@ def test_images_do_not_touch_each_other(name):
     one, other = (
         VIEWS[name](pixels, size=20, generator=generator(), **KNOBS) for pixels in (some, others)
     )
-    assert torch.equal(one[:20], other[:20])
+    torch.testing.assert_close(one[:20], other[:20], atol=1e-5, rtol=0)
     assert not torch.equal(one[20:], other[20:])
 
 

@@ -78,7 +78,7 @@ def test_pure_and_grey_colours_turn_without_a_division_by_nothing():
 def test_jitter_draws_one_uniform_factor_for_each_image():
     n = 4000
     views = torch.full((n, 1, 2, 2), 0.5)
-    paint = colour.jitter(n, strength=1.0, probability=0.8, generator=generator())
+    paint = colour.jitter(n, reach=(0.4, 0.4, 0.4, 0.1), probability=0.8, generator=generator())
     # On an even grey image contrast does nothing, so only brightness shows.
     change = paint(views, slice(0, n)).amax((1, 2, 3)) / 0.5 - 1
     assert torch.equal(change, paint(views, slice(0, n)).amin((1, 2, 3)) / 0.5 - 1)
@@ -88,7 +88,7 @@ def test_jitter_draws_one_uniform_factor_for_each_image():
 
 
 def test_the_orders_of_jitter_are_shared_out_evenly():
-    paint = colour.jitter(48, strength=1.0, probability=1.0, generator=generator())
+    paint = colour.jitter(48, reach=(0.4, 0.4, 0.4, 0.1), probability=1.0, generator=generator())
     views = photographs(2)
     seen = {tuple(paint(views, slice(0, 2)).flatten().tolist()) for _ in range(24)}
     assert len(seen) == 24

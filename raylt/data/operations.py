@@ -1,0 +1,223 @@
+"""The operations of AutoAugment and RandAugment on batches, each image at its own strength.
+
+Images are (n, channels, size, size) with whole numbers from 0 to 255 in float32, as these
+operations are defined on the bytes of an image; their results are whole numbers again.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from raylt.data import colour
+
+Pixels = Float[Tensor, "n channel size size"]
+Values = Float[Tensor, " n"]
+
+
+class Operation(enum.IntEnum):
+    """What may happen to an image, and the meaning of its value."""
+
+    NONE = -1
+    AUTO_CONTRAST = 0
+    """Stretch each channel to the full range."""
+    EQUALIZE = 1
+    """Level the histogram of each channel."""
+    INVERT = 2
+    ROTATE = 3
+    """Degrees, against the clock, about the centre."""
+    POSTERIZE = 4
+    """Bits of each byte that stay."""
+    SOLARIZE = 5
+    """Bytes at or above the value are inverted."""
+    SOLARIZE_ADD = 6
+    """The value is added to bytes below 128."""
+    COLOUR = 7
+    """Factor between the grey image and the image."""
+    CONTRAST = 8
+    """Factor between the mean grey and the image."""
+    BRIGHTNESS = 9
+    """Factor between black and the image."""
+    SHARPNESS = 10
+    """Factor between the smoothed image and the image."""
+    SHEAR_X = 11
+    """Columns to the left by which each row slips against the one above."""
+    SHEAR_Y = 12
+    """Rows upwards by which each column slips against the one before."""
+    TRANSLATE_X = 13
+    """Pixels to the right."""
+    TRANSLATE_Y = 14
+    """Pixels down."""
+
+
+_MOVES = frozenset(
+    {
+        Operation.ROTATE,
+        Operation.SHEAR_X,
+        Operation.SHEAR_Y,
+        Operation.TRANSLATE_X,
+        Operation.TRANSLATE_Y,
+    }
+)
+
+
+def apply(
+    pixels: Pixels, operations: Int[Tensor, " n"], values: Values, *, fill: Sequence[float]
+) -> None:
+    """Change each image in place by its operation.
+
+    Images with the same operation are changed together, and all moves in one resampling.
+
+    Args:
+        pixels: The images.
+        operations: An `Operation` for each image, on the CPU: it decides what is launched.
+        values: The strength of each, on the CPU.
+        fill: Byte for each channel of what a move uncovers.
+    """
+    for kind in operations.unique().tolist():
+        if kind in _CHANGES:
+            rows = torch.nonzero(operations == kind)[:, 0]
+            strength = values[rows].to(pixels.device)[:, None, None, None]
+            rows = rows.to(pixels.device)
+            pixels[rows] = _CHANGES[kind](pixels[rows], strength)
+    moved = torch.isin(operations, torch.tensor(sorted(_MOVES))).nonzero()[:, 0]
+    if len(moved):
+        matrices = torch.stack(
+            [
+                _matrix(Operation(kind), value, pixels.shape[-1])
+                for kind, value in zip(
+                    operations[moved].tolist(), values[moved].tolist(), strict=True
+                )
+            ]
+        )
+        rows = moved.to(pixels.device)
+        pixels[rows] = warp(pixels[rows], matrices.to(pixels.device), fill=fill)
+
+
+def warp(pixels: Pixels, matrices: Float[Tensor, "n 2 3"], *, fill: Sequence[float]) -> Pixels:
+    """Resample images bilinearly where affine maps point, on `fill` beyond their edges.
+
+    Args:
+        pixels: The images.
+        matrices: From a place in the result to one in the image, (x, y, 1) -> (x, y), in pixels.
+        fill: Byte for each channel.
+    """
+    size = pixels.shape[-1]
+    centres = torch.arange(size, device=pixels.device) + 0.5
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    places = torch.stack((x, y, torch.ones_like(x)), -1).view(1, -1, 3)
+    sources = (places @ matrices.transpose(1, 2)).view(-1, size, size, 2)
+    # Outside counts as zero, so zero is made to mean the fill.
+    ground = torch.tensor(fill, device=pixels.device).view(-1, 1, 1)
+    sampled = torch.nn.functional.grid_sample(
+        pixels - ground, sources * (2 / size) - 1, align_corners=False
+    )
+    return (sampled + ground).round_()
+
+
+def _matrix(kind: Operation, value: float, size: int) -> Float[Tensor, "2 3"]:
+    """The map from a place in the result to its source, in pixels."""
+    if kind is Operation.SHEAR_X:
+        return torch.tensor([[1, value, 0], [0, 1, 0]])
+    if kind is Operation.SHEAR_Y:
+        return torch.tensor([[1, 0, 0], [value, 1, 0]])
+    if kind is Operation.TRANSLATE_X:
+        return torch.tensor([[1, 0, -value], [0, 1, 0]])
+    if kind is Operation.TRANSLATE_Y:
+        return torch.tensor([[1, 0, 0], [0, 1, -value]])
+    angle = torch.deg2rad(torch.tensor(value))
+    cos, sin = angle.cos().item(), angle.sin().item()
+    middle = size / 2
+    return torch.tensor(
+        [
+            [cos, -sin, middle * (1 - cos + sin)],
+            [sin, cos, middle * (1 - cos - sin)],
+        ]
+    )
+
+
+def _auto_contrast(pixels: Pixels, values: Tensor) -> Pixels:
+    low, high = pixels.amin((2, 3), keepdim=True), pixels.amax((2, 3), keepdim=True)
+    # A channel of one byte has nothing to stretch: it stays.
+    flat = high <= low
+    low = torch.where(flat, 0, low)
+    scale = torch.where(flat, 1, 255 / (high - low).clamp(min=1))
+    return ((pixels - low) * scale).floor_().clamp_(0, 255)
+
+
+def _equalize(pixels: Pixels, values: Tensor) -> Pixels:
+    """PIL's law: the rank of a byte over the pixels of a step, the last used byte not counted."""
+    n, channels, size, _ = pixels.shape
+    bytes_ = pixels.long().view(n * channels, size * size)
+    histogram = torch.zeros(n * channels, 256, device=pixels.device)
+    histogram.scatter_add_(1, bytes_, torch.ones_like(bytes_, dtype=torch.float32))
+    last = histogram.gather(1, bytes_.amax(1, keepdim=True))
+    step = ((size * size - last) / 255).floor_()
+    below = histogram.cumsum(1) - histogram
+    table = ((below + (step / 2).floor()) / step.clamp(min=1)).floor_().clamp_(0, 255)
+    # Fewer pixels than bytes in a step: nothing can be levelled, and the image stays.
+    ramp = torch.arange(256.0, device=pixels.device).expand_as(table)
+    return torch.where(step > 0, table, ramp).gather(1, bytes_).view_as(pixels)
+
+
+def _invert(pixels: Pixels, values: Tensor) -> Pixels:
+    return 255 - pixels
+
+
+def _posterize(pixels: Pixels, values: Tensor) -> Pixels:
+    step = torch.exp2(8 - values)
+    return (pixels / step).floor_().mul_(step)
+
+
+def _solarize(pixels: Pixels, values: Tensor) -> Pixels:
+    return torch.where(pixels >= values, 255 - pixels, pixels)
+
+
+def _solarize_add(pixels: Pixels, values: Tensor) -> Pixels:
+    return torch.where(pixels < 128, (pixels + values).clamp_(max=255), pixels)
+
+
+def _colour(pixels: Pixels, values: Tensor) -> Pixels:
+    return _blend(colour.grey(pixels).round_(), pixels, values)
+
+
+def _contrast(pixels: Pixels, values: Tensor) -> Pixels:
+    mean = colour.grey(pixels).round_().mean((1, 2, 3), keepdim=True)
+    return _blend((mean + 0.5).floor_(), pixels, values)
+
+
+def _brightness(pixels: Pixels, values: Tensor) -> Pixels:
+    return _blend(torch.zeros_like(values), pixels, values)
+
+
+def _sharpness(pixels: Pixels, values: Tensor) -> Pixels:
+    smooth = pixels.clone()
+    if pixels.shape[-1] > 2:
+        # PIL's SMOOTH: ones around a five, over thirteen; the outermost pixels stay.
+        around = torch.nn.functional.avg_pool2d(pixels, 3, stride=1) * 9
+        inner = pixels[:, :, 1:-1, 1:-1]
+        smooth[:, :, 1:-1, 1:-1] = ((around + 4 * inner) / 13).round_()
+    return _blend(smooth, pixels, values)
+
+
+def _blend(reference: Tensor, pixels: Pixels, factor: Tensor) -> Pixels:
+    # Both PIL and torchvision cut the fraction off here.
+    return torch.lerp(reference.expand_as(pixels), pixels, factor).clamp_(0, 255).floor_()
+
+
+_CHANGES: dict[int, Callable[[Pixels, Tensor], Pixels]] = {
+    Operation.AUTO_CONTRAST: _auto_contrast,
+    Operation.EQUALIZE: _equalize,
+    Operation.INVERT: _invert,
+    Operation.POSTERIZE: _posterize,
+    Operation.SOLARIZE: _solarize,
+    Operation.SOLARIZE_ADD: _solarize_add,
+    Operation.COLOUR: _colour,
+    Operation.CONTRAST: _contrast,
+    Operation.BRIGHTNESS: _brightness,
+    Operation.SHARPNESS: _sharpness,
+}
