@@ -49,10 +49,22 @@ def check(model: type[M], values: Any, document: Document, *, root: str, prefix:
         return model.model_validate(values)
     except ValidationError as error:
         lines = [
-            str(document.error((root, *loc), text, name=prefix + dotted(loc)))
+            str(
+                document.error(
+                    (root, *loc), text, name=prefix + dotted(_written(loc, root, document))
+                )
+            )
             for loc, text in sentences(error, model)
         ]
         raise InputError("\n".join(lines)) from None
+
+
+def _written(loc: Keys, root: str, document: Document) -> Keys:
+    """The part of a place that the user has written: `objective` for `objective.0.metric`."""
+    for n, key in enumerate(loc):
+        if (root, *loc[: n + 1]) not in document.places:
+            return loc[:n] if isinstance(key, int) else loc[: n + 1]
+    return loc
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[tuple[Keys, str]]:

@@ -187,8 +187,10 @@ class _Reader:
         lines: list[str] = []
         for detail in self._broken(fixed, base):
             loc = tuple(detail["loc"])
-            # A rule over several keys waits for `_check_recipes`: here absent leaves are present.
-            across = detail["type"] == "value_error" and explain.model_at(self.model, loc)
+            # A rule over several keys waits for whole recipes: here absent leaves are present.
+            across = detail["type"] == "value_error" and any(
+                path[: len(loc)] == loc for path in opened
+            )
             if not across and (loc not in opened or detail["type"] == "extra_forbidden"):
                 place, text = explain.placed(detail, self.model)
                 lines.append(str(self._error(("recipe", *place), text + self._owner(detail))))

@@ -249,7 +249,9 @@ class Confirm(Frozen):
 
 def _list(found: Any) -> Any:
     """One objective may stand without a list, and without a mapping."""
-    items: list[Any] = found if isinstance(found, list) else [found]
+    items: list[Any] = list(found) if isinstance(found, list | tuple) else [found]
+    if not items:
+        raise ValueError("must name at least one metric, but got []; write val/accuracy")
     return [{"metric": item} if isinstance(item, str) else item for item in items]
 
 
@@ -261,7 +263,7 @@ class Study(Frozen):
     trials: int = Field(default=20, ge=1)
     """Trials of the whole study, the baseline included."""
     objective: Annotated[tuple[Objective, ...], BeforeValidator(_list)] = Field(
-        default=(Objective(metric="val/accuracy"),), min_length=1, strict=False
+        default=(Objective(metric="val/accuracy"),), strict=False
     )
     """The metric to improve; several span a Pareto front."""
     constraints: tuple[Constraint, ...] = Field(default=(), strict=False)

@@ -63,7 +63,10 @@ class Space:
         return all(condition.truth(values) for condition in self.require)
 
     def refusal(self, point: Mapping[str, Value]) -> tuple[str, str] | None:
-        """The key and the reason why a point is not one of this space, or None where it is."""
+        """The leaf and the reason why a point is not one of this space, or None where it is.
+
+        The leaf is "" where it is the point as a whole that is refused.
+        """
         paths = [open_leaf.path for open_leaf in self.leaves]
         active = {open_leaf.path: open_leaf for open_leaf in self.active(point)}
         for path, value in point.items():
@@ -80,7 +83,7 @@ class Space:
         values = {**self.known, **point}
         for condition in self.require:
             if not condition.truth(values):
-                return "study.require", f"`{condition.text}` must hold, but does not"
+                return "", f"must keep study.require, but `{condition.text}` does not hold"
         return None
 
     def at(self, point: Mapping[str, Value]) -> Recipe:
@@ -90,7 +93,7 @@ class Space:
             InputError: the point is not one of this space, or its values do not go together.
         """
         if (refused := self.refusal(point)) is not None:
-            raise InputError(f"{self.source}: {refused[0]}: {refused[1]}")
+            raise InputError(f"{self.source}: {refused[0] or 'the point'}: {refused[1]}")
         values = recipe.filled(self.fixed, point)
         try:
             return recipe.parse(values)

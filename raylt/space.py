@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from raylt import document, explain, leaf, metrics, opened, recipe
 from raylt.document import COMMAND_LINE, Document, Keys
 from raylt.explain import shown
-from raylt.expressions import Value
+from raylt.expressions import Expression, Value
 from raylt.leaf import Leaf
 from raylt.opened import Opened
 from raylt.plan import METRICS, Study
@@ -67,8 +67,11 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
         warnings=(*content.warnings, *overruled, *_cold(content)),
     )
     _check_study(found, space)
-    space = _with_settings(found, space)
-    return replace(space, infeasible=_check_recipes(found, space, content.model))
+    _check_conditions(found, space)
+    allowed, infeasible = _draws(found, space)
+    space = replace(_with_settings(found, space), infeasible=infeasible)
+    _check_recipes(found, space, allowed, content.model)
+    return space
 
 
 def _overridden(found: Document, overrides: Sequence[str]) -> Document:
@@ -274,17 +277,43 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
     if (refused := space.refusal({**given, **point})) is not None:
         path, why = refused
         raise opened.error(
-            found, (*keys, path), f"{why}; correct it, or change the space to admit it"
+            found,
+            (*keys, path) if path else keys,
+            f"{why}; correct it, or change the space to admit it",
         )
     return point
 
 
-def _check_recipes(found: Document, space: Space, model: type[Recipe]) -> float:
-    """Check whole recipes: the settings, the corners and some draws.
+def _check_conditions(found: Document, space: Space) -> None:
+    """That every `when` and `require` has a truth value, tried on some draws."""
+    rng = random.Random(0)
+    for i, each in enumerate(space.leaves):
+        if each.when is None:
+            continue
+        keys = ("recipe", *each.path.split("."), "when")
+        earlier = space.leaves[:i]
+        for _ in range(_TRIED // 10):
+            point = leaf.assemble(earlier, space.known, lambda other: other.draw(rng))
+            absent = {other.path for other in earlier} - set(point)
+            if each.when.names.isdisjoint(absent):
+                _truth(found, keys, each.when, {**space.known, **point})
+    for _ in range(_TRIED // 10):
+        values = {**space.known, **space.draw_any(rng)}
+        for i, condition in enumerate(space.require):
+            _truth(found, ("study", "require", i), condition, values)
 
-    Returns:
-        The share of draws that `require` refuses.
-    """
+
+def _truth(
+    found: Document, keys: Keys, condition: Expression, values: Mapping[str, Value]
+) -> None:
+    try:
+        condition.truth(values)
+    except InputError as fault:
+        raise opened.error(found, keys, str(fault)) from None
+
+
+def _draws(found: Document, space: Space) -> tuple[list[Point], float]:
+    """Draws that `require` admits, and the share that it refuses."""
     rng = random.Random(0)
     draws = [space.draw_any(rng) for _ in range(DRAWS)] if space.leaves else [{}]
     allowed = [point for point in draws if space.allows(point)]
@@ -295,6 +324,13 @@ def _check_recipes(found: Document, space: Space, model: type[Recipe]) -> float:
             f"must admit some points, but refuses all of {len(draws)} draws; loosen it, or narrow "
             f"the leaves to where it holds",
         )
+    return allowed, 1 - len(allowed) / len(draws)
+
+
+def _check_recipes(
+    found: Document, space: Space, allowed: Sequence[Point], model: type[Recipe]
+) -> None:
+    """That the values of a recipe go together: at the settings, the corners and some draws."""
     settings = [p for p in (space.baseline_point, *space.points) if p is not None]
     corners = [point for point in _corners(space) if space.allows(point)]
     for point in (*settings, *corners, *allowed[:_TRIED]):
@@ -308,7 +344,6 @@ def _check_recipes(found: Document, space: Space, model: type[Recipe]) -> float:
                 ("recipe", *loc),
                 f"{text} (at {where}; `study.require` can exclude it)" if where else text,
             ) from None
-    return 1 - len(allowed) / len(draws)
 
 
 def _corners(space: Space) -> Iterator[Point]:
