@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -19,9 +20,10 @@ from rich.console import Console
 
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, record
+from raylt.study import draws, machine, record, tracking
 from raylt.study.record import Record
 from raylt.study.result import Result
+from raylt.study.tracking import Tracker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Settings:
     """How often a trial is started again whose process died."""
     quiet: bool = False
     """Whether nothing is shown while it runs."""
+    command: str = ""
+    """What the user typed, for the description of the study in MLflow."""
     work: str = "raylt.trial.worker:work"
     """The function that trains one recipe."""
 
@@ -198,12 +202,18 @@ def _demand_room(settings: Settings) -> None:
 def _run(study: Record, settings: Settings) -> Result:
     began = time.monotonic()
     machine.prepare(threads=settings.cpus_per_worker)
-    cpus = settings.cpus or machine.cores()
-    with (
-        Interruption() as interruption,
-        machine.ray_here(cpus=cpus, dashboard=settings.workers > 1) as resources,
-    ):
-        stopped = _tune(study, settings, resources, interruption)
+    tracker = _tracker(study, settings)
+    stopped, notices = "", ()
+    with Interruption() as interruption:
+        # MLflow connects while Ray starts.
+        tracker.start()
+        try:
+            cpus = settings.cpus or machine.cores()
+            with machine.ray_here(cpus=cpus, dashboard=settings.workers > 1) as resources:
+                tracker.demand()
+                stopped = _tune(study, settings, resources, interruption, tracker)
+        finally:
+            notices = tracker.close(interrupted=interruption.seen)
     baseline = study.space.study.baseline
     return Result(
         name=study.name,
@@ -216,16 +226,30 @@ def _run(study: Record, settings: Settings) -> Result:
         baseline=study.baseline(),
         baseline_source=baseline.source if baseline else "",
         floor=study.facts["floor"],
-        tracking_uri="",
+        tracking_uri=tracker.uri,
         seconds=time.monotonic() - began,
         interrupted=interruption.seen,
         stopped=stopped,
-        notices=(),
+        notices=notices,
     )
 
 
+def _tracker(study: Record, settings: Settings) -> Tracker:
+    uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    uri = uri or tracking.default_uri(settings.runs)
+    connect = functools.partial(
+        tracking.open_mirror, study, uri=uri, artifacts=settings.runs / "artifacts",
+        command=tracking.public(settings.command),
+    )  # fmt: skip
+    return Tracker(connect, uri=uri, name=study.name)
+
+
 def _tune(
-    study: Record, settings: Settings, resources: Mapping[str, float], interruption: Interruption
+    study: Record,
+    settings: Settings,
+    resources: Mapping[str, float],
+    interruption: Interruption,
+    tracker: Tracker,
 ) -> str:
     """Run the trials that the study wants; returns why it ended early, or ""."""
     # Ray reads its environment when it is imported.
@@ -240,7 +264,7 @@ def _tune(
         return tuning.run(
             study,
             share=share,
-            listeners=(progress,),
+            listeners=(progress, tracker),
             interrupted=lambda: interruption.seen,
             retries=settings.retries,
             root=settings.root,

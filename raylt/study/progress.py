@@ -18,9 +18,9 @@ from rich.text import Text
 
 from raylt.expressions import Value
 from raylt.plan import METRICS
+from raylt.study.events import Task
 from raylt.study.record import Metrics, Outcome, Record
 from raylt.study.result import Result
-from raylt.study.searcher import Task
 
 SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
 """Metrics with a column of their own; an objective that is not among them gets one too."""

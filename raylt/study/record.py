@@ -10,6 +10,8 @@ import contextlib
 import datetime
 import json
 import math
+import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +67,10 @@ class Outcome:
     """How often the trial was started."""
     failure: str = ""
     """Why it failed, in one line."""
+    began: float = 0.0
+    """When it was first handed out, in seconds since 1970; 0 while it waits."""
+    ended: float = 0.0
+    """When it was closed, likewise; 0 while it is not."""
 
     @property
     def epoch(self) -> int:
@@ -125,6 +131,11 @@ class Record:
     def facts(self) -> dict[str, Any]:
         """What is known about the study as a whole."""
         return self.study.user_attrs
+
+    @property
+    def began(self) -> float:
+        """When the study was made, in seconds since 1970."""
+        return datetime.datetime.fromisoformat(self.facts["created"]).timestamp()
 
     def note(self, key: str, value: Any) -> None:
         """Keep a fact about the study; `value` must be plain JSON."""
@@ -202,17 +213,17 @@ class Record:
         return missed
 
     def epochs(self, number: int) -> list[dict[str, float]]:
-        """Metrics of every scored epoch of a trial, in order; an epoch run twice counts once."""
+        """Metrics of every scored epoch of a trial, in order, and the `time` of each report."""
         try:
-            lines = (self.trial_folder(number) / "epochs.jsonl").read_text("utf-8").splitlines()
+            lines = self._epochs_file(number).read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
         found: dict[int, dict[str, float]] = {}
         for line in lines:
-            # A killed process may leave half a line behind; the epoch is then reported again.
+            # A killed driver may leave half a line behind; the epoch is then reported again.
             with contextlib.suppress(json.JSONDecodeError):
                 entry = json.loads(line)
-                found[int(entry["epoch"])] = entry
+                found.setdefault(int(entry["epoch"]), entry)
         return [found[epoch] for epoch in sorted(found)]
 
     # Writing
@@ -233,6 +244,7 @@ class Record:
                 internal = distribution.to_internal_repr(point[path])
                 self._storage.set_trial_param(trial, path, internal, distribution)
         self._set(number, point=dict(point), digest=digest)
+        self.trial_folder(number).mkdir(parents=True, exist_ok=True)
         # Last, for it says that the draw is whole.
         self._set(number, recipe=dict(recipe))
 
@@ -242,9 +254,17 @@ class Record:
         self._set(number, attempts=attempts)
         return attempts
 
-    def report(self, number: int, epoch: int, value: float) -> None:
-        """Keep the objective of a scored epoch; a second report of an epoch replaces the first."""
-        self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
+    def report(self, number: int, metrics: Metrics) -> None:
+        """Keep the metrics of a scored epoch, and its objective for the sampler."""
+        epoch = int(metrics["epoch"])
+        # Optuna keeps intermediate values for one objective only.
+        if len(self.objectives) == 1:
+            value = metrics[self.objectives[0].metric]
+            self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
+        entry = json.dumps({"time": round(time.time(), 3), **metrics})
+        with self._epochs_file(number).open("a", encoding="utf-8") as file:
+            # The break comes first: half a line of a killed driver spoils no other.
+            file.write("\n" + entry)
 
     def discard(self, number: int) -> None:
         """Close a trial for which no point could be found; it does not count."""
@@ -294,6 +314,9 @@ class Record:
         """Queue a point to run before anything is drawn."""
         self.study.enqueue_trial(dict(point), user_attrs={"role": role, "point": dict(point)})
 
+    def _epochs_file(self, number: int) -> Path:
+        return self.trial_folder(number) / "epochs.jsonl"
+
     def _set(self, number: int, **attrs: Any) -> None:
         trial = self._trial_id(number)
         for key, value in attrs.items():
@@ -320,6 +343,8 @@ class Record:
             seconds=attrs.get("seconds", 0.0),
             attempts=attrs.get("attempts", 0),
             failure=attrs.get("failure", ""),
+            began=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
+            ended=trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,
         )
 
 
@@ -366,6 +391,7 @@ def create(
         directions=[objective.better for objective in space.study.objective],
     )
     record = Record(folder, space, storage, study)
+    record.note("id", uuid.uuid4().hex)
     record.note("trials", space.study.trials)
     record.note("space", space.digest)
     record.note("raylt", raylt.__version__)

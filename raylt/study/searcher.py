@@ -19,38 +19,11 @@ from ray.tune.search import Searcher
 from raylt import recipe as recipes
 from raylt.recipe import Recipe
 from raylt.study import draws
+from raylt.study.events import Listener, Task
 from raylt.study.record import Metrics, Outcome, Record
 
 SAME_FAILURES = 3
 """Trials that fail in the same way, with none that did not, before the study stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A trial that is to run."""
-
-    number: int
-    role: str
-    point: Mapping[str, Any]
-    recipe: Recipe
-    attempt: int
-    """How often it was started, this start included."""
-
-
-class Listener(Protocol):
-    """Somebody who wants to know what happens to trials: the table, the tracker."""
-
-    def started(self, task: Task) -> None:
-        """A trial begins, or begins again."""
-
-    def reported(self, task: Task, metrics: Metrics) -> None:
-        """A trial scored an epoch."""
-
-    def ended(self, task: Task, outcome: Outcome) -> None:
-        """A trial is over."""
-
-    def interrupted(self, task: Task) -> None:
-        """The search stops while the trial runs; it is taken up when the search goes on."""
 
 
 @dataclass(slots=True)
@@ -120,7 +93,9 @@ class TruthfulSearcher(Searcher):
         if task is None:
             return Searcher.FINISHED
         before = self._record.outcome(task.number).seconds
-        self._live[trial_id] = _Live(task, time.monotonic(), before)
+        self._live[trial_id] = _Live(
+            task, time.monotonic(), before, dict(self._history(task.number))
+        )
         return {
             "number": task.number,
             "role": task.role,
@@ -219,22 +194,19 @@ class TruthfulSearcher(Searcher):
         if live.failure or "epoch" not in result:
             return
         epoch = int(result["epoch"])
-        metrics = _metrics(result)
         # A trial that goes on from its checkpoint reports again what it had reported.
-        if live.epochs.get(epoch) == metrics:
+        if epoch in live.epochs:
             return
+        metrics = own_metrics(result)
+        for objective in self._record.objectives:
+            value = metrics.get(objective.metric, math.nan)
+            if not math.isfinite(value):
+                live.failure = f"{objective.metric} was {value} in epoch {epoch}"
+                return
         live.epochs[epoch] = metrics
-        number = live.task.number
-        if number == self._baseline:
+        if live.task.number == self._baseline:
             self._reference[epoch] = metrics
-        objectives = self._record.objectives
-        missing = [o.metric for o in objectives if not _finite(metrics.get(o.metric))]
-        if missing:
-            live.failure = f"{missing[0]} was {metrics.get(missing[0])} in epoch {epoch}"
-            return
-        # Optuna keeps intermediate values for one objective only.
-        if len(objectives) == 1:
-            self._record.report(number, epoch, metrics[objectives[0].metric])
+        self._record.report(live.task.number, metrics)
         for listener in self._listeners:
             listener.reported(live.task, metrics)
 
@@ -278,12 +250,10 @@ class TruthfulSearcher(Searcher):
         return self._reference[max(self._reference)] if self._reference else {}
 
     def _history(self, number: int) -> dict[int, Metrics]:
-        epochs = {int(entry["epoch"]): entry for entry in self._record.epochs(number)}
-        last = self._record.outcome(number).last
-        return {**epochs, **({int(last["epoch"]): last} if last else {})}
+        return {int(entry["epoch"]): own_metrics(entry) for entry in self._record.epochs(number)}
 
 
-def _metrics(result: Mapping[str, Any]) -> Metrics:
+def own_metrics(result: Mapping[str, Any]) -> Metrics:
     """Our own numbers out of all that Tune adds to a result."""
     names = {"epoch", "lr", "images_per_second"}
     return {
@@ -291,10 +261,6 @@ def _metrics(result: Mapping[str, Any]) -> Metrics:
         for key, value in result.items()
         if key in names or key.startswith(("val/", "train/"))
     }
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _signature(failure: str) -> str:

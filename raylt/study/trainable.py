@@ -37,7 +37,7 @@ def trial(config: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
     def report(metrics: Mapping[str, float]) -> None:
-        keep(folder, metrics)
+        demand_finite(metrics)
         tune.report(dict(metrics))
 
     try:
@@ -56,20 +56,18 @@ def work(path: str) -> Callable[..., object]:
     return getattr(importlib.import_module(module), name)
 
 
-def keep(folder: Path, metrics: Mapping[str, float]) -> None:
-    """Append the metrics of a scored epoch to the trial's `epochs.jsonl`.
+def demand_finite(metrics: Mapping[str, float]) -> None:
+    """Refuse an epoch that no search could rank.
 
     Raises:
-        ArithmeticError: a metric is not finite; such an epoch is not kept.
+        ArithmeticError: a metric is NaN or infinite.
     """
-    broken = {name: value for name, value in metrics.items() if not math.isfinite(value)}
-    if broken:
-        name, value = next(iter(broken.items()))
-        raise ArithmeticError(
-            f"every metric must be finite, but {name} was {value} in epoch {metrics['epoch']:.0f}"
-        )
-    with (folder / "epochs.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dict(metrics)) + "\n")
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise ArithmeticError(
+                f"every metric must be finite, but {name} was {value} in epoch "
+                f"{metrics['epoch']:.0f}"
+            )
 
 
 def one_line(error: BaseException) -> str:

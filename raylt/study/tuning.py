@@ -14,8 +14,9 @@ from ray.tune.experiment import Trial
 
 from raylt.schema import EnvironmentError
 from raylt.study import schedulers, trainable
+from raylt.study.events import Listener
 from raylt.study.record import Record
-from raylt.study.searcher import Listener, TruthfulSearcher
+from raylt.study.searcher import TruthfulSearcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,257 @@
+"""The tracker of a search: a thread that keeps MLflow agreeing with the study of record.
+
+The record is the spool. A tracker that is down, slow or killed costs no trial, loses no point
+and doubles none: what is missing is read from the record and sent again later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raylt.schema import EnvironmentError
+from raylt.study.events import Task
+from raylt.study.record import Metrics, Outcome, Record
+
+if TYPE_CHECKING:
+    from raylt.study.mirror import Mirror
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_START = 10.0
+"""Seconds in which a tracker must answer before a search begins."""
+_FLUSH = 30.0
+"""Seconds that the end of a search waits for what is not yet sent."""
+_RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between tries while the tracker is down."""
+_WARN = 60.0
+"""Seconds between two warnings."""
+_NICE = 5
+"""The thread steps back behind everything else on the machine."""
+
+_log = logging.getLogger("raylt")
+
+
+def prepare() -> None:
+    """Set what MLflow reads at import; what the user has set stays."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # With MLflow's own settings one call to a dead server blocks for four minutes.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def default_uri(runs: Path) -> str:
+    """The store for all studies of a folder of runs."""
+    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+
+
+def public(text: str) -> str:
+    """A URI, or a text with URIs in it, without user names and passwords."""
+    return re.sub(r"://[^/\s]*@", "://", text)
+
+
+def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> Mirror:
+    """Connect to the store at `uri`; makes its tables where they are missing.
+
+    `artifacts` is where files go if the store is a database, which cannot hold any.
+    """
+    prepare()
+    from mlflow import MlflowClient
+
+    from raylt.study import notes
+    from raylt.study.mirror import Mirror
+
+    return Mirror(
+        record,
+        MlflowClient(tracking_uri=uri),
+        uri=public(uri),
+        artifacts=artifacts if uri.startswith(_DATABASES) else None,
+        tags=notes.provenance(),
+        command=command,
+    )
+
+
+class Tracker:
+    """A listener of the searcher; its calls return at once, whatever MLflow does.
+
+    A life: `start`, `demand`, then what the searcher tells, `close`.
+
+    Args:
+        connect: Opens the mirror; called in the tracker's thread.
+        uri: The store, for messages; credentials are left out of them.
+        name: The study, for messages.
+    """
+
+    def __init__(self, connect: Callable[[], Mirror], *, uri: str, name: str) -> None:
+        self.uri = public(uri)
+        self._name = name
+        self._private_uri = uri
+        self._connect = connect
+        self._thread = threading.Thread(target=self._main, name="tracker", daemon=True)
+        self._answered = threading.Event()
+        self._news = threading.Condition()
+        # Guarded by the condition.
+        self._pending: set[int] = set()
+        self._interrupted: set[int] = set()
+        self._closing = False
+        self._cut_short = False
+        # Written by the thread alone.
+        self._trouble = ""
+        self._refused: dict[int, str] = {}
+        self._warned = -_WARN
+
+    # The driver's side
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def demand(self) -> None:
+        """Wait until the store has answered; SQLite is only looked at, its tables take longer.
+
+        Raises:
+            EnvironmentError: it does not answer.
+        """
+        why = _sqlite_trouble(self._private_uri)
+        if why is None:
+            answered = self._answered.wait(_START)
+            why = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
+        if why:
+            self._closing = True
+            raise EnvironmentError(
+                f"MLflow must be reachable at {self.uri}, but is not: {why}; start it, or choose "
+                f"another store with --tracking-uri or MLFLOW_TRACKING_URI"
+            )
+
+    def started(self, task: Task) -> None:
+        """A trial begins, or begins again."""
+        self._tell(task.number)
+
+    def reported(self, task: Task, metrics: Metrics) -> None:
+        """A trial scored an epoch."""
+        self._tell(task.number)
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        """A trial is over."""
+        self._tell(task.number)
+
+    def interrupted(self, task: Task) -> None:
+        """The search stops while the trial runs."""
+        self._interrupted.add(task.number)
+        self._tell(task.number)
+
+    def close(self, *, interrupted: bool) -> tuple[str, ...]:
+        """Send what is left, as far as the store takes it in time; say what it did not take."""
+        if self._closing:
+            return ()
+        with self._news:
+            self._closing = True
+            self._cut_short = interrupted
+            self._news.notify()
+        self._thread.join(_FLUSH)
+        notices = [f"MLflow refused trial {n}: {why}" for n, why in sorted(self._refused.items())]
+        if self._thread.is_alive() or self._trouble:
+            notices.append(
+                f"MLflow at {self.uri} lacks the last news of {len(self._pending)} trials "
+                f"({self._trouble or 'it is slow'}); nothing is lost, `raylt resume {self._name}` "
+                f"sends them"
+            )
+        return tuple(notices)
+
+    def _tell(self, number: int) -> None:
+        with self._news:
+            self._pending.add(number)
+            self._news.notify()
+
+    # The thread's side
+
+    def _main(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        mirror: Mirror | None = None
+        failures = 0
+        while True:
+            closing = self._await_news() if mirror else self._closing
+            try:
+                if mirror is None:
+                    mirror = self._connect()
+                    self._pending.update(mirror.missing())
+                    self._answered.set()
+                self._send(mirror)
+                if closing:
+                    mirror.finish(interrupted=self._cut_short)
+            except Exception as error:
+                # Whatever it is, the trials go on; the close says what MLflow lacks.
+                self._complain(error)
+                self._answered.set()
+                failures += 1
+                if closing:
+                    return
+                self._rest(_RETRY[min(failures, len(_RETRY)) - 1])
+            else:
+                self._trouble, failures = "", 0
+                if closing:
+                    return
+
+    def _await_news(self) -> bool:
+        """Sleep until there is something to send; true if this is the last of it."""
+        with self._news:
+            self._news.wait_for(lambda: self._pending or self._closing)
+            return self._closing
+
+    def _send(self, mirror: Mirror) -> None:
+        while True:
+            with self._news:
+                number = min(self._pending, default=None)
+                if number is None:
+                    return
+                self._pending.discard(number)
+            try:
+                mirror.trial(number, interrupted=number in self._interrupted)
+            except Exception as error:
+                if not mirror.is_refusal(error):
+                    self._tell(number)
+                    raise
+                # Somebody deleted the run: no retry will bring it back.
+                self._refused[number] = public(_line(error))
+
+    def _complain(self, error: Exception) -> None:
+        self._trouble = public(_line(error))
+        if time.monotonic() - self._warned >= _WARN and self._answered.is_set():
+            self._warned = time.monotonic()
+            _log.warning("MLflow at %s: %s; the search goes on", self.uri, self._trouble)
+
+    def _rest(self, seconds: float) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._closing, timeout=seconds)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _sqlite_trouble(uri: str) -> str | None:
+    """Why a SQLite file cannot be a store, "" if it can, None for any other kind of store."""
+    scheme, _, path = uri.partition("sqlite:///")
+    if scheme or not path:
+        return None
+    file = Path(path)
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return f"{file.parent} is no folder that can be written"
+    if file.exists():
+        with contextlib.suppress(OSError):
+            head = file.open("rb").read(16)
+            if head and head != b"SQLite format 3\0":
+                return f"{file} is no SQLite database"
+    return ""
