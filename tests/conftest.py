@@ -1,6 +1,12 @@
 """Settings for all tests."""
 
+import os
+
 import hypothesis
+
+# Before torch is imported, here and in every process that a test starts: small tensors are slower
+# on several threads, and several times slower when something else runs on the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The first example may wait for an import or a busy core; pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("raylt", deadline=None)

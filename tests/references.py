@@ -23,7 +23,7 @@ def unit(u: Vector) -> list[float]:
 
 
 def nt_xent(first: Sequence[Vector], second: Sequence[Vector], temperature: float) -> float:
-    """SDCLR's NT-Xent: l_r = -log(e^{z_r.z_r+/t} / sum_{s != r} e^{z_r.z_s/t}), mean over 2n rows."""
+    """SDCLR's NT-Xent: mean over 2n rows of -log(e^{z_r.z_r+/t} / sum_{s != r} e^{z_r.z_s/t})."""
     n = len(first)
     z = [unit(row) for row in (*first, *second)]
     total = 0.0

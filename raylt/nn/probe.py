@@ -95,9 +95,10 @@ def _logistic_regression(features: Tensor, labels: Tensor, classes: int) -> Head
         return loss
 
     optimizer.step(objective)  # pyright: ignore[reportArgumentType]
-    slope = (weight / std).detach()
-    offset = (bias - slope @ mean).detach()
-    return lambda rows: functional.linear(rows.float(), slope, offset)
+    # The same classifier for features as they come.
+    slope = weight.detach() / std
+    offset = bias.detach() - slope @ mean
+    return _head(slope, offset)
 
 
 def _sgd(
@@ -117,7 +118,7 @@ def _sgd(
             group["lr"] = 30.0 * 0.1 ** sum(epoch >= fall for fall in falls)
         for chosen in _batches(len(labels), 128, generator, features.device):
             _descend(layer, optimizer, features[chosen], labels[chosen])
-    return _frozen(layer)
+    return _head(layer.weight.detach(), layer.bias.detach())
 
 
 def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
@@ -130,7 +131,7 @@ def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
             group["lr"] = peak * (floor / peak) ** (epoch / epochs)
         for chosen in _batches(len(labels), 1000, generator, features.device):
             _descend(layer, optimizer, features[chosen], labels[chosen])
-    return _frozen(layer)
+    return _head(layer.weight.detach(), layer.bias.detach())
 
 
 def _layer(features: Tensor, classes: int, generator: torch.Generator) -> nn.Linear:
@@ -154,6 +155,9 @@ def _descend(
     optimizer.step()
 
 
-def _frozen(layer: nn.Linear) -> Head:
-    weight, bias = layer.weight.detach(), layer.bias.detach()
-    return lambda rows: functional.linear(rows.float(), weight, bias)
+def _head(weight: Tensor, bias: Tensor) -> Head:
+    def logits(rows: Tensor) -> Tensor:
+        with torch.autocast(rows.device.type, enabled=False):
+            return functional.linear(rows.float(), weight, bias)
+
+    return logits

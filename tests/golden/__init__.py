@@ -16,7 +16,7 @@ def cases(name: str) -> list[dict[str, Any]]:
 
 
 def assert_agrees(loss: Callable[..., Tensor], case: dict[str, Any]) -> None:
-    """Value and gradients of `loss(**inputs)` are the stored ones; lists of numbers are tensors."""
+    """Value and gradients of `loss(**inputs)` are the stored ones; lists become tensors."""
     inputs = {
         name: torch.tensor(value, dtype=torch.float64, requires_grad=True)
         if name in case["gradients"]

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.testing import assert_close
+
+from raylt.nn import probe
+
+
+def clusters(images, classes, width, seed, spread=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    centres = 2 * torch.randn(classes, width, generator=torch.Generator().manual_seed(99))
+    labels = torch.arange(images) % classes
+    return centres[labels] + spread * torch.randn(images, width, generator=generator), labels
+
+
+@pytest.mark.parametrize("kind", ["lbfgs", "sgd", "sgd-few-shot", "adam"])
+def test_separable_features_are_separated(kind):
+    features, labels = clusters(400, 4, 16, seed=0, spread=0.5)
+    head = probe.linear(features, labels, classes=4, kind=kind, seed=0)
+    unseen, truth = clusters(400, 4, 16, seed=1, spread=0.5)
+    logits = head(unseen)
+    assert logits.shape == (400, 4)
+    assert not logits.requires_grad
+    assert (logits.argmax(1) == truth).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("kind", ["lbfgs", "sgd", "adam"])
+def test_the_same_seed_gives_the_same_probe(kind):
+    features, labels = clusters(100, 3, 4, seed=0)
+    first, second = (
+        probe.linear(features, labels, classes=3, kind=kind, seed=1)(features) for _ in range(2)
+    )
+    assert_close(first, second, rtol=0, atol=0)
+
+
+def test_lbfgs_is_the_minimum_of_the_penalised_likelihood():
+    features, labels = clusters(300, 3, 5, seed=0, spread=3.0)
+    features = features * torch.tensor([1, 10, 0.1, 1, 1]) + 5
+    head = probe.linear(features, labels, classes=3, kind="lbfgs", seed=0)
+    standard = (features - features.mean(0)) / features.std(0, correction=0)
+    # scikit-learn divides the penalty by C and sums over the images instead of averaging.
+    theirs = LogisticRegression(C=1 / (1e-4 * 300), max_iter=2000, tol=1e-8)
+    theirs.fit(standard.double().numpy(), labels.numpy())
+    expected = theirs.predict_proba(standard.double().numpy())
+    found = head(features).softmax(1).numpy()
+    assert np.abs(found - expected).max() < 2e-3
+
+
+def test_a_constant_feature_does_no_harm():
+    features, labels = clusters(100, 2, 4, seed=0)
+    features[:, 2] = 7.0
+    head = probe.linear(features, labels, classes=2, kind="lbfgs", seed=0)
+    assert head(features).isfinite().all()
+
+
+def test_a_probe_can_be_fitted_where_gradients_are_off():
+    features, labels = clusters(60, 2, 4, seed=0, spread=0.3)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        head = probe.linear(features.bfloat16(), labels, classes=2, kind="lbfgs", seed=0)
+        assert head(features).dtype == torch.float32
+        assert (head(features).argmax(1) == labels).float().mean() > 0.9
+
+
+def test_a_class_without_an_image_is_never_predicted():
+    features, labels = clusters(90, 3, 4, seed=0)
+    head = probe.linear(features, labels, classes=5, kind="lbfgs", seed=0)
+    assert head(features).shape == (90, 5)
+    assert head(features).argmax(1).max() < 3
+    found = probe.neighbours(features, labels, features, classes=5, k=3)
+    assert found.max() < 3
+
+
+def test_neighbours_vote_by_direction_alone():
+    known = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+    labels = torch.tensor([0, 0, 1])
+    asked = torch.tensor([[100.0, 1.0], [0.001, 0.01]])
+    assert probe.neighbours(known, labels, asked, classes=2, k=1).tolist() == [0, 1]
+    assert probe.neighbours(known, labels, asked, classes=2, k=3).tolist() == [0, 0]
+    # More than there are: all vote.
+    assert probe.neighbours(known, labels, asked, classes=2, k=20).tolist() == [0, 0]
+
+
+def test_a_tie_goes_to_the_closer_neighbour():
+    known = torch.tensor([[1.0, 0.2], [1.0, 0.1]])
+    asked = torch.tensor([[1.0, 0.0]])
+    for labels in ([0, 1], [1, 0]):
+        found = probe.neighbours(known, torch.tensor(labels), asked, classes=2, k=2)
+        assert found.tolist() == [labels[1]]
+
+
+def test_many_questions_are_answered_in_order():
+    known, labels = clusters(50, 5, 8, seed=0, spread=0.1)
+    asked, truth = clusters(2500, 5, 8, seed=1, spread=0.1)
+    found = probe.neighbours(known, labels, asked, classes=5, k=5)
+    assert (found == truth).all()
+    assert probe.neighbours(known, labels, asked[:0], classes=5, k=5).shape == (0,)
