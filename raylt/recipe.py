@@ -19,7 +19,7 @@ Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
 
 
 class Augment(Frozen):
-    """How the images of a training step are disturbed; METHODS.md A6 and B3 name the settings."""
+    """How the images of a training step are disturbed; the defaults are SimCLR's for CIFAR."""
 
     crop: float = Field(default=0.1, gt=0, le=1)
     """Smallest share of the image's area that a random resized crop may keep."""
@@ -31,6 +31,10 @@ class Augment(Frozen):
     """Probability that a view loses its colours."""
     blur: float = Field(default=0.0, ge=0, le=1)
     """Probability of a Gaussian blur with a radius of 0.1 to 2 pixels."""
+    rotate: float = Field(default=0.0, ge=0, le=180)
+    """Largest turn of a view to either side in degrees; 0 in both papers, 20 for handwriting."""
+    shear: float = Field(default=0.0, ge=0, lt=90)
+    """Largest slant of a view to either side in degrees; 0 in both papers."""
 
 
 class Optimizer(Frozen):

@@ -33,6 +33,10 @@ class Knobs:
     """Probability that a view loses its colours."""
     blur: float
     """Probability of a blur."""
+    rotate: float
+    """Largest turn in degrees."""
+    shear: float
+    """Largest slant in degrees."""
 
 
 Frame = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
@@ -61,6 +65,8 @@ class View:
         jitter: float,
         grey: float,
         blur: float,
+        rotate: float,
+        shear: float,
         generator: torch.Generator,
     ) -> Float[Tensor, "n channel size size"]:
         """One view of each image, in [0, 1], on the images' device, in channels-last memory.
@@ -73,10 +79,12 @@ class View:
             jitter: Strength of the colour jitter.
             grey: Probability that a view loses its colours.
             blur: Probability of a blur with a radius of 0.1 to 2 pixels.
+            rotate: Largest turn to either side in degrees.
+            shear: Largest slant to either side in degrees.
             generator: Draws everything; it lives on the images' device.
         """
         n, channels, height, width = images.shape
-        knobs = Knobs(crop, flip, jitter, grey, blur)
+        knobs = Knobs(crop, flip, jitter, grey, blur, rotate, shear)
         heights, widths = (
             torch.full((n,), float(s), device=images.device) for s in (height, width)
         )
@@ -135,22 +143,28 @@ def _blur(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint 
     )
 
 
+def _tilt(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
+    if not (knobs.rotate or knobs.shear):
+        return None
+    return frames.tilt(n, rotate=knobs.rotate, shear=knobs.shear, generator=generator)
+
+
 VIEWS: dict[str, View] = {
     "none": View(_whole),
-    "weak": View(_shifted),
+    "weak": View(_shifted, (_tilt,)),
     "policy": View(_shifted, (), (policy.auto_augment, policy.cutout)),
     "crop": View(_cropped),
-    "sim": View(_cropped, (_jitter, _grey, _blur)),
-    "rand": View(_cropped, (_jitter, _grey, _blur), (policy.rand_augment,)),
+    "sim": View(_cropped, (_tilt, _jitter, _grey, _blur)),
+    "rand": View(_cropped, (_tilt, _jitter, _grey, _blur), (policy.rand_augment,)),
     "class": View(_cropped, (_steady_jitter,), (policy.rand_augment,)),
 }
 """Kinds of views by name.
 
 none: resized only, for evaluation.
-weak: shifted within a black border and mirrored.
+weak: shifted within a black border, mirrored and tilted.
 policy: weak, then AutoAugment's CIFAR-10 policy and Cutout: the classifier's view on CIFAR-LT.
 crop: a random resized crop, mirrored: the usual view of a linear probe on ImageNet.
-sim: crop, then jitter, grey and blur: SimCLR's view.
+sim: crop, then tilt, jitter, grey and blur: SimCLR's view.
 rand: sim, then RandAugment.
 class: crop, a jitter of every image, then RandAugment: BCL's classifier's view on ImageNet-LT.
 """

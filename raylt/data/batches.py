@@ -45,6 +45,8 @@ class Batches:
         jitter: Strength of the colour jitter.
         grey: Probability that a view loses its colours.
         blur: Probability of a blur.
+        rotate: Largest turn to either side in degrees.
+        shear: Largest slant to either side in degrees.
         batch_size: Images of one step over all workers together.
         drop_last: Whether the rest of an epoch that does not fill a batch is left out.
         seed: Seed of the run.
@@ -68,6 +70,8 @@ class Batches:
         jitter: float,
         grey: float,
         blur: float,
+        rotate: float,
+        shear: float,
         batch_size: int,
         drop_last: bool,
         seed: int,
@@ -78,7 +82,10 @@ class Batches:
     ) -> None:
         self._views = tuple(VIEWS[name] for name in views)
         self._size = size
-        self._knobs = {"crop": crop, "flip": flip, "jitter": jitter, "grey": grey, "blur": blur}
+        self._knobs = {
+            "crop": crop, "flip": flip, "jitter": jitter, "grey": grey, "blur": blur,
+            "rotate": rotate, "shear": shear,
+        }  # fmt: skip
         self._seed, self._rank, self._world = seed, rank, world
         self._memory = torch.channels_last if channels_last else torch.contiguous_format
         self._sizes = shares(len(images), batch_size, world=world, drop_last=drop_last)
@@ -147,7 +154,7 @@ def plain(
         pixels = images.take(indices[start : start + _EVALUATED])
         yield VIEWS["none"](
             torch.from_numpy(pixels).to(device), size=size, generator=unused,
-            crop=1, flip=0, jitter=0, grey=0, blur=0,
+            crop=1, flip=0, jitter=0, grey=0, blur=0, rotate=0, shear=0,
         )  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 _RATIO = (3 / 4, 4 / 3)
 """Aspect ratios of a random resized crop: torchvision's, which both papers use."""
@@ -97,6 +99,35 @@ def resample(
     lines = images.float().view(n, channels * height, width)
     narrow = torch.bmm(lines, columns.transpose(1, 2)).view(n, channels, height, size)
     return torch.matmul(rows[:, None], narrow).div_(255).clamp_(0, 1)
+
+
+def tilt(
+    n: int, *, rotate: float, shear: float, generator: torch.Generator
+) -> Callable[[Tensor, slice], Tensor]:
+    """Turn and slant each view about its centre by its own draw; what comes in is black.
+
+    Args:
+        n: Views.
+        rotate: Largest turn to either side in degrees.
+        shear: Largest slant to either side in degrees.
+        generator: Draws n turns and n slants, uniformly.
+
+    Returns:
+        (views of a part of the batch (m, channels, size, size), the part) -> the same, tilted.
+    """
+    draw = 2 * torch.rand(2, n, generator=generator, device=generator.device) - 1
+    turn, slant = draw[0] * math.radians(rotate), torch.tan(draw[1] * math.radians(shear))
+    cos, sin = turn.cos(), turn.sin()
+    zero = torch.zeros_like(cos)
+    # Rows map a place in the result to the place in the source: first the turn, then the slant.
+    rows = torch.stack([cos, slant * cos - sin, zero, sin, slant * sin + cos, zero], 1)
+    matrices = rows.view(n, 2, 3)
+
+    def tilted(views: Tensor, part: slice) -> Tensor:
+        places = functional.affine_grid(matrices[part], list(views.shape), align_corners=False)
+        return functional.grid_sample(views, places, align_corners=False)
+
+    return tilted
 
 
 def _uniform(

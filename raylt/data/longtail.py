@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
@@ -33,6 +34,9 @@ class LongTailed(DatasetConfig):
     validation: int = Field(ge=0)
     """Images of each class that are held out for validation before the tail is cut; 0 trains on
     the whole published tail and leaves nothing to select by."""
+    indices: str | None = None
+    """A .npy file below the data root with the indices of the training images in the pool, such as
+    the split files that a paper published; it stands in place of the law and its seed."""
 
     def class_order(self, classes: int) -> Sequence[int]:
         """The classes from the largest to the smallest, (classes,)."""
@@ -120,21 +124,19 @@ def subsample(labels: NDArray[np.int64], counts: Sequence[int], seed: int) -> ND
     return np.concatenate(kept)
 
 
-def hold_out(
-    labels: NDArray[np.int64], per_class: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Take `per_class` images of each class away: (indices taken, indices left), both ascending.
+def hold_out(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
+    """Indices of `per_class` images of each class, ascending; the same for every study.
 
     Raises:
-        InputError: a class has no image left for training.
+        InputError: a class has fewer images.
     """
     random = np.random.RandomState(_HELD_OUT_SEED)
-    taken = np.zeros(len(labels), dtype=bool)
+    taken: list[NDArray[np.int64]] = []
     for k in range(int(labels.max()) + 1):
         members = np.flatnonzero(labels == k)
-        _enough(members, per_class + 1, k, f"{per_class} held-out images and one to train on")
-        taken[random.permutation(members)[:per_class]] = True
-    return np.flatnonzero(taken), np.flatnonzero(~taken)
+        _enough(members, per_class, k, "validation")
+        taken.append(random.permutation(members)[:per_class])
+    return np.sort(np.concatenate(taken))
 
 
 def cut(
@@ -142,7 +144,7 @@ def cut(
     test: Images,
     config: LongTailed,
     *,
-    counts: Sequence[int],
+    root: Path,
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> Splits:
@@ -154,25 +156,75 @@ def cut(
     Args:
         pool: Training images, about as many of every class.
         test: The sealed test images.
-        config: The tail's seed and the number of validation images.
-        counts: Images of each class in the tail, (classes,).
+        config: The tail, and the number of validation images.
+        root: Folder of the datasets, in which `config.indices` is looked for.
         mean: Mean of each channel that the encoder normalises with.
         std: Standard deviation of each channel, likewise.
+
+    Raises:
+        InputError: the pool cannot give the tail and the validation images asked for.
     """
-    held, left = hold_out(pool.labels, config.validation)
-    balanced = pool.only(left) if len(held) else pool
-    available = np.bincount(balanced.labels, minlength=len(counts))
-    few = [max(4, int(count) // 100) for count in available]
+    sizes = np.bincount(pool.labels)
+    named = None if config.indices is None else read_indices(root / config.indices, pool.labels)
+    # Images of a published tail are never held out: validation is taken from the others.
+    free = np.arange(len(pool)) if named is None else np.setdiff1d(np.arange(len(pool)), named)
+    held = free[hold_out(pool.labels[free], config.validation)]
+    left = np.setdiff1d(np.arange(len(pool)), held)
+    labels = pool.labels[left]
+    if named is None:
+        largest = int(sizes.min()) - config.validation
+        counts = config.train_counts() or config.tail_counts(largest=largest, classes=len(sizes))
+        named = left[subsample(labels, counts, config.tail_seed)]
+    few = [max(4, int(count) // 100) for count in np.bincount(labels)]
     return Splits(
-        train=balanced.only(subsample(balanced.labels, counts, config.tail_seed)),
-        balanced=balanced,
-        few_shot=balanced.only(subsample(balanced.labels, few, config.tail_seed)),
+        train=pool.only(named),
+        balanced=pool.only(left) if len(held) else pool,
+        few_shot=pool.only(left[subsample(labels, few, config.tail_seed)]),
         validation=pool.only(held),
         test=test,
-        classes=len(counts),
+        classes=len(sizes),
         mean=mean,
         std=std,
     )
+
+
+def read_indices(path: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The images that a user's .npy file names, in its order.
+
+    Args:
+        path: A one-dimensional array of whole numbers.
+        labels: The class of each image of the pool, (n,).
+
+    Raises:
+        InputError: the file is missing or no such array, names an image twice or one that is not
+            there, or leaves a class empty.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"data.indices must be a .npy file, but {path}: {error}") from error
+    if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
+        raise InputError(
+            "data.indices must hold one row of whole numbers, but "
+            f"{path} holds {found.dtype} of the shape {found.shape}"
+        )
+    indices = found.astype(np.int64)
+    strange = indices[(indices < 0) | (indices >= len(labels))]
+    if len(strange):
+        raise InputError(
+            f"data.indices must lie in 0..{len(labels) - 1}, but {path} names {strange[0]}"
+        )
+    values, times = np.unique(indices, return_counts=True)
+    if (times > 1).any():
+        twice = values[times > 1]
+        raise InputError(
+            f"data.indices must name an image once, but {path} names {len(twice)} of them more "
+            f"than once, such as {twice[0]}"
+        )
+    counts = np.bincount(labels[indices], minlength=int(labels.max()) + 1).tolist()
+    if min(counts) < 1:
+        raise InputError(f"{path}: {empty_class(counts)}")
+    return indices
 
 
 def empty_class(counts: Sequence[int]) -> str:
