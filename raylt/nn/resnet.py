@@ -65,20 +65,30 @@ def encoder(
     """
     match name:
         case "small":
-            network, width = _residual(channels, _SMALL, size, _Projected), 64
+            network, width = _residual(channels, _SMALL, size, _Projected, cells=2), 4 * 64
         case "resnet18":
-            network, width = _residual(channels, _RESNET18, size, _Projected), 512
+            network, width = _residual(channels, _RESNET18, size, _Projected, cells=1), 512
         case "resnet32":
-            network, width = _residual(channels, _RESNET32, size, _Padded), 64
+            network, width = _residual(channels, _RESNET32, size, _Padded, cells=1), 64
         case "resnet50" | "resnext50":
             network, width = _bottleneck(name, channels, size), 2048
     return Encoder(network, width=width, mean=mean, std=std)
 
 
 def _residual(
-    channels: int, stages: tuple[tuple[int, int], ...], size: int, shortcut: type[nn.Module]
+    channels: int,
+    stages: tuple[tuple[int, int], ...],
+    size: int,
+    shortcut: type[nn.Module],
+    *,
+    cells: int,
 ) -> nn.Module:
-    """A network of basic blocks; every stage but the first halves the picture."""
+    """A network of basic blocks; every stage but the first halves the picture.
+
+    The result is averaged over `cells` x `cells` parts of the picture: 1 everywhere in the papers.
+    The small encoder keeps four corners apart, for its pictures are aligned, and without them its
+    frozen features say less about digits than the raw pixels do.
+    """
     first = stages[0][0]
     layers = _stem(channels, first, size)
     before = first
@@ -87,7 +97,7 @@ def _residual(
             stride = 2 if number > 0 and block == 0 else 1
             layers.append(_BasicBlock(before, width, stride, shortcut))
             before = width
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(cells), nn.Flatten())
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -23,8 +23,8 @@ def numbered(n, size=8):
 def batches(n=50, batch_size=16, rank=0, world=1, **changed):
     values = {
         "views": ("none", "sim"), "size": 8, "crop": 0.3, "flip": 0.5, "jitter": 1.0,
-        "grey": 0.2, "blur": 0.0, "rotate": 0.0, "shear": 0.0, "drop_last": False, "seed": 3, "device": CPU,
-        "channels_last": True,
+        "grey": 0.2, "blur": 0.0, "rotate": 0.0, "shear": 0.0,
+        "drop_last": False, "seed": 3, "device": CPU, "channels_last": True,
     } | changed  # fmt: skip
     return Batches(numbered(n), batch_size=batch_size, rank=rank, world=world, **values)
 

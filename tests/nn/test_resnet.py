@@ -16,7 +16,7 @@ def convolutions(net):
 @pytest.mark.parametrize(
     ("name", "width", "weights"),
     [
-        ("small", 64, None),
+        ("small", 256, None),
         ("resnet18", 512, 11_159_232),
         ("resnet32", 64, 461_232),
     ],
