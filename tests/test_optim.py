@@ -76,7 +76,7 @@ def test_sgd_is_sgd():
 def test_lars_moves_a_weight_by_a_thousandth_of_its_length():
     model = nn.Linear(3, 2, bias=False)
     before = model.weight.detach().clone()
-    moved = optimizer(model, name="lars", lr=2.0, momentum=0.9, weight_decay=0, decay_norms=True)
+    moved = optimizer(model, name="lars", lr=2.0, momentum=0.9, weight_decay=0.0, decay_norms=True)
     stepped(model, moved)
     distance = (model.weight - before).norm() / before.norm()
     assert distance.item() == pytest.approx(0.002, rel=1e-4)
@@ -84,7 +84,7 @@ def test_lars_moves_a_weight_by_a_thousandth_of_its_length():
 
 def test_lars_gives_vectors_the_plain_step_and_keeps_its_velocity():
     model = nn.BatchNorm1d(2)
-    moved = optimizer(model, name="lars", lr=0.1, momentum=0.5, weight_decay=0, decay_norms=True)
+    moved = optimizer(model, name="lars", lr=0.1, momentum=0.5, weight_decay=0.0, decay_norms=True)
     # The gradient of p^2 is 2p: 1 - 0.2 = 0.8, then the velocity 0.5 * 0.2 + 0.1 * 1.6 = 0.26.
     stepped(model, moved, 2)
     assert model.weight.tolist() == pytest.approx([0.54, 0.54])
@@ -94,7 +94,7 @@ def test_lars_gives_vectors_the_plain_step_and_keeps_its_velocity():
 def test_lars_leaves_a_weight_of_zeros_trainable():
     model = nn.Linear(2, 2, bias=False)
     nn.init.zeros_(model.weight)
-    moved = optimizer(model, name="lars", lr=1.0, momentum=0, weight_decay=0, decay_norms=True)
+    moved = optimizer(model, name="lars", lr=1.0, momentum=0.0, weight_decay=0.0, decay_norms=True)
     model.weight.grad = torch.ones_like(model.weight)
     moved.step()
     assert model.weight.tolist() == [[-1, -1], [-1, -1]]
@@ -103,7 +103,7 @@ def test_lars_leaves_a_weight_of_zeros_trainable():
 def test_frozen_parameters_are_left_out():
     model = small()
     model[0].requires_grad_(False)
-    built = optimizer(model, name="sgd", lr=1, momentum=0, weight_decay=0, decay_norms=True)
+    built = optimizer(model, name="sgd", lr=1.0, momentum=0.0, weight_decay=0.0, decay_norms=True)
     assert sum(len(group["params"]) for group in built.param_groups) == 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -62,7 +62,7 @@ class Config(MethodConfig):
     so share the statistics of the batch norms; otherwise the classified view is apart."""
 
     @model_validator(mode="after")
-    def _something_is_trained(self) -> Self:
+    def _something_is_trained(self) -> Config:
         if self.contrastive_weight == 0 and self.classification_weight == 0:
             raise ValueError(
                 "contrastive_weight and classification_weight must not both be 0; "
@@ -306,4 +306,5 @@ def _mass(
     }[absent]
     classes = torch.arange(len(weights), device=labels.device)
     own = (labels[:, None] == classes).to(weights.dtype)
-    return torch.where(present > 0, present + weights - own, alone)
+    # Whole numbers first: the other order would lose the digits of a small weight.
+    return torch.where(present > 0, present - own + weights, alone)

@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-Masks = tuple[Bool[Tensor, "*shape"], ...]
+Masks = tuple[Bool[Tensor, "*_"], ...]
 """One for each weight, of its shape; false where the weight is hidden."""
 
 
-def magnitude_masks(weights: Sequence[Float[Tensor, "*shape"]], ratio: float) -> Masks:
+def magnitude_masks(weights: Sequence[Float[Tensor, "*_"]], ratio: float) -> Masks:
     """Masks that hide the share `ratio` of all entries together: those of least magnitude.
 
     With N entries, ceil(ratio * N) are hidden; entries that tie with the smallest one that is kept
@@ -29,7 +29,7 @@ def magnitude_masks(weights: Sequence[Float[Tensor, "*shape"]], ratio: float) ->
 
 
 def random_masks(
-    weights: Sequence[Float[Tensor, "*shape"]],
+    weights: Sequence[Float[Tensor, "*_"]],
     *,
     magnitude: float,
     random: float,

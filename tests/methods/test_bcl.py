@@ -36,8 +36,8 @@ def loss(features, labels, prototypes, counts, **changes):
 
 @given(
     images=st.integers(1, 5), views=st.integers(1, 2), classes=st.integers(2, 7), seed=seeds,
-    temperature=st.floats(0.05, 1), weight=st.sampled_from([0, 1e-6, 0.3, 1, 7]),
-    power=st.sampled_from([-0.5, 0, 0.5, 1]), absent=rules,
+    temperature=st.floats(0.05, 1), weight=st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.0]),
+    power=st.sampled_from([-0.5, 0.0, 0.5, 1.0]), absent=rules,
 )  # fmt: skip
 def test_it_is_the_formula_read_slowly(
     images, views, classes, seed, temperature, weight, power, absent
@@ -124,6 +124,16 @@ def test_at_collapse_it_is_the_log_of_the_number_of_classes(absent, weight):
     labels, counts = torch.tensor([0, 0, 1, 2, 3, 3]), torch.tensor([9, 5, 2, 1])
     found = loss(features, labels, prototypes, counts, complement_weight=weight, absent=absent)
     assert found.item() == pytest.approx(math.log(4))
+
+
+def test_a_small_weight_keeps_its_digits_in_float32():
+    # The own class of a lone image has the mass 1 - 1 + weight.
+    features, labels, prototypes, counts = drawn(2, 1, 4, 3, 0)
+    labels = torch.tensor([0, 1])
+    options = {"complement_weight": 1e-6}
+    expected = loss(features, labels, prototypes, counts, **options)
+    found = loss(features.float(), labels, prototypes.float(), counts, **options)
+    assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_at_collapse_without_prototypes_it_is_the_log_of_the_classes_present():
@@ -248,7 +258,7 @@ def test_views_are_named_in_the_programs_order():
 
 
 def test_the_weights_are_in_the_terms():
-    views, labels = torch.rand(3, 6, 1, 8, 8), torch.tensor([0, 0, 0, 1, 1, 2])
+    views, labels = list(torch.rand(3, 6, 1, 8, 8)), torch.tensor([0, 0, 0, 1, 1, 2])
     single = built(classification_weight=1, contrastive_weight=1)(views, labels)
     double = built(classification_weight=2, contrastive_weight=3)(views, labels)
     assert_close(double["classification"], 2 * single["classification"])
@@ -260,7 +270,7 @@ def test_a_part_of_weight_zero_is_not_built():
     bare = built(contrastive_weight=0)
     assert bare.contrast_head is None
     assert bare.prototype_head is None
-    views, labels = torch.rand(3, 6, 1, 8, 8), torch.tensor([0, 0, 0, 1, 1, 2])
+    views, labels = list(torch.rand(3, 6, 1, 8, 8)), torch.tensor([0, 0, 0, 1, 1, 2])
     assert set(bare(views, labels)) == {"classification"}
     contrast = built(classification_weight=0)
     assert set(contrast(views, labels)) == {"contrast"}
@@ -275,8 +285,8 @@ def test_both_weights_zero_is_refused():
 
 
 def test_shared_statistics_let_the_classified_view_reach_the_contrast():
-    views, labels = torch.rand(3, 6, 1, 8, 8), torch.tensor([0, 0, 0, 1, 1, 2])
-    other = torch.cat([views[:1] ** 3, views[1:]])
+    views, labels = list(torch.rand(3, 6, 1, 8, 8)), torch.tensor([0, 0, 0, 1, 1, 2])
+    other = [views[0] ** 3, *views[1:]]
     for share, same in ((True, False), (False, True)):
         first = built(share_bn_views=share)(views, labels)["contrast"]
         second = built(share_bn_views=share)(other, labels)["contrast"]
@@ -285,7 +295,7 @@ def test_shared_statistics_let_the_classified_view_reach_the_contrast():
 
 def test_gradients_reach_the_class_vectors_through_the_prototypes():
     method = built(classification_weight=0)
-    views, labels = torch.rand(3, 6, 1, 8, 8), torch.tensor([0, 0, 0, 1, 1, 2])
+    views, labels = list(torch.rand(3, 6, 1, 8, 8)), torch.tensor([0, 0, 0, 1, 1, 2])
     method(views, labels)["contrast"].backward()
     assert method.classification_head.weight.grad.abs().sum() > 0
 

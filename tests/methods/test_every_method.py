@@ -167,7 +167,7 @@ def test_features_and_logits_have_their_shape(name, changes):
     method, config = build(name, changes)
     method.eval()
     images = views(config, method)[0]
-    assert method.encode(images).shape == (len(images), 64)
+    assert method.encode(images).shape == (len(images), method.encoder.width)
     classify = method.classifier()
     if classify is not None:
         assert classify(images).shape == (len(images), len(COUNTS))

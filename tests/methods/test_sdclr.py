@@ -10,7 +10,9 @@ from raylt.methods.simclr import Config as SimCLRConfig
 from raylt.methods.simclr import SimCLR
 from raylt.nn.resnet import encoder
 
-VIEWS = torch.rand(2, 8, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+VIEWS = list(
+    torch.rand(2, 8, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+)
 LABELS = torch.zeros(8, dtype=torch.int64)
 
 
@@ -107,7 +109,7 @@ def test_simclr_normalises_both_views_as_one_batch():
     torch.manual_seed(0)
     net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     method = SimCLR(SimCLRConfig(out_dim=8), net, torch.tensor([5, 3])).double()
-    first, second = method.head(method.encoder(VIEWS.flatten(0, 1))).chunk(2)
+    first, second = method.head(method.encoder(torch.cat(VIEWS))).chunk(2)
     assert_close(method(VIEWS, LABELS)["contrast"], nt_xent(first, second, temperature=0.2))
 
 

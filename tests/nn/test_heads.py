@@ -29,7 +29,7 @@ def test_the_perceptron_has_one_hidden_layer():
 
 
 def test_cosine_logits_know_no_length():
-    head = heads.classifier(16, 5, kind="cosine", scale=30, bias=True)
+    head = heads.classifier(16, 5, kind="cosine", scale=30.0, bias=True)
     features = torch.randn(7, 16)
     logits = head(features)
     assert_close(logits, head(3 * features))
@@ -40,13 +40,13 @@ def test_cosine_logits_know_no_length():
 
 def test_both_classifiers_hold_one_vector_for_each_class():
     for kind in ("linear", "cosine"):
-        head = heads.classifier(16, 5, kind=kind, scale=30, bias=True)
+        head = heads.classifier(16, 5, kind=kind, scale=30.0, bias=True)
         assert head.weight.shape == (5, 16)
-    assert heads.classifier(16, 5, kind="linear", scale=30, bias=False).bias is None
+    assert heads.classifier(16, 5, kind="linear", scale=30.0, bias=False).bias is None
 
 
 def test_class_vectors_begin_uniform_in_direction():
     torch.manual_seed(0)
-    vectors = heads.CosineClassifier(3, 4000, scale=1).weight
+    vectors = heads.CosineClassifier(3, 4000, scale=1.0).weight
     assert vectors.mean(0).norm() < 0.05
     assert math.isclose(vectors.square().mean().item(), 1 / 3, rel_tol=1e-3)

@@ -25,8 +25,8 @@ def network():
 PICTURES = torch.rand(6, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize(("ratio", "hidden"), [(0, 0), (0.3, 238), (0.5, 396), (0.9, 713),
-                                               (0.99, 785), (1, 791)])  # fmt: skip
+@pytest.mark.parametrize(("ratio", "hidden"), [(0.0, 0), (0.3, 238), (0.5, 396), (0.9, 713),
+                                               (0.99, 785), (1.0, 791)])  # fmt: skip
 def test_exactly_the_rounded_up_share_is_hidden(ratio, hidden):
     masks = magnitude_masks(weights((8, 9, 3, 3), (16, 9, 1, 1)), ratio)
     assert [mask.shape for mask in masks] == [(8, 9, 3, 3), (16, 9, 1, 1)]
@@ -75,14 +75,14 @@ def test_chance_hides_the_rest_of_the_share():
 
 def test_chance_alone_does_not_look_at_magnitude():
     drawn = weights((400, 400))
-    (mask,) = random_masks(drawn, magnitude=0, random=0.5, generator=torch.Generator())
+    (mask,) = random_masks(drawn, magnitude=0.0, random=0.5, generator=torch.Generator())
     kept, hidden = drawn[0][mask].abs().mean(), drawn[0][~mask].abs().mean()
     assert_close(kept, hidden, rtol=0.02, atol=0)
 
 
 def test_the_same_generator_draws_the_same_masks():
     first, second = (
-        random_masks(weights((40,)), magnitude=0, random=0.5,
+        random_masks(weights((40,)), magnitude=0.0, random=0.5,
                      generator=torch.Generator().manual_seed(7))
         for _ in range(2)
     )  # fmt: skip
@@ -97,7 +97,8 @@ def test_with_nothing_hidden_and_equal_norms_the_branches_are_equal(own_norms):
 
 
 def test_hidden_weights_are_as_zero_and_get_no_gradient():
-    net, head = network(), nn.Sequential(nn.Linear(64, 4), nn.BatchNorm1d(4)).double()
+    net = network()
+    head = nn.Sequential(nn.Linear(net.width, 4), nn.BatchNorm1d(4)).double()
     competitor = Competitor(net, head, own_norms=True).double()
     masks = magnitude_masks(competitor.weights(), 0.7)
     competitor.hide(masks)
@@ -116,7 +117,7 @@ def test_hidden_weights_come_back():
     net = network()
     competitor = Competitor(net, own_norms=True)
     competitor.hide(magnitude_masks(competitor.weights(), 0.9))
-    competitor.hide(magnitude_masks(competitor.weights(), 0))
+    competitor.hide(magnitude_masks(competitor.weights(), 0.0))
     assert all(mask.all() for mask in competitor.masks.buffers())
 
 
