@@ -109,6 +109,9 @@ def draw(
         taken: Digests of the recipes that were run or are running.
         seed: For the plain random draws once the sampler insists on refused or known points.
     """
+    if space.study.sampler.name == "grid":
+        # All of its points were queued when the study began.
+        return None
     rng = random.Random(seed)
     suggested = (suggest(study, trial, space) for _ in range(SUGGESTIONS))
     at_random = (dict(space.draw(rng)) for _ in range(RANDOM))
@@ -175,7 +178,8 @@ def _values(leaf: Leaf) -> tuple[Value, ...]:
         return tuple(range(law.low, law.high + 1, law.step))
     if isinstance(law, FloatDistribution) and law.step is not None:
         count = round((law.high - law.low) / law.step) + 1
-        return tuple(law.low + i * law.step for i in range(count))
+        # 0.1 + 2 * 0.1 is meant to be 0.3.
+        return tuple(round(law.low + i * law.step, 12) for i in range(count))
     raise InputError(
         f"a grid needs a finite list of values, but {leaf.path} is a range without steps; "
         f"give it `step` or `choices`, or choose sampler.name tpe"

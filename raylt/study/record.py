@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import json
 import math
+import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
 
 import raylt
 from raylt import expressions
@@ -41,6 +43,7 @@ _STATES: dict[TrialState, State] = {
     TrialState.FAIL: "failed",
 }
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+_NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
 _NO_POINT = "no point"
 
 
@@ -103,12 +106,12 @@ class Record:
     Args:
         folder: The study's folder.
         space: What it searches.
-        storage: Optuna's storage; `study.db` in `folder` unless a test says otherwise.
+        storage: Optuna's storage on `study.db` in `folder`.
         study: The Optuna study in it.
     """
 
     def __init__(
-        self, folder: Path, space: Space, storage: optuna.storages.BaseStorage, study: optuna.Study
+        self, folder: Path, space: Space, storage: optuna.storages.RDBStorage, study: optuna.Study
     ) -> None:
         self.folder = folder
         self.space = space
@@ -144,6 +147,11 @@ class Record:
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and epochs."""
         return self.folder / "trials" / str(number)
+
+    def close(self) -> None:
+        """Let go of the database; it is one whole file then."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     # Reading
 
@@ -398,12 +406,13 @@ def create(
     record.note("created", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
     for key, value in facts.items():
         record.note(key, value)
-    if space.baseline_point is not None:
-        record.enqueue(space.baseline_point, role="baseline")
-    for point in space.points:
-        record.enqueue(point, role="point")
-    for point in queue:
-        record.enqueue(point, role="draw")
+    baseline = [] if space.baseline_point is None else [space.baseline_point]
+    queued: list[Mapping[str, Value]] = []
+    for role, points in (("baseline", baseline), ("point", space.points), ("draw", queue)):
+        for point in points:
+            if point not in queued:
+                record.enqueue(point, role=role)
+                queued.append(point)
     return record
 
 
@@ -453,8 +462,30 @@ def _unknown(folder: Path) -> str:
 def _storage(folder: Path) -> optuna.storages.RDBStorage:
     # Optuna's informational lines would break into the live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.storages.RDBStorage(
+    storage = optuna.storages.RDBStorage(
         f"sqlite:///{folder / 'study.db'}",
         # A reader such as `raylt status` may hold the file for a moment.
         engine_kwargs={"connect_args": {"timeout": 30}},
     )
+    if not on_network(folder):
+        # A commit costs a tenth in this mode, and readers never block the writer; it needs memory
+        # shared by all who open the file, so it is for local disks only.
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
+    return storage
+
+
+def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def on_network(path: Path) -> bool:
+    """Whether a path lies on a file system that other machines see, as far as Linux tells."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+        mounts = {Path(line.split()[1]): line.split()[2] for line in lines}
+        whole = path.resolve()
+        kind = next((mounts[p] for p in (whole, *whole.parents) if p in mounts), "")
+        return kind.startswith(_NETWORK)
+    return False

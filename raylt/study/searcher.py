@@ -12,12 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from ray.tune.search import Searcher
 
 from raylt import recipe as recipes
-from raylt.recipe import Recipe
 from raylt.study import draws
 from raylt.study.events import Listener, Task
 from raylt.study.record import Metrics, Outcome, Record
@@ -132,6 +131,8 @@ class TruthfulSearcher(Searcher):
     def started(self, trial_id: str) -> None:
         """A trial's process is up: count the attempt."""
         live = self._live[trial_id]
+        # A process that starts late has not cost anything yet.
+        live.before, live.began = live.before, time.monotonic()
         attempt = self._record.begin_attempt(live.task.number)
         live.task = Task(live.task.number, live.task.role, live.task.point, live.task.recipe,
                          attempt)  # fmt: skip
@@ -173,8 +174,8 @@ class TruthfulSearcher(Searcher):
         if found is None:
             self._record.discard(number)
             self.stopped = (
-                f"the space has no further point that `require` allows: {self._handed} trials "
-                f"of {self._record.wanted} were possible"
+                f"the space has no point left that was not tried: {self._handed} trials of "
+                f"{self._record.wanted} were possible"
             )
             return None
         point, recipe = found

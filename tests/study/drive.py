@@ -1,0 +1,67 @@
+"""Runs or resumes the toy study in a process of its own: `python -m tests.study.drive VERB ...`."""
+
+import json
+import sys
+from pathlib import Path
+
+from raylt import space
+from raylt.study import driver
+
+SPACE = """
+study:
+  name: toy
+  trials: 6
+  sampler: {name: tpe, seed: 7, startup: 4}
+  scheduler: {name: asha, grace: 1, factor: 3}
+  baseline:
+    source: "a paper"
+    values: {method.temperature: 0.2, method.prune: 0.9}
+recipe:
+  data: {name: digits}
+  method:
+    name: sdclr
+    temperature: {low: 0.05, high: 1.0, log: true}
+    prune: {low: 0.1, high: 0.99}
+  encoder: small
+  size: 16
+  optimizer: {lr: 0.1, batch_size: 128}
+  epochs: 6
+"""
+
+
+def toy(folder: Path, *overrides: str) -> space.Space:
+    path = folder / "space.yaml"
+    path.write_text(SPACE)
+    return space.load(path, overrides)
+
+
+def settings(folder: Path, **changes) -> driver.Settings:
+    """The runs and the fake's behaviour of a test's folder."""
+    root = folder / "data"
+    root.mkdir(exist_ok=True)
+    fixed = {"work": "tests.study.fake:work", "cpus": 2, "quiet": True}
+    return driver.Settings(**{"runs": folder / "runs", "root": root, **fixed, **changes})
+
+
+def behave(folder: Path, **behaviour) -> None:
+    root = folder / "data"
+    root.mkdir(exist_ok=True)
+    (root / "behaviour.json").write_text(json.dumps(behaviour))
+
+
+def main(verb: str, folder: Path, *overrides: str) -> int:
+    options = settings(folder, quiet=False)
+    if verb == "search":
+        result = driver.search(toy(folder, *overrides), options, floor={}, fingerprint="f")
+    else:
+        result = driver.resume("toy", options, retry_failed=False)
+    print(
+        json.dumps(
+            {"interrupted": result.interrupted, "states": [o.state for o in result.ranking]}
+        )
+    )
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))

@@ -1,0 +1,336 @@
+import json
+import math
+
+import pytest
+
+from ray.tune.search import Searcher
+
+from raylt.study import draws, record
+from raylt.study.searcher import TruthfulSearcher
+from tests.study.drive import toy
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.events = []
+
+    def started(self, task):
+        self.events.append(("started", task.number, task.attempt))
+
+    def reported(self, task, metrics):
+        self.events.append(("reported", task.number, metrics["epoch"]))
+
+    def ended(self, task, outcome):
+        self.events.append(("ended", task.number, outcome.state))
+
+    def interrupted(self, task):
+        self.events.append(("interrupted", task.number))
+
+
+@pytest.fixture
+def study(tmp_path):
+    def make(*overrides):
+        space = toy(tmp_path, *overrides)
+        folder = tmp_path / space.study.name
+        if (folder / "study.db").exists():
+            begun = len(record.load(folder, sampler=None).outcomes())
+            return record.load(folder, sampler=draws.sampler(space, begun=begun))
+        return record.create(
+            folder,
+            space,
+            sampler=draws.sampler(space, begun=0),
+            queue=draws.grid(space) if space.study.sampler.name == "grid" else (),
+            facts={"floor": {}, "fingerprint": "f"},
+        )
+
+    return make
+
+
+def searcher(study, heard=None):
+    return TruthfulSearcher(study, [heard] if heard else [], lambda trial_id: f"{trial_id} died")
+
+
+def result(epoch, accuracy=0.5, **more):
+    return {"epoch": epoch, "val/accuracy": accuracy, "training_iteration": 99, **more}
+
+
+def run(search, trial_id, accuracies, *, error=False):
+    """Suggest, start, report and end one trial."""
+    config = search.suggest(trial_id)
+    search.started(trial_id)
+    for epoch, accuracy in enumerate(accuracies, 1):
+        search.on_trial_result(trial_id, result(epoch, accuracy))
+    last = result(len(accuracies), accuracies[-1]) if accuracies and not error else None
+    search.on_trial_complete(trial_id, last, error=error)
+    return config
+
+
+def test_the_baseline_comes_first_then_the_points_then_draws(study):
+    points = "study.points=[{method.temperature: 0.3, method.prune: 0.3}]"
+    search = searcher(study(points))
+    roles = [run(search, f"t{i}", [0.5])["role"] for i in range(6)]
+    assert roles == ["baseline", "point", "draw", "draw", "draw", "draw"]
+    assert search.suggest("one more") == Searcher.FINISHED
+
+
+def test_a_full_trial_is_complete_with_its_last_value_and_all_intermediate_ones(study):
+    made = study()
+    run(searcher(made), "t", [0.1, 0.6, 0.3, 0.2, 0.5, 0.4])
+    trial = made.frozen(0)
+    assert trial.state.name == "COMPLETE"
+    assert trial.value == 0.4
+    assert trial.intermediate_values == {1: 0.1, 2: 0.6, 3: 0.3, 4: 0.2, 5: 0.5, 6: 0.4}
+    outcome = made.outcome(0)
+    assert (outcome.last["epoch"], outcome.best["epoch"]) == (6, 2)
+    assert outcome.recipe["method"]["prune"] == 0.9
+
+
+def test_a_stopped_trial_is_pruned_with_its_last_value_even_if_only_told_at_its_end(study):
+    made = study()
+    search = searcher(made)
+    search.suggest("t")
+    search.started("t")
+    # Tune hands the report that a scheduler stops on only to on_trial_complete.
+    search.on_trial_complete("t", result(1, 0.25, done=True))
+    trial = made.frozen(0)
+    assert (trial.state.name, trial.value) == ("PRUNED", 0.25)
+    assert trial.intermediate_values == {1: 0.25}
+    assert made.outcome(0).state == "stopped"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_no_number_fails_the_trial_and_never_wins(study, value):
+    made = study()
+    search = searcher(made)
+    run(search, "a", [0.5, value])
+    assert made.frozen(0).state.name == "FAIL"
+    assert made.outcome(0).last["val/accuracy"] == 0.5
+    assert "epoch 2" in made.outcome(0).failure
+    run(search, "b", [0.1] * 6)
+    assert made.best().number == 1
+
+
+def test_a_reported_failure_and_a_dead_process_fail_with_their_reason(study):
+    made = study()
+    search = searcher(made)
+    search.suggest("a")
+    search.started("a")
+    search.on_trial_complete("a", {"failure": "ValueError: no (x.py:3 in f)", "done": True})
+    run(search, "b", [0.5], error=True)
+    assert [one.state for one in made.outcomes()] == ["failed", "failed"]
+    assert [one.failure for one in made.outcomes()] == ["ValueError: no (x.py:3 in f)", "b died"]
+
+
+def test_a_trial_without_a_score_is_no_success(study):
+    made = study()
+    run(searcher(made), "t", [])
+    assert made.outcome(0).state == "failed"
+
+
+def test_identical_first_failures_end_the_study_with_the_cause(study):
+    search = searcher(study())
+    for i in range(3):
+        search.suggest(f"t{i}")
+        search.started(f"t{i}")
+        search.on_trial_complete(f"t{i}", {"failure": f"ValueError: image {i} is missing"})
+    assert search.suggest("more") == Searcher.FINISHED
+    assert "image 2 is missing" in search.stopped
+
+
+def test_failures_after_a_success_do_not_end_the_study(study):
+    search = searcher(study())
+    run(search, "good", [0.5] * 6)
+    for i in range(4):
+        search.suggest(f"t{i}")
+        search.started(f"t{i}")
+        search.on_trial_complete(f"t{i}", {"failure": "ValueError: no"})
+    assert search.suggest("more") != Searcher.FINISHED
+
+
+def test_listeners_hear_of_everything_in_order(study):
+    heard = Heard()
+    search = searcher(study(), heard)
+    run(search, "t", [0.5, 0.6])
+    search.suggest("u")
+    search.started("u")
+    search.interrupt()
+    assert heard.events == [
+        ("started", 0, 1),
+        ("reported", 0, 1),
+        ("reported", 0, 2),
+        ("ended", 0, "stopped"),
+        ("started", 1, 1),
+        ("interrupted", 1),
+    ]
+
+
+def test_a_repeated_report_counts_once(study):
+    made, heard = study(), Heard()
+    search = searcher(made, heard)
+    search.suggest("t")
+    search.started("t")
+    for epoch in (1, 2, 1, 2, 3):
+        search.on_trial_result("t", result(epoch, 0.1 * epoch))
+    assert [entry["epoch"] for entry in made.epochs(0)] == [1, 2, 3]
+    assert [e[2] for e in heard.events if e[0] == "reported"] == [1, 2, 3]
+
+
+def test_a_dead_drivers_trials_come_first_under_their_own_numbers(study):
+    before = searcher(study())
+    run(before, "done", [0.5] * 6)
+    first = before.suggest("flight")
+    before.started("flight")
+    before.on_trial_result("flight", result(1, 0.3))
+    # The driver is killed here: nothing more is told.
+
+    made = study()
+    search = searcher(made)
+    again = search.suggest("new id")
+    assert {k: again[k] for k in ("number", "recipe")} == {
+        k: first[k] for k in ("number", "recipe")
+    }
+    search.started("new id")
+    for epoch in range(1, 7):
+        search.on_trial_result("new id", result(epoch, 0.3 if epoch == 1 else 0.6))
+    search.on_trial_complete("new id", result(6, 0.6))
+    outcome = made.outcome(1)
+    assert (outcome.state, outcome.attempts, outcome.epoch) == ("complete", 2, 6)
+    assert len(made.epochs(1)) == 6
+    assert search.suggest("next")["number"] == 2
+
+
+def test_a_driver_killed_between_the_draw_and_its_record_draws_again(study):
+    made = study()
+    run(searcher(made), "t", [0.5] * 6)
+    made.open_trial()
+    made = study()
+    config = searcher(made).suggest("t")
+    assert config["number"] == 1
+    assert made.frozen(1).params.keys() == {"method.temperature", "method.prune"}
+
+
+def test_the_whole_study_is_as_large_as_asked_after_any_number_of_resumes(study):
+    for i in range(6):
+        run(searcher(study()), f"t{i}", [0.5])
+    made = study()
+    assert searcher(made).suggest("more") == Searcher.FINISHED
+    assert [one.number for one in made.outcomes()] == list(range(6))
+
+
+def test_no_recipe_is_drawn_twice_and_an_exhausted_space_says_so(study):
+    leaves = ("method.temperature={choices: [0.1, 0.2]}", "method.prune={choices: [0.5, 0.9]}")
+    made = study(*leaves)
+    search = searcher(made)
+    configs = [run(search, f"t{i}", [0.1 * i]) for i in range(4)]
+    assert len({config["recipe"] for config in configs}) == 4
+    assert search.suggest("more") == Searcher.FINISHED
+    assert "no point left" in search.stopped
+    assert len(made.outcomes()) == 4
+
+
+def test_parallel_draws_differ(study):
+    search = searcher(study("study.trials=30", "study.sampler.startup=4"))
+    recipes = [search.suggest(f"t{i}")["recipe"] for i in range(30)]
+    assert len(set(recipes)) == 30
+
+
+def test_refused_points_are_never_handed_out(study):
+    rule = 'study.require=["method.prune > 0.5 or method.temperature > 0.5"]'
+    search = searcher(study(rule, "study.trials=25", "study.sampler.startup=5"))
+    for i in range(25):
+        method = json.loads(run(search, f"t{i}", [0.1])["recipe"])["method"]
+        assert method["prune"] > 0.5 or method["temperature"] > 0.5
+
+
+def test_an_inactive_leaf_is_absent_everywhere(study):
+    made = study(
+        "method.random_share={low: 0.1, high: 0.9, when: method.prune > 0.5}",
+        "study.baseline.values={method.temperature: 0.2, method.prune: 0.4}",
+        "study.trials=20",
+    )
+    search = searcher(made)
+    for i in range(20):
+        run(search, f"t{i}", [0.1])
+    for outcome in made.outcomes():
+        active = outcome.point["method.prune"] > 0.5
+        assert ("method.random_share" in outcome.point) == active
+        assert ("method.random_share" in made.frozen(outcome.number).params) == active
+        assert (outcome.recipe["method"]["random_share"] > 0) == active
+
+
+def test_a_grid_is_walked_in_order_and_once(study):
+    made = study(
+        "method.temperature={choices: [0.1, 0.2]}",
+        "method.prune={low: 0.5, high: 0.9, step: 0.2}",
+        "study.sampler.name=grid",
+        "study.trials=10",
+    )
+    search = searcher(made)
+    points = []
+    while (config := search.suggest(f"t{len(points)}")) != Searcher.FINISHED:
+        search.started(f"t{len(points)}")
+        search.on_trial_complete(f"t{len(points)}", result(6))
+        points.append(tuple(made.outcome(config["number"]).point.values()))
+    grid = [(t, pytest.approx(p)) for t in (0.1, 0.2) for p in (0.5, 0.7, 0.9)]
+    # The baseline is the point (0.2, 0.9) of the grid and runs first.
+    assert points == [grid[-1], *grid[:-1]]
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "gp", "nsga2"])
+def test_every_sampler_is_repeatable(study, tmp_path, name):
+    def recipes(study_name):
+        search = searcher(
+            study(
+                f"study.name={study_name}", f"study.sampler.name={name}", "study.sampler.startup=3"
+            )
+        )
+        return [run(search, f"t{i}", [0.1 * i])["recipe"] for i in range(6)]
+
+    assert recipes("a") == recipes("b")
+
+
+def test_constraints_reach_the_sampler_and_rank_hard(study):
+    made = study('study.constraints=[{metric: val/many, min: "baseline - 0.1"}]')
+    search = searcher(made)
+    for i, (accuracy, many) in enumerate([(0.5, 0.8), (0.9, 0.6), (0.7, 0.75)]):
+        search.suggest(f"t{i}")
+        search.started(f"t{i}")
+        search.on_trial_complete(f"t{i}", result(6, accuracy, **{"val/many": many}))
+    assert made.best().number == 2
+    assert [one.number for one in made.ranking()][:3] == [2, 0, 1]
+    assert made.study.best_trial.number == 2
+    assert made.frozen(1).constraints == {"val/many min": pytest.approx(0.1)}
+
+
+def test_a_stopped_trial_is_measured_by_the_baseline_at_the_same_epoch(study):
+    made = study('study.constraints=[{metric: val/many, min: "baseline"}]')
+    search = searcher(made)
+    search.suggest("base")
+    search.started("base")
+    for epoch, many in enumerate([0.2, 0.4, 0.5, 0.6, 0.7, 0.8], 1):
+        search.on_trial_result("base", result(epoch, 0.5, **{"val/many": many}))
+    search.on_trial_complete("base", result(6, 0.5, **{"val/many": 0.8}))
+    search.suggest("early")
+    search.started("early")
+    search.on_trial_complete("early", result(1, 0.5, **{"val/many": 0.3}))
+    assert made.frozen(1).constraints == {"val/many min": pytest.approx(-0.1)}
+
+
+def test_several_objectives_are_told_together(study):
+    made = study("study.objective=[val/many, val/few]", "study.scheduler.metric=val/accuracy")
+    search = searcher(made)
+    for i, (many, few) in enumerate([(0.8, 0.2), (0.7, 0.3), (0.6, 0.1)]):
+        search.suggest(f"t{i}")
+        search.started(f"t{i}")
+        last = result(6, 0.5, **{"val/many": many, "val/few": few})
+        search.on_trial_result(f"t{i}", last)
+        search.on_trial_complete(f"t{i}", last)
+    assert [trial.number for trial in made.study.best_trials] == [0, 1]
+    search.suggest("early")
+    search.started("early")
+    search.on_trial_complete("early", result(1, 0.5, **{"val/many": 0.5, "val/few": 0.5}))
+    assert made.outcome(3).state == "stopped"
