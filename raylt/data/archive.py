@@ -178,6 +178,7 @@ def _unpack(archive: Archive, packed: Path, part: Path) -> None:
             assert stream is not None
             with stream, (part / name).open("wb") as file:
                 shutil.copyfileobj(stream, file)
+    assert all((part / name).is_file() for name in archive.files), f"{archive.url} lacks a file"
 
 
 @contextlib.contextmanager

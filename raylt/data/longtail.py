@@ -124,7 +124,7 @@ def subsample(labels: NDArray[np.int64], counts: Sequence[int], seed: int) -> ND
     return np.concatenate(kept)
 
 
-def hold_out(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
+def hold_out(labels: NDArray[np.int64], per_class: int, *, classes: int) -> NDArray[np.int64]:
     """Indices of `per_class` images of each class, ascending; the same for every study.
 
     Raises:
@@ -132,7 +132,7 @@ def hold_out(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
     """
     random = np.random.RandomState(_HELD_OUT_SEED)
     taken: list[NDArray[np.int64]] = []
-    for k in range(int(labels.max()) + 1):
+    for k in range(classes):
         members = np.flatnonzero(labels == k)
         _enough(members, per_class, k, "validation")
         taken.append(random.permutation(members)[:per_class])
@@ -168,7 +168,7 @@ def cut(
     named = None if config.indices is None else read_indices(root / config.indices, pool.labels)
     # Images of a published tail are never held out: validation is taken from the others.
     free = np.arange(len(pool)) if named is None else np.setdiff1d(np.arange(len(pool)), named)
-    held = free[hold_out(pool.labels[free], config.validation)]
+    held = free[hold_out(pool.labels[free], config.validation, classes=len(sizes))]
     left = np.setdiff1d(np.arange(len(pool)), held)
     labels = pool.labels[left]
     if named is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from raylt import plugins
 from raylt.data.images import Splits
-from raylt.schema import DatasetConfig
+from raylt.schema import DatasetConfig, InputError
 
 
 def load(config: DatasetConfig, root: Path) -> Splits:
@@ -17,3 +18,27 @@ def load(config: DatasetConfig, root: Path) -> Splits:
         EnvironmentError: its files are missing or damaged and cannot be fetched.
     """
     return plugins.module("datasets", config.name).load(config, root)
+
+
+def fetch(
+    name: str, root: Path, *, source: str | None, progress: Callable[[int, int], None]
+) -> Path:
+    """Bring the published files of a dataset below `root` and return their folder.
+
+    Args:
+        name: The dataset.
+        root: Folder of the datasets.
+        source: An address or a local file to take instead of the published address.
+        progress: Takes the bytes fetched so far and those expected, 0 where nobody knows.
+
+    Raises:
+        InputError: there is no such dataset, or its files cannot be fetched by a program.
+        EnvironmentError: the network or the disk does not give what is needed.
+    """
+    module = plugins.module("datasets", name)
+    if not hasattr(module, "fetch"):
+        raise InputError(
+            f"only a dataset with a public address can be fetched, but {name} has none; "
+            f"raylt/datasets/{name}.py says where its images come from"
+        )
+    return module.fetch(root, source=source, progress=progress)

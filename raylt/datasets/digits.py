@@ -24,31 +24,33 @@ TEST = 40
 class Config(LongTailed):
     """The digits and their tail: 104 ... 5 images, 351 in all, at the imbalance 20."""
 
-    name: Literal["digits"] = "digits"
+    name: Literal["digits"] = "digits"  # pyright: ignore[reportIncompatibleVariableOverride]
     """The dataset."""
     imbalance: float = Field(20.0, ge=1)
     """Images of the largest class over images of the smallest; 1 leaves the classes equal."""
     validation: int = Field(30, ge=0, le=100)
     """Images of each class that are held out for validation before the tail is cut."""
 
-    def train_counts(self) -> tuple[int, ...]:
+    def train_counts(self) -> tuple[int, ...] | None:
         """Training images of each digit; the largest class takes all that the rarest can give."""
+        if self.indices is not None:
+            return None
         return self.tail_counts(largest=174 - TEST - self.validation, classes=CLASSES)
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The digits' parts; nothing is read from `root`, the images come with scikit-learn."""
+    """The digits' parts; the images come with scikit-learn and not from `root`."""
     digits: Any = load_digits()
     assert digits.images.shape == (POOL, SIZE, SIZE)
     # The scans count ink from 0 to 16; uint8 images count from 0 to 255.
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
     everything = ArrayImages(pixels, digits.target.astype(np.int64))
-    test, pool = hold_out(everything.labels, TEST)
+    test = hold_out(everything.labels, TEST, classes=CLASSES)
     return cut(
-        everything.only(pool),
+        everything.only(np.setdiff1d(np.arange(POOL), test)),
         everything.only(test),
         config,
-        counts=config.train_counts(),
+        root=root,
         mean=(0.3053,),
         std=(0.3760,),
     )

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -100,7 +102,7 @@ def test_a_class_without_images_is_named_with_its_count():
     with pytest.raises(InputError, match=r"class 1 must have 11 images .* but has 10"):
         subsample(np.arange(30) % 3, (5, 11, 3), 0)
     with pytest.raises(InputError, match="class 0 must have 11 images"):
-        hold_out(np.arange(30) % 3, 10)
+        hold_out(np.arange(30) % 3, 11, classes=3)
 
 
 def test_an_impossible_imbalance_is_refused_before_anything_is_read():
@@ -125,14 +127,20 @@ def test_a_split_permutes_the_classes(split, law):
     assert permuted.tail_counts(largest=500, classes=10) == other
 
 
-def parts(validation, counts=(50, 20, 5), pool=300):
+class Cut(Toy):
+    counts: tuple[int, ...]
+
+    def train_counts(self):
+        return None if self.indices else self.counts
+
+
+def parts(validation, counts=(50, 20, 5), pool=240, indices=None):
+    """A cut of a pool of three classes, in which an image shows its own number."""
     labels = np.arange(pool) % 3
-    pixels = np.arange(pool, dtype=np.uint8)  # an image shows its own number, modulo 256
-    images = ArrayImages(
-        np.broadcast_to(pixels[:, None, None, None], (pool, 1, 2, 2)).copy(), labels
-    )
-    config = Toy(validation=validation)
-    return longtail.cut(images, images, config, counts=counts, mean=(0.0,), std=(1.0,))
+    pixels = np.broadcast_to(np.arange(pool, dtype=np.uint8)[:, None, None, None], (pool, 1, 2, 2))
+    images = ArrayImages(pixels.copy(), labels)
+    config = Cut(validation=validation, counts=counts, indices=indices)
+    return longtail.cut(images, images, config, root=Path("/"), mean=(0.0,), std=(1.0,))
 
 
 def shown(images):
@@ -140,7 +148,7 @@ def shown(images):
 
 
 def test_no_training_image_is_a_validation_image():
-    cut = parts(validation=10, pool=240)
+    cut = parts(validation=10)
     assert np.bincount(cut.validation.labels).tolist() == [10, 10, 10]
     assert cut.train_counts == (50, 20, 5)
     assert len(cut.balanced) == 240 - 30
@@ -149,7 +157,7 @@ def test_no_training_image_is_a_validation_image():
 
 
 def test_few_shot_labels_are_four_a_class_and_seen_in_training():
-    cut = parts(validation=10, pool=240)
+    cut = parts(validation=10)
     assert np.bincount(cut.few_shot.labels).tolist() == [4, 4, 4]
     assert shown(cut.few_shot) <= shown(cut.train)
 
@@ -157,7 +165,7 @@ def test_few_shot_labels_are_four_a_class_and_seen_in_training():
 def test_the_published_tail_is_trained_on_whole_without_validation():
     cut = parts(validation=0)
     assert len(cut.validation) == 0
-    assert len(cut.balanced) == 300
+    assert len(cut.balanced) == 240
     np.testing.assert_array_equal(cut.train.labels, np.repeat([0, 1, 2], (50, 20, 5)))
 
 
@@ -165,3 +173,42 @@ def test_validation_does_not_depend_on_the_tail():
     assert shown(parts(validation=10, counts=(9, 8, 7)).validation) == shown(
         parts(validation=10).validation
     )
+
+
+def test_a_users_indices_are_the_tail_in_their_order(tmp_path):
+    path = tmp_path / "split.npy"
+    chosen = np.array([9, 0, 3, 4, 1, 2, 8])
+    np.save(path, chosen)
+    cut = parts(validation=10, indices=str(path))
+    assert cut.train.take(np.arange(7))[:, 0, 0, 0].tolist() == chosen.tolist()
+    assert cut.train_counts == (3, 2, 2)
+    assert not set(chosen.tolist()) & shown(cut.validation)
+    assert np.bincount(cut.validation.labels).tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (np.array([0.5, 1.0]), "whole numbers"),
+        (np.array([[0, 1, 2]]), r"shape \(1, 3\)"),
+        (np.array([0, 1, 2, 240]), r"0\.\.239, but .* names 240"),
+        (np.array([0, 1, 2, -1]), "names -1"),
+        (np.array([0, 1, 2, 1]), "an image once, but .* such as 1"),
+        (np.array([0, 1, 3]), "class 2 is left with 0"),
+        (np.array([{}], dtype=object), "must be a .npy file"),
+    ],
+)
+def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
+    path = tmp_path / "split.npy"
+    np.save(path, content, allow_pickle=True)
+    with pytest.raises(InputError, match=complaint):
+        parts(validation=10, indices=str(path))
+    with pytest.raises(InputError, match=r"must be a \.npy file"):
+        parts(validation=10, indices=str(tmp_path / "absent.npy"))
+
+
+def test_indices_that_leave_no_validation_are_named(tmp_path):
+    path = tmp_path / "split.npy"
+    np.save(path, np.arange(2, 240))  # all of class 2
+    with pytest.raises(InputError, match="class 0 must have 10 images for validation"):
+        parts(validation=10, indices=str(path))

@@ -1,0 +1,82 @@
+"""CIFAR-10 made long-tailed: 10 classes of photographs of 32x32 pixels (Krizhevsky, 2009)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from torchvision.datasets import CIFAR10
+
+from raylt.data import archive
+from raylt.data.archive import Archive, Progress
+from raylt.data.images import Splits
+from raylt.data.longtail import LongTailed
+from raylt.datasets import _cifar
+
+CHANNELS = 3
+SIZE = 32
+CLASSES = 10
+
+_SPLITS = (
+    (6, 8, 4, 1, 7, 0, 3, 2, 5, 9),
+    (3, 9, 7, 4, 0, 1, 2, 6, 8, 5),
+    (0, 4, 2, 8, 5, 6, 7, 1, 9, 3),
+    (4, 7, 0, 6, 1, 9, 8, 3, 2, 5),
+    (2, 4, 8, 1, 0, 3, 9, 7, 6, 5),
+)
+"""The classes of SDCLR's five splits, from the largest to the smallest."""
+
+
+class Config(LongTailed):
+    """CIFAR-10 and its tail: 4500 ... 45 images, 11,165 in all, with a tenth for validation."""
+
+    name: Literal["cifar10"] = "cifar10"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The dataset."""
+    validation: int = Field(500, ge=0, le=4990)
+    """Images of each class that are held out for validation before the tail is cut; 0 gives the
+    published CIFAR-10-LT of 5000 ... 50 images, 12,406 in all."""
+    normalise: Literal["cifar", "imagenet"] = "cifar"
+    """Whose channel statistics the encoder normalises with; SDCLR's program uses ImageNet's."""
+
+    def class_order(self, classes: int) -> Sequence[int]:
+        """The classes from the largest to the smallest, (classes,)."""
+        return _SPLITS[self.split - 1] if self.split else range(classes)
+
+    def train_counts(self) -> tuple[int, ...] | None:
+        """Training images of each class, in class order; None if `indices` names them."""
+        if self.indices is not None:
+            return None
+        return self.tail_counts(largest=5000 - self.validation, classes=CLASSES)
+
+
+ARCHIVE = Archive(
+    dataset="cifar10",
+    url=CIFAR10.url,
+    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    folder=CIFAR10.base_folder,
+    files={name: md5 for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)},
+)
+
+
+def load(config: Config, root: Path) -> Splits:
+    """The parts of CIFAR-10; its files lie in `root`/cifar-10-batches-py.
+
+    Raises:
+        EnvironmentError: a file is missing or damaged.
+    """
+    return _cifar.load(
+        ARCHIVE,
+        config,
+        root,
+        train=[name for name, _ in CIFAR10.train_list],
+        test=[name for name, _ in CIFAR10.test_list],
+        labels="labels",
+        normalise=config.normalise,
+    )
+
+
+def fetch(root: Path, *, source: str | None, progress: Progress) -> Path:
+    """Bring the published files below `root`; see `raylt.data.archive.fetch`."""
+    return archive.fetch(ARCHIVE, root, source=source, progress=progress)

@@ -1,0 +1,68 @@
+"""CIFAR-100 made long-tailed: 100 classes of photographs of 32x32 pixels (Krizhevsky, 2009)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from torchvision.datasets import CIFAR100
+
+from raylt.data import archive
+from raylt.data.archive import Archive, Progress
+from raylt.data.images import Splits
+from raylt.data.longtail import LongTailed
+from raylt.datasets import _cifar
+
+CHANNELS = 3
+SIZE = 32
+CLASSES = 100
+
+
+class Config(LongTailed):
+    """CIFAR-100 and its tail: 450 ... 4 images, 9,754 in all, with a tenth for validation."""
+
+    name: Literal["cifar100"] = "cifar100"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The dataset."""
+    validation: int = Field(50, ge=0, le=490)
+    """Images of each class that are held out for validation before the tail is cut; 0 gives the
+    published CIFAR-100-LT of 500 ... 5 images, 10,847 in all."""
+    normalise: Literal["cifar", "imagenet"] = "cifar"
+    """Whose channel statistics the encoder normalises with; SDCLR's program uses ImageNet's."""
+
+    def train_counts(self) -> tuple[int, ...] | None:
+        """Training images of each class, in class order; None if `indices` names them."""
+        if self.indices is not None:
+            return None
+        return self.tail_counts(largest=500 - self.validation, classes=CLASSES)
+
+
+ARCHIVE = Archive(
+    dataset="cifar100",
+    url=CIFAR100.url,
+    sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    folder=CIFAR100.base_folder,
+    files={name: md5 for name, md5 in (*CIFAR100.train_list, *CIFAR100.test_list)},
+)
+
+
+def load(config: Config, root: Path) -> Splits:
+    """The parts of CIFAR-100; its files lie in `root`/cifar-100-python.
+
+    Raises:
+        EnvironmentError: a file is missing or damaged.
+    """
+    return _cifar.load(
+        ARCHIVE,
+        config,
+        root,
+        train=[name for name, _ in CIFAR100.train_list],
+        test=[name for name, _ in CIFAR100.test_list],
+        labels="fine_labels",
+        normalise=config.normalise,
+    )
+
+
+def fetch(root: Path, *, source: str | None, progress: Progress) -> Path:
+    """Bring the published files below `root`; see `raylt.data.archive.fetch`."""
+    return archive.fetch(ARCHIVE, root, source=source, progress=progress)

@@ -1,0 +1,219 @@
+import hashlib
+import http.server
+import io
+import multiprocessing
+import tarfile
+import threading
+from functools import partial
+
+import pytest
+
+from raylt.data import archive
+from raylt.data.archive import Archive
+from raylt.schema import EnvironmentError, InputError
+
+FILES = {"train": b"seven bytes " * 1000, "test": b"others"}
+
+
+def packed(files=None, *, extra=()):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for member, content in extra:
+            tar.addfile(member, io.BytesIO(content))
+        for name, content in (FILES if files is None else files).items():
+            member = tarfile.TarInfo(f"toy-set/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def described(content, url="http://127.0.0.1:9/toy.tar.gz"):
+    return Archive(
+        "toy", url, hashlib.sha256(content).hexdigest(), "toy-set",
+        {name: hashlib.md5(data).hexdigest() for name, data in FILES.items()},
+    )  # fmt: skip
+
+
+def quiet(done, expected):
+    pass
+
+
+def fetched(toy, root, source):
+    return archive.fetch(toy, root, source=str(source), progress=quiet)
+
+
+@pytest.fixture
+def local(tmp_path):
+    """(archive, path of its file, an empty data root)"""
+    content = packed()
+    path = tmp_path / "toy.tar.gz"
+    path.write_bytes(content)
+    return described(content), path, tmp_path / "data"
+
+
+@pytest.fixture
+def server(tmp_path):
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def left_behind(root):
+    return sorted(p.name for p in root.iterdir() if p.name != ".toy-set.lock")
+
+
+def test_a_published_archive_is_fetched_and_read(server, tmp_path):
+    folder, address = server
+    content = packed()
+    (folder / "toy.tar.gz").write_bytes(content)
+    seen = []
+    toy = described(content, f"{address}/toy.tar.gz")
+    root = tmp_path / "data"
+    archive.fetch(toy, root, source=None, progress=lambda *at: seen.append(at))
+    assert {name: archive.read(toy, root, name) for name in FILES} == FILES
+    assert seen[-1] == (len(content), len(content))
+    assert left_behind(root) == ["toy-set"]
+
+
+def test_what_is_there_is_not_fetched_again(local):
+    toy, path, root = local
+    fetched(toy, root, path)
+    path.unlink()
+    assert fetched(toy, root, path) == root / "toy-set"
+    root.chmod(0o500)  # a read-only disk is no hindrance then
+    fetched(toy, root, path)
+    root.chmod(0o700)
+
+
+def test_another_archive_is_refused_with_both_sums(local):
+    toy, path, root = local
+    other = b"<html>Not found</html>"
+    path.write_bytes(other)
+    with pytest.raises(EnvironmentError) as raised:
+        fetched(toy, root, path)
+    assert toy.sha256 in str(raised.value)
+    assert hashlib.sha256(other).hexdigest() in str(raised.value)
+    assert left_behind(root) == []
+
+
+def test_a_transfer_that_breaks_off_leaves_nothing(local):
+    toy, path, root = local
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(EnvironmentError, match="SHA-256"):
+        fetched(toy, root, path)
+    assert left_behind(root) == []
+    with pytest.raises(EnvironmentError, match=r"run `raylt data get toy`"):
+        archive.read(toy, root, "train")
+
+
+def test_a_first_broken_answer_is_tried_again(local, monkeypatch):
+    toy, path, root = local
+    whole, answers = archive._blocks, iter([True, False])
+
+    def flaky(of, source):
+        return iter([(b"proxy error", 0)]) if next(answers) else whole(of, source)
+
+    monkeypatch.setattr(archive, "_blocks", flaky)
+    fetched(toy, root, path)
+    assert archive.read(toy, root, "test") == FILES["test"]
+
+
+def test_no_network_says_what_to_do(tmp_path):
+    toy = described(packed())
+    with pytest.raises(EnvironmentError, match="raylt data get toy --from FILE"):
+        archive.fetch(toy, tmp_path, source=None, progress=quiet)
+    with pytest.raises(EnvironmentError, match="404"):
+        raise_404(toy, tmp_path)
+
+
+def raise_404(toy, root):
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=root)
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.handle_request)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{running.server_port}/absent.tar.gz"
+            archive.fetch(toy, root, source=address, progress=quiet)
+        finally:
+            thread.join()
+
+
+def test_a_source_that_is_nothing_is_the_users_mistake(local):
+    toy, _, root = local
+    with pytest.raises(InputError, match="web address or a file"):
+        fetched(toy, root, "nowhere.tar.gz")
+
+
+def test_a_half_written_folder_is_completed(local):
+    toy, path, root = local
+    (root / "toy-set").mkdir(parents=True)
+    (root / "toy-set" / "train").write_bytes(FILES["train"][:100])
+    (root / ".toy-set.part").mkdir()  # left by a process that was killed
+    (root / ".toy-set.part" / "train").write_bytes(b"half")
+    with pytest.raises(EnvironmentError, match="damaged or not finished"):
+        archive.read(toy, root, "train")
+    fetched(toy, root, path)
+    assert archive.read(toy, root, "train") == FILES["train"]
+    assert left_behind(root) == ["toy-set"]
+
+
+def evil(name, **attributes):
+    member = tarfile.TarInfo(name)
+    for key, value in attributes.items():
+        setattr(member, key, value)
+    member.size = 4 if member.isreg() else 0
+    return member, b"evil" if member.isreg() else b""
+
+
+def test_an_archive_writes_nothing_but_its_known_files(tmp_path):
+    extra = (
+        evil("../evil"),
+        evil(str(tmp_path / "absolute")),
+        evil("toy-set/../../evil"),
+        evil("toy-set/unknown"),
+        evil("toy-set/train", type=tarfile.SYMTYPE, linkname=str(tmp_path / "target")),
+        evil("toy-set/test", type=tarfile.FIFOTYPE),
+    )
+    path = tmp_path / "toy.tar.gz"
+    path.write_bytes(packed(extra=extra))
+    root = tmp_path / "data"
+    toy = described(path.read_bytes())
+    fetched(toy, root, path)
+    assert {name: archive.read(toy, root, name) for name in FILES} == FILES
+    assert sorted(p.name for p in (root / "toy-set").iterdir()) == ["test", "train"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "toy.tar.gz"]
+
+
+def test_a_root_that_cannot_be_written_is_named(local, tmp_path):
+    toy, path, _ = local
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    with pytest.raises(EnvironmentError, match="choose another folder"):
+        fetched(toy, blocked / "data", path)
+
+
+def fetch_in_process(toy, root, path, outcomes):
+    fetched(toy, root, path)
+    outcomes.put(archive.read(toy, root, "train"))
+
+
+def test_two_processes_may_fetch_at_once(local):
+    toy, path, root = local
+    context = multiprocessing.get_context("spawn")
+    outcomes = context.Queue()
+    processes = [
+        context.Process(target=fetch_in_process, args=(toy, root, path, outcomes))
+        for _ in range(3)
+    ]
+    for process in processes:
+        process.start()
+    assert [outcomes.get(timeout=60) for _ in processes] == [FILES["train"]] * 3
+    for process in processes:
+        process.join()
+    assert left_behind(root) == ["toy-set"]

@@ -1,0 +1,18 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def cifar100_root(pytestconfig):
+    """A folder with the real CIFAR-100; unpacked once for all runs, in about a minute."""
+    if not (PACKED / "unpack_cifar100.py").is_file():
+        pytest.skip(f"the real CIFAR-100 is not at hand: no {PACKED}")
+    root = Path(pytestconfig.cache.mkdir("cifar100"))
+    if not (root / "cifar-100-python" / "meta").is_file():
+        subprocess.run([sys.executable, PACKED / "unpack_cifar100.py", root], check=True)
+    return root
