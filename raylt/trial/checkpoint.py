@@ -54,6 +54,12 @@ class Checkpoint:
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        for parameter, values in optimizer.state.items():
+            for name, value in values.items():
+                # The fused kernels walk through memory: what belongs to a channels-last weight
+                # must lie as the weight does.
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter).copy_(value)
 
 
 def save(

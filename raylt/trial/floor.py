@@ -54,4 +54,4 @@ def _sample(images: Images) -> NDArray[np.int64]:
 
 
 def _pixels(images: Images, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-    return images.take(indices).reshape(len(indices), -1).astype(np.float32) / 255
+    return images.take(indices).reshape(len(indices), -1).astype(np.float32) / np.float32(255)

@@ -24,7 +24,7 @@ class Score:
     """How well a method does on one part of the data."""
 
     metrics: dict[str, float]
-    """Accuracies as fractions: accuracy, many, medium, few, thirds/..., worst, harmonic, std, knn."""
+    """`raylt.metrics.summary` of the predictions, and `knn`; fractions."""
     predictions: NDArray[np.int64]
     """The classifier's class for each image, (n,)."""
     labels: NDArray[np.int64]

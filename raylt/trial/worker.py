@@ -142,7 +142,7 @@ def _distributed(method: _base.Method, device: torch.device) -> nn.Module:
     if collectives.world() == 1:
         return method
     collectives.synchronise_norms(method)
-    ids = [device.index] if device.index is not None else None
+    ids = [device] if device.type == "cuda" else None
     # Every buffer is computed alike on every worker, so none has to be sent.
     return DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
 

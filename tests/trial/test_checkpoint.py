@@ -1,0 +1,124 @@
+import pickle
+import random
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from raylt.schema import InputError
+from raylt.trial import checkpoint
+
+
+def trained(seed=0):
+    torch.manual_seed(seed)
+    layers = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 3)
+    model = nn.Sequential(*layers)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(2):
+        model(torch.randn(5, 1, 8, 8)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model, optimizer
+
+
+def save(folder, epoch, digest="abc", seed=0):
+    model, optimizer = trained(seed)
+    history = [{"epoch": float(e), "val/accuracy": 0.1 * e} for e in range(1, epoch + 1)]
+    return checkpoint.save(
+        folder, epoch=epoch, digest=digest, history=history, method=model, optimizer=optimizer
+    )
+
+
+def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
+    model, optimizer = trained(1)
+    save(tmp_path, 3, seed=0)
+    found = checkpoint.latest(tmp_path, digest="abc")
+    found.restore(model, optimizer)
+    expected, expected_optimizer = trained(0)
+    for name, mine in model.state_dict().items():
+        assert torch.equal(mine, expected.state_dict()[name])
+    for mine, theirs in zip(
+        optimizer.state_dict()["state"].values(),
+        expected_optimizer.state_dict()["state"].values(),
+        strict=True,
+    ):
+        assert torch.equal(mine["momentum_buffer"], theirs["momentum_buffer"])
+    assert found.epoch == 3
+    assert [entry["epoch"] for entry in found.history] == [1, 2, 3]
+
+
+def test_only_the_newest_two_are_kept_and_no_draft_stays(tmp_path):
+    for epoch in range(1, 6):
+        save(tmp_path, epoch)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint-000004.safetensors",
+        "checkpoint-000005.safetensors",
+    ]
+
+
+def test_a_cut_checkpoint_is_named_and_the_one_before_it_is_taken(tmp_path):
+    save(tmp_path, 1)
+    newest = save(tmp_path, 2)
+    whole = newest.read_bytes()
+    for offset in sorted(random.Random(0).sample(range(len(whole)), 20)):
+        newest.write_bytes(whole[:offset])
+        with pytest.raises(checkpoint.Damaged, match="checkpoint-000002"):
+            checkpoint.read(newest)
+        with pytest.warns(UserWarning, match="checkpoint-000002"):
+            assert checkpoint.latest(tmp_path, digest="abc").epoch == 1
+
+
+def test_one_flipped_bit_is_noticed(tmp_path):
+    path = save(tmp_path, 1)
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(checkpoint.Damaged, match="altered"):
+        checkpoint.read(path)
+
+
+class Evil:
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return (open, (self.marker, "w"))
+
+
+def test_a_pickle_in_the_place_of_a_checkpoint_is_never_run(tmp_path):
+    marker = tmp_path / "marker"
+    path = save(tmp_path / "run", 1)
+    path.write_bytes(pickle.dumps(Evil(marker)))
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.read(path)
+    torch.save({"method": Evil(marker)}, path)
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.read(path)
+    assert not marker.exists()
+
+
+def test_another_recipe_s_checkpoint_is_refused(tmp_path):
+    save(tmp_path, 1, digest="abc")
+    with pytest.raises(InputError, match="must hold recipe xyz, but holds recipe abc"):
+        checkpoint.latest(tmp_path, digest="xyz")
+
+
+def test_an_empty_or_missing_folder_holds_no_checkpoint(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert checkpoint.latest(tmp_path, digest="abc") is None
+        assert checkpoint.latest(tmp_path / "missing", digest="abc") is None
+
+
+def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(tmp_path, 2)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-000001.safetensors"]

@@ -1,0 +1,112 @@
+"""A whole run on the bundled digits: the same numbers alone, after others, resumed, and in two."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from raylt import recipe
+from raylt.trial import checkpoint, worker
+from raylt.trial.fit import Diverged
+
+
+def small(method="sdclr", **changed):
+    values = {
+        "data": {"name": "digits"},
+        "method": {"name": method},
+        "encoder": "small",
+        "size": 8,
+        "augment": {"flip": 0.0, "rotate": 10.0},
+        "optimizer": {"lr": 0.1, "batch_size": 64},
+        "evaluation": {"labels": "tail"},
+        "epochs": 3,
+        "precision": "float32",
+    }
+    return recipe.parse(values | changed)
+
+
+def run(wanted, folder, report=None):
+    """Every report of a run, without how long it took."""
+    reports = []
+
+    def note(metrics):
+        reports.append({k: v for k, v in metrics.items() if k != "images_per_second"})
+        if report:
+            report(metrics)
+
+    worker.work(wanted, root=Path("unused"), folder=folder, report=note, device="cpu")
+    return reports
+
+
+def weights(folder, wanted):
+    found = checkpoint.latest(folder, digest=wanted.digest)
+    return found.epoch, found.tensors
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(epoch):
+    def report(metrics):
+        if metrics["epoch"] == epoch:
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize("method", ["sdclr", "bcl"])
+def test_a_killed_and_resumed_run_equals_one_never_killed(method, tmp_path):
+    wanted = small(method)
+    whole = run(wanted, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(wanted, tmp_path / "parts", killed_after(2))
+    resumed = run(wanted, tmp_path / "parts")
+    assert resumed == whole
+    assert [entry["epoch"] for entry in resumed] == [1, 2, 3]
+    for mine, theirs in zip(
+        weights(tmp_path / "parts", wanted), weights(tmp_path / "whole", wanted), strict=True
+    ):
+        assert str(mine) == str(theirs)
+    for name, tensor in weights(tmp_path / "whole", wanted)[1].items():
+        assert torch.equal(weights(tmp_path / "parts", wanted)[1][name], tensor), name
+
+
+def test_nothing_leaks_from_one_run_into_the_next(tmp_path):
+    alone = run(small(), tmp_path / "alone")
+    run(small("bcl", seed=5), tmp_path / "other")
+    torch.manual_seed(99)
+    assert run(small(), tmp_path / "after") == alone
+
+
+def test_a_finished_run_reports_again_and_trains_no_more(tmp_path):
+    first = run(small(), tmp_path)
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in tmp_path.iterdir())
+    assert run(small(), tmp_path) == first
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in tmp_path.iterdir()) == before
+
+
+def test_only_some_epochs_are_scored_and_the_last_one_always(tmp_path):
+    reports = run(small(evaluation={"labels": "tail", "every": 2}), tmp_path)
+    assert [entry["epoch"] for entry in reports] == [2, 3]
+
+
+def test_a_score_has_the_groups_that_have_classes(tmp_path):
+    (entry,) = run(small(epochs=1), tmp_path)
+    expected = {"accuracy", "many", "medium", "few", "knn", "worst", "harmonic", "std"}
+    assert {f"val/{name}" for name in expected} <= set(entry)
+    balanced = small(epochs=1, data={"name": "digits", "imbalance": 1.0})
+    (entry,) = run(balanced, tmp_path / "balanced")
+    assert not {"val/few", "val/medium"} & set(entry)
+
+
+def test_a_run_that_diverges_says_so_within_the_epoch(tmp_path):
+    reports = []
+    with pytest.raises(Diverged, match="became (nan|inf)"):
+        run(small("bcl", optimizer={"lr": 1e30, "batch_size": 64}), tmp_path, reports.append)
+    assert not reports
+
+
+def test_the_digest_names_the_recipe():
+    assert small().digest == small().digest
+    assert small().digest != small(seed=1).digest

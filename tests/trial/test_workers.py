@@ -1,0 +1,57 @@
+"""Two workers of one trial: they score each image once and agree on every number."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from raylt import recipe
+from raylt.trial import checkpoint, worker
+from raylt.trial.score import score
+from tests import distributed
+
+
+def wanted(**changed):
+    values = {
+        "data": {"name": "digits"},
+        "method": {"name": "sdclr", "random_share": 0.3},
+        "encoder": "small",
+        "size": 8,
+        "augment": {"flip": 0.0},
+        "optimizer": {"lr": 0.1, "batch_size": 64},
+        "evaluation": {"labels": "tail"},
+        "epochs": 2,
+        "precision": "float32",
+    }
+    return recipe.parse(values | changed)
+
+
+def scored():
+    torch.set_num_threads(1)
+    found, cpu = wanted(), torch.device("cpu")
+    splits = worker._splits(found, Path("unused"))
+    method = worker._method(found, splits, cpu)
+    result = score(method, splits, splits.validation, found, device=cpu)
+    return result.metrics, result.predictions.tolist()
+
+
+def test_images_shared_out_over_two_workers_score_as_in_one():
+    alone = scored()
+    assert distributed.run(scored) == [alone, alone]
+
+
+def trained(folder):
+    reports = []
+    worker.work(wanted(), root=Path("unused"), folder=folder, report=reports.append, device="cpu")
+    return [{k: v for k, v in entry.items() if k != "images_per_second"} for entry in reports]
+
+
+def test_two_workers_report_the_same_and_leave_one_checkpoint_an_epoch():
+    folder = Path(tempfile.mkdtemp())
+    one, other = distributed.run(trained, folder)
+    assert one == other
+    assert [entry["epoch"] for entry in one] == [1, 2]
+    assert len(list(folder.iterdir())) == 2
+    assert checkpoint.latest(folder, digest=wanted().digest).epoch == 2
+    # A third start of the same trial goes on from there, with as many workers as it likes.
+    assert trained(folder) == one
