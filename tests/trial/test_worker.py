@@ -102,7 +102,7 @@ def test_a_score_has_the_groups_that_have_classes(tmp_path):
 
 def test_a_run_that_diverges_says_so_within_the_epoch(tmp_path):
     reports = []
-    with pytest.raises(Diverged, match="became (nan|inf)"):
+    with pytest.raises(Diverged, match=r"became (nan|inf)"):
         run(small("bcl", optimizer={"lr": 1e30, "batch_size": 64}), tmp_path, reports.append)
     assert not reports
 
