@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+_WIDE = 160
+"""Columns of a table that goes into a file or a pipe."""
 
 
 def main() -> NoReturn:
@@ -378,7 +380,8 @@ def _show(result: Result, as_json: bool) -> NoReturn:
 
         from raylt.study import progress
 
-        progress.summary(result, Console())
+        # Where nobody looks on there is no edge of a screen to keep to.
+        progress.summary(result, Console(width=None if sys.stdout.isatty() else _WIDE))
     raise click.exceptions.Exit(result.exit_code)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import driver
@@ -18,6 +21,8 @@ from raylt.study.progress import SHOWN, duration, percent, plain
 from raylt.study.record import Outcome, Record
 
 _LOOPBACK = "127.0.0.1"
+_PATIENCE = 3
+"""Seconds that a server is given to end by itself."""
 
 
 def best(record: Record) -> dict[str, Any]:
@@ -106,12 +111,12 @@ def study_text(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def serve(runs: Path, tracking_uri: str | None, port: int) -> NoReturn:
-    """Become an MLflow server over the runs, on this machine only.
+def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
+    """Run an MLflow server over the runs, on this machine only, until Ctrl-C.
 
     Raises:
         InputError: there is nothing to show.
-        EnvironmentError: the port is taken.
+        EnvironmentError: the port is taken, or the server fails.
     """
     store = runs / "mlflow.db"
     if tracking_uri is None and not store.exists():
@@ -131,7 +136,6 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> NoReturn:
             raise EnvironmentError(
                 f"port {port} must be free, but {error.strerror}; choose another with --port"
             ) from None
-    print(f"MLflow shows {runs} on http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
     environment = {
         **os.environ,
         # The job runner starts eight more processes, which a look at runs does not need.
@@ -139,9 +143,32 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> NoReturn:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
+    command += ["--workers", "1"]
     command += ["--backend-store-uri", tracking_uri or f"sqlite:///{store.resolve()}"]
     command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
-    os.execve(sys.executable, command, environment)
+    print(f"MLflow shows {runs} on http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
+    # MLflow does not pass signals on to its own children, so all of them are one group of ours.
+    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            _end(server)
+    raise EnvironmentError(
+        f"MLflow's server must run until Ctrl-C, but it ended with code {code}; its messages "
+        f"above say why"
+    )
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server and its children: first kindly, then for certain."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=_PATIENCE)
 
 
 def _line(record: Record) -> dict[str, Any]:
