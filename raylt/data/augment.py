@@ -39,9 +39,20 @@ class Knobs:
     """Largest slant in degrees."""
 
 
-Frame = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
+Law = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
 Painter = Callable[[int, int, Knobs, torch.Generator], Paint | None]
 Finish = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a view looks."""
+
+    boxes: Law
+    """(heights, widths, knobs, generator) -> the box of each image."""
+    of_originals: bool
+    """Whether boxes are meant for originals of any size; else for images of one size, to which
+    larger originals are resized first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,6 @@ class View:
     """One kind of view: where it looks, then what happens to the colours, in order."""
 
     frame: Frame
-    """(heights, widths, knobs, generator) -> the box of each image."""
     painters: tuple[Painter, ...] = ()
     """(images, size, knobs, generator) -> what to do to each image, or None for nothing."""
     finishes: tuple[Finish, ...] = ()
@@ -83,17 +93,33 @@ class View:
             shear: Largest slant to either side in degrees.
             generator: Draws everything; it lives on the images' device.
         """
-        n, channels, height, width = images.shape
+        n, _, height, width = images.shape
         knobs = Knobs(crop, flip, jitter, grey, blur, rotate, shear)
         heights, widths = (
             torch.full((n,), float(s), device=images.device) for s in (height, width)
         )
-        boxes = self.frame(heights, widths, knobs, generator)
+        boxes = self.frame.boxes(heights, widths, knobs, generator)
+        return self.painted(images, boxes, size=size, knobs=knobs, generator=generator)
+
+    def painted(
+        self,
+        images: UInt8[Tensor, "n channel height width"],
+        boxes: Boxes | None,
+        *,
+        size: int,
+        knobs: Knobs,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "n channel size size"]:
+        """The view of what the boxes hold; None if the images are that already, at that size.
+
+        Other arguments as of the call.
+        """
+        n, channels = images.shape[:2]
         paints = [p for paint in self.painters if (p := paint(n, size, knobs, generator))]
         memory = torch.contiguous_format if self.finishes else torch.channels_last
         views = torch.empty(n, channels, size, size, device=images.device, memory_format=memory)
         for part in _parts(views):
-            view = frames.resample(images[part], boxes[part], size)
+            view = frames.resample(images[part], boxes and boxes[part], size)
             for paint in paints:
                 view = paint(view, part)
             views[part] = view
@@ -149,14 +175,18 @@ def _tilt(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint 
     return frames.tilt(n, rotate=knobs.rotate, shear=knobs.shear, generator=generator)
 
 
+_WHOLE = Frame(_whole, of_originals=False)
+_SHIFTED = Frame(_shifted, of_originals=False)
+_CROPPED = Frame(_cropped, of_originals=True)
+
 VIEWS: dict[str, View] = {
-    "none": View(_whole),
-    "weak": View(_shifted, (_tilt,)),
-    "policy": View(_shifted, (), (policy.auto_augment, policy.cutout)),
-    "crop": View(_cropped),
-    "sim": View(_cropped, (_tilt, _jitter, _grey, _blur)),
-    "rand": View(_cropped, (_tilt, _jitter, _grey, _blur), (policy.rand_augment,)),
-    "class": View(_cropped, (_steady_jitter,), (policy.rand_augment,)),
+    "none": View(_WHOLE),
+    "weak": View(_SHIFTED, (_tilt,)),
+    "policy": View(_SHIFTED, (), (policy.auto_augment, policy.cutout)),
+    "crop": View(_CROPPED),
+    "sim": View(_CROPPED, (_tilt, _jitter, _grey, _blur)),
+    "rand": View(_CROPPED, (_tilt, _jitter, _grey, _blur), (policy.rand_augment,)),
+    "class": View(_CROPPED, (_steady_jitter,), (policy.rand_augment,)),
 }
 """Kinds of views by name.
 

@@ -1,4 +1,4 @@
-"""Batches out of images that lie on the device: order and views are a formula of the epoch."""
+"""Batches of views on the device: their order and their draws are a formula of the epoch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raylt.data.augment import VIEWS
+from raylt.data.augment import VIEWS, Knobs
+from raylt.data.files import FileImages
 from raylt.data.images import Images
+from raylt.data.sources import Looks, Resident, Source, Streamed
 from raylt.schema import InputError
 
 _EVALUATED = 512
@@ -30,11 +32,10 @@ class Batch:
 
 
 class Batches:
-    """A training set on the device, as batches of augmented views.
+    """A training set as batches of augmented views on the device.
 
-    The whole set lies there as uint8, so a step needs nothing from the host. The order of the
-    images is a function of (seed, epoch) and the views are one of (seed, epoch, rank): a run that
-    resumes at an epoch sees what it would have seen.
+    The order of the images is a function of (seed, epoch) and the views are one of (seed, epoch,
+    rank): a run that resumes at an epoch sees what it would have seen.
 
     Args:
         images: The training set.
@@ -80,18 +81,18 @@ class Batches:
         world: int,
         channels_last: bool,
     ) -> None:
-        self._views = tuple(VIEWS[name] for name in views)
-        self._size = size
-        self._knobs = {
-            "crop": crop, "flip": flip, "jitter": jitter, "grey": grey, "blur": blur,
-            "rotate": rotate, "shear": shear,
-        }  # fmt: skip
-        self._seed, self._rank, self._world = seed, rank, world
-        self._memory = torch.channels_last if channels_last else torch.contiguous_format
+        knobs = Knobs(crop, flip, jitter, grey, blur, rotate, shear)
+        looks = Looks(tuple(VIEWS[name] for name in views), size, knobs)
+        self._source: Source = (
+            Streamed(images, looks, device)
+            if isinstance(images, FileImages)
+            else Resident(images, looks, device)
+        )
         self._sizes = shares(len(images), batch_size, world=world, drop_last=drop_last)
         self._batch_size = batch_size
         self._labels = torch.from_numpy(images.labels).to(device)
-        self._pixels = torch.from_numpy(images.take(np.arange(len(images)))).to(device)
+        self._seed, self._rank = seed, rank
+        self._memory = torch.channels_last if channels_last else torch.contiguous_format
 
     @property
     def steps(self) -> int:
@@ -101,22 +102,24 @@ class Batches:
     def epoch(self, number: int) -> Iterator[Batch]:
         """This worker's batches of epoch `number`, counted from 0."""
         device = self._labels.device
+        order = self._order(number)
+        seed = _stream(self._seed, number, 1 + self._rank)
+        generator = torch.Generator(device).manual_seed(seed)
+        labels = self._labels[order.to(device)].split(list(self._sizes))
+        steps = self._source.views(order, self._sizes, generator)
+        for views, classes in zip(steps, labels, strict=True):
+            kept = tuple(view.contiguous(memory_format=self._memory) for view in views)
+            yield Batch(kept, classes)
+
+    def _order(self, number: int) -> Int[Tensor, " n"]:
+        """This worker's images of all steps: its slice of every batch."""
         shuffler = torch.Generator().manual_seed(_stream(self._seed, number, 0))
-        order = torch.randperm(len(self._labels), generator=shuffler).to(device)
-        generator = torch.Generator(device).manual_seed(
-            _stream(self._seed, number, 1 + self._rank)
+        order = torch.randperm(len(self._labels), generator=shuffler)
+        starts = (
+            step * self._batch_size + self._rank * share for step, share in enumerate(self._sizes)
         )
-        for step, share in enumerate(self._sizes):
-            start = step * self._batch_size + self._rank * share
-            chosen = order[start : start + share]
-            images = self._pixels[chosen]
-            views = tuple(
-                view(images, size=self._size, generator=generator, **self._knobs).contiguous(
-                    memory_format=self._memory
-                )
-                for view in self._views
-            )
-            yield Batch(views, self._labels[chosen])
+        slices = zip(starts, self._sizes, strict=True)
+        return torch.cat([order[start : start + share] for start, share in slices])
 
 
 def shares(n: int, batch_size: int, *, world: int, drop_last: bool) -> tuple[int, ...]:

@@ -85,13 +85,15 @@ def cropped(
 
 
 def resample(
-    images: UInt8[Tensor, "n channel height width"], boxes: Boxes, size: int
+    images: UInt8[Tensor, "n channel height width"], boxes: Boxes | None, size: int
 ) -> Float[Tensor, "n channel size size"]:
-    """What the boxes hold, bicubic and antialiased as in PIL, in [0, 1].
+    """What the boxes hold, bicubic and antialiased as in PIL, in [0, 1]; all of it without boxes.
 
     Two matrix products for each image: one resamples its columns, one its rows. The matrices hold
     the crop, the scaling, the mirroring and the range of uint8, so these cost nothing more.
     """
+    if boxes is None:
+        return images.float().div_(255)
     n, channels, height, width = images.shape
     no = torch.zeros_like(boxes.mirrored)
     rows = _weights(boxes.top, boxes.height, no, height, size, boxes.border)

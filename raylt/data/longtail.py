@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from raylt.data import indices
 from raylt.data.images import Images, Splits
 from raylt.schema import DatasetConfig, InputError
 
@@ -55,12 +56,45 @@ class LongTailed(DatasetConfig):
         counts = dict(zip(self.class_order(classes), sizes, strict=True))
         return tuple(counts[k] for k in range(classes))
 
+    def counts_of(self, available: tuple[int, ...]) -> tuple[int, ...]:
+        """Training images of each class, where `available` are at hand, in class order."""
+        tail = self.tail_counts(largest=min(available), classes=len(available))
+        return self.train_counts() or tail
+
     @model_validator(mode="after")
     def _every_class_has_images(self) -> Self:
         counts = self.train_counts()
         if counts is not None and min(counts) < 1:
             raise ValueError(empty_class(counts))
         return self
+
+
+class Listed(DatasetConfig):
+    """The knobs of a dataset of image files that lists give: `path label` in each line.
+
+    Paths of lists and of the image folder are below the data root; paths in the lists are below
+    the image folder.
+    """
+
+    images: str
+    """Folder of the image files."""
+    train_list: str
+    """The long-tailed training images."""
+    test_list: str
+    """The sealed test images."""
+    validation_list: str | None = None
+    """Validation images; without a list some training images are held out."""
+    validation: int = Field(1, ge=1)
+    """Images that each class gives for validation where there is no list; a class with fewer than
+    five times as many gives none."""
+    balanced_list: str | None = None
+    """Labels of a full-shot probe; without a list the training images."""
+    few_shot_list: str | None = None
+    """Labels of a few-shot probe; without a list one per cent of the above, at least 4 a class."""
+    resolution: int = Field(224, ge=8)
+    """Height and width in pixels at which images are decoded for evaluation."""
+    workers: int = Field(4, ge=0)
+    """Processes that decode images for each worker of a trial."""
 
 
 def exponential_counts(largest: int, classes: int, imbalance: float) -> tuple[int, ...]:
@@ -165,19 +199,22 @@ def cut(
         InputError: the pool cannot give the tail and the validation images asked for.
     """
     sizes = np.bincount(pool.labels)
-    named = None if config.indices is None else read_indices(root / config.indices, pool.labels)
+    named = None if config.indices is None else indices.read(root / config.indices, pool.labels)
     # Images of a published tail are never held out: validation is taken from the others.
     free = np.arange(len(pool)) if named is None else np.setdiff1d(np.arange(len(pool)), named)
     held = free[hold_out(pool.labels[free], config.validation, classes=len(sizes))]
     left = np.setdiff1d(np.arange(len(pool)), held)
     labels = pool.labels[left]
+    available = tuple(np.bincount(labels, minlength=len(sizes)).tolist())
     if named is None:
-        largest = int(sizes.min()) - config.validation
-        counts = config.train_counts() or config.tail_counts(largest=largest, classes=len(sizes))
-        named = left[subsample(labels, counts, config.tail_seed)]
-    few = [max(4, int(count) // 100) for count in np.bincount(labels)]
+        named = left[subsample(labels, config.counts_of(available), config.tail_seed)]
+    few = [min(count, max(4, count // 100)) for count in available]
+    train = pool.only(named)
+    counts = np.bincount(train.labels, minlength=len(sizes)).tolist()
+    if min(counts) < 1:
+        raise InputError(empty_class(counts))
     return Splits(
-        train=pool.only(named),
+        train=train,
         balanced=pool.only(left) if len(held) else pool,
         few_shot=pool.only(left[subsample(labels, few, config.tail_seed)]),
         validation=pool.only(held),
@@ -186,45 +223,6 @@ def cut(
         mean=mean,
         std=std,
     )
-
-
-def read_indices(path: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The images that a user's .npy file names, in its order.
-
-    Args:
-        path: A one-dimensional array of whole numbers.
-        labels: The class of each image of the pool, (n,).
-
-    Raises:
-        InputError: the file is missing or no such array, names an image twice or one that is not
-            there, or leaves a class empty.
-    """
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"data.indices must be a .npy file, but {path}: {error}") from error
-    if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
-        raise InputError(
-            "data.indices must hold one row of whole numbers, but "
-            f"{path} holds {found.dtype} of the shape {found.shape}"
-        )
-    indices = found.astype(np.int64)
-    strange = indices[(indices < 0) | (indices >= len(labels))]
-    if len(strange):
-        raise InputError(
-            f"data.indices must lie in 0..{len(labels) - 1}, but {path} names {strange[0]}"
-        )
-    values, times = np.unique(indices, return_counts=True)
-    if (times > 1).any():
-        twice = values[times > 1]
-        raise InputError(
-            f"data.indices must name an image once, but {path} names {len(twice)} of them more "
-            f"than once, such as {twice[0]}"
-        )
-    counts = np.bincount(labels[indices], minlength=int(labels.max()) + 1).tolist()
-    if min(counts) < 1:
-        raise InputError(f"{path}: {empty_class(counts)}")
-    return indices
 
 
 def empty_class(counts: Sequence[int]) -> str:

@@ -1,0 +1,184 @@
+"""Where the views of a step come from: a set on the device, or files decoded ahead of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from raylt.data import files
+from raylt.data.augment import Knobs, View
+from raylt.data.files import FileImages
+from raylt.data.frames import Boxes
+from raylt.data.images import Images
+from raylt.schema import EnvironmentError
+
+_PIECE = 32
+"""Images that one process decodes before it hands them over."""
+
+Views = tuple[Float[Tensor, "n channel size size"], ...]
+Originals = UInt8[Tensor, "n channel height width"]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The views that are wanted of every image."""
+
+    views: tuple[View, ...]
+    size: int
+    knobs: Knobs
+
+
+class Source(Protocol):
+    """Turns the images of an epoch, in order, into the views of its steps."""
+
+    def views(
+        self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
+    ) -> Iterator[Views]:
+        """The views of one step after the other.
+
+        Args:
+            order: The images of all steps, on the CPU.
+            sizes: How many of them each step takes.
+            generator: Draws the views, on the device.
+        """
+        ...
+
+
+class Resident:
+    """The whole set on the device as uint8: a step needs nothing from the host."""
+
+    def __init__(self, images: Images, looks: Looks, device: torch.device) -> None:
+        self._looks = looks
+        self._pixels = torch.from_numpy(images.take(np.arange(len(images)))).to(device)
+
+    def views(
+        self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
+    ) -> Iterator[Views]:
+        """The views of one step after the other; see `Source`."""
+        knobs, size = asdict(self._looks.knobs), self._looks.size
+        for chosen in order.to(self._pixels.device).split(list(sizes)):
+            images = self._pixels[chosen]
+            yield tuple(
+                view(images, size=size, generator=generator, **knobs) for view in self._looks.views
+            )
+
+
+class Streamed:
+    """Images decoded and cropped by other processes, some steps ahead; colours on the device."""
+
+    def __init__(self, images: FileImages, looks: Looks, device: torch.device) -> None:
+        self._looks, self._device = looks, device
+        self._plan = _Plan()
+        several = images.workers > 0
+        self._loader = DataLoader(
+            _Decoder(images, looks),
+            batch_size=None,
+            sampler=self._plan,
+            num_workers=images.workers,
+            persistent_workers=several,
+            pin_memory=device.type == "cuda",
+            # A fork of a process with threads, as this one is, may hang.
+            multiprocessing_context="forkserver" if several else None,
+            # Else the loader would draw from torch's own generator.
+            generator=torch.Generator(),
+        )
+
+    def views(
+        self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
+    ) -> Iterator[Views]:
+        """The views of one step after the other; see `Source`."""
+        steps = [step.split(_PIECE) for step in order.split(list(sizes))]
+        host = torch.Generator().manual_seed(generator.initial_seed())
+        self._plan.pieces = [
+            _Piece(int(torch.randint(2**62, (), generator=host)), piece.numpy())
+            for step in steps
+            for piece in step
+        ]
+        decoded = iter(self._loader)
+        for step in steps:
+            pieces = [_checked(piece) for piece in islice(decoded, len(step))]
+            originals = [
+                torch.cat([part.to(self._device, non_blocking=True) for part in parts])
+                for parts in zip(*pieces, strict=True)
+            ]
+            yield tuple(
+                self._view(view, images, generator)
+                for view, images in zip(self._looks.views, originals, strict=True)
+            )
+
+    def _view(self, view: View, images: Originals, generator: torch.Generator) -> Tensor:
+        knobs, size = self._looks.knobs, self._looks.size
+        if view.frame.of_originals:
+            return view.painted(images, None, size=size, knobs=knobs, generator=generator)
+        return view(images, size=size, generator=generator, **asdict(knobs))
+
+
+class _Piece(NamedTuple):
+    seed: int
+    indices: NDArray[np.int64]
+
+
+class _Plan(Sampler[_Piece]):
+    """The pieces of the epoch to come; the loader's processes live on from epoch to epoch."""
+
+    def __init__(self) -> None:
+        self.pieces: list[_Piece] = []
+
+    def __iter__(self) -> Iterator[_Piece]:
+        return iter(self.pieces)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+
+class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
+    """Decodes a piece: for each view (n, 3, size, size), cropped if the view crops originals."""
+
+    def __init__(self, images: FileImages, looks: Looks) -> None:
+        self._images, self._looks = images, looks
+
+    def __getitem__(self, piece: _Piece) -> list[Tensor] | EnvironmentError:
+        try:
+            originals = [self._images.open(int(index)) for index in piece.indices]
+        except EnvironmentError as error:
+            # An exception would come out of the loader as a wall of text.
+            return error
+        generator = torch.Generator().manual_seed(piece.seed)
+        widths, heights = torch.tensor([image.size for image in originals]).float().unbind(1)
+        shown: list[Tensor] = []
+        for view in self._looks.views:
+            if view.frame.of_originals:
+                boxes = view.frame.boxes(heights, widths, self._looks.knobs, generator)
+                cropped = _crop(originals, boxes, self._looks.size)
+            else:
+                cropped = [files.centred(image, self._images.size) for image in originals]
+            shown.append(torch.from_numpy(np.stack([files.pixels(image) for image in cropped])))
+        return shown
+
+
+def _crop(originals: Sequence[Image.Image], boxes: Boxes, size: int) -> list[Image.Image]:
+    sides = torch.stack((boxes.left, boxes.top, boxes.width, boxes.height)).T.tolist()
+    cropped: list[Image.Image] = []
+    for image, (left, top, width, height), mirrored in zip(
+        originals, sides, boxes.mirrored.tolist(), strict=True
+    ):
+        part = image.crop((left, top, left + width, top + height))
+        part = part.resize((size, size), Image.Resampling.BICUBIC)
+        cropped.append(part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else part)
+    return cropped
+
+
+def _checked(piece: list[Tensor] | EnvironmentError) -> list[Tensor]:
+    if isinstance(piece, EnvironmentError):
+        raise piece
+    return piece
