@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import multiprocessing
+import shutil
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -52,12 +54,15 @@ def _received(connection: Connection) -> tuple[Any, str | None]:
 @functools.cache
 def _pool(workers: int) -> list[Connection]:
     context = multiprocessing.get_context("spawn")
-    meeting = Path(tempfile.mkdtemp(prefix="raylt-test-")) / "meeting"
+    folder = Path(tempfile.mkdtemp(prefix="raylt-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     connections: list[Connection] = []
     for rank in range(workers):
         ours, theirs = context.Pipe()
         # Daemons end with the test run.
-        context.Process(target=_serve, args=(theirs, rank, workers, meeting), daemon=True).start()
+        context.Process(
+            target=_serve, args=(theirs, rank, workers, folder / "meeting"), daemon=True
+        ).start()
         theirs.close()
         connections.append(ours)
     return connections

@@ -80,4 +80,8 @@ def named(name: str) -> type[Method]:
 
 def build(config: MethodConfig, encoder: Encoder, class_counts: Sequence[int]) -> Method:
     """The method that `config` names, with its initial weights drawn from torch's generator."""
-    return named(config.name)(config, encoder, torch.tensor(class_counts))
+    method = named(config.name)
+    # A recipe is read with the light part of the method's file (see plugins.config), whose Config
+    # is another class of the same content; the method gets its own.
+    own = method.Config.model_validate(config.model_dump())
+    return method(own, encoder, torch.tensor(class_counts))

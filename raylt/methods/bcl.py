@@ -127,11 +127,10 @@ class BCL(Method):
         if self.config.classification_weight > 0:
             assert self.classification_head is not None
             logits = self.classification_head(classified)
-            terms["classification"] = self.config.classification_weight * (
-                logit_adjusted_cross_entropy(
-                    logits, labels, self.class_counts, tau=self.config.tau
-                )
+            cost = logit_adjusted_cross_entropy(
+                logits, labels, self.class_counts, tau=self.config.tau
             )
+            terms["classification"] = self.config.classification_weight * cost
         if self.contrast_head is not None:
             first, second = self._projected(self.contrast_head, classified, contrasted)
             features = unit(torch.stack([first, second], 1))
@@ -147,12 +146,9 @@ class BCL(Method):
 
     def _features(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Features of the classified view (n, width) and of the two contrasted (2n, width)."""
-        images = len(views[0])
         if self.config.share_bn_views:
-            classified, contrasted = self.encoder(torch.cat(list(views))).split(
-                [images, 2 * images]
-            )
-            return classified, contrasted
+            features, images = self.encoder(torch.cat(list(views))), len(views[0])
+            return features[:images], features[images:]
         return self.encoder(views[0]), self.encoder(torch.cat(list(views[1:])))
 
     def _projected(
@@ -172,21 +168,16 @@ class BCL(Method):
         else:
             assert self.classification_head is not None
             prototypes = unit(self.prototype_head(self.classification_head.weight))
-        return _among(
-            features,
-            labels,
-            gather(features),
-            gather(labels),
-            prototypes,
-            class_weights(
-                self.class_counts,
-                weight=self.config.complement_weight,
-                power=self.config.complement_power,
-            ).to(features.dtype),
-            start=rank() * len(labels),
-            temperature=self.config.temperature,
-            absent=self.config.absent,
+        weights = class_weights(
+            self.class_counts,
+            weight=self.config.complement_weight,
+            power=self.config.complement_power,
         )
+        return _among(
+            features, labels, gather(features), gather(labels), prototypes, weights,
+            start=rank() * len(labels), temperature=self.config.temperature,
+            absent=self.config.absent,
+        )  # fmt: skip
 
 
 def class_weights(
@@ -217,12 +208,12 @@ def balanced_contrastive(
     Anchors are the n * views features. In the denominator the exponentials of each class are
     averaged over its features and its prototype; positives are the features of the anchor's class
     and its prototype. A prototype counts as `class_weights` images; 1 for each is the paper. An
-    anchor without a positive is left out of the mean.
+    anchor without a positive is left out of the mean. Features and prototypes have unit length.
 
     Args:
-        features: Views of the batch, rows of unit length.
+        features: Views of the batch.
         labels: Class of each image.
-        prototypes: One for each class, rows of unit length.
+        prototypes: One for each class.
         class_counts: Training images of each class.
         temperature: Softmax temperature.
         complement_weight: How many images a prototype counts as, on average.
@@ -233,16 +224,9 @@ def balanced_contrastive(
     """
     weights = class_weights(class_counts, weight=complement_weight, power=complement_power)
     return _among(
-        features,
-        labels,
-        features,
-        labels,
-        prototypes,
-        weights.to(features.dtype),
-        start=0,
-        temperature=temperature,
-        absent=absent,
-    )
+        features, labels, features, labels, prototypes, weights,
+        start=0, temperature=temperature, absent=absent,
+    )  # fmt: skip
 
 
 def _among(
@@ -262,6 +246,7 @@ def _among(
     anchors = features.flatten(0, 1)
     keys = torch.cat([all_features.flatten(0, 1), prototypes])
     similarity = similarities(anchors, keys, temperature=temperature)
+    weights = weights.to(similarity.dtype)
     labels, all_labels = (x.repeat_interleave(views) for x in (labels, all_labels))
     classes = torch.arange(len(prototypes), device=labels.device)
     key_labels = torch.cat([all_labels, classes])

@@ -93,6 +93,13 @@ def test_every_knob_is_documented(name):
         assert info.description, f"{name}.{field} has no docstring"
 
 
+@every_name
+def test_a_method_is_built_with_the_config_of_its_own_file(name):
+    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    method = _base.build(plugins.config("methods", name)(), net, COUNTS)
+    assert type(method.config) is type(method).Config
+
+
 @every_case
 def test_its_views_exist(name, changes):
     method, config = build(name, changes)

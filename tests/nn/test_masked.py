@@ -80,6 +80,11 @@ def test_chance_alone_does_not_look_at_magnitude():
     assert_close(kept, hidden, rtol=0.02, atol=0)
 
 
+def test_a_tiny_network_may_lose_everything_but_not_the_run():
+    masks = random_masks(weights((3,)), magnitude=0.9, random=0.05, generator=torch.Generator())
+    assert not masks[0].any()
+
+
 def test_the_same_generator_draws_the_same_masks():
     first, second = (
         random_masks(weights((40,)), magnitude=0.0, random=0.5,
