@@ -1,0 +1,1 @@
+"""Clusters: how a trial maps on machines, whether it fits, how one connects, submits and looks."""

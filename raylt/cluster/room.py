@@ -1,0 +1,112 @@
+"""How many trials run at a time on given machines: computed, so that no two wait for each other.
+
+A trial of several workers needs all of them at once. Were more trials begun than fit, each could
+hold a part of its workers and none could train; so the number is found before the first begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raylt.cluster.profile import Placement
+from raylt.schema import EnvironmentError
+
+_EPSILON = 1e-9
+"""Shares such as 0.1 are not exact in binary: ten of them must still fill one GPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine of the cluster, by what Ray may book on it."""
+
+    name: str
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What one trial books."""
+
+    workers: int
+    cpus: float
+    """Cores of each worker."""
+    gpus: float
+    """GPUs of each worker, or a share of one."""
+    placement: Placement
+
+
+def slots(node: Node, shape: Shape) -> int:
+    """Workers that fit one machine; a share of a GPU never lies across two."""
+    fit = int(node.cpus / shape.cpus + _EPSILON)
+    if shape.gpus >= 1:
+        return min(fit, int(node.gpus / shape.gpus + _EPSILON))
+    if shape.gpus > 0:
+        return min(fit, int(node.gpus) * int(1 / shape.gpus + _EPSILON))
+    return fit
+
+
+def concurrent(nodes: Sequence[Node], shape: Shape) -> int:
+    """Trials that can hold all of their workers at the same time."""
+    free = [slots(node, shape) for node in nodes]
+    if shape.placement == "strict_pack":
+        return sum(count // shape.workers for count in free)
+    if shape.placement == "strict_spread":
+        # n trials stand if the machines, each giving a trial one slot at most, give n times the
+        # workers; handing the slots out in turn then never gives a trial two on one machine.
+        most = sum(free) // shape.workers
+        while most and sum(min(count, most) for count in free) < most * shape.workers:
+            most -= 1
+        return most
+    return sum(free) // shape.workers
+
+
+def gpus_by_default(nodes: Sequence[Node], *, workers: int) -> float:
+    """GPUs of a worker where nobody said: one if the machines have one for each, else none."""
+    return float(sum(int(node.gpus) for node in nodes) >= workers)
+
+
+def demand(nodes: Sequence[Node], shape: Shape) -> int:
+    """Trials that fit at the same time, one at least.
+
+    Raises:
+        EnvironmentError: not even one fits; what it needs and what each machine has.
+    """
+    fit = concurrent(nodes, shape)
+    if fit:
+        return fit
+    has_gpus = any(node.gpus for node in nodes)
+    if shape.gpus and not has_gpus:
+        remedy = "there is no GPU at all: set gpus_per_worker: 0, or use machines that have one"
+    elif shape.placement.startswith("strict_"):
+        remedy = f"lower workers, or write placement: {shape.placement.removeprefix('strict_')}"
+    else:
+        remedy = "lower workers or what each one books"
+    raise EnvironmentError(
+        f"a trial must fit the machines, but its {describe(shape)} do not fit {listed(nodes)}; "
+        f"{remedy}"
+    )
+
+
+def describe(shape: Shape) -> str:
+    """A trial's workers in words, such as `2 workers (1 core, 1 GPU each, strict_spread)`."""
+    each = _amount(shape.cpus, "core")
+    if shape.gpus:
+        each += f", {_amount(shape.gpus, 'GPU')}"
+    where = f", {shape.placement}" if shape.workers > 1 else ""
+    return f"{_amount(shape.workers, 'worker')} ({each} each{where})"
+
+
+def listed(nodes: Sequence[Node]) -> str:
+    """Machines in words, at most eight of them."""
+    lines = [
+        f"{node.name} ({_amount(node.cpus, 'core')}, {_amount(node.gpus, 'GPU')})"
+        for node in nodes[:8]
+    ]
+    more = [f"{len(nodes) - 8} more"] if len(nodes) > 8 else []
+    return ", ".join(lines + more) or "a cluster without machines"
+
+
+def _amount(count: float, thing: str) -> str:
+    return f"{count:g} {thing}{'' if count == 1 else 's'}"
