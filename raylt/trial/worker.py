@@ -22,7 +22,7 @@ from raylt.methods import _base
 from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
-from raylt.trial import checkpoint
+from raylt.trial import checkpoint, classes
 from raylt.trial.fit import Epoch, fit
 from raylt.trial.score import Score, score
 
@@ -87,6 +87,10 @@ def work(
         last = score(method, splits, splits.validation, recipe, device=where)
         history.append(_entry(epoch, last))
         if collectives.rank() == 0:
+            classes.keep(
+                folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
+                train_counts=splits.train_counts,
+            )  # fmt: skip
             checkpoint.save(
                 folder, epoch=epoch.number, digest=recipe.digest, history=history,
                 method=method, optimizer=optimizer,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from raylt import recipe
-from raylt.trial import checkpoint, worker
+from raylt.trial import checkpoint, classes, worker
 from raylt.trial.fit import Diverged
 
 
@@ -89,6 +89,15 @@ def test_a_finished_run_reports_again_and_trains_no_more(tmp_path):
 def test_only_some_epochs_are_scored_and_the_last_one_always(tmp_path):
     reports = run(small(evaluation={"labels": "tail", "every": 2}), tmp_path)
     assert [entry["epoch"] for entry in reports] == [2, 3]
+
+
+def test_a_run_leaves_its_classes_behind(tmp_path):
+    reports = run(small(), tmp_path)
+    found = classes.read(tmp_path)
+    assert found.train_counts == small().data.train_counts()
+    assert found.last.epoch == 3
+    assert found.last.accuracy == pytest.approx(reports[-1]["val/accuracy"])
+    assert found.best.accuracy == pytest.approx(max(r["val/accuracy"] for r in reports))
 
 
 def test_a_score_has_the_groups_that_have_classes(tmp_path):
