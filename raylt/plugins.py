@@ -1,4 +1,4 @@
-"""The folder is the registry: a file in `raylt/methods` is a method, one in `raylt/datasets` a dataset."""
+"""The folder is the registry: a file in `raylt/methods` is a method, and so for datasets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIGHT = ("__future__", "collections", "enum", "math", "typing", "pydantic", "ra
 
 
 def names(package: str) -> tuple[str, ...]:
-    """The plug-ins of a package such as "methods": its files, but those with a leading underscore."""
+    """The plug-ins of a package such as "methods": its files without a leading underscore."""
     folder = importlib.import_module(f"raylt.{package}")
     found = (module.name for module in pkgutil.iter_modules(folder.__path__))
     return tuple(sorted(name for name in found if not name.startswith("_")))
@@ -50,6 +50,8 @@ def config(package: str, name: str) -> type[Frozen]:
     qualified = f"raylt.{package}.{name}:config"
     # pydantic resolves a class's annotations through the module that it names.
     light = sys.modules[qualified] = ModuleType(qualified)
+    # ... and reads the strings under its fields from the file.
+    light.__file__ = str(path)
     for statement in ast.parse(path.read_text("utf-8"), str(path)).body:
         if _is_light(statement, vars(light)):
             code = compile(ast.Module([statement], []), str(path), "exec", dont_inherit=True,

@@ -24,7 +24,7 @@ __all__ = ["BCL", "Config", "balanced_contrastive", "logit_adjusted_cross_entrop
 class Config(MethodConfig):
     """The knobs of BCL; the defaults are the settings for CIFAR-LT."""
 
-    name: Literal["bcl"] = "bcl"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["bcl"] = "bcl"
     """Balanced contrastive learning."""
     temperature: float = Field(0.1, gt=0)
     """Softmax temperature of the contrast; 0.1 for CIFAR, 0.07 for ImageNet-LT."""

@@ -20,7 +20,7 @@ from raylt.schema import MethodConfig
 class Config(MethodConfig):
     """The knobs of logit-adjusted cross-entropy."""
 
-    name: Literal["cross_entropy"] = "cross_entropy"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["cross_entropy"] = "cross_entropy"
     """Logit-adjusted cross-entropy."""
     tau: float = Field(1.0, ge=0)
     """Strength of the adjustment by the log class frequencies; 1 in the paper, 0 is plain

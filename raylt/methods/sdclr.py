@@ -23,7 +23,7 @@ __all__ = ["SDCLR", "Config", "nt_xent"]
 class Config(MethodConfig):
     """The knobs of SDCLR."""
 
-    name: Literal["sdclr"] = "sdclr"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["sdclr"] = "sdclr"
     """SDCLR."""
     temperature: float = Field(0.2, gt=0)
     """Softmax temperature of the contrast; 0.2 in the CIFAR scripts, 0.3 for ImageNet-100."""

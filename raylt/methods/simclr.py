@@ -20,7 +20,7 @@ from raylt.schema import MethodConfig
 class Config(MethodConfig):
     """The knobs of SimCLR."""
 
-    name: Literal["simclr"] = "simclr"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["simclr"] = "simclr"
     """SimCLR."""
     temperature: float = Field(0.2, gt=0)
     """Softmax temperature of the contrast; 0.2 in SDCLR's CIFAR and ImageNet-100 scripts."""

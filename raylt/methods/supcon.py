@@ -21,7 +21,7 @@ from raylt.schema import MethodConfig
 class Config(MethodConfig):
     """The knobs of SupCon."""
 
-    name: Literal["supcon"] = "supcon"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["supcon"] = "supcon"
     """Supervised contrastive learning."""
     temperature: float = Field(0.1, gt=0)
     """Softmax temperature of the contrast; 0.1 in the paper and in BCL."""
