@@ -2,99 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from raylt import exits
+
 if TYPE_CHECKING:
     from raylt.space import Space
     from raylt.study.driver import Settings
     from raylt.study.result import Result
 
-INTERRUPTED = 130
-BROKEN_PIPE = 141
 _WIDE = 160
 """Columns of a table that goes into a file or a pipe."""
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 ok, 2 the input, 3 the environment, 4 and 5 failed trials,
-    130 interrupted, 141 nobody reads the output any more, 1 a fault of raylt itself."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets its code instead of a traceback.
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[reportAttributeAccessIssue]
-    code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _broken_pipe()
-    sys.exit(code)
+    """The program `raylt`."""
+    exits.leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; every way to fail ends as a message and an exit code."""
-    try:
-        with commands.make_context("raylt", list(arguments)) as context:
-            commands.invoke(context)
-            sys.stdout.flush()
-        return 0
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.exceptions.NoArgsIsHelpError as shown:
-        click.echo(shown.format_message())
-        return 0
-    except click.ClickException as wrong:
-        context = wrong.ctx if isinstance(wrong, click.UsageError) else None
-        hint = f"; see `{context.command_path} --help`" if context else ""
-        return _fail(wrong.format_message().rstrip(".") + hint, 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        return _broken_pipe()
-    except Exception as error:
-        from raylt.schema import RayltError
-
-        if isinstance(error, RayltError):
-            return _fail(str(error), error.exit_code)
-        return _fail(_fault(error), 1)
-
-
-def _fail(message: str, code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        for line in message.splitlines():
-            click.echo(f"error: {line}", err=True)
-    return code
-
-
-def _broken_pipe() -> int:
-    # The interpreter flushes once more at its end, which must not fail again.
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE
-
-
-def _fault(error: Exception) -> str:
-    """One line for a fault of our own; the traceback goes to a file."""
-    full = "".join(traceback.format_exception(error))
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="raylt-", suffix=".log", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(full)
-        where = f"the traceback is in {file.name}"
-    except OSError:
-        where = "the traceback follows\n" + full
-    return f"{type(error).__name__}: {error}; this is a fault of raylt, please report it: {where}"
+    """Run one command line; returns its exit code."""
+    return exits.run(commands, arguments)
 
 
 class _Verbs(click.Group):
@@ -381,7 +316,10 @@ def _show(result: Result, as_json: bool) -> NoReturn:
         from raylt.study import progress
 
         # Where nobody looks on there is no edge of a screen to keep to.
-        progress.summary(result, Console(width=None if sys.stdout.isatty() else _WIDE))
+        console = Console(width=None if sys.stdout.isatty() else _WIDE)
+        with console.capture() as captured:
+            progress.summary(result, console)
+        click.echo(captured.get(), nl=False)
     raise click.exceptions.Exit(result.exit_code)
 
 

@@ -8,66 +8,21 @@ stand only once.
 from __future__ import annotations
 
 import io
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentEndEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
-from ruamel.yaml.reader import ReaderError
 
+from raylt import grammar
+from raylt.grammar import Keys, Place
 from raylt.schema import InputError
-
-Keys = tuple[str | int, ...]
-"""The way to a value: the keys of mappings and the places (from 0) in lists."""
 
 LARGEST = 2**20
 """Bytes that a file may have."""
-DEEPEST = 20
-"""Levels of nesting that a file may have."""
-LONGEST = 20_000
-"""Values that a file may have: a second of parsing."""
-
-# The core schema of YAML 1.2, section 10.3.2.
-_NULL = re.compile(r"null|Null|NULL|~|")
-_TRUE = re.compile(r"true|True|TRUE")
-_FALSE = re.compile(r"false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
-_NAN = re.compile(r"\.(nan|NaN|NAN)")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value stands; lines and columns count from 1, and line 0 is the command line."""
-
-    source: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}" if self.line else self.source
-
-
 COMMAND_LINE = Place("command line", 0, 0)
 
 
@@ -165,8 +120,7 @@ def parse(text: str, source: str) -> Document:
     Raises:
         InputError: the text breaks a rule of this module, with file and line.
     """
-    builder = _Builder(source)
-    values = builder.top(text)
+    values, places = grammar.build(text, source)
     if values is None:
         raise InputError(
             f"{source}: the file must hold a mapping, but it is empty; search_spaces/ has examples"
@@ -177,7 +131,7 @@ def parse(text: str, source: str) -> Document:
             f"{source}:1: the file must hold a mapping of keys to values, but its "
             f"top is {kind}; start with `study:`"
         )
-    return Document(source, values, builder.places)
+    return Document(source, values, places)
 
 
 def value(text: str, source: str) -> Any:
@@ -186,7 +140,7 @@ def value(text: str, source: str) -> Any:
     Raises:
         InputError: the text breaks a rule of this module.
     """
-    return _Builder(source).top(text)
+    return grammar.build(text, source)[0]
 
 
 def dump(values: dict[str, Any]) -> str:
@@ -218,135 +172,3 @@ def _bytes(path: Path) -> bytes:
             case _:
                 why = f"the system says: {getattr(error, 'strerror', None) or error}"
         raise InputError(f"{path}: the file must be readable, but {why}") from None
-
-
-class _Builder:
-    """Turns the events of one document into values, and remembers where each stood."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.places: dict[Keys, Place] = {}
-        self._nodes = 0
-
-    def top(self, text: str) -> Any:
-        for number, line in enumerate(text.splitlines(), start=1):
-            if "\t" in line[: len(line) - len(line.lstrip())]:
-                raise InputError(
-                    f"{self.source}:{number}: a line must be indented with spaces, "
-                    f"but a tab stands there; replace it"
-                )
-        try:
-            return self._document(self._events(text))
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            what = error.problem or error.context or "this is not YAML"
-            raise InputError(
-                f"{self.source}:{line}: the file must be YAML, but {what}; check "
-                f"the colons, quotes and brackets there"
-            ) from None
-        except ReaderError as error:
-            line = text[: error.position].count("\n") + 1
-            raise InputError(
-                f"{self.source}:{line}: the file must be plain text, but it has the "
-                f"character {text[error.position]!r}; remove it"
-            ) from None
-
-    def _events(self, text: str) -> Iterator[Event]:
-        # The safe loader's Python parser: lazily, so that a hostile file is left at the first
-        # event that breaks a rule.
-        return iter(YAML(typ="safe", pure=True).parse(text))
-
-    def _document(self, events: Iterator[Event]) -> Any:
-        next(events)  # the start of the stream
-        start = next(events)
-        if isinstance(start, StreamEndEvent):
-            return None
-        found = self._node(next(events), events, ())
-        end = next(events)
-        assert isinstance(end, DocumentEndEvent)
-        after = next(events)
-        if not isinstance(after, StreamEndEvent):
-            raise self._error(
-                after,
-                "a file must hold one document, but `---` starts another; "
-                "keep each in its own file",
-            )
-        return found
-
-    def _node(self, event: Event, events: Iterator[Event], keys: Keys) -> Any:
-        self._refuse(event, keys)
-        self.places.setdefault(keys, self._place(event))
-        if isinstance(event, ScalarEvent):
-            return self._scalar(event) if event.implicit[0] else event.value
-        if isinstance(event, SequenceStartEvent):
-            items: list[Any] = []
-            while not isinstance(item := next(events), SequenceEndEvent):
-                items.append(self._node(item, events, (*keys, len(items))))
-            return items
-        values: dict[str, Any] = {}
-        while not isinstance(key := next(events), MappingEndEvent):
-            name = self._key(key, keys)
-            if name in values:
-                first = self.places[*keys, name].line
-                raise self._error(
-                    key,
-                    f"{'.'.join(map(str, (*keys, name)))}: a key must stand "
-                    f"once, but this one is already on line {first}; keep "
-                    f"one of the two",
-                )
-            self.places[*keys, name] = self._place(key)
-            values[name] = self._node(next(events), events, (*keys, name))
-        return values
-
-    def _key(self, event: Event, keys: Keys) -> str:
-        self._refuse(event, keys)
-        if isinstance(event, ScalarEvent):
-            return event.value
-        raise self._error(event, "a key must be a word, but a list or mapping stands there")
-
-    def _refuse(self, event: Event, keys: Keys) -> None:
-        """Everything that the language leaves out."""
-        self._nodes += 1
-        if self._nodes > LONGEST:
-            raise self._error(event, f"a file must hold at most {LONGEST} values; shorten it")
-        if len(keys) > DEEPEST:
-            raise self._error(event, f"values must be nested at most {DEEPEST} deep; flatten them")
-        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
-            raise self._error(
-                event,
-                "anchors (&) and aliases (*) must not be used; write the "
-                "value out, or quote it if it is a text",
-            )
-        if isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent) and event.tag:
-            raise self._error(
-                event,
-                f"tags must not be used, but {event.tag} stands there; write the plain value",
-            )
-
-    def _scalar(self, event: ScalarEvent) -> Any:
-        text = event.value
-        if _NULL.fullmatch(text):
-            return None
-        if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
-            return bool(_TRUE.fullmatch(text))
-        decimal = _INT.fullmatch(text)
-        other = _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text)
-        real = _FLOAT.fullmatch(text) or _INFINITY.fullmatch(text) or _NAN.fullmatch(text)
-        if (other or real) and len(text) > 400:
-            raise self._error(
-                event,
-                f"a number must have at most 400 digits, but this has {len(text)}; shorten it",
-            )
-        if decimal or other:
-            return int(text, base=10 if decimal else 0)
-        if real:
-            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        return text
-
-    def _place(self, event: Event) -> Place:
-        mark = event.start_mark
-        return Place(self.source, mark.line + 1, mark.column + 1)
-
-    def _error(self, event: Event, message: str) -> InputError:
-        return InputError(f"{self._place(event)}: {message}")

@@ -126,145 +126,143 @@ def parse(document: Document, keys: Keys) -> Leaf:
     Raises:
         InputError: its mapping breaks a rule of the language.
     """
-    found: dict[str, Any] = document.values
-    for key in keys:
-        found = found[key]  # type: ignore[reportArgumentType]
-    path = dotted(keys[1:])
-    for key in found:
-        if key not in KEYS:
-            raise document.error(
-                (*keys, key), f"must be a key of an open leaf, but is unknown"
-                f"{did_you_mean(key, KEYS)}; known: {', '.join(KEYS)}", name=f"{path}.{key}"
-            )  # fmt: skip
-    when = _when(document, keys, path, found)
-    if "choices" in found:
-        choices = _choices(document, keys, path, found)
-        return Leaf(path, None, None, log=False, step=None, choices=choices, when=when)
-    low, high = _bounds(document, keys, path, found)
-    log = found.get("log", False)
-    if not isinstance(log, bool):
-        raise _error(document, keys, path, "log", f"must be true or false, but got {shown(log)}")
-    if log and low <= 0:
-        raise _error(
-            document, keys, path, "low",
-            f"must be > 0 on a log scale, but got {low}; raise it, or remove `log`",
-        )  # fmt: skip
-    step = (
-        _step(document, keys, path, found, low, high) if "step" in found and low < high else None
-    )
-    return Leaf(path, low, high, log=log, step=step, choices=None, when=when)
+    return _Opening(document, keys).leaf()
 
 
-def _error(document: Document, keys: Keys, path: str, key: str, message: str) -> InputError:
-    return document.error((*keys, key), message, name=f"{path}.{key}")
+class _Opening:
+    """The mapping that opens a leaf."""
 
+    def __init__(self, document: Document, keys: Keys) -> None:
+        self.document = document
+        self.keys = keys
+        self.path = dotted(keys[1:])
+        self.found: dict[str, Any] = document.at(keys)
 
-def _when(document: Document, keys: Keys, path: str, found: dict[str, Any]) -> Expression | None:
-    if "when" not in found:
-        return None
-    text = found["when"]
-    if not isinstance(text, str):
-        raise _error(
-            document, keys, path, "when",
-            f"must be a condition such as `method.prune > 0`, but got {shown(text)}",
-        )  # fmt: skip
-    try:
-        return expressions.parse(text)
-    except InputError as error:
-        raise _error(document, keys, path, "when", str(error)) from None
-
-
-def _choices(
-    document: Document, keys: Keys, path: str, found: dict[str, Any]
-) -> tuple[Value, ...]:
-    if others := [key for key in found if key not in ("choices", "when")]:
-        raise _error(
-            document, keys, path, others[0],
-            "must not stand beside `choices`; keep the choices or the range",
-        )  # fmt: skip
-    items = found["choices"]
-    if not isinstance(items, list) or not items:
-        raise _error(
-            document, keys, path, "choices",
-            f"must be a list with at least one value, but got {shown(items)}; "
-            f"write it like `choices: [a, b]`",
-        )  # fmt: skip
-    for i, item in enumerate(items):
-        if isinstance(item, list | dict):
-            what = f"must be single numbers, words or truth values, but got {shown(item)}; name "
-            raise _error(document, keys, path, "choices", what + "what differs and open that leaf")
-        if isinstance(item, float) and not math.isfinite(item):
-            raise _error(
-                document, keys, path, "choices",
-                f"must be finite, but got {item}; remove it",
-            )  # fmt: skip
-        if any(_same(item, other) for other in items[:i]):
-            raise _error(
-                document, keys, path, "choices",
-                f"must differ, but {shown(item)} stands twice; remove one",
-            )  # fmt: skip
-    return tuple(items)
-
-
-def _bounds(
-    document: Document, keys: Keys, path: str, found: dict[str, Any]
-) -> tuple[int | float, int | float]:
-    for key in ("low", "high"):
-        if key not in found:
-            raise document.error(
-                keys, f"must have both low and high, but {key} is missing; add it", name=path
+    def leaf(self) -> Leaf:
+        for key in self.found:
+            if key not in KEYS:
+                raise self._error(
+                    key,
+                    f"must be a key of an open leaf, but is unknown{did_you_mean(key, KEYS)}; "
+                    f"known: {', '.join(KEYS)}",
+                )
+        when = self._when()
+        if "choices" in self.found:
+            return Leaf(
+                self.path, None, None, log=False, step=None, choices=self._choices(), when=when
             )
-        bound = found[key]
-        if isinstance(bound, bool) or not isinstance(bound, int | float):
-            raise _error(
-                document, keys, path, key, f"must be a number, but got {shown(bound)}; write it "
-                f"in digits, without quotes",
-            )  # fmt: skip
-        if isinstance(bound, float) and not math.isfinite(bound):
-            raise _error(
-                document, keys, path, key, f"must be a finite number, but got {bound}; "
-                f"give the range that you would try by hand",
-            )  # fmt: skip
-    low, high = found["low"], found["high"]
-    if low > high:
-        raise _error(
-            document, keys, path, "low",
-            f"must be <= high, but got low {low} and high {high}; swap them",
-        )  # fmt: skip
-    if isinstance(low, int) and isinstance(high, int):
-        return low, high
-    return float(low), float(high)
+        low, high = self._bounds()
+        log = self.found.get("log", False)
+        if not isinstance(log, bool):
+            raise self._error("log", f"must be true or false, but got {shown(log)}")
+        if log and low <= 0:
+            raise self._error(
+                "low", f"must be > 0 on a log scale, but got {low}; raise it, or remove `log`"
+            )
+        step = self._step(low, high) if "step" in self.found and low < high else None
+        return Leaf(self.path, low, high, log=log, step=step, choices=None, when=when)
 
+    def _error(self, key: str, message: str) -> InputError:
+        return self.document.error((*self.keys, key), message, name=f"{self.path}.{key}")
 
-def _step(
-    document: Document, keys: Keys, path: str, found: dict[str, Any],
-    low: int | float, high: int | float,
-) -> int | float:  # fmt: skip
-    step = found["step"]
-    number = isinstance(step, int | float) and not isinstance(step, bool) and math.isfinite(step)
-    if not number or step <= 0:
-        raise _error(
-            document, keys, path, "step",
-            f"must be a number > 0, but got {shown(step)}; leave it out for a continuous range",
-        )  # fmt: skip
-    if found.get("log") is True:
-        raise _error(
-            document, keys, path, "step",
-            "must not stand beside `log: true`; remove one of them, or list `choices`",
-        )  # fmt: skip
-    if isinstance(low, int) and not isinstance(step, int):
-        raise _error(
-            document, keys, path, "step", f"must be a whole number where low and high are, but "
-            f"got {step}; write low and high with a decimal point for real numbers",
-        )  # fmt: skip
-    if not _is_whole((high - low) / step) or step > high - low:
-        steps = max(1, math.floor((high - low) / step))
-        raise _error(
-            document, keys, path, "step",
-            f"must divide the range from low to high, but {step} does not divide {low} to {high}; "
-            f"try high: {low + steps * step:g} or step: {(high - low) / steps:g}",
-        )  # fmt: skip
-    return step
+    def _when(self) -> Expression | None:
+        if "when" not in self.found:
+            return None
+        text = self.found["when"]
+        if not isinstance(text, str):
+            raise self._error(
+                "when", f"must be a condition such as `method.prune > 0`, but got {shown(text)}"
+            )
+        try:
+            return expressions.parse(text)
+        except InputError as error:
+            raise self._error("when", str(error)) from None
+
+    def _choices(self) -> tuple[Value, ...]:
+        if others := [key for key in self.found if key not in ("choices", "when")]:
+            raise self._error(
+                others[0], "must not stand beside `choices`; keep the choices or the range"
+            )
+        items: Any = self.found["choices"]
+        if not isinstance(items, list) or not items:
+            raise self._error(
+                "choices",
+                f"must be a list with at least one value, but got {shown(items)}; write it like "
+                f"`choices: [a, b]`",
+            )
+        for i, item in enumerate(items):
+            if isinstance(item, list | dict):
+                raise self._error(
+                    "choices",
+                    f"must be single numbers, words or truth values, but got {shown(item)}; open "
+                    f"the leaves that differ in it",
+                )
+            if isinstance(item, float) and not math.isfinite(item):
+                raise self._error("choices", f"must be finite, but got {item}; remove it")
+            if any(_same(item, other) for other in items[:i]):
+                raise self._error(
+                    "choices", f"must differ, but {shown(item)} stands twice; remove one"
+                )
+        return tuple(items)
+
+    def _bounds(self) -> tuple[int | float, int | float]:
+        for key in ("low", "high"):
+            if key not in self.found:
+                raise self.document.error(
+                    self.keys,
+                    f"must have both low and high, but {key} is missing; add it",
+                    name=self.path,
+                )
+            bound = self.found[key]
+            if isinstance(bound, bool) or not isinstance(bound, int | float):
+                raise self._error(
+                    key,
+                    f"must be a number, but got {shown(bound)}; write it in digits, without "
+                    f"quotes",
+                )
+            if isinstance(bound, float) and not math.isfinite(bound):
+                raise self._error(
+                    key,
+                    f"must be a finite number, but got {bound}; give the range that you would try "
+                    f"by hand",
+                )
+        low, high = self.found["low"], self.found["high"]
+        if low > high:
+            raise self._error(
+                "low", f"must be <= high, but got low {low} and high {high}; swap them"
+            )
+        if isinstance(low, int) and isinstance(high, int):
+            return low, high
+        return float(low), float(high)
+
+    def _step(self, low: int | float, high: int | float) -> int | float:
+        step: Any = self.found["step"]
+        number = isinstance(step, int | float) and not isinstance(step, bool)
+        if not number or not math.isfinite(step) or step <= 0:
+            raise self._error(
+                "step",
+                f"must be a number > 0, but got {shown(step)}; leave it out for a continuous "
+                f"range",
+            )
+        if self.found.get("log") is True:
+            raise self._error(
+                "step",
+                "must not stand beside `log: true`; remove one of them, or list `choices`",
+            )
+        if isinstance(low, int) and not isinstance(step, int):
+            raise self._error(
+                "step",
+                f"must be a whole number where low and high are, but got {step}; write low and "
+                f"high with a decimal point for real numbers",
+            )
+        if not _is_whole((high - low) / step) or step > high - low:
+            steps = max(1, math.floor((high - low) / step))
+            raise self._error(
+                "step",
+                f"must divide the range from low to high, but {step} does not divide {low} to "
+                f"{high}; try high: {low + steps * step:g} or step: {(high - low) / steps:g}",
+            )
+        return step
 
 
 def _is_whole(quotient: float) -> bool:

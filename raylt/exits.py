@@ -1,0 +1,91 @@
+"""Every way to end: a message for people and an exit code for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def leave(code: int) -> NoReturn:
+    """End the process once its output is out."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _broken_pipe()
+    sys.exit(code)
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> int:
+    """Run a command line.
+
+    Returns:
+        0 ok, 2 the user's input, 3 the environment, 4 some and 5 all trials failed, 130
+        interrupted, 141 nobody reads the output any more, 1 a fault of raylt itself.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its code instead of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with command.make_context("raylt", list(arguments)) as context:
+            command.invoke(context)
+            sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as shown:
+        click.echo(shown.format_message())
+        return 0
+    except click.ClickException as wrong:
+        context = wrong.ctx if isinstance(wrong, click.UsageError) else None
+        hint = f"; see `{context.command_path} --help`" if context else ""
+        return _fail(wrong.format_message().rstrip(".") + hint, 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        return _broken_pipe()
+    except Exception as error:
+        from raylt.schema import RayltError
+
+        if isinstance(error, RayltError):
+            return _fail(str(error), error.exit_code)
+        return _fail(_fault(error), 1)
+
+
+def _fail(message: str, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        for line in message.splitlines():
+            click.echo(f"error: {line}", err=True)
+    return code
+
+
+def _broken_pipe() -> int:
+    # The interpreter flushes once more at its end, which must not fail again.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+def _fault(error: Exception) -> str:
+    """One line for a fault of our own; the traceback goes to a file."""
+    full = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="raylt-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(full)
+        where = f"the traceback is in {file.name}"
+    except OSError:
+        where = "the traceback follows\n" + full
+    return f"{type(error).__name__}: {error}; this is a fault of raylt, please report it: {where}"
