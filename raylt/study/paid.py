@@ -1,0 +1,160 @@
+"""Who paid? What a candidate changed for each class, against the baseline, on the same images.
+
+Long-tailed methods move accuracy between classes more than they add: this says from where to
+where. The intervals are over the test images alone: the same trained models, other images. How
+far the training seed moves the result is the verdict's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylt import metrics
+
+RESAMPLES = 2000
+"""Bootstrap resamples of the test images."""
+CONFIDENCE = 0.95
+_SHOWN = 0.0005
+"""Smallest change, as a fraction, that shows up in points with one decimal."""
+_GROUPS = ("few", "medium", "many")
+_NAMED = 5
+"""Winners and losers that are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How far an accuracy moved, as a fraction, with its interval over the test images."""
+
+    mean: float
+    low: float
+    high: float
+    images: int
+    """Test images that it stands on."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """The changes of one candidate against the baseline."""
+
+    classes: tuple[Change | None, ...]
+    """In class order; None for a class without a test image."""
+    train_counts: tuple[int, ...]
+    """Training images of each class."""
+    groups: dict[str, Change]
+    """`all`, the shot groups by thresholds, and those by thirds under `thirds/`; an empty group
+    is absent. A group counts its classes alike."""
+    winners: tuple[int, ...]
+    """Classes that surely won, the most first, five at most."""
+    losers: tuple[int, ...]
+    """Classes that surely lost, likewise."""
+    sentence: str
+    """The shot groups in words, such as "few +3.1, bought with many -0.6"."""
+
+
+def paid(
+    baseline: NDArray[np.int64],
+    candidate: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    train_counts: Sequence[int],
+) -> Paid:
+    """Compare the predictions of a candidate with those of the baseline.
+
+    Args:
+        baseline: Predicted classes, (seeds, images).
+        candidate: Likewise, with the same seeds and images.
+        labels: True classes, (images,).
+        train_counts: Training images of each class, which the groups are cut by.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    if baseline.shape != candidate.shape or baseline.shape[1:] != labels.shape:
+        raise ValueError(
+            f"predictions must be (seeds, images) with the same seeds for both, but got "
+            f"{baseline.shape}, {candidate.shape} and labels {labels.shape}"
+        )
+    # What a test image contributes, from -1 to 1: the share of seeds in which it was won.
+    won = (candidate == labels).mean(0) - (baseline == labels).mean(0)
+    means, draws = _by_class(won, labels, len(train_counts))
+    images = np.bincount(labels, minlength=len(train_counts))
+    classes = [
+        None if n == 0 else _change(means[k], draws[k], int(n)) for k, n in enumerate(images)
+    ]
+    groups: dict[str, Change] = {}
+    for name, members in _members(train_counts).items():
+        scored = [k for k in members if images[k]]
+        if scored:
+            groups[name] = _change(
+                means[scored].mean(), draws[scored].mean(0), int(images[scored].sum())
+            )
+    sure = [(each.mean, k) for k, each in enumerate(classes) if each is not None and each.sure]
+    return Paid(
+        classes=tuple(classes),
+        train_counts=tuple(train_counts),
+        groups=groups,
+        winners=tuple(k for gain, k in sorted(sure, reverse=True) if gain > 0)[:_NAMED],
+        losers=tuple(k for gain, k in sorted(sure) if gain < 0)[:_NAMED],
+        sentence=sentence(groups),
+    )
+
+
+def sentence(groups: dict[str, Change]) -> str:
+    """Which shot groups won and which paid for it; a change within noise says so."""
+    told = [(name, groups[name]) for name in _GROUPS if name in groups]
+    up = [_points(name, each) for name, each in told if each.mean >= _SHOWN]
+    down = [_points(name, each) for name, each in told if each.mean <= -_SHOWN]
+    if up and down:
+        return f"{', '.join(up)}, bought with {', '.join(down)}"
+    if up:
+        return f"{', '.join(up)}, and no group paid"
+    if down:
+        return f"{', '.join(down)}, and no group won"
+    return "no group changed"
+
+
+def _points(name: str, change: Change) -> str:
+    return f"{name} {100 * change.mean:+.1f}{'' if change.sure else ' (within noise)'}"
+
+
+def _members(train_counts: Sequence[int]) -> dict[str, Sequence[int]]:
+    thirds = metrics.groups(train_counts, by="thirds")
+    return {
+        "all": range(len(train_counts)),
+        **metrics.groups(train_counts, by="thresholds"),
+        **{f"thirds/{name}": found for name, found in thirds.items()},
+    }
+
+
+def _by_class(
+    won: NDArray[np.float64], labels: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean of each class, (classes,), and its resampled means, (classes, resamples).
+
+    Images are drawn anew within their class, so the classes stay as large as they are.
+    """
+    rng = np.random.default_rng(0)
+    means, draws = np.zeros(classes), np.zeros((classes, RESAMPLES))
+    for k in range(classes):
+        own = won[labels == k]
+        if len(own):
+            # Few seeds make few different values: drawing how often each comes up is the same
+            # as drawing the images, and much cheaper.
+            values, counts = np.unique(own, return_counts=True)
+            times = rng.multinomial(len(own), counts / len(own), size=RESAMPLES)
+            means[k], draws[k] = own.mean(), times @ values / len(own)
+    return means, draws
+
+
+def _change(mean: float, draws: NDArray[np.float64], images: int) -> Change:
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Change(mean=float(mean), low=float(low), high=float(high), images=images)
