@@ -84,7 +84,7 @@ def centred(image: Image.Image, size: int) -> Image.Image:
 
 def pixels(image: Image.Image) -> NDArray[np.uint8]:
     """(3, height, width) of an image in colour."""
-    return np.asarray(image).transpose(2, 0, 1)
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np.int64]]:

@@ -98,7 +98,7 @@ def resample(
     no = torch.zeros_like(boxes.mirrored)
     rows = _weights(boxes.top, boxes.height, no, height, size, boxes.border)
     columns = _weights(boxes.left, boxes.width, boxes.mirrored, width, size, boxes.border)
-    lines = images.float().view(n, channels * height, width)
+    lines = images.float().reshape(n, channels * height, width)
     narrow = torch.bmm(lines, columns.transpose(1, 2)).view(n, channels, height, size)
     return torch.matmul(rows[:, None], narrow).div_(255).clamp_(0, 1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from raylt.data import indices
@@ -158,18 +158,18 @@ def subsample(labels: NDArray[np.int64], counts: Sequence[int], seed: int) -> ND
     return np.concatenate(kept)
 
 
-def hold_out(labels: NDArray[np.int64], per_class: int, *, classes: int) -> NDArray[np.int64]:
-    """Indices of `per_class` images of each class, ascending; the same for every study.
+def hold_out(labels: NDArray[np.int64], counts: ArrayLike) -> NDArray[np.int64]:
+    """Indices of `counts[k]` images of each class k, ascending; the same for every study.
 
     Raises:
         InputError: a class has fewer images.
     """
     random = np.random.RandomState(_HELD_OUT_SEED)
     taken: list[NDArray[np.int64]] = []
-    for k in range(classes):
+    for k, count in enumerate(np.asarray(counts).tolist()):
         members = np.flatnonzero(labels == k)
-        _enough(members, per_class, k, "validation")
-        taken.append(random.permutation(members)[:per_class])
+        _enough(members, count, k, "test or validation")
+        taken.append(random.permutation(members)[:count])
     return np.sort(np.concatenate(taken))
 
 
@@ -202,7 +202,7 @@ def cut(
     named = None if config.indices is None else indices.read(root / config.indices, pool.labels)
     # Images of a published tail are never held out: validation is taken from the others.
     free = np.arange(len(pool)) if named is None else np.setdiff1d(np.arange(len(pool)), named)
-    held = free[hold_out(pool.labels[free], config.validation, classes=len(sizes))]
+    held = free[hold_out(pool.labels[free], [config.validation] * len(sizes))]
     left = np.setdiff1d(np.arange(len(pool)), held)
     labels = pool.labels[left]
     available = tuple(np.bincount(labels, minlength=len(sizes)).tolist())

@@ -45,7 +45,7 @@ def load(config: Config, root: Path) -> Splits:
     # The scans count ink from 0 to 16; uint8 images count from 0 to 255.
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
     everything = ArrayImages(pixels, digits.target.astype(np.int64))
-    test = hold_out(everything.labels, TEST, classes=CLASSES)
+    test = hold_out(everything.labels, [TEST] * CLASSES)
     return cut(
         everything.only(np.setdiff1d(np.arange(POOL), test)),
         everything.only(test),

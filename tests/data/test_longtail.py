@@ -102,7 +102,7 @@ def test_a_class_without_images_is_named_with_its_count():
     with pytest.raises(InputError, match=r"class 1 must have 11 images .* but has 10"):
         subsample(np.arange(30) % 3, (5, 11, 3), 0)
     with pytest.raises(InputError, match="class 0 must have 11 images"):
-        hold_out(np.arange(30) % 3, 11, classes=3)
+        hold_out(np.arange(30) % 3, [11, 0, 0])
 
 
 def test_an_impossible_imbalance_is_refused_before_anything_is_read():
@@ -210,5 +210,5 @@ def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
 def test_indices_that_leave_no_validation_are_named(tmp_path):
     path = tmp_path / "split.npy"
     np.save(path, np.arange(2, 240))  # all of class 2
-    with pytest.raises(InputError, match="class 0 must have 10 images for validation"):
+    with pytest.raises(InputError, match="class 0 must have 10 images for test or validation"):
         parts(validation=10, indices=str(path))

@@ -24,8 +24,9 @@ def test_a_file_is_named_like_its_dataset_and_says_what_its_images_are(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_light_config_is_the_config(name):
     light, whole = plugins.config("datasets", name), plugins.module("datasets", name).Config
-    assert light().model_dump() == whole().model_dump()
-    assert light.model_fields.keys() == whole.model_fields.keys()
+    assert {n: (f.annotation, f.default) for n, f in light.model_fields.items()} == {
+        n: (f.annotation, f.default) for n, f in whole.model_fields.items()
+    }
     assert issubclass(light, LongTailed) == issubclass(whole, LongTailed)
 
 

@@ -1,0 +1,40 @@
+"""iNaturalist 2018: 437,513 photographs of 8142 species, 1000 ... 2 each (Van Horn, 2018)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from raylt.data.images import Splits
+from raylt.data.longtail import Listed
+from raylt.datasets import _listed
+
+CHANNELS = 3
+SIZE = 224
+CLASSES = 8142
+
+
+class Config(Listed):
+    """iNaturalist's own files, long-tailed by nature, and the lists that the field shares."""
+
+    name: Literal["inaturalist2018"] = "inaturalist2018"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The dataset."""
+    images: str = "inaturalist2018"
+    """Folder that holds `train_val2018`."""
+    train_list: str = "iNaturalist18/iNaturalist18_train.txt"
+    """The long-tailed training images."""
+    test_list: str = "iNaturalist18/iNaturalist18_val.txt"
+    """The sealed test images: 3 of each species. The field selects and tests on these same images;
+    here validation images are held out of the training images."""
+
+
+def load(config: Config, root: Path) -> Splits:
+    """The parts of the dataset; its lists and images are the user's, below `root`.
+
+    Raises:
+        InputError: a list is missing or has a wrong line.
+        EnvironmentError: an image of a list is missing.
+    """
+    return _listed.load(
+        config, root, classes=CLASSES, mean=(0.466, 0.471, 0.380), std=(0.195, 0.194, 0.192)
+    )

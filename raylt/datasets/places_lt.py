@@ -1,0 +1,41 @@
+"""Places-LT: 62,500 scenes of 365 classes, 4980 ... 5 each (Liu et al., 2019)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from raylt.data.images import Splits
+from raylt.data.longtail import Listed
+from raylt.datasets import _listed
+
+CHANNELS = 3
+SIZE = 224
+CLASSES = 365
+
+
+class Config(Listed):
+    """Places365's own files at 256 pixels, and the lists that the field shares."""
+
+    name: Literal["places_lt"] = "places_lt"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The dataset."""
+    images: str = "places"
+    """Folder that the paths in the lists start from."""
+    train_list: str = "Places_LT/Places_LT_train.txt"
+    """The long-tailed training images."""
+    test_list: str = "Places_LT/Places_LT_test.txt"
+    """The sealed test images: 100 images of each class."""
+    validation_list: str | None = "Places_LT/Places_LT_val.txt"
+    """20 images of each class."""
+
+
+def load(config: Config, root: Path) -> Splits:
+    """The parts of the dataset; its lists and images are the user's, below `root`.
+
+    Raises:
+        InputError: a list is missing or has a wrong line.
+        EnvironmentError: an image of a list is missing.
+    """
+    return _listed.load(
+        config, root, classes=CLASSES, mean=_listed.IMAGENET_MEAN, std=_listed.IMAGENET_STD
+    )
