@@ -2,10 +2,11 @@
 
     python benchmarks/cifar100.py SPACE [KEY=VALUE]... --data DIRECTORY [--budget SECONDS]
 
-Trains the baseline of SPACE with the overrides put in, in this one process, and prints the section
-that benchmarks/RESULTS.md holds: the command, the machine, the versions, the commit, a row for each
-scored epoch, and the accuracy of many, medium and few. All numbers are of the validation images,
-which are held out of the training pool before the tail is cut; the test set is not opened.
+Trains the baseline of SPACE with the overrides put in, in this one process, and prints a section
+of benchmarks/RESULTS.md: the command, the machine, the versions, the commit, and for each scored
+epoch the accuracy over all classes and over many, medium and few. All numbers are of the
+validation images, which are held out of the training pool before the tail is cut; the test set
+stays closed.
 
 With `--budget` the run ends with the first scored epoch after so many seconds and says so.
 """
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--data", type=Path, required=True, help="folder of the datasets")
     parser.add_argument("--budget", type=float, help="seconds after which no epoch is begun")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     loaded = space.load(given.space, given.overrides)
     if loaded.baseline_point is None:
         parser.error(f"{given.space} must have a baseline")
@@ -95,8 +96,8 @@ def section(recipe: Recipe, rows: list[dict[str, float]], seconds: float) -> lis
         f"    python {shlex.join(sys.argv)}",
         "",
         f"{recipe.epochs} epochs{ending}; {sum(counts):,} training images, {max(counts)} ... "
-        f"{min(counts)} a class; {seconds / 60:.0f} minutes on {machine()}; recipe {recipe.digest}; "
-        f"commit {commit()}.",
+        f"{min(counts)} a class; {seconds / 60:.0f} minutes on {machine()}; "
+        f"recipe {recipe.digest}, commit {commit()}.",
         "",
         "| " + " | ".join(columns.values()) + " |",
         "|" + " --: |" * len(columns),
