@@ -1,0 +1,128 @@
+"""How many views a second one core makes, beside torchvision's PIL transforms.
+
+    python benchmarks/augment.py [--rounds 9]
+
+Both sides work in turn on the same images in one process on one thread, and are timed by the
+process's own CPU clock; a ratio is the median over the rounds of each round's own ratio, so that
+a busy machine slows both. Exits with 1 if a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from PIL import Image
+from torchvision import transforms as pil
+from torchvision.transforms import InterpolationMode
+
+from raylt.data.augment import VIEWS
+
+IMAGES = 512
+KNOBS = {"crop": 0.1, "flip": 0.5, "jitter": 1.0, "grey": 0.2, "blur": 0.0, "rotate": 0.0,
+         "shear": 0.0}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of view, and the PIL pipeline that it replaces."""
+
+    view: str
+    channels: int
+    native: int
+    size: int
+    theirs: Callable[[Image.Image], object]
+    goal: float | None
+    """Least ratio that is good enough."""
+
+
+def pipeline(*steps: object, size: int = 32) -> pil.Compose:
+    crop = pil.RandomResizedCrop(size, (0.1, 1.0), interpolation=InterpolationMode.BICUBIC)
+    return pil.Compose([crop, pil.RandomHorizontalFlip(), *steps, pil.ToTensor()])
+
+
+JITTER = pil.RandomApply([pil.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8)
+GREY_JITTER = pil.RandomApply([pil.ColorJitter(0.4, 0.4)], 0.8)
+SIM = pipeline(JITTER, pil.RandomGrayscale(0.2))
+POLICY = pil.Compose(
+    [
+        pil.RandomCrop(32, 4),
+        pil.RandomHorizontalFlip(),
+        pil.AutoAugment(pil.AutoAugmentPolicy.CIFAR10),
+        pil.ToTensor(),
+        pil.RandomErasing(1.0, (0.25, 0.25), (1, 1)),
+    ]
+)
+CASES = (
+    Case("sim", 3, 32, 32, SIM, 5.0),
+    # BCL's two operations with probability 1/2 are one on average.
+    Case("rand", 3, 32, 32, pipeline(JITTER, pil.RandomGrayscale(0.2), pil.RandAugment(1)), None),
+    Case("policy", 3, 32, 32, POLICY, None),
+    Case("sim", 1, 8, 32, pipeline(GREY_JITTER), None),
+    # Both published programs take colour images, so that grey ones cost them as much.
+    Case("sim", 1, 8, 32, pil.Compose([pil.Grayscale(3), SIM]), 25.0),
+    Case("sim", 1, 8, 16, pipeline(GREY_JITTER, size=16), None),
+)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def measure(case: Case, rounds: int) -> tuple[float, float, float]:
+    """Views a second of PIL and of raylt, and the ratio; medians over the rounds."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (IMAGES, case.channels, case.native, case.native)
+    pixels = torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    images = [pil.functional.to_pil_image(each) for each in pixels]
+    view = VIEWS[case.view]
+
+    def ours() -> object:
+        return view(pixels, size=case.size, generator=generator, **KNOBS)
+
+    def theirs() -> object:
+        return [case.theirs(image) for image in images]
+
+    ours(), theirs()
+    pairs = [(seconds(theirs), seconds(ours)) for _ in range(rounds)]
+    return (
+        IMAGES / statistics.median(pair[0] for pair in pairs),
+        IMAGES / statistics.median(pair[1] for pair in pairs),
+        statistics.median(slow / fast for slow, fast in pairs),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    load = os.getloadavg()[0]
+    print(f"torch {torch.__version__}, {rounds} rounds, load {load:.1f} at the start")
+    print(f"{'view':8}{'images':>22}{'PIL /s':>10}{'raylt /s':>10}{'ratio':>8}{'goal':>7}")
+    missed = False
+    for case in CASES:
+        slow, fast, ratio = measure(case, rounds)
+        kind = "RGB" if case.channels == 3 else "grey"
+        images = f"{kind} {case.native}x{case.native} -> {case.size}"
+        goal = "" if case.goal is None else f"{case.goal:.0f}"
+        print(f"{case.view:8}{images:>22}{slow:10.0f}{fast:10.0f}{ratio:8.1f}{goal:>7}")
+        missed |= case.goal is not None and ratio < case.goal
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
