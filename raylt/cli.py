@@ -121,7 +121,9 @@ def tune(
     """
     overrides = [f"study.trials={trials}"] if trials is not None else []
     overrides += [f"study.name={json.dumps(study)}"] if study is not None else []
-    _search(_load(file, words, overrides), **options)
+    space = _load(file, words, overrides)
+    _warn(space)
+    _search(space, **options)
 
 
 @commands.command()
@@ -172,6 +174,7 @@ def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool)
     from raylt import overview
 
     space = _load(file, words, [])
+    _warn(space)
     if as_json:
         _print_json(overview.overview(space))
     else:
@@ -259,7 +262,7 @@ def ui(runs: Path, tracking_uri: str | None, port: int) -> None:
 
 
 def _load(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> Space:
-    """The space that the command line names; its warnings go to standard error."""
+    """The space that the command line names."""
     from raylt import space
 
     words = list(words)
@@ -271,10 +274,12 @@ def _load(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> S
                 click.get_current_context(),
             )
         file = words.pop(0)
-    loaded = space.load(file, [*overrides, *words])
-    for warning in loaded.warnings:
+    return space.load(file, [*overrides, *words])
+
+
+def _warn(space: Space) -> None:
+    for warning in space.warnings:
         click.echo(f"warning: {warning}", err=True)
-    return loaded
 
 
 def _search(space: Space, *, as_json: bool, **options: Any) -> None:
@@ -301,6 +306,7 @@ def _settings(
         workers=workers,
         concurrent=concurrent,
         quiet=quiet,
+        command=click.get_current_context().find_object(str) or "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import sys
 import tempfile
 import traceback
@@ -38,7 +39,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with command.make_context("raylt", list(arguments)) as context:
+        typed = shlex.join(["raylt", *arguments])
+        with command.make_context("raylt", list(arguments), obj=typed) as context:
             command.invoke(context)
             sys.stdout.flush()
         return 0
