@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the datasets")
     parser.add_argument("--budget", type=float, help="seconds after which no epoch is begun")
     given = parser.parse_intermixed_args()
-    loaded = space.load(given.space, given.overrides)
+    # Nothing is searched here, so no scheduler has to fit the epochs.
+    loaded = space.load(given.space, ["study.scheduler={name: none}", *given.overrides])
     if loaded.baseline_point is None:
         parser.error(f"{given.space} must have a baseline")
     recipe = loaded.at(loaded.baseline_point)
