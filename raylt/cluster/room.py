@@ -20,7 +20,11 @@ _EPSILON = 1e-9
 class Node:
     """A machine of the cluster, by what Ray may book on it."""
 
+    id: str
+    """Ray's name of it; "" for this machine before Ray runs."""
     name: str
+    address: str
+    """The address by which the others know it; "" likewise."""
     cpus: float
     gpus: float
 

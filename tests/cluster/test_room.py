@@ -9,7 +9,7 @@ from raylt.schema import EnvironmentError
 
 
 def node(cpus, gpus=0.0, name="n"):
-    return Node(name=name, cpus=cpus, gpus=gpus)
+    return Node(id=name, name=name, address="", cpus=cpus, gpus=gpus)
 
 
 def shape(workers=1, cpus=1, gpus=0.0, placement="pack"):

@@ -1,0 +1,88 @@
+"""What an address of a cluster means, told without asking anybody."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal
+from urllib.parse import urlsplit
+
+from raylt.schema import InputError
+
+Way = Literal["here", "join", "submit"]
+"""This machine by itself, a cluster that it belongs to, or a cluster somewhere else."""
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+
+
+def way(address: str | None) -> Way:
+    """How the cluster at an address is used.
+
+    Raises:
+        InputError: the address is none that raylt speaks to.
+    """
+    if address is None or address == "local":
+        return "here"
+    if address.startswith("ray://"):
+        raise InputError(
+            f"--address: must not be a Ray Client address, but got {address}: its searches end "
+            f"with this machine's connection; submit with http://HOST:8265, or run on a machine "
+            f"of the cluster with --address auto"
+        )
+    if address.startswith(("http://", "https://")):
+        _demand_plain(address)
+        return "submit"
+    match = _HOST_AND_PORT.fullmatch(address)
+    if address == "auto" or (match and 0 < int(match[2]) < 2**16):
+        return "join"
+    raise InputError(
+        f"--address: must be auto, HOST:6379 or http://HOST:8265, but got {address!r}; `auto` "
+        f"finds the cluster that this machine belongs to"
+    )
+
+
+def warnings(address: str, *, has_token: bool) -> tuple[str, ...]:
+    """What is unsafe about submitting to an address, in words."""
+    url = urlsplit(address)
+    found: list[str] = []
+    if not has_token:
+        found.append(
+            f"no token is set, so whoever reaches {url.hostname} may run programs there; set "
+            f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (see SECURITY.md)"
+        )
+    if url.scheme == "http" and not _private(url.hostname or ""):
+        found.append(
+            f"{url.hostname} is not a private address and http:// does not encrypt the token; "
+            f"use https://, or an ssh tunnel and http://localhost:8265"
+        )
+    return tuple(found)
+
+
+def _demand_plain(address: str) -> None:
+    url = urlsplit(address)
+    try:
+        port = url.port
+    except ValueError:
+        port = -1
+    if not url.hostname or port == -1:
+        raise InputError(
+            f"--address: must name a host, but got {address!r}; as in http://head:8265"
+        )
+    if url.username or url.password:
+        raise InputError(
+            "--address: must hold no user name or password, for it shows up in logs; use a token "
+            "in RAY_AUTH_TOKEN_PATH"
+        )
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise InputError(
+            f"--address: must end after the port, but got {address!r}; try "
+            f"{url.scheme}://{url.netloc}"
+        )
+
+
+def _private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        # A name without a dot, or one that no public server answers for, is of the own network.
+        return "." not in host or host.endswith((".local", ".internal", ".svc", ".localhost"))

@@ -1,0 +1,242 @@
+"""Join the Ray cluster that this machine belongs to, and look at its machines."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raylt.cluster import facts, room, token
+from raylt.cluster.facts import Facts
+from raylt.cluster.room import Node, Shape
+from raylt.schema import EnvironmentError
+
+_CONNECT = 5.0
+"""Seconds that the cluster's head may take to answer."""
+_ASK = 60.0
+"""Seconds that a machine may take to start a process and look at itself."""
+_LOOK = 2.0
+"""Seconds between two looks at whether machines have come up."""
+_PASSED_ON = ("RAY_TRAIN_", "RAY_AIR_", "TUNE_", "RAY_CHDIR", "RAY_ENABLE_UV")
+"""Settings of Ray that a trial's process on another machine needs too; none of them is secret."""
+_SETTINGS = {
+    # A worker that hangs is given up after a minute; Ray's own choice is ten.
+    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "60",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
+}
+
+
+@contextlib.contextmanager
+def joined(address: str) -> Generator[None]:
+    """The cluster at `auto` or HOST:6379, for the time of a `with`; it goes on afterwards.
+
+    Raises:
+        EnvironmentError: it cannot be joined from here.
+    """
+    _demand_head(address)
+    has_token = token.use()
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"env_vars": passed},
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
+    except Exception as error:
+        raise EnvironmentError(_why(address, error, has_token=has_token)) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def nodes() -> tuple[Node, ...]:
+    """The machines of the joined cluster that are alive, by name."""
+    import ray
+
+    found = [
+        Node(
+            id=node["NodeID"],
+            name=node["NodeManagerHostname"],
+            address=node["NodeManagerAddress"],
+            cpus=node["Resources"].get("CPU", 0.0),
+            gpus=node["Resources"].get("GPU", 0.0),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    return tuple(sorted(found, key=lambda node: (node.name, node.id)))
+
+
+@contextlib.contextmanager
+def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Node, ...]]:
+    """The machines, once `trials` trials fit them or the time is over.
+
+    An autoscaler is told what is wanted, and keeps it up until the `with` ends.
+
+    Raises:
+        EnvironmentError: not even one trial fits.
+    """
+    from ray.autoscaler.sdk import request_resources
+
+    deadline = time.monotonic() + 60 * minutes
+    found = nodes()
+    asked = room.concurrent(found, shape) < trials and minutes > 0
+    if asked:
+        bundle = {"CPU": shape.cpus, **({"GPU": shape.gpus} if shape.gpus else {})}
+        request_resources(bundles=[bundle] * shape.workers * trials)
+    try:
+        while room.concurrent(found, shape) < trials and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+            found = nodes()
+        room.demand(found, shape)
+        yield found
+    finally:
+        if asked:
+            request_resources(bundles=[])
+
+
+def ask(
+    machines: Sequence[Node], *, folder: Path, tracking_uri: str | None
+) -> Mapping[Node, Facts | str]:
+    """What every machine knows about itself, or why it does not say.
+
+    Args:
+        machines: Whom to ask.
+        folder: A folder for the answers; the driver's word is in `driver.txt` there.
+        tracking_uri: MLflow's store; None where it is a file of the driver.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    gather: Any = ray.remote(num_cpus=0, max_retries=0)(facts.gather)
+    asked = {
+        gather.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
+        ).remote(str(folder), node.id, tracking_uri): node
+        for node in machines
+    }
+    done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ASK)
+    answers: dict[Node, Facts | str] = {}
+    for future, node in asked.items():
+        if future not in done:
+            answers[node] = f"no answer within {_ASK:.0f} s"
+            ray.cancel(future, force=True)
+            continue
+        try:
+            answers[node] = ray.get(future)
+        except Exception as error:
+            answers[node] = _last_line(error)
+    return answers
+
+
+@contextlib.contextmanager
+def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
+    """A folder among the studies for the answers of machines, and the word to be read there.
+
+    Raises:
+        EnvironmentError: it cannot be written here.
+    """
+    folder, word = runs.resolve() / f".probe-{uuid.uuid4().hex}", uuid.uuid4().hex
+    try:
+        folder.mkdir(parents=True)
+        (folder / "driver.txt").write_text(word, "utf-8")
+    except OSError as error:
+        raise EnvironmentError(
+            f"the folder of runs must be writable, but {runs} is not: {error.strerror}; "
+            f"choose another with --runs, RAYLT_RUNS or `runs` of the profile"
+        ) from error
+    try:
+        yield folder, word
+    finally:
+        for file in folder.iterdir():
+            file.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def demand_shared(runs: Path, machines: Sequence[Node]) -> None:
+    """Every machine must read what this one writes among the studies, and the other way round.
+
+    Raises:
+        EnvironmentError: one does not, so its trials' checkpoints would be lost.
+    """
+    with probe_folder(runs) as (folder, word):
+        answers = ask(machines, folder=folder, tracking_uri=None)
+        apart = [
+            f"{node.name} ({why})"
+            for node, answer in answers.items()
+            if (why := not_shared(answer, folder, word))
+        ]
+    if apart:
+        raise EnvironmentError(
+            f"the folder of runs must be one folder on all {len(machines)} machines, but {runs} "
+            f"is not on {', '.join(apart)}; name a folder on NFS or Lustre with --runs or `runs` "
+            f"of the profile, and see `raylt doctor`"
+        )
+
+
+def not_shared(answer: Facts | str, folder: Path, word: str) -> str:
+    """Why a machine does not share the folder, or ""."""
+    if isinstance(answer, str):
+        return answer
+    if answer.trouble:
+        return answer.trouble
+    if answer.read != word:
+        return "it reads another file there"
+    if not (folder / answer.wrote).is_file():
+        return "what it writes there is not seen here"
+    return ""
+
+
+def _demand_head(address: str) -> None:
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT).close()
+    except OSError as error:
+        raise EnvironmentError(
+            f"a Ray cluster must answer at {address}, but it does not: {error}; start it with "
+            f"`ray start --head --port={port}` there, or open the port between the machines"
+        ) from error
+
+
+def _why(address: str, error: Exception, *, has_token: bool) -> str:
+    text = " ".join(str(error).split())
+    if any(word in text for word in ("AuthToken", "Unauthenticated", "authentication")):
+        said = "ours is another" if has_token else "we have none"
+        return (
+            f"the cluster at {address} must accept our token, but {said}; set RAY_AUTH_MODE=token "
+            f"and RAY_AUTH_TOKEN_PATH to a copy of the head's ~/.ray/auth_token"
+        )
+    if "ersion mismatch" in text:
+        return (
+            f"Ray and Python must be the same on all machines, but {text[:300]}; install the "
+            f"cluster's versions here, or run raylt on one of its machines"
+        )
+    if isinstance(error, ConnectionError) and address == "auto":
+        return (
+            "this machine must belong to a Ray cluster to use --address auto, but none runs here; "
+            "start one with `ray start --head`, or leave --address out to use this machine alone"
+        )
+    return (
+        f"this machine must belong to the Ray cluster at {address}, but it cannot join: "
+        f"{text[:300]}; run `ray start --address={address}` here, or submit from outside with "
+        f"--address http://HOST:8265"
+    )
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

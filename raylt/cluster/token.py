@@ -1,0 +1,38 @@
+"""The token that a Ray cluster asks for: found where Ray looks for it, never shown."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def file() -> Path | None:
+    """The file that holds the token, or None where the environment holds it or nobody does."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return None
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    return path if path.is_file() else None
+
+
+def use() -> bool:
+    """Make Ray send the token where there is one; call it before Ray is imported.
+
+    Ray sends none as long as RAY_AUTH_MODE is not set, even with the token at hand.
+
+    Returns:
+        Whether there is a token.
+    """
+    found = bool(os.environ.get("RAY_AUTH_TOKEN")) or file() is not None
+    if found:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    return found and os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def exposed() -> Path | None:
+    """The token's file if other users of this machine may read it, as Ray itself creates it."""
+    path = file()
+    if path is not None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return path
+    return None
