@@ -48,6 +48,31 @@ class ArrayImages:
         return ArrayImages(self.pixels[indices], self.labels[indices])
 
 
+class Sealed:
+    """Stands for the test images wherever they must not be seen: any look at it is an error."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Refused."""
+        raise PermissionError(_SEALED)
+
+    def __len__(self) -> int:
+        raise PermissionError(_SEALED)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Refused."""
+        raise PermissionError(_SEALED)
+
+    def only(self, indices: NDArray[np.int64]) -> Images:
+        """Refused."""
+        raise PermissionError(_SEALED)
+
+
+_SEALED = (
+    "training must not look at the test images; only `raylt confirm` opens them, and counts it"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Splits:
     """A dataset as one study sees it.

@@ -46,9 +46,14 @@ class Checkpoint:
     """Everything that was reported, in order."""
     tensors: dict[str, Tensor]
 
+    @property
+    def method(self) -> dict[str, Tensor]:
+        """The state of the method."""
+        return _part(self.tensors, "method.")
+
     def restore(self, method: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Put the saved state into `method` and `optimizer`, in place."""
-        method.load_state_dict(_part(self.tensors, "method."))
+        method.load_state_dict(self.method)
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _part(self.tensors, "optimizer.").items():
             index, name = key.split(".", 1)

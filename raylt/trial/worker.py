@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -17,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from raylt import collectives, datasets, optim, plugins
 from raylt.data.batches import Batches
-from raylt.data.images import Splits
+from raylt.data.images import Sealed, Splits
 from raylt.methods import _base
 from raylt.nn import resnet
 from raylt.recipe import Recipe
@@ -58,9 +59,9 @@ def work(
     Raises:
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
-    where = _device(device)
+    where = device_of(device)
     splits = _splits(recipe, root)
-    method = _method(recipe, splits, where)
+    method = method_of(recipe, splits, where)
     step = _distributed(method, where)
     optimizer = optim.optimizer(
         method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
@@ -110,7 +111,8 @@ def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:
     }
 
 
-def _device(wanted: str | None) -> torch.device:
+def device_of(wanted: str | None) -> torch.device:
+    """The device of that name, or for None a GPU where there is one; the CPU gets its threads."""
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cpu":
         # One trial a core and one thread a trial: more threads only fight for the same cores.
@@ -127,10 +129,12 @@ def _read(data: str, root: Path) -> Splits:
     # A reused process trains many recipes on the same images: they are read once, never changed.
     config = plugins.config("datasets", json.loads(data)["name"]).model_validate_json(data)
     assert isinstance(config, DatasetConfig)
-    return datasets.load(config, root)
+    # Training has no way to the test images: only `raylt.trial.sealed` reads the dataset whole.
+    return dataclasses.replace(datasets.load(config, root), test=Sealed())
 
 
-def _method(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Method:
+def method_of(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Method:
+    """The untrained method of a recipe on a device; its weights are a function of the seed."""
     channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
     # The weights are drawn on the CPU, so that they are the same on every device.
     with torch.random.fork_rng(devices=[]):

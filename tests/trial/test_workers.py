@@ -30,7 +30,7 @@ def scored():
     torch.set_num_threads(1)
     found, cpu = wanted(), torch.device("cpu")
     splits = worker._splits(found, Path("unused"))
-    method = worker._method(found, splits, cpu)
+    method = worker.method_of(found, splits, cpu)
     result = score(method, splits, splits.validation, found, device=cpu)
     return result.metrics, result.predictions.tolist()
 

@@ -1,0 +1,64 @@
+"""The one place that scores the sealed test images: a finished run, for `raylt confirm` alone.
+
+Who calls it writes the opening into the ledger of the study first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from raylt import datasets
+from raylt.recipe import Recipe
+from raylt.schema import EnvironmentError
+from raylt.trial import checkpoint, worker
+from raylt.trial.score import score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a trained run does on the test images; plain values, to be kept as JSON."""
+
+    digest: str
+    """Of the recipe that was trained."""
+    metrics: dict[str, float]
+    """As of a scored epoch, under `test/...`; fractions."""
+    predictions: list[int]
+    """The predicted class of each test image."""
+    labels: list[int]
+    """The true ones."""
+    train_counts: list[int]
+    """Training images of each class."""
+
+
+def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -> Opened:
+    """Score the last epoch of a finished run on the test images.
+
+    Args:
+        recipe: What was trained.
+        root: Folder of the datasets on this machine.
+        folder: The run's folder, with its checkpoints.
+        device: "cpu", "cuda", ... or None for a GPU where there is one.
+
+    Raises:
+        EnvironmentError: the checkpoint of the last epoch is missing or damaged.
+    """
+    found = checkpoint.latest(folder, digest=recipe.digest)
+    if found is None or found.epoch != recipe.epochs:
+        raise EnvironmentError(
+            f"{folder} must hold the checkpoint of epoch {recipe.epochs}, but holds "
+            f"{f'that of epoch {found.epoch}' if found else 'none'}; restore it from a copy, or "
+            f"remove the folder and confirm again"
+        )
+    where = worker.device_of(device)
+    splits = datasets.load(recipe.data, root)
+    method = worker.method_of(recipe, splits, where)
+    method.load_state_dict(found.method)
+    scored = score(method, splits, splits.test, recipe, device=where)
+    return Opened(
+        digest=recipe.digest,
+        metrics={f"test/{name}": value for name, value in scored.metrics.items()},
+        predictions=scored.predictions.tolist(),
+        labels=scored.labels.tolist(),
+        train_counts=list(splits.train_counts),
+    )

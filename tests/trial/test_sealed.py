@@ -1,0 +1,62 @@
+"""The test images: out of reach while training, scored by one function, the same each time."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import raylt
+from raylt import datasets
+from raylt.data.images import Sealed
+from raylt.schema import EnvironmentError
+from raylt.trial import sealed, worker
+from tests.trial.test_worker import run, small
+
+
+def opened(recipe, folder):
+    return sealed.open_test(recipe, root=Path("unused"), folder=folder, device="cpu")
+
+
+def test_training_has_no_way_to_the_test_images():
+    test = worker._splits(small(), Path("unused")).test
+    assert isinstance(test, Sealed)
+    looks = [
+        lambda: len(test),
+        lambda: test.labels,
+        lambda: test.take(np.zeros(1, int)),
+        lambda: test.only(np.zeros(1, int)),
+    ]
+    for look in looks:
+        with pytest.raises(PermissionError, match="raylt confirm"):
+            look()
+
+
+def test_only_confirm_opens_the_seal():
+    package = Path(raylt.__file__).parent
+    uses = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\bsplits\.test\b|import.*\bsealed\b|trial\.sealed:", path.read_text("utf-8"))
+    }
+    assert uses == {"trial/sealed.py"}
+
+
+@pytest.mark.parametrize("method", ["simclr", "bcl"])
+def test_a_finished_run_is_scored_on_every_test_image_alike_each_time(method, tmp_path):
+    recipe = small(method, epochs=2)
+    run(recipe, tmp_path)
+    found = opened(recipe, tmp_path)
+    test = datasets.load(recipe.data, Path("unused")).test
+    assert found.labels == test.labels.tolist()
+    right = np.equal(found.predictions, found.labels)
+    # 40 test images of every digit, so the mean over classes is that over images.
+    assert found.metrics["test/accuracy"] == pytest.approx(right.mean())
+    assert found.digest == recipe.digest
+    assert sum(found.train_counts) == 351
+    assert opened(recipe, tmp_path) == found
+
+
+def test_a_run_that_is_not_finished_is_not_scored(tmp_path):
+    with pytest.raises(EnvironmentError, match="epoch 2, but holds none"):
+        opened(small(epochs=2), tmp_path)
