@@ -13,6 +13,8 @@ from raylt.schema import EnvironmentError
 from raylt.trial import sealed, worker
 from tests.trial.test_worker import run, small
 
+_LOOKS = r"\bsplits\.test\b|import.*\bsealed\b|trial\.sealed:"
+
 
 def opened(recipe, folder):
     return sealed.open_test(recipe, root=Path("unused"), folder=folder, device="cpu")
@@ -37,7 +39,7 @@ def test_only_confirm_opens_the_seal():
     uses = {
         path.relative_to(package).as_posix()
         for path in package.rglob("*.py")
-        if re.search(r"\bsplits\.test\b|import.*\bsealed\b|trial\.sealed:", path.read_text("utf-8"))
+        if re.search(_LOOKS, path.read_text("utf-8"))
     }
     assert uses == {"trial/sealed.py"}
 
