@@ -181,6 +181,40 @@ def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool)
         click.echo(overview.text(space))
 
 
+@commands.group()
+def space() -> None:
+    """Make space files.
+
+    \b
+    Example:
+      raylt space import sweep.yaml --base search_spaces/sdclr.yaml > my.yaml
+    """
+
+
+@space.command("import")
+@click.argument("file")
+@click.option("--base", metavar="FILE", required=True,
+              help="A space file whose recipe says what the sweep leaves unsaid.")  # fmt: skip
+@click.option("--map", "pairs", metavar="NAME=PATH", multiple=True,
+              help="What a name of the sweep is called here; NAME= leaves it out.")  # fmt: skip
+def import_(file: str, base: str, pairs: tuple[str, ...]) -> None:
+    """Turn a Weights & Biases or Hydra sweep into a space file.
+
+    \b
+    Example:
+      raylt space import sweep.yaml --base search_spaces/sdclr.yaml \\
+        --map tau=method.temperature --map num_workers= > my.yaml
+    """
+    from raylt import document, sweeps
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise click.BadParameter(f"must look like NAME=PATH, but got {pair!r}")
+    renamed = dict(pair.split("=", 1) for pair in pairs)
+    text = sweeps.convert(document.read(file), document.read(base), renamed)
+    click.echo(text, nl=False)
+
+
 @commands.command()
 @click.argument("study")
 @click.option("--retry-failed", is_flag=True, help="Run the failed trials again.")
@@ -263,7 +297,7 @@ def ui(runs: Path, tracking_uri: str | None, port: int) -> None:
 
 def _load(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> Space:
     """The space that the command line names."""
-    from raylt import space
+    from raylt.space import load
 
     words = list(words)
     if file is None:
@@ -274,7 +308,7 @@ def _load(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> S
                 click.get_current_context(),
             )
         file = words.pop(0)
-    return space.load(file, [*overrides, *words])
+    return load(file, [*overrides, *words])
 
 
 def _warn(space: Space) -> None:

@@ -214,6 +214,15 @@ def defaults(model: type[BaseModel], path: str = "") -> dict[str, Value]:
     return found
 
 
+def paths(model: type[BaseModel], path: str = "") -> tuple[str, ...]:
+    """The dotted path of every field that holds a value and not a section."""
+    found: list[str] = []
+    for key, info in model.model_fields.items():
+        section = _section(info.annotation)
+        found += paths(section, f"{path}{key}.") if section else [path + key]
+    return tuple(found)
+
+
 def _section(annotation: Any) -> type[BaseModel] | None:
     return (
         annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -23,7 +23,7 @@ from raylt.points import DRAWS, Point, Space
 from raylt.recipe import Recipe
 from raylt.schema import InputError
 
-__all__ = ["METRICS", "Leaf", "Point", "Space", "load"]
+__all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of"]
 
 _TRIED = 200
 """Drawn points whose whole recipe is checked when a space is loaded."""
@@ -42,7 +42,15 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    found = _overridden(document.read(source), overrides)
+    return of(_overridden(document.read(source), overrides))
+
+
+def of(found: Document) -> Space:
+    """The space that a document describes.
+
+    Raises:
+        InputError: the document breaks a rule; file, line, rule and remedy.
+    """
     _check_parts(found)
     content = opened.read(found)
     found, overruled = presets.without_overruled(found, content)

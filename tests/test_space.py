@@ -376,7 +376,4 @@ def test_every_drawn_point_is_a_valid_recipe_without_absent_leaves(found: str, s
 
 
 def _load(content: str) -> Space:
-    found = document.parse(content, "space.yaml")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(document, "read", lambda source: found)
-        return space.load("space.yaml")
+    return space.of(document.parse(content, "space.yaml"))
