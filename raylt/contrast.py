@@ -16,6 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+Temperature = float | Float[Tensor, ""]
+"""A number, or one that lies on the device because it changes from epoch to epoch."""
+
 
 def unit(rows: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
     """Rows of length 1."""
@@ -23,7 +26,10 @@ def unit(rows: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
 
 
 def similarities(
-    anchors: Float[Tensor, "anchor dim"], keys: Float[Tensor, "key dim"], *, temperature: float
+    anchors: Float[Tensor, "anchor dim"],
+    keys: Float[Tensor, "key dim"],
+    *,
+    temperature: Temperature,
 ) -> Float[Tensor, "anchor key"]:
     """Scalar products over the temperature."""
     with torch.autocast(anchors.device.type, enabled=False):
@@ -54,7 +60,10 @@ def mean_over_positives(
 
 
 def nt_xent(
-    first: Float[Tensor, "image dim"], second: Float[Tensor, "image dim"], *, temperature: float
+    first: Float[Tensor, "image dim"],
+    second: Float[Tensor, "image dim"],
+    *,
+    temperature: Temperature,
 ) -> Float[Tensor, ""]:
     """Normalised temperature-scaled cross-entropy (Chen et al., ICML 2020), of raw head outputs.
 
@@ -70,7 +79,7 @@ def nt_xent_among(
     keys: Float[Tensor, "everyone 2 dim"],
     *,
     start: int,
-    temperature: float,
+    temperature: Temperature,
 ) -> Float[Tensor, ""]:
     """`nt_xent` of the worker's own unit rows among the unit rows of all workers."""
     rows, columns = anchors.flatten(0, 1), keys.flatten(0, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Frozen(BaseModel):
@@ -27,6 +29,31 @@ class MethodConfig(Frozen):
 
     name: str
     """The method: the name of its file in `raylt/methods`."""
+
+
+class ContrastConfig(MethodConfig):
+    """The knobs of a method that divides similarities by a temperature."""
+
+    temperature: float = Field(gt=0)
+    """Softmax temperature of the contrast; with a cosine schedule the highest."""
+    temperature_schedule: Literal["constant", "cosine"] = "constant"
+    """Whether the temperature stays, or swings down to `temperature_min` and back: the schedule TS
+    of Kukleva et al. (ICLR 2023), with `temperature: 1.0` in their program."""
+    temperature_min: float = Field(default=0.1, gt=0)
+    """Lowest temperature of a cosine schedule; 0.1 in the program of TS."""
+    temperature_period: int = Field(default=400, ge=2)
+    """Epochs of a cosine schedule from one highest temperature to the next; 400 in the program of
+    TS, whose T of 200 is half a period."""
+
+    @model_validator(mode="after")
+    def _swings_downwards(self) -> Self:
+        cosine = self.temperature_schedule == "cosine"
+        if cosine and self.temperature_min > self.temperature:
+            raise ValueError(
+                "temperature_min must be at most temperature, where a cosine schedule begins, but "
+                f"got {self.temperature_min} and {self.temperature}; raise temperature"
+            )
+        return self
 
 
 class DatasetConfig(Frozen):

@@ -16,12 +16,13 @@ from raylt.methods._base import Classifier, Method
 from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
 from raylt.nn.resnet import Encoder
-from raylt.schema import MethodConfig
+from raylt.nn.temperature import Temperature
+from raylt.schema import ContrastConfig
 
 __all__ = ["BCL", "Config", "balanced_contrastive", "logit_adjusted_cross_entropy"]
 
 
-class Config(MethodConfig):
+class Config(ContrastConfig):
     """The knobs of BCL; the defaults are the settings for CIFAR-LT."""
 
     name: Literal["bcl"] = "bcl"
@@ -91,6 +92,7 @@ class BCL(Method):
     def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
         super().__init__(config, encoder, class_counts)
         self.config = config
+        self.temperature = Temperature(config)
         self.register_buffer("class_counts", class_counts)
         contrasts = config.contrastive_weight > 0
         complements = contrasts and config.complement_weight > 0
@@ -119,6 +121,10 @@ class BCL(Method):
     def views(config: Config) -> tuple[str, ...]:
         """The classified view, then the two contrasted ones."""
         return (config.classification_view, *_CONTRAST_VIEWS[config.views])
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the epoch's temperature."""
+        self.temperature.begin_epoch(epoch)
 
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The weighted adjusted cross-entropy and the weighted balanced contrast."""
@@ -175,7 +181,7 @@ class BCL(Method):
         )
         return _among(
             features, labels, gather(features), gather(labels), prototypes, weights,
-            start=rank() * len(labels), temperature=self.config.temperature,
+            start=rank() * len(labels), temperature=self.temperature.value,
             absent=self.config.absent,
         )  # fmt: skip
 
@@ -238,7 +244,7 @@ def _among(
     weights: Float[Tensor, " class"],
     *,
     start: int,
-    temperature: float,
+    temperature: float | Tensor,
     absent: Literal["count", "scaled", "linear"],
 ) -> Float[Tensor, ""]:
     """The loss of the worker's own features among those of all workers and the prototypes."""

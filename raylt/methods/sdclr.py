@@ -15,12 +15,13 @@ from raylt.methods._base import Method
 from raylt.nn.heads import projection
 from raylt.nn.masked import Competitor, magnitude_masks, random_masks
 from raylt.nn.resnet import Encoder
-from raylt.schema import MethodConfig
+from raylt.nn.temperature import Temperature
+from raylt.schema import ContrastConfig
 
 __all__ = ["SDCLR", "Config", "nt_xent"]
 
 
-class Config(MethodConfig):
+class Config(ContrastConfig):
     """The knobs of SDCLR."""
 
     name: Literal["sdclr"] = "sdclr"
@@ -56,6 +57,7 @@ class SDCLR(Method):
     def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
         super().__init__(config, encoder, class_counts)
         self.config = config
+        self.temperature = Temperature(config)
         self.head = projection(encoder.width, depth=config.head_depth, out_dim=config.out_dim)
         self.competitor = Competitor(encoder, self.head, own_norms=config.own_norms)
         # Drawn like the initial weights, so that all workers and a resumed run hold the same.
@@ -68,6 +70,7 @@ class SDCLR(Method):
 
     def begin_epoch(self, epoch: int) -> None:
         """Choose the hidden weights anew; those that grew since come back."""
+        self.temperature.begin_epoch(epoch)
         if epoch % self.config.refresh:
             return
         weights, prune = self.competitor.weights(), self.config.prune
@@ -92,6 +95,6 @@ class SDCLR(Method):
                 pairs,
                 gather(pairs),
                 start=rank() * len(pairs),
-                temperature=self.config.temperature,
+                temperature=self.temperature.value,
             )
         }

@@ -14,10 +14,11 @@ from raylt.contrast import nt_xent_among, unit
 from raylt.methods._base import Method
 from raylt.nn.heads import projection
 from raylt.nn.resnet import Encoder
-from raylt.schema import MethodConfig
+from raylt.nn.temperature import Temperature
+from raylt.schema import ContrastConfig
 
 
-class Config(MethodConfig):
+class Config(ContrastConfig):
     """The knobs of SimCLR."""
 
     name: Literal["simclr"] = "simclr"
@@ -38,12 +39,17 @@ class SimCLR(Method):
     def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
         super().__init__(config, encoder, class_counts)
         self.config = config
+        self.temperature = Temperature(config)
         self.head = projection(encoder.width, depth=config.head_depth, out_dim=config.out_dim)
 
     @staticmethod
     def views(config: Config) -> tuple[str, ...]:
         """Two draws of SimCLR's view."""
         return "sim", "sim"
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the epoch's temperature."""
+        self.temperature.begin_epoch(epoch)
 
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """NT-Xent over the 2n rows."""
@@ -54,6 +60,6 @@ class SimCLR(Method):
                 pairs,
                 gather(pairs),
                 start=rank() * len(pairs),
-                temperature=self.config.temperature,
+                temperature=self.temperature.value,
             )
         }

@@ -15,10 +15,11 @@ from raylt.contrast import log_softmax, mean_over_positives, similarities, thems
 from raylt.methods._base import Method
 from raylt.nn.heads import projection
 from raylt.nn.resnet import Encoder
-from raylt.schema import MethodConfig
+from raylt.nn.temperature import Temperature
+from raylt.schema import ContrastConfig
 
 
-class Config(MethodConfig):
+class Config(ContrastConfig):
     """The knobs of SupCon."""
 
     name: Literal["supcon"] = "supcon"
@@ -49,12 +50,17 @@ class SupCon(Method):
     def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
         super().__init__(config, encoder, class_counts)
         self.config = config
+        self.temperature = Temperature(config)
         self.head = projection(encoder.width, depth=config.head_depth, out_dim=config.out_dim)
 
     @staticmethod
     def views(config: Config) -> tuple[str, ...]:
         """Two draws of SimCLR's view."""
         return "sim", "sim"
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the epoch's temperature."""
+        self.temperature.begin_epoch(epoch)
 
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The supervised contrast of all views."""
@@ -67,7 +73,7 @@ class SupCon(Method):
                 gather(features),
                 gather(labels),
                 start=rank() * len(labels),
-                temperature=self.config.temperature,
+                temperature=self.temperature.value,
             )
         }
 
@@ -79,7 +85,7 @@ def _among(
     all_labels: Int[Tensor, " everyone"],
     *,
     start: int,
-    temperature: float,
+    temperature: float | Tensor,
 ) -> Float[Tensor, ""]:
     """The loss of the worker's own rows among the rows of all workers."""
     views = features.shape[1]
