@@ -18,9 +18,12 @@ from typing import Any
 
 from rich.console import Console
 
+from raylt.cluster import address as addresses
+from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, record, tracking
+from raylt.study import draws, machine, place, record, tracking
+from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
 from raylt.study.tracking import Tracker
@@ -44,6 +47,12 @@ class Settings:
     """GPUs of each, or a share of one; where None, one if this machine has any."""
     cpus: int | None = None
     """Cores that the search may use; all where None."""
+    placement: Placement = "pack"
+    """Where the workers of a trial stand on several machines."""
+    address: str | None = None
+    """The Ray cluster that this machine belongs to; this machine alone where None."""
+    wait: float = 0.0
+    """Minutes that the machines of a cluster may take to come up."""
     concurrent: int | None = None
     """Trials at a time; as many as fit where None."""
     retries: int = 2
@@ -71,7 +80,7 @@ def search(
         InputError: the study exists already, or the space does not suit its sampler.
         EnvironmentError: the machine, the folder or the tracker is not as it must be.
     """
-    _demand_room(settings)
+    place.demand_here(_wish(settings))
     folder = settings.runs / space.study.name
     queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
     sampler = draws.sampler(space, begun=0)
@@ -86,6 +95,8 @@ def search(
             if new:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+        finally:
+            study.close()
 
 
 def resume(name: str, settings: Settings, *, retry_failed: bool) -> Result:
@@ -100,15 +111,18 @@ def resume(name: str, settings: Settings, *, retry_failed: bool) -> Result:
         InputError: there is no such study.
         EnvironmentError: another process drives it, or as for `search`.
     """
-    _demand_room(settings)
+    place.demand_here(_wish(settings))
     folder = settings.runs / name
     seen = open_study(name, settings.runs)
     with locked(folder):
         sampler = draws.sampler(seen.space, begun=len(seen.outcomes()))
         study = record.load(folder, sampler=sampler)
-        if retry_failed:
-            study.requeue_failed()
-        return _run(study, settings)
+        try:
+            if retry_failed:
+                study.requeue_failed()
+            return _run(study, settings)
+        finally:
+            study.close()
 
 
 def open_study(name: str, runs: Path) -> Record:
@@ -187,33 +201,88 @@ class Interruption:
         self.seen = True
 
 
-def _demand_room(settings: Settings) -> None:
-    """Raises EnvironmentError if not even one trial fits this machine."""
-    have = settings.cpus or machine.cores()
-    need = settings.workers * settings.cpus_per_worker
-    if need > have:
-        raise EnvironmentError(
-            f"a trial must fit the machine, but {settings.workers} workers with "
-            f"{settings.cpus_per_worker} cores each need {need} cores and there are {have}; "
-            f"lower --workers"
-        )
+def _wish(settings: Settings) -> Wish:
+    return Wish(
+        address=settings.address,
+        workers=settings.workers,
+        cpus_per_worker=settings.cpus_per_worker,
+        gpus_per_worker=settings.gpus_per_worker,
+        placement=settings.placement,
+        cpus=settings.cpus,
+        concurrent=settings.concurrent,
+        wait=settings.wait,
+    )
 
 
-def _run(study: Record, settings: Settings) -> Result:
-    began = time.monotonic()
-    machine.prepare(threads=settings.cpus_per_worker)
-    tracker = _tracker(study, settings)
-    stopped, notices = "", ()
+@dataclass(slots=True, kw_only=True)
+class Underway:
+    """Ray and the tracker while a command uses them; made by `underway`."""
+
+    settings: Settings
+    tracker: Tracker
+    interruption: Interruption
+    share: Share
+    """What a trial books, and how many run at a time."""
+    notices: tuple[str, ...] = ()
+    """What MLflow did not take; known at the end."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user wants an end."""
+        return self.interruption.seen
+
+    def trials(self, study: Record) -> str:
+        """Run the trials that a study still wants; returns why it ended early, or ""."""
+        # Ray reads its environment when it is imported.
+        from raylt.study import tuning
+        from raylt.study.progress import Progress
+
+        settings = self.settings
+        with Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress:
+            return tuning.run(
+                study,
+                share=self.share,
+                listeners=(progress, self.tracker),
+                interrupted=lambda: self.interrupted,
+                retries=settings.retries,
+                root=settings.root,
+                work=settings.work,
+            )
+
+
+@contextlib.contextmanager
+def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
+    """Ray and the tracker for the time of a `with`; the tracker is flushed at its end.
+
+    Raises:
+        EnvironmentError: the machines or the tracker are not as they must be.
+    """
+    alone = addresses.way(settings.address) == "here"
+    machine.prepare(threads=settings.cpus_per_worker, alone=alone)
+    now: Underway | None = None
     with Interruption() as interruption:
         # MLflow connects while Ray starts.
         tracker.start()
         try:
-            cpus = settings.cpus or machine.cores()
-            with machine.ray_here(cpus=cpus, dashboard=settings.workers > 1) as resources:
+            with place.taken(_wish(settings), runs=settings.runs) as share:
                 tracker.demand()
-                stopped = _tune(study, settings, resources, interruption, tracker)
+                if not settings.quiet and not alone:
+                    Console(stderr=True).print(str(share), soft_wrap=True, highlight=False)
+                now = Underway(
+                    settings=settings, tracker=tracker, interruption=interruption, share=share
+                )
+                yield now
         finally:
             notices = tracker.close(interrupted=interruption.seen)
+            if now is not None:
+                now.notices = notices
+
+
+def _run(study: Record, settings: Settings) -> Result:
+    began = time.monotonic()
+    tracker = _tracker(study, settings)
+    with underway(settings, tracker) as now:
+        stopped = now.trials(study)
     baseline = study.space.study.baseline
     return Result(
         name=study.name,
@@ -228,45 +297,22 @@ def _run(study: Record, settings: Settings) -> Result:
         floor=study.facts["floor"],
         tracking_uri=tracker.uri,
         seconds=time.monotonic() - began,
-        interrupted=interruption.seen,
+        interrupted=now.interrupted,
         stopped=stopped,
-        notices=notices,
+        notices=now.notices,
     )
 
 
+def tracking_uri(settings: Settings) -> str:
+    """The MLflow store that the settings or the environment name."""
+    named = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return named or tracking.default_uri(settings.runs)
+
+
 def _tracker(study: Record, settings: Settings) -> Tracker:
-    uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    uri = uri or tracking.default_uri(settings.runs)
+    uri = tracking_uri(settings)
     connect = functools.partial(
         tracking.open_mirror, study, uri=uri, artifacts=settings.runs / "artifacts",
         command=tracking.public(settings.command),
     )  # fmt: skip
     return Tracker(connect, uri=uri, name=study.name)
-
-
-def _tune(
-    study: Record,
-    settings: Settings,
-    resources: Mapping[str, float],
-    interruption: Interruption,
-    tracker: Tracker,
-) -> str:
-    """Run the trials that the study wants; returns why it ended early, or ""."""
-    # Ray reads its environment when it is imported.
-    from raylt.study import tuning
-    from raylt.study.progress import Progress
-
-    share = tuning.share(
-        resources, workers=settings.workers, cpus_per_worker=settings.cpus_per_worker,
-        gpus_per_worker=settings.gpus_per_worker, concurrent=settings.concurrent,
-    )  # fmt: skip
-    with Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress:
-        return tuning.run(
-            study,
-            share=share,
-            listeners=(progress, tracker),
-            interrupted=lambda: interruption.seen,
-            retries=settings.retries,
-            root=settings.root,
-            work=settings.work,
-        )

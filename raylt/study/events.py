@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from raylt.recipe import Recipe
-from raylt.study.record import Metrics, Outcome
+from raylt.study.outcome import Metrics, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Generator, Mapping
+import socket
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 from raylt.schema import EnvironmentError
@@ -14,7 +16,6 @@ from raylt.schema import EnvironmentError
 _SETTINGS = {
     # `uv run` would make Ray copy the folder and build the environment anew in each worker.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     # The table is ours; the old output is the one that can be silenced.
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -35,15 +36,21 @@ _OBJECT_STORE = 100 * 2**20
 """Bytes: recipes and metrics are all that travels."""
 
 
-def prepare(*, threads: int) -> None:
+def prepare(*, threads: int, alone: bool) -> None:
     """Set what Ray, torch and MLflow read at import; call it before any of them is imported.
 
     What the user has set stays.
+
+    Args:
+        threads: Threads of a process.
+        alone: Whether Ray is started for this search, and not a cluster's that has its token.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    # One token for this run alone: nothing is written to, or needed from, the home folder.
-    if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+    # One token for this run alone: nothing is written to, or needed from, the home folder. Ray
+    # looks for it when it is imported; where that has happened, it makes a token of its own.
+    if alone and "ray" not in sys.modules and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
@@ -58,9 +65,20 @@ def cores() -> int:
     return allowed or 1
 
 
+def gpus() -> int | None:
+    """GPUs of this machine as far as its devices tell; None where only their driver knows."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    if Path("/dev/dxg").exists() or Path("/dev/kfd").exists():
+        # Windows Subsystem for Linux and AMD keep other devices than NVIDIA does.
+        return None
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
 @contextlib.contextmanager
-def ray_here(*, cpus: int, dashboard: bool) -> Generator[Mapping[str, float]]:
-    """A Ray cluster of this machine for the time of a `with`; gives its resources.
+def ray_here(*, cpus: int, dashboard: bool) -> Generator[None]:
+    """A Ray cluster of this machine for the time of a `with`.
 
     Args:
         cpus: Cores that trials may book.
@@ -72,6 +90,10 @@ def ray_here(*, cpus: int, dashboard: bool) -> Generator[Mapping[str, float]]:
     """
     import ray
 
+    port = _free_port()
+    if dashboard:
+        # Every process asks this cluster, even where others run on the machine.
+        os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
     try:
         ray.init(
             # Never whatever cluster happens to be about.
@@ -79,16 +101,25 @@ def ray_here(*, cpus: int, dashboard: bool) -> Generator[Mapping[str, float]]:
             num_cpus=cpus,
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
+            dashboard_port=port,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             object_store_memory=_OBJECT_STORE,
         )
     except Exception as error:
         raise EnvironmentError(
-            f"Ray must start on this machine, but it did not: {error}; look into "
-            f"/tmp/ray/session_latest/logs, and free memory and disk"
+            f"Ray must start on this machine, but it did not: "
+            f"{' '.join(str(error).split())[:300]}; look into /tmp/ray/session_latest/logs, and "
+            f"free memory and disk"
         ) from error
     try:
-        yield ray.cluster_resources()
+        yield
     finally:
         ray.shutdown()
+        os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt.schema import EnvironmentError
 from raylt.study import notes
-from raylt.study.record import Metrics, Outcome, Record
+from raylt.study.outcome import Metrics, Outcome
+from raylt.study.record import Record
 
 _STUDY = "study"
 _EPOCHS = 50
@@ -114,11 +115,7 @@ class Mirror:
         """Write the summary of the study: ranks, best, description, status."""
         record = self._record
         ranking = record.ranking()
-        complete = [one for one in ranking if one.state == "complete"]
-        for rank, one in enumerate(complete, 1):
-            if self._ranks.get(one.number) != rank and (run := self._run(f"trial/{one.number}")):
-                self._client.set_tag(run.id, "rank", f"{rank:03d}")
-                self._ranks[one.number] = rank
+        self._write_ranks([one for one in ranking if one.state == "complete"])
         now = time.time()
         best, baseline = record.best(), record.baseline()
         values = {f"trials/{s}": float(sum(o.state == s for o in ranking)) for s in _ENDED}
@@ -261,6 +258,19 @@ class Mirror:
             self._client.update_run(run.id, status="RUNNING")
             self._client.set_tag(run.id, "state", "running")
         return run
+
+    def _write_ranks(self, complete: Sequence[Outcome]) -> None:
+        for rank, one in enumerate(complete, 1):
+            run = self._run(f"trial/{one.number}")
+            if run is None or self._ranks.get(one.number) == rank:
+                continue
+            try:
+                self._client.set_tag(run.id, "rank", f"{rank:03d}")
+            except MlflowException as error:
+                # A run that somebody deleted has no rank; it was named when it was closed.
+                if not self.is_refusal(error):
+                    raise
+            self._ranks[one.number] = rank
 
     def _create(self, key: str, *, name: str, tags: Mapping[str, str], began: float) -> _Run:
         made = self._client.create_run(

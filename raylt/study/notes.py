@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import raylt
+from raylt.study.outcome import Outcome
 from raylt.study.progress import SHOWN, percent, plain, short
-from raylt.study.record import Outcome, Record
+from raylt.study.record import Record
 
 _LIBRARIES = ("torch", "ray", "optuna", "mlflow")
 _LINES = 20

@@ -19,7 +19,8 @@ from rich.text import Text
 from raylt.expressions import Value
 from raylt.plan import METRICS
 from raylt.study.events import Task
-from raylt.study.record import Metrics, Outcome, Record
+from raylt.study.outcome import Metrics, Outcome
+from raylt.study.record import Record
 from raylt.study.result import Result
 
 SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")

@@ -9,31 +9,24 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import math
 import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event
 
 import raylt
-from raylt import expressions
 from raylt import space as spaces
 from raylt.expressions import Value
-from raylt.plan import Constraint
+from raylt.plugins import did_you_mean
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import Space
-
-State = Literal["waiting", "running", "complete", "stopped", "failed"]
-"""`stopped` is a trial that the scheduler ended early: PRUNED in Optuna's words."""
-
-Metrics = Mapping[str, float]
+from raylt.study import storage
+from raylt.study.outcome import Metrics, Outcome, State, baseline_of, ranked, violations, winner
 
 _STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -43,59 +36,8 @@ _STATES: dict[TrialState, State] = {
     TrialState.FAIL: "failed",
 }
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
-_NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
 _NO_POINT = "no point"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One trial as the record holds it."""
-
-    number: int
-    state: State
-    role: str
-    """`baseline`, `point` (given in the space file) or `draw` (suggested by the sampler)."""
-    point: Mapping[str, Value] = field(default_factory=dict)
-    """The value of each active open leaf."""
-    digest: str = ""
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    """The full recipe as plain values."""
-    last: Metrics = field(default_factory=dict)
-    """Metrics of the last scored epoch, `epoch` among them; the trial is judged by these."""
-    best: Metrics = field(default_factory=dict)
-    """Metrics of the scored epoch with the best objective."""
-    seconds: float = 0.0
-    """Wall-clock time over all attempts."""
-    attempts: int = 0
-    """How often the trial was started."""
-    failure: str = ""
-    """Why it failed, in one line."""
-    began: float = 0.0
-    """When it was first handed out, in seconds since 1970; 0 while it waits."""
-    ended: float = 0.0
-    """When it was closed, likewise; 0 while it is not."""
-
-    @property
-    def epoch(self) -> int:
-        """Finished epochs at the last score."""
-        return int(self.last.get("epoch", 0))
-
-
-def bounds(constraint: Constraint, baseline: float | None) -> dict[str, float]:
-    """The bounds of a constraint by side, `min` or `max`.
-
-    A bound that speaks of the baseline is left out while the baseline's metric is not known.
-    """
-    found: dict[str, float] = {}
-    for side, text in (("min", constraint.min), ("max", constraint.max)):
-        if text is None:
-            continue
-        expression = expressions.parse(text)
-        if baseline is not None:
-            found[side] = expression.number({"baseline": baseline})
-        elif not expression.names:
-            found[side] = expression.number({})
-    return found
+_WHOLE = "whole"
 
 
 class Record:
@@ -106,18 +48,18 @@ class Record:
     Args:
         folder: The study's folder.
         space: What it searches.
-        storage: Optuna's storage on `study.db` in `folder`.
+        database: Optuna's storage on `study.db` in `folder`.
         study: The Optuna study in it.
     """
 
     def __init__(
-        self, folder: Path, space: Space, storage: optuna.storages.RDBStorage, study: optuna.Study
+        self, folder: Path, space: Space, database: optuna.storages.RDBStorage, study: optuna.Study
     ) -> None:
         self.folder = folder
         self.space = space
         self.study = study
-        self._storage = storage
-        self._id = storage.get_study_id_from_name(study.study_name)
+        self._storage = database
+        self._id = database.get_study_id_from_name(study.study_name)
         self.objectives = space.study.objective
 
     @property
@@ -170,55 +112,15 @@ class Record:
 
     def baseline(self) -> Outcome | None:
         """The trial of the setting that the study is compared with."""
-        return next((one for one in self.outcomes() if one.role == "baseline"), None)
+        return baseline_of(self.outcomes())
 
     def ranking(self) -> tuple[Outcome, ...]:
-        """Best first: finished trials that keep the constraints, then finished ones that do not,
-        then those stopped early by how far they came, then failed, running and waiting ones."""
-        outcomes = self.outcomes()
-        reference = next((one.last for one in outcomes if one.role == "baseline"), {})
-        first = self.objectives[0]
-
-        def order(one: Outcome) -> tuple[float, ...]:
-            sign = -1 if first.better == "maximize" else 1
-            score = sign * one.last.get(first.metric, sign * math.inf)
-            late = {"complete": 0, "stopped": 2, "failed": 3, "running": 4, "waiting": 5}
-            excess = sum(max(0.0, x) for x in self.violations(one.last, reference).values())
-            if one.state == "complete":
-                return (0.0 if excess == 0 else 1.0, excess, score, one.number)
-            return (late[one.state], -one.epoch, score, one.number)
-
-        return tuple(sorted(outcomes, key=order))
+        """Every trial, best first."""
+        return ranked(self.outcomes(), self.space.study)
 
     def best(self) -> Outcome | None:
         """The finished trial that keeps every constraint and has the best objective."""
-        outcomes = self.ranking()
-        reference = next((one.last for one in outcomes if one.role == "baseline"), {})
-        return next(
-            (
-                one
-                for one in outcomes
-                if one.state == "complete" and self.keeps_constraints(one.last, reference)
-            ),
-            None,
-        )
-
-    def keeps_constraints(self, metrics: Metrics, baseline: Metrics) -> bool:
-        """Whether metrics satisfy every outcome constraint of the study."""
-        return all(x <= 0 for x in self.violations(metrics, baseline).values())
-
-    def violations(self, metrics: Metrics, baseline: Metrics) -> dict[str, float]:
-        """By how much each outcome constraint is missed; 0 or less is kept.
-
-        A bound that speaks of the baseline binds only where the baseline's metric is known.
-        """
-        missed: dict[str, float] = {}
-        for constraint in self.space.study.constraints:
-            value = metrics.get(constraint.metric, math.nan)
-            for side, bound in bounds(constraint, baseline.get(constraint.metric)).items():
-                gap = bound - value if side == "min" else value - bound
-                missed[f"{constraint.metric} {side}"] = math.inf if math.isnan(gap) else gap
-        return missed
+        return winner(self.outcomes(), self.space.study)
 
     def epochs(self, number: int) -> list[dict[str, float]]:
         """Metrics of every scored epoch of a trial, in order, and the `time` of each report."""
@@ -301,7 +203,7 @@ class Record:
         self._set(number, last=dict(last), best=dict(best), seconds=seconds, failure=failure)
         trial = optuna.trial.Trial(self.study, self._trial_id(number))
         if last and state != "failed":
-            for key, value in self.violations(last, baseline).items():
+            for key, value in violations(self.space.study.constraints, last, baseline).items():
                 trial.set_constraint(key, value)
         values = [last[o.metric] for o in self.objectives] if state == "complete" else None
         self.study.tell(number, values, state=_TELL[state])
@@ -364,7 +266,7 @@ def create(
     queue: Sequence[Mapping[str, Value]],
     facts: Mapping[str, Any],
 ) -> Record:
-    """Begin a study in a folder that holds none.
+    """Begin a study in a folder that holds none; the caller holds the folder's lock.
 
     Args:
         folder: Made where it is missing.
@@ -377,28 +279,31 @@ def create(
         InputError: there is a study already.
         EnvironmentError: the folder cannot be written.
     """
-    if (folder / "study.db").exists():
+    if _whole(folder):
         raise InputError(
             f"a study must be new, but {folder} holds one already; go on with it by "
             f"`raylt resume {space.study.name}`, or choose another name with --study"
         )
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
+        # What a driver leaves behind that was killed in the middle of this function.
+        for left in folder.glob("study.db*"):
+            left.unlink()
         (folder / "space.yaml").write_text(space.text, "utf-8")
     except OSError as error:
         raise EnvironmentError(
             f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
             f"choose another with --runs or RAYLT_RUNS"
         ) from error
-    storage = _storage(folder)
+    database = storage.opened(folder)
     study = optuna.create_study(
-        storage=storage,
+        storage=database,
         sampler=sampler,
         pruner=optuna.pruners.NopPruner(),
         study_name=space.study.name,
         directions=[objective.better for objective in space.study.objective],
     )
-    record = Record(folder, space, storage, study)
+    record = Record(folder, space, database, study)
     record.note("id", uuid.uuid4().hex)
     record.note("trials", space.study.trials)
     record.note("space", space.digest)
@@ -413,6 +318,7 @@ def create(
             if point not in queued:
                 record.enqueue(point, role=role)
                 queued.append(point)
+    record.note(_WHOLE, True)
     return record
 
 
@@ -423,18 +329,17 @@ def load(folder: Path, *, sampler: optuna.samplers.BaseSampler | None) -> Record
         InputError: the folder holds no study, or its space file was changed.
         EnvironmentError: the study's database is damaged.
     """
-    if not (folder / "study.db").is_file():
-        raise InputError(_unknown(folder))
+    if not _whole(folder):
+        known = studies(folder.parent)
+        raise InputError(
+            f"{folder.parent} must hold the study {folder.name!r}, but it holds "
+            f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
+            f"`raylt tune`, or name the folder with --runs"
+        )
     space = spaces.load(folder / "space.yaml")
-    storage = _storage(folder)
-    try:
-        study = optuna.load_study(study_name=None, storage=storage, sampler=sampler)
-    except Exception as error:
-        raise EnvironmentError(
-            f"the study's database must be readable, but {folder / 'study.db'} is not: {error}; "
-            f"restore it from a copy"
-        ) from error
-    record = Record(folder, space, storage, study)
+    database = storage.opened(folder)
+    study = optuna.load_study(study_name=None, storage=database, sampler=sampler)
+    record = Record(folder, space, database, study)
     if record.facts["space"] != space.digest:
         raise InputError(
             f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
@@ -448,44 +353,34 @@ def studies(runs: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in runs.glob("*/study.db")))
 
 
-def _unknown(folder: Path) -> str:
-    from raylt.plugins import did_you_mean
+def _whole(folder: Path) -> bool:
+    """Whether a folder holds a study whose making was not cut short.
 
-    known = studies(folder.parent)
-    return (
-        f"{folder.parent} must hold the study {folder.name!r}, but it holds "
-        f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; "
-        f"begin one with `raylt tune`, or name the folder with --runs"
+    Raises:
+        EnvironmentError: the database cannot be read.
+    """
+    path = folder / "study.db"
+    if not path.is_file():
+        return False
+    try:
+        # Plain SQL: opening the file through Optuna takes half a second and writes to it.
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as database:
+            found = database.execute(
+                "SELECT 1 FROM study_user_attributes WHERE key = ?", (_WHOLE,)
+            ).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return False
+        raise _damaged(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
+    return found is not None
+
+
+def _damaged(path: Path, error: Exception) -> EnvironmentError:
+    return EnvironmentError(
+        f"the study's database must be readable, but {path} is not: {error}; restore it from a "
+        f"copy"
     )
-
-
-def _storage(folder: Path) -> optuna.storages.RDBStorage:
-    # Optuna's informational lines would break into the live table.
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{folder / 'study.db'}",
-        # A reader such as `raylt status` may hold the file for a moment.
-        engine_kwargs={"connect_args": {"timeout": 30}},
-    )
-    if not on_network(folder):
-        # A commit costs a tenth in this mode, and readers never block the writer; it needs memory
-        # shared by all who open the file, so it is for local disks only.
-        event.listen(storage.engine, "connect", _write_ahead)
-        storage.engine.dispose()
-    return storage
-
-
-def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def on_network(path: Path) -> bool:
-    """Whether a path lies on a file system that other machines see, as far as Linux tells."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
-        mounts = {Path(line.split()[1]): line.split()[2] for line in lines}
-        whole = path.resolve()
-        kind = next((mounts[p] for p in (whole, *whole.parents) if p in mounts), "")
-        return kind.startswith(_NETWORK)
-    return False

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from raylt.study.record import Outcome
+from raylt.study.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from ray.tune.search import Searcher
 from raylt import recipe as recipes
 from raylt.study import draws
 from raylt.study.events import Listener, Task
-from raylt.study.record import Metrics, Outcome, Record
+from raylt.study.outcome import Metrics, Outcome
+from raylt.study.record import Record
 
 SAME_FAILURES = 3
 """Trials that fail in the same way, with none that did not, before the study stops."""
@@ -98,7 +99,7 @@ class TruthfulSearcher(Searcher):
         return {
             "number": task.number,
             "role": task.role,
-            "folder": str(self._record.trial_folder(task.number)),
+            "folder": str(self._record.trial_folder(task.number).resolve()),
             # As text: Tune makes a name of every nested key that it finds in a config.
             "recipe": task.recipe.model_dump_json(),
         }

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from raylt.schema import EnvironmentError
 from raylt.study.events import Task
-from raylt.study.record import Metrics, Outcome, Record
+from raylt.study.outcome import Metrics, Outcome
+from raylt.study.record import Record
 
 if TYPE_CHECKING:
     from raylt.study.mirror import Mirror
@@ -30,6 +31,8 @@ _FLUSH = 30.0
 """Seconds that the end of a search waits for what is not yet sent."""
 _RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries while the tracker is down."""
+_LAST_TRIES = 2
+"""How often the end of a search tries to send what is left."""
 _WARN = 60.0
 """Seconds between two warnings."""
 _NICE = 5
@@ -163,9 +166,9 @@ class Tracker:
         notices = [f"MLflow refused trial {n}: {why}" for n, why in sorted(self._refused.items())]
         if self._thread.is_alive() or self._trouble:
             notices.append(
-                f"MLflow at {self.uri} lacks the last news of {len(self._pending)} trials "
+                f"MLflow at {self.uri} lacks the last news of the study "
                 f"({self._trouble or 'it is slow'}); nothing is lost, `raylt resume {self._name}` "
-                f"sends them"
+                f"sends it"
             )
         return tuple(notices)
 
@@ -180,7 +183,7 @@ class Tracker:
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         mirror: Mirror | None = None
-        failures = 0
+        failures, last_tries = 0, _LAST_TRIES
         while True:
             closing = self._await_news() if mirror else self._closing
             try:
@@ -196,9 +199,10 @@ class Tracker:
                 self._complain(error)
                 self._answered.set()
                 failures += 1
-                if closing:
+                last_tries -= closing
+                if not last_tries:
                     return
-                self._rest(_RETRY[min(failures, len(_RETRY)) - 1])
+                self._rest(_RETRY[min(failures, len(_RETRY)) - 1], closing=closing)
             else:
                 self._trouble, failures = "", 0
                 if closing:
@@ -232,9 +236,10 @@ class Tracker:
             self._warned = time.monotonic()
             _log.warning("MLflow at %s: %s; the search goes on", self.uri, self._trouble)
 
-    def _rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float, *, closing: bool) -> None:
+        """Wait, but no longer than until the search ends."""
         with self._news:
-            self._news.wait_for(lambda: self._closing, timeout=seconds)
+            self._news.wait_for(lambda: self._closing and not closing, timeout=seconds)
 
 
 def _line(error: Exception) -> str:
@@ -250,8 +255,8 @@ def _sqlite_trouble(uri: str) -> str | None:
     if not os.access(file.parent, os.W_OK | os.X_OK):
         return f"{file.parent} is no folder that can be written"
     if file.exists():
-        with contextlib.suppress(OSError):
-            head = file.open("rb").read(16)
-            if head and head != b"SQLite format 3\0":
-                return f"{file} is no SQLite database"
+        with file.open("rb") as opened:
+            head = opened.read(16)
+        if head and head != b"SQLite format 3\0":
+            return f"{file} is no SQLite database"
     return ""

@@ -5,12 +5,13 @@ This module is imported in every process of a trial, so it imports nothing heavy
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import math
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,26 @@ def trial(config: dict[str, Any]) -> None:
         demand_finite(metrics)
         tune.report(dict(metrics))
 
-    try:
-        recipe = recipes.parse(json.loads(config["recipe"]))
-        work(config["work"])(
-            recipe, root=Path(config["root"]), folder=folder, report=report, device=None
-        )
-    except Exception as error:
-        (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-        tune.report({"failure": one_line(error)})
+    with output(folder / "output.txt"):
+        try:
+            recipe = recipes.parse(json.loads(config["recipe"]))
+            work(config["work"])(
+                recipe, root=Path(config["root"]), folder=folder, report=report, device=None
+            )
+        except Exception as error:
+            (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+            tune.report({"failure": one_line(error)})
+
+
+@contextlib.contextmanager
+def output(path: Path) -> Generator[None]:
+    """Append what a trial prints to a file of its own."""
+    with (
+        path.open("a", encoding="utf-8", buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield
 
 
 def work(path: str) -> Callable[..., object]:

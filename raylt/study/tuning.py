@@ -5,27 +5,17 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 
-from raylt.schema import EnvironmentError
-from raylt.study import schedulers, trainable
+from raylt.study import groups, schedulers, trainable
 from raylt.study.events import Listener
+from raylt.study.place import Share
 from raylt.study.record import Record
 from raylt.study.searcher import TruthfulSearcher
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """What one trial books of the machine, and how many run at a time."""
-
-    cpus: float
-    gpus: float
-    concurrent: int
 
 
 class _Watch(tune.Callback):
@@ -98,24 +88,23 @@ def run(
     """
     watch = _Watch()
     searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause)
-    scratch = record.folder / ".tune"
-    constants = {"work": work, "root": str(root)}
+    scratch = (record.folder / ".tune").resolve()
+    constants = {"work": work, "root": str(root.resolve()), "scratch": str(scratch)}
     tuner = tune.Tuner(
-        tune.with_resources(
-            functools.partial(_trial, constants), {"cpu": share.cpus, "gpu": share.gpus}
-        ),
+        _trainable(share, constants),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=schedulers.scheduler(record),
             # The searcher says when it is enough.
             num_samples=-1,
             max_concurrent_trials=share.concurrent,
-            reuse_actors=True,
+            # A process takes seconds to start, but one that waits for a group cannot be reused.
+            reuse_actors=share.shape.workers == 1,
             trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
             name="run",
-            storage_path=str(scratch.resolve()),
+            storage_path=str(scratch),
             stop=_Stopper(interrupted),
             callbacks=[watch],
             failure_config=tune.FailureConfig(max_failures=retries),
@@ -131,30 +120,27 @@ def run(
     return searcher.stopped
 
 
-def share(
-    resources: Mapping[str, float], *, workers: int, cpus_per_worker: int,
-    gpus_per_worker: float | None, concurrent: int | None,
-) -> Share:  # fmt: skip
-    """Divide a machine among trials.
-
-    Raises:
-        EnvironmentError: not even one trial fits.
-    """
-    have = {"cores": resources.get("CPU", 0), "GPUs": resources.get("GPU", 0)}
-    gpus = gpus_per_worker if gpus_per_worker is not None else float(have["GPUs"] >= workers)
-    need = {"cores": float(workers * cpus_per_worker), "GPUs": workers * gpus}
-    for name, wanted in need.items():
-        if wanted > have[name]:
-            raise EnvironmentError(
-                f"a trial must fit the machine, but its {workers} workers need {wanted:g} {name} "
-                f"and there are {have[name]:g}; ask for fewer"
-            )
-    fit = min(int(have[name] / wanted + 1e-9) for name, wanted in need.items() if wanted)
-    return Share(cpus=need["cores"], gpus=need["GPUs"], concurrent=min(fit, concurrent or fit))
+def _trainable(share: Share, constants: Mapping[str, Any]) -> Any:
+    shape = share.shape
+    if shape.workers == 1:
+        function = functools.partial(_trial, trainable.trial, constants)
+        return tune.with_resources(function, {"cpu": shape.cpus, "gpu": shape.gpus})
+    group = {
+        "workers": shape.workers,
+        "cpus_per_worker": shape.cpus,
+        "gpus_per_worker": shape.gpus,
+        "placement": shape.placement.upper(),
+    }
+    function = functools.partial(_trial, groups.trial, {**constants, **group})
+    # The group books the cores; its trial process would only wait on one. Ray wants a request
+    # that is not empty.
+    return tune.with_resources(function, {"cpu": 0, "memory": 2**20})
 
 
-def _trial(constants: Mapping[str, str], config: dict[str, Any]) -> None:
-    trainable.trial({**constants, **config})
+def _trial(
+    run: Callable[[dict[str, Any]], None], constants: Mapping[str, Any], config: dict[str, Any]
+) -> None:
+    run({**constants, **config})
 
 
 def _folder_name(trial: Trial) -> str:

@@ -1,4 +1,4 @@
-"""Runs or resumes the toy study in a process of its own: `python -m tests.study.drive VERB ...`."""
+"""The toy study, also in a process of its own: `python -m tests.study.drive VERB FOLDER ...`."""
 
 import json
 import sys

@@ -31,7 +31,7 @@ def work(recipe, *, root, folder, report, device):
         with (folder / "ran.txt").open("a") as file:
             file.write(f"{epoch}\n")
         history.append(metrics(recipe, epoch, nan=number in behaviour.get("nan", [])))
-        part = folder / "state.part"
+        part = folder / f"state.{os.getpid()}"
         part.write_text(json.dumps(history))
         part.replace(state)
         report(history[-1])

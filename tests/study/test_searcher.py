@@ -2,14 +2,9 @@ import json
 import math
 
 import pytest
-
 from ray.tune.search import Searcher
 
-from raylt.study import draws, record
 from raylt.study.searcher import TruthfulSearcher
-from tests.study.drive import toy
-
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 class Heard:
@@ -29,25 +24,6 @@ class Heard:
 
     def interrupted(self, task):
         self.events.append(("interrupted", task.number))
-
-
-@pytest.fixture
-def study(tmp_path):
-    def make(*overrides):
-        space = toy(tmp_path, *overrides)
-        folder = tmp_path / space.study.name
-        if (folder / "study.db").exists():
-            begun = len(record.load(folder, sampler=None).outcomes())
-            return record.load(folder, sampler=draws.sampler(space, begun=begun))
-        return record.create(
-            folder,
-            space,
-            sampler=draws.sampler(space, begun=0),
-            queue=draws.grid(space) if space.study.sampler.name == "grid" else (),
-            facts={"floor": {}, "fingerprint": "f"},
-        )
-
-    return make
 
 
 def searcher(study, heard=None):

@@ -1,0 +1,57 @@
+import shutil
+
+import pytest
+
+from raylt.study import draws, record
+from tests.study.drive import toy
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Makes the toy study in the test's folder, or opens it once more as a new driver would."""
+    made = []
+
+    def make(*overrides):
+        space = toy(tmp_path, *overrides)
+        folder = tmp_path / "runs" / space.study.name
+        if folder.exists():
+            seen = record.load(folder, sampler=None)
+            sampler = draws.sampler(space, begun=len(seen.outcomes()))
+            made.append(record.load(folder, sampler=sampler))
+        else:
+            made.append(
+                record.create(
+                    folder,
+                    space,
+                    sampler=draws.sampler(space, begun=0),
+                    queue=draws.grid(space) if space.study.sampler.name == "grid" else (),
+                    facts={"floor": {"floor/logistic/accuracy": 0.83}, "fingerprint": "f1"},
+                )
+            )
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An MLflow database with its tables, which take seconds to make."""
+    from raylt.study import tracking
+
+    tracking.prepare()
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(empty_store, tmp_path):
+    """A fresh MLflow store; its URI."""
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    path = tmp_path / "runs" / "mlflow.db"
+    shutil.copy(empty_store, path)
+    return f"sqlite:///{path}"
