@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -46,7 +46,7 @@ class ContrastConfig(MethodConfig):
     TS, whose T of 200 is half a period."""
 
     @model_validator(mode="after")
-    def _swings_downwards(self) -> Self:
+    def _swings_downwards(self) -> ContrastConfig:
         cosine = self.temperature_schedule == "cosine"
         if cosine and self.temperature_min > self.temperature:
             raise ValueError(
