@@ -157,7 +157,7 @@ def plain(
         pixels = images.take(indices[start : start + _EVALUATED])
         yield VIEWS["none"](
             torch.from_numpy(pixels).to(device), size=size, generator=unused,
-            crop=1, flip=0, jitter=0, grey=0, blur=0, rotate=0, shear=0,
+            crop=1.0, flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0,
         )  # fmt: skip
 
 

@@ -28,20 +28,20 @@ class Boxes:
     height: Float[Tensor, " n"]
     width: Float[Tensor, " n"]
     mirrored: Bool[Tensor, " n"]
-    border: int
-    """How far a box may reach beyond the image, in pixels."""
+    padded: bool
+    """Whether boxes may reach beyond the image, by an eighth of it at most."""
 
     def __getitem__(self, part: slice) -> Boxes:
         return Boxes(
             self.top[part], self.left[part], self.height[part], self.width[part],
-            self.mirrored[part], self.border,
+            self.mirrored[part], self.padded,
         )  # fmt: skip
 
 
 def whole(height: Float[Tensor, " n"], width: Float[Tensor, " n"]) -> Boxes:
     """All of each image."""
     zero = torch.zeros_like(height)
-    return Boxes(zero, zero, height, width, zero > 0, 0)
+    return Boxes(zero, zero, height, width, zero > 0, padded=False)
 
 
 def shifted(
@@ -50,12 +50,13 @@ def shifted(
 ) -> Boxes:  # fmt: skip
     """All of each image, moved by up to an eighth of it and mirrored with probability `flip`.
 
-    A crop of the image's own size out of its padded copy. Images of one batch share one size.
+    A crop of the image's own size out of its padded copy.
     """
     draw = _uniform(3, height, generator)
-    border = round(float(height.max()) * _PADDING)
-    offset = torch.floor(draw[:2] * (2 * border + 1)) - border
-    return Boxes(offset[0], offset[1], height, width, draw[2] < flip, border)
+    down, right = torch.round(height * _PADDING), torch.round(width * _PADDING)
+    top = torch.floor(draw[0] * (2 * down + 1)) - down
+    left = torch.floor(draw[1] * (2 * right + 1)) - right
+    return Boxes(top, left, height, width, draw[2] < flip, padded=True)
 
 
 def cropped(
@@ -81,7 +82,7 @@ def cropped(
     place = _uniform(3, height, generator)
     top = torch.where(found, torch.floor(place[0] * (height - tall + 1)), (height - tall) // 2)
     left = torch.where(found, torch.floor(place[1] * (width - wide + 1)), (width - wide) // 2)
-    return Boxes(top, left, tall, wide, place[2] < flip, 0)
+    return Boxes(top, left, tall, wide, place[2] < flip, padded=False)
 
 
 def resample(
@@ -96,8 +97,9 @@ def resample(
         return images.float().div_(255)
     n, channels, height, width = images.shape
     no = torch.zeros_like(boxes.mirrored)
-    rows = _weights(boxes.top, boxes.height, no, height, size, boxes.border)
-    columns = _weights(boxes.left, boxes.width, boxes.mirrored, width, size, boxes.border)
+    borders = [round(side * _PADDING) if boxes.padded else 0 for side in (height, width)]
+    rows = _weights(boxes.top, boxes.height, no, height, size, borders[0])
+    columns = _weights(boxes.left, boxes.width, boxes.mirrored, width, size, borders[1])
     lines = images.float().reshape(n, channels * height, width)
     narrow = torch.bmm(lines, columns.transpose(1, 2)).view(n, channels, height, size)
     return torch.matmul(rows[:, None], narrow).div_(255).clamp_(0, 1)

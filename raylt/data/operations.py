@@ -66,7 +66,7 @@ _MOVES = frozenset(
 
 
 def apply(
-    pixels: Pixels, operations: Int[Tensor, " n"], values: Values, *, fill: Sequence[float]
+    pixels: Pixels, operations: Int[Tensor, " n"], values: Values, *, fill: Sequence[int]
 ) -> None:
     """Change each image in place by its operation.
 
@@ -98,7 +98,7 @@ def apply(
         pixels[rows] = warp(pixels[rows], matrices.to(pixels.device), fill=fill)
 
 
-def warp(pixels: Pixels, matrices: Float[Tensor, "n 2 3"], *, fill: Sequence[float]) -> Pixels:
+def warp(pixels: Pixels, matrices: Float[Tensor, "n 2 3"], *, fill: Sequence[int]) -> Pixels:
     """Resample images bilinearly where affine maps point, on `fill` beyond their edges.
 
     Args:

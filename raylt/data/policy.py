@@ -33,10 +33,10 @@ _RANDOM = {
     _O.AUTO_CONTRAST: Strength(),
     _O.EQUALIZE: Strength(),
     _O.INVERT: Strength(),
-    _O.ROTATE: Strength(slope=3, signed=True),
+    _O.ROTATE: Strength(slope=3.0, signed=True),
     _O.POSTERIZE: Strength(slope=0.4, whole=True),
     _O.SOLARIZE: Strength(slope=25.6, whole=True),
-    _O.SOLARIZE_ADD: Strength(slope=11, whole=True),
+    _O.SOLARIZE_ADD: Strength(slope=11.0, whole=True),
     _O.COLOUR: _ENHANCE,
     _O.CONTRAST: _ENHANCE,
     _O.BRIGHTNESS: _ENHANCE,
@@ -49,14 +49,14 @@ _RANDOM = {
 """RandAugment's operations and their strengths at levels from 0 to 10; a translation is a share
 of the image."""
 
-_CHANGE = Strength(slope=0.1, base=1, signed=True)
+_CHANGE = Strength(slope=0.1, base=1.0, signed=True)
 _LEARNED = {
     _O.AUTO_CONTRAST: Strength(),
     _O.EQUALIZE: Strength(),
     _O.INVERT: Strength(),
     _O.ROTATE: Strength(slope=30 / 9, signed=True),
     _O.POSTERIZE: Strength(slope=-4 / 9, start=8.5, whole=True),
-    _O.SOLARIZE: Strength(slope=-255 / 9, start=255),
+    _O.SOLARIZE: Strength(slope=-255 / 9, start=255.0),
     _O.COLOUR: _CHANGE,
     _O.CONTRAST: _CHANGE,
     _O.BRIGHTNESS: _CHANGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class Looks:
     knobs: Knobs
 
 
+@runtime_checkable
 class Source(Protocol):
     """Turns the images of an epoch, in order, into the views of its steps."""
 

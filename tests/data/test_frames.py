@@ -59,7 +59,7 @@ def test_crops_of_many_sizes_in_one_draw_stay_inside_their_images():
 
 def test_shifts_are_uniform_over_the_padded_image():
     boxes = frames.shifted(*sides(9000, 32, 32), flip=0.3, generator=generator())
-    assert boxes.border == 4
+    assert boxes.padded
     for offset in (boxes.top, boxes.left):
         counts = torch.bincount((offset + 4).long(), minlength=9)
         assert len(counts) == 9
@@ -97,6 +97,13 @@ def test_a_shift_is_an_exact_move_with_black_beside_it():
         torch.testing.assert_close(ours[k] * 255, expected.float(), atol=1e-3, rtol=0)
 
 
+def test_a_shift_of_an_image_that_is_not_square_keeps_to_its_sides():
+    images = photographs(200, 16, 40)
+    boxes = frames.shifted(*sides(200, 16, 40), flip=0.0, generator=generator())
+    assert (boxes.top.abs().max(), boxes.left.abs().max()) == (2, 5)
+    assert bool(frames.resample(images, boxes, 24).isfinite().all())
+
+
 def test_the_whole_image_at_its_own_size_is_itself():
     images = photographs(3, 20, 20, channels=1)
     same = frames.resample(images, frames.whole(*sides(3, 20, 20)), 20)
@@ -113,7 +120,7 @@ def test_an_even_image_stays_even_whatever_the_box():
 def test_a_box_of_one_pixel_shows_that_pixel():
     images = photographs(1, 9, 9)
     one = torch.ones(1)
-    box = Boxes(4 * one, 2 * one, one, one, torch.zeros(1, dtype=torch.bool), 0)
+    box = Boxes(4 * one, 2 * one, one, one, torch.zeros(1, dtype=torch.bool), False)
     view = frames.resample(images, box, 5) * 255
     expected = images[:, :, 4:5, 2:3].expand(1, 3, 5, 5).float()
     torch.testing.assert_close(view, expected, atol=1e-3, rtol=0)
