@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from raylt import exits
+from raylt import exits, options
 
 if TYPE_CHECKING:
     from raylt.space import Space
@@ -63,51 +63,11 @@ def commands() -> None:
     """
 
 
-Verb = Callable[..., Any]
-
-
-def _options(*options: Callable[[Verb], Verb]) -> Callable[[Verb], Verb]:
-    """Several options as one decorator, in the order of the help."""
-
-    def decorate(verb: Verb) -> Verb:
-        for option in reversed(options):
-            verb = option(verb)
-        return verb
-
-    return decorate
-
-
-_space_options = _options(
-    click.option("-s", "--space", "file", metavar="FILE",
-                 help="The space file; - reads standard input."),
-    click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
-)  # fmt: skip
-_runs_option = click.option(
-    "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs",
-    envvar="RAYLT_RUNS", show_default=True, show_envvar=True, help="Folder of all studies.",
-)  # fmt: skip
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_run_options = _options(
-    _runs_option,
-    click.option("--data", type=click.Path(file_okay=False, path_type=Path), default="data",
-                 envvar="RAYLT_DATA", show_default=True, show_envvar=True,
-                 help="Folder of the datasets' files."),
-    click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
-                 help="MLflow's store; mlflow.db in the runs' folder unless given."),
-    click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
-                 help="Processes that train one trial together."),
-    click.option("--concurrent", type=click.IntRange(min=1),
-                 help="Trials at a time; as many as fit unless given."),
-    click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),
-    _json_option,
-)  # fmt: skip
-
-
 @commands.command()
-@_space_options
+@options.space_options
 @click.option("-n", "--trials", metavar="N", help="Trials of the study: study.trials=N.")
 @click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME.")
-@_run_options
+@options.run_options
 def tune(
     file: str | None, words: tuple[str, ...], trials: str | None, study: str | None, **options: Any
 ) -> None:
@@ -127,9 +87,9 @@ def tune(
 
 
 @commands.command()
-@_space_options
+@options.space_options
 @click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME.")
-@_run_options
+@options.run_options
 def train(file: str | None, words: tuple[str, ...], study: str | None, **options: Any) -> None:
     """Train one model: a space with nothing left open.
 
@@ -155,8 +115,8 @@ def train(file: str | None, words: tuple[str, ...], study: str | None, **options
 
 @commands.command()
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of space files, for editors.")
-@_space_options
-@_json_option
+@options.space_options
+@options.json_option
 def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool) -> None:
     """Check a space file and show what a search would do; starts nothing.
 
@@ -218,7 +178,7 @@ def import_(file: str, base: str, pairs: tuple[str, ...]) -> None:
 @commands.command()
 @click.argument("study")
 @click.option("--retry-failed", is_flag=True, help="Run the failed trials again.")
-@_run_options
+@options.run_options
 def resume(study: str, retry_failed: bool, as_json: bool, **options: Any) -> None:
     """Go on with a study that was interrupted or killed; nothing finished runs twice.
 
@@ -233,8 +193,8 @@ def resume(study: str, retry_failed: bool, as_json: bool, **options: Any) -> Non
 
 @commands.command()
 @click.argument("study")
-@_runs_option
-@_json_option
+@options.runs_option
+@options.json_option
 def best(study: str, runs: Path, as_json: bool) -> None:
     """Show the best trial of a study, against its baseline, and how to train it again.
 
@@ -253,8 +213,8 @@ def best(study: str, runs: Path, as_json: bool) -> None:
 
 @commands.command()
 @click.argument("study", required=False)
-@_runs_option
-@_json_option
+@options.runs_option
+@options.json_option
 def status(study: str | None, runs: Path, as_json: bool) -> None:
     """Show the trials of a study, or all studies.
 
@@ -278,7 +238,7 @@ def status(study: str | None, runs: Path, as_json: bool) -> None:
 
 
 @commands.command()
-@_runs_option
+@options.runs_option
 @click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
               help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True,
@@ -365,7 +325,7 @@ def _show(result: Result, as_json: bool) -> NoReturn:
 
 def _name(study: str) -> str:
     """A study's name, which is also that of a folder."""
-    from raylt.plan import study_name
+    from raylt.names import study_name
     from raylt.schema import InputError
 
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from raylt import expressions
+from raylt.names import study_name
 from raylt.plugins import did_you_mean
 from raylt.schema import Frozen, InputError
 
@@ -41,27 +41,8 @@ METRICS: dict[str, Direction] = {
 LEVEL = 0.05
 """Chance of a false "better" that `raylt confirm` accepts over all its candidates."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def study_name(name: str) -> str:
-    """`name`, if a folder and an experiment may be called so.
-
-    Raises:
-        ValueError: it has other characters than letters, digits, `.`, `_` and `-`, starts with a
-            dot, is empty or longer than 100; the message suggests one that has not.
-    """
-    if _NAME.fullmatch(name):
-        return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:100] or "my-study"
-    shown = name if len(name) <= 60 else f"{name[:60]}..."
-    raise ValueError(
-        f"must be 1 to 100 letters, digits, dots, dashes or underscores and not start with a dot, "
-        f"but got {shown!r}; for example {slug!r}"
-    )
 
 
 def known_metric(name: str) -> str:

@@ -1,0 +1,26 @@
+"""What a study may be called: its name is also that of a folder and of an MLflow run."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def study_name(name: str) -> str:
+    """`name`, if a folder and an experiment may be called so.
+
+    Raises:
+        ValueError: it has other characters than letters, digits, `.`, `_` and `-`, starts with a
+            dot, is empty or longer than 100; the message suggests one that has not.
+    """
+    if _NAME.fullmatch(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:100] or "my-study"
+    shown = name if len(name) <= 60 else f"{name[:60]}..."
+    raise ValueError(
+        f"must be 1 to 100 letters, digits, dots, dashes or underscores and not start with a dot, "
+        f"but got {shown!r}; for example {slug!r}"
+    )
