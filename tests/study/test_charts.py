@@ -65,8 +65,11 @@ def test_importance_weighs_conditional_leaves_among_their_own_trials(record):
     assert len(values) == 17
     assert basis == "at epoch 2, which all of them reached"
     shares = sensitivity.shares(record, ranking, values)
-    assert set(shares) == {leaf.path for leaf in record.space.leaves}
-    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) == {*(leaf.path for leaf in record.space.leaves), sensitivity.CHANCE}
+    assert sum(shares[p] for p in shares if p != "method.random_share") == pytest.approx(1)
+    # The made results hang on the temperature and on pruning, and on nothing else.
+    assert shares["method.temperature"] > shares["method.head_depth"]
+    assert shares["method.temperature"] > shares[sensitivity.CHANCE]
     chart = sensitivity.importance(record, ranking)
     assert any(tick.startswith("random_share (") for tick in chart.body[0].y.ticks)
 

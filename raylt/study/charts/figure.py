@@ -105,7 +105,7 @@ class Parallel:
     """The value that colours each line."""
     shade_title: str
     strong: int | None
-    """Which line is drawn strongest."""
+    """Which line is that of the best trial, drawn strongest where the program can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ def drawing(chart: Chart) -> dict[str, Any]:
         data, layout = _panels(chart.body)
     shared = {
         "font": _FONT, "paper_bgcolor": "white", "plot_bgcolor": "white", "hovermode": "closest",
+        "barmode": "overlay",
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }  # fmt: skip
     return {"data": data, "layout": {**shared, **layout}}
@@ -94,7 +95,9 @@ def _trace(mark: Points | Line | Bars) -> dict[str, Any]:
                     "shape": "hv" if mark.steps else "linear"}  # fmt: skip
             return {**shared, "type": "scatter", "mode": "lines", "x": x, "y": y, "line": look}
         case Bars():
-            look = {"color": mark.colour, "pattern": {"shape": mark.hatch, "fgcolor": "white"}}
+            hatch = {"shape": mark.hatch, "fillmode": "overlay", "fgcolor": "white", "size": 9}
+            look = {"color": mark.colour, "pattern": hatch}
+            shared["textposition"] = "none"
             if mark.lying:
                 x, y, shared["orientation"] = y, x, "h"
             return {**shared, "type": "bar", "x": x, "y": y, "marker": look}

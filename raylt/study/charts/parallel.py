@@ -38,12 +38,11 @@ def parallel(record: Record, ranking: Sequence[Outcome]) -> Chart:
         dimensions.append(_numbers(parts.title(name), values, digits=1))
     best = record.best()
     strong = next((i for i, one in enumerate(scored) if best and one.number == best.number), None)
-    who = "" if best is None else f" The strongest line is the best trial, {best.number}."
     return Chart(
         key=key,
         title=title,
         caption=f"{len(scored)} trials, each a line; its shade is {parts.title(metric)}. Trials "
-        f"that were stopped early have fewer epochs and show the last of them.{who}",
+        f"that were stopped early have fewer epochs and show the last of them.",
         body=Parallel(
             dimensions=tuple(dimensions),
             shade=tuple(parts.shown(metric, one.last[metric]) for one in scored),

@@ -32,16 +32,20 @@ def png(chart: Chart) -> bytes:
     """A chart with something to draw as a PNG file, its caption below it."""
     assert chart.body is not None
     # Without pyplot: that keeps one state for the whole process, and this may run in a thread.
+    caption = chart.caption
     if isinstance(chart.body, Parallel):
         figure = Figure(figsize=(10, 4.4))
         _parallel(figure, chart.body)
+        caption += (
+            " The strongest line is the best trial." if chart.body.strong is not None else ""
+        )
     elif isinstance(chart.body, Grid):
         figure = Figure(figsize=(6.4, 5.8))
         _grid(figure, chart.body)
     else:
         figure = _panels(chart.body)
     figure.suptitle(chart.title, x=0.01, ha="left", fontweight="bold")
-    figure.text(0.01, 0.0, _wrapped(chart.caption, figure), fontsize=8, va="top", color="#444444")
+    figure.text(0.01, 0.0, _wrapped(caption, figure), fontsize=8, va="top", color="#444444")
     found = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(found, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import warnings
+import random
 from collections.abc import Mapping, Sequence
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 from raylt.study import draws
 from raylt.study.charts import figure
@@ -18,6 +18,16 @@ from raylt.study.record import Record
 _A_LEAF = 4
 """Trials for each open leaf without which a share would be chance."""
 _LEAST = 8
+_SHADOWS = 5
+"""Draws of the leaf of chance, over which the shares are averaged."""
+CHANCE = "pure chance"
+"""A leaf that does nothing: who is not above it has not shown anything."""
+
+
+_LOOKS: tuple[tuple[str, str, figure.Hatch, bool], ...] = (
+    ("share of a leaf", figure.BLUE, "", False),
+    ("random numbers", figure.GREY, "/", True),
+)
 
 
 def importance(record: Record, ranking: Sequence[Outcome]) -> Chart:
@@ -38,25 +48,29 @@ def importance(record: Record, ranking: Sequence[Outcome]) -> Chart:
         return figure.nothing(key, title, why)
     found = shares(record, ranking, values)
     order = sorted(found, key=lambda path: -found[path])
-    names = dict(zip([x.path for x in leaves], short([x.path for x in leaves]), strict=True))
-    counts = {
-        path: sum(path in one.point for one in ranking if one.number in values) for path in order
-    }
+    paths = [leaf.path for leaf in leaves]
+    names = {**dict(zip(paths, short(paths), strict=True)), CHANCE: CHANCE}
+    counts = {path: sum(path in o.point for o in ranking if o.number in values) for path in paths}
     ticks = tuple(
-        names[path] if counts[path] == len(values) else f"{names[path]} ({counts[path]} trials)"
+        names[path]
+        + (f" ({counts[path]} trials)" if 0 < counts.get(path, 0) < len(values) else "")
         for path in order
     )
-    bars = Bars(
-        name="share", colour=figure.BLUE, lying=True,
-        x=tuple(float(i) for i in range(len(order))),
-        y=tuple(100 * found[path] for path in order),
-    )  # fmt: skip
+    bars = [
+        Bars(
+            name=name, colour=colour, hatch=hatch, lying=True,
+            x=tuple(float(i) for i, path in enumerate(order) if (path == CHANCE) == chance),
+            y=tuple(100 * found[path] for path in order if (path == CHANCE) == chance),
+        )
+        for name, colour, hatch, chance in _LOOKS
+    ]  # fmt: skip
     return Chart(
         key=key,
         title=title,
-        caption=f"PED-ANOVA over {len(values)} trials, {basis}. A leaf that only some trials have "
-        f"is weighed among those. The shares tell where to look; they are no test.",
-        body=(Panel(title="", x=Axis("share (%)"), y=Axis("", ticks=ticks), marks=(bars,)),),
+        caption=f"fANOVA over {len(values)} trials, {basis}. A leaf that only some trials have "
+        f"is weighed among those alone. The hatched bar is a leaf of random numbers: what does "
+        f"not stand out from it has not shown anything.",
+        body=(Panel(title="", x=Axis("share (%)"), y=Axis("", ticks=ticks), marks=tuple(bars)),),
     )
 
 
@@ -95,33 +109,53 @@ def comparable(
 def shares(
     record: Record, ranking: Sequence[Outcome], values: Mapping[int, float]
 ) -> dict[str, float]:
-    """The share of each leaf that takes more than one value, summing to 1.
+    """The share of each leaf that takes more than one value, and that of `CHANCE`.
+
+    The leaves that all trials have sum to 1 with it. A leaf that only some trials have is weighed
+    among those, beside the others there; over all trials it would be given what belongs to the
+    leaf that it hangs on.
 
     Args:
         record: The study.
         ranking: Its trials.
         values: The objective of those that count, by their numbers.
     """
-    chosen = [one for one in ranking if one.number in values]
-    varied = [
-        leaf
+    chosen = sorted((o for o in ranking if o.number in values), key=lambda one: one.number)
+    paths = [leaf.path for leaf in record.space.leaves]
+    everywhere = [path for path in paths if all(path in one.point for one in chosen)]
+    found = _weigh(record, chosen, everywhere, values)
+    for path in paths:
+        having = [one for one in chosen if path in one.point]
+        if path not in everywhere and len(having) >= _LEAST:
+            among = _weigh(record, having, [*everywhere, path], values)
+            found |= {name: share for name, share in among.items() if name == path}
+    return found
+
+
+def _weigh(
+    record: Record, chosen: Sequence[Outcome], paths: Sequence[str], values: Mapping[int, float]
+) -> dict[str, float]:
+    """fANOVA of leaves that all of the chosen trials have, beside a leaf of pure chance."""
+    laws: dict[str, BaseDistribution] = {
+        leaf.path: draws.distribution(leaf)
         for leaf in record.space.leaves
-        if len({one.point[leaf.path] for one in chosen if leaf.path in one.point}) > 1
-    ]
-    # A study of its own: the record's holds stopped trials under values of different epochs.
-    study = optuna.create_study(direction=record.objectives[0].better)
-    laws = {leaf.path: draws.distribution(leaf) for leaf in varied}
-    for one in sorted(chosen, key=lambda one: one.number):
-        params = {path: one.point[path] for path in laws if path in one.point}
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=params,
-                distributions={path: laws[path] for path in params},
-                value=values[one.number],
+        if leaf.path in paths and len({one.point[leaf.path] for one in chosen}) > 1
+    }
+    sums = dict.fromkeys([*laws, CHANCE], 0.0)
+    for seed in range(_SHADOWS):
+        rng = random.Random(seed)
+        # A study of its own: the record's holds stopped trials under values of other epochs.
+        study = optuna.create_study(direction=record.objectives[0].better)
+        for one in chosen:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={**{path: one.point[path] for path in laws}, CHANCE: rng.random()},
+                    distributions={**laws, CHANCE: FloatDistribution(0, 1)},
+                    value=values[one.number],
+                )
             )
-        )
-    with warnings.catch_warnings():
-        # Optuna marks what it has as experimental; the tests hold what is relied on.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study)
-    return {path: 0.0 if math.isnan(share) else share for path, share in found.items()}
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+        for path in sums:
+            sums[path] += found[path] / _SHADOWS
+    return sums
