@@ -1,0 +1,324 @@
+"""A study on one page: a single HTML file that needs no network, the verdict first."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from raylt import metrics
+from raylt.schema import EnvironmentError
+from raylt.study import charts, confirmed, review
+from raylt.study.charts import classes, interactive
+from raylt.study.charts.figure import Chart
+from raylt.study.outcome import Outcome
+from raylt.study.progress import SHOWN, duration, percent, plain, short
+from raylt.study.record import Record
+
+_LINES = 100
+"""Trials in the ranking."""
+_STATES = ("complete", "stopped", "failed", "running", "waiting")
+
+
+def write(record: Record, path: Path) -> Path:
+    """Write the report of a study to a file, which appears when it is whole.
+
+    Raises:
+        EnvironmentError: the file cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(page(record), "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise EnvironmentError(
+            f"the report must be writable, but {path} is not: {error.strerror}; choose another "
+            f"file with --output"
+        ) from error
+    return path
+
+
+def page(record: Record) -> str:
+    """The report as HTML; plotly.js stands in it once."""
+    from plotly.offline import get_plotlyjs
+
+    found = {chart.key: chart for chart in charts.of_study(record)}
+    body = "\n".join(
+        (
+            _head(record),
+            _verdict(record),
+            _numbers(record),
+            "<h2>Results</h2>",
+            *(_figure(found[key]) for key in ("cost", "pareto", "classes", "paid", "curves")),
+            _confirmation(record),
+            "<h2>The search</h2>",
+            *(_figure(found[key]) for key in ("parallel", "importance", "response")),
+            _ranking(record),
+            _costs(record),
+            "<h2>Data</h2>",
+            _figure(found["data"]),
+            _data(record),
+            _repeat(record),
+        )
+    )
+    drawings = {
+        key: interactive.drawing(chart) for key, chart in found.items() if chart.body is not None
+    }
+    template = resources.files("raylt.study").joinpath("report.html").read_text("utf-8")
+    return Template(template).substitute(
+        name=html.escape(record.name),
+        body=body,
+        plotly=get_plotlyjs(),
+        drawings=interactive.script(drawings),
+    )
+
+
+def verdict(record: Record) -> list[str]:
+    """What the study found, in sentences, the most important one first."""
+    best, baseline = record.best(), record.baseline()
+    metric = record.objectives[0].metric
+    name = metric.removeprefix("val/")
+    if best is None:
+        return [
+            "No trial has finished and kept the constraints yet.",
+            f"Go on with: raylt resume {record.name}",
+        ]
+    lines = [f"Trial {best.number} is the best: {_scores(best)} on the validation images."]
+    if baseline is None:
+        lines.append("The study names no baseline to compare with.")
+    elif baseline.number == best.number:
+        lines.append("That is the baseline itself: the search found nothing better.")
+    elif metric in baseline.last:
+        source = record.space.study.baseline
+        gap = 100 * (best.last[metric] - baseline.last[metric])
+        lines.append(
+            f"The baseline, {source.source if source else 'the setting as given'}, reaches "
+            f"{_scores(baseline)}: a difference of {gap:+.1f} points in {name}, one seed each."
+        )
+    else:
+        lines.append("The baseline has no score to compare with.")
+    if confirmed.stored(record) is None:
+        lines.append(
+            f"Nothing is confirmed yet: the best of {len(record.outcomes())} trials is best in "
+            f"part by luck. `raylt confirm {record.name}` trains it and the baseline again over "
+            f"several seeds."
+        )
+        return [*lines, confirmed.brief(record)[0]]
+    opened, *confirmations = confirmed.brief(record)
+    # What holds over fresh seeds says more than the search that chose among its own.
+    return [*(f"{line}." for line in confirmations), opened, *lines]
+
+
+def _head(record: Record) -> str:
+    fixed: Mapping[str, Any] = record.space.fixed
+    when = record.facts["created"][:10]
+    return (
+        f"<h1>{_text(record.name)}</h1>\n<p class='quiet'>{_text(fixed['method']['name'])} on "
+        f"{_text(fixed['data']['name'])}, {len(record.space.leaves)} open leaves, "
+        f"begun {_text(when)}</p>"
+    )
+
+
+def _verdict(record: Record) -> str:
+    lines = "\n".join(f"<p>{_text(line)}</p>" for line in verdict(record))
+    return f"<div class='verdict'>\n{lines}\n</div>"
+
+
+def _numbers(record: Record) -> str:
+    best, baseline = record.best(), record.baseline()
+    outcomes = record.outcomes()
+    metric = record.objectives[0].metric
+    name = metric.removeprefix("val/")
+    found = {
+        f"best {name}": _metric(metric, best),
+        f"baseline {name}": _metric(metric, baseline),
+        "best few-shot": _metric("val/few", best),
+        "trials": str(len(outcomes)),
+        "stopped early": str(sum(one.state == "stopped" for one in outcomes)),
+        "time of all trials": duration(sum(one.seconds for one in outcomes)),
+    }
+    cells = "".join(
+        f"<div><b>{_text(value)}</b><span>{_text(word)}</span></div>"
+        for word, value in found.items()
+        if value != "-"
+    )
+    return f"<div class='numbers'>{cells}</div>"
+
+
+def _figure(chart: Chart) -> str:
+    place = f"<div id='chart-{chart.key}'></div>" if chart.body is not None else ""
+    return (
+        f"<figure><h3>{_text(chart.title)}</h3><figcaption>{_text(chart.caption)}</figcaption>"
+        f"{place}</figure>"
+    )
+
+
+def _confirmation(record: Record) -> str:
+    """The candidates against the baseline on the test images, over fresh seeds."""
+    found = confirmed.stored(record)
+    if found is None:
+        return ""
+    heads = ["trial", "verdict", "points", "interval", "p", "seeds", "lead in the search",
+             "lead over fresh seeds", "who paid"]  # fmt: skip
+    rows: list[tuple[str, list[str]]] = []
+    for each in found["candidates"]:
+        seen, paid = each["verdict"], each["paid"]
+        ends = f"{_signed(seen['low'])} to {_signed(seen['high'])}"
+        rows.append(
+            (
+                "",
+                [
+                    str(each["runs"]["trial"]), seen["word"], _signed(seen["mean"]),
+                    ends if seen["low"] is not None else "-", f"{seen['p_holm']:.3f}",
+                    str(seen["seeds"]), _signed(each["promised"]), _signed(each["kept"]),
+                    paid["sentence"] if paid else "-",
+                ],
+            )
+        )  # fmt: skip
+    return (
+        f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(found['metric'])}, each candidate "
+        f"against the baseline with the same seeds; p after Holm's correction.</p>\n{_table(heads, rows)}"
+    )
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:+.1f}"
+
+
+def _ranking(record: Record) -> str:
+    paths = [leaf.path for leaf in record.space.leaves]
+    first = record.objectives[0].metric
+    shown = list(dict.fromkeys([first, *SHOWN, "val/knn"]))
+    best = record.best()
+    ranking = [one for one in record.ranking() if one.state != "waiting"]
+    heads = ["trial", "state", "epochs", *short(paths),
+             *(metric.removeprefix("val/") for metric in shown), "time", "failure"]  # fmt: skip
+    rows = [
+        (
+            "best" if best and one.number == best.number else one.role,
+            [
+                str(one.number), one.state, str(one.epoch),
+                *(plain(one.point[path]) if path in one.point else "-" for path in paths),
+                *(_metric(metric, one) for metric in shown), duration(one.seconds), one.failure,
+            ],
+        )
+        for one in ranking[:_LINES]
+    ]  # fmt: skip
+    rest = len(ranking) - len(rows)
+    more = f"<p class='quiet'>... and {rest} more trials.</p>" if rest else ""
+    return (
+        "<h2>Ranking</h2>\n<p class='quiet'>Accuracies in per cent on the validation images after "
+        "the last epoch. The best trial and the baseline are marked; a trial that was stopped "
+        "early is ranked by how far it came.</p>\n" + _table(heads, rows) + more
+    )
+
+
+def _costs(record: Record) -> str:
+    outcomes = record.outcomes()
+    rows: list[tuple[str, list[str]]] = []
+    for state in _STATES:
+        those = [one for one in outcomes if one.state == state]
+        if not those:
+            continue
+        seconds, epochs = sum(o.seconds for o in those), sum(o.epoch for o in those)
+        each = duration(seconds / epochs) if epochs else "-"
+        again = sum(max(0, one.attempts - 1) for one in those)
+        rows.append(
+            ("", [state, str(len(those)), str(epochs), duration(seconds), each, str(again)])
+        )
+    heads = ["state", "trials", "epochs", "time", "time of an epoch", "started again"]
+    whole = duration(sum(one.seconds for one in outcomes))
+    return (
+        f"<h2>Costs</h2>\n<p>All trials together took {whole}. A trial is counted from its start "
+        f"to its end, over all attempts.</p>\n{_table(heads, rows)}"
+    )
+
+
+def _data(record: Record) -> str:
+    counts = classes.train_counts(record)
+    floor: Mapping[str, float] = record.facts["floor"]
+    evaluation: Mapping[str, Any] = record.space.fixed.get("evaluation", {})
+    rows = [["fingerprint", record.facts["fingerprint"]]]
+    if counts is not None:
+        groups = metrics.groups(counts, by="thresholds")
+        rows.append(["images by class", ", ".join(map(str, counts))])
+        rows += [
+            [f"{name}-shot", f"{len(members)} classes, {sum(counts[k] for k in members)} images"]
+            for name, members in groups.items()
+        ]
+    rows.append(["labels of the probe", str(evaluation.get("labels", "balanced"))])
+    rows += [
+        [f"floor of raw pixels, {key.removeprefix('floor/').replace('/', ', ')}", percent(value)]
+        for key, value in floor.items()
+    ]
+    return _table(["", ""], [("", row) for row in rows], words=True)
+
+
+def _repeat(record: Record) -> str:
+    best = record.best()
+    versions: Mapping[str, str] = record.facts.get("versions", {})
+    command = record.facts.get("command", "")
+    parts = ["<h2>Repeat it</h2>"]
+    if command:
+        parts.append(f"<p>Begun with</p><pre>{_text(command)}</pre>")
+    if best is not None:
+        parts.append(f"<p>Train the best setting again</p><pre>{_text(retrain(record))}</pre>")
+        parts.append(f"<p>Its recipe, every choice</p><pre>{_text(yaml(best.recipe))}</pre>")
+    parts.append(f"<p>The space, as space.yaml</p><pre>{_text(record.space.text)}</pre>")
+    rows = [["raylt", record.facts["raylt"]], ["study", record.facts["id"]]]
+    rows += [[key, value] for key, value in versions.items() if key != "version.raylt"]
+    parts.append(_table(["", ""], [("", row) for row in rows], words=True))
+    return "\n".join(parts)
+
+
+def retrain(record: Record) -> str:
+    """The command that trains the best setting again, from the space file of this study."""
+    return review.best(record)["retrain"]
+
+
+def yaml(values: Mapping[str, Any]) -> str:
+    """Plain values as YAML."""
+    writer = YAML()
+    writer.default_flow_style = False
+    found = io.StringIO()
+    writer.dump(json.loads(json.dumps(values)), found)
+    return found.getvalue()
+
+
+def _scores(one: Outcome) -> str:
+    return ", ".join(
+        f"{name.removeprefix('val/')} {percent(one.last[name])}"
+        for name in SHOWN
+        if name in one.last
+    )
+
+
+def _metric(name: str, one: Outcome | None) -> str:
+    if one is None or name not in one.last:
+        return "-"
+    return percent(one.last[name]) if name.startswith("val/") else plain(one.last[name])
+
+
+def _table(
+    heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], *, words: bool = False
+) -> str:
+    head = "".join(f"<th>{_text(cell)}</th>" for cell in heads) if any(heads) else ""
+    lines = "\n".join(
+        f"<tr class='{kind}'>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>"
+        for kind, row in rows
+    )
+    kind = " class='words'" if words else ""
+    return f"<div class='wide'><table{kind}><tr>{head}</tr>\n{lines}</table></div>"
+
+
+def _text(value: str) -> str:
+    return html.escape(value)
