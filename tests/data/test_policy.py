@@ -122,6 +122,23 @@ def test_cutout_is_a_square_of_half_the_side_cut_at_the_edge(size):
     assert torch.equal(hidden.sum((1, 2)), rows * columns)
 
 
+class OnDevice:
+    """What can be asked of a device's generator without waiting for the device."""
+
+    device = torch.device("cuda")
+
+    def __init__(self, seed, offset):
+        self.initial_seed, self.get_offset = lambda: seed, lambda: offset
+
+
+def test_draws_for_a_device_are_made_here_and_never_twice_the_same():
+    streams = [(0, 0), (0, 4), (1, 0), (2**64 - 1, 4)]
+    draws = [torch.rand(8, generator=policy._host(OnDevice(*each))) for each in streams]
+    assert len(torch.unique(torch.stack(draws), dim=0)) == len(streams)
+    again = torch.rand(8, generator=policy._host(OnDevice(0, 4)))
+    assert torch.equal(again, draws[1])
+
+
 def test_learned_views_resemble_torchvisions_in_law():
     coarse = torch.rand(1, 3, 6, 6, generator=generator())
     image = torch.nn.functional.interpolate(coarse, size=32, mode="bicubic").clamp(0, 1)
