@@ -1,0 +1,115 @@
+"""Where the trials of a search run: Ray on this machine, or the cluster that it belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from raylt.cluster import address as addresses
+from raylt.cluster import connect, room
+from raylt.cluster.profile import Placement
+from raylt.cluster.room import Node, Shape
+from raylt.schema import InputError
+from raylt.study import machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a search asks of machines."""
+
+    address: str | None
+    """The cluster; this machine alone where None."""
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float | None
+    """Where None, one if there are any."""
+    placement: Placement
+    cpus: int | None
+    """Cores of this machine that may be used; all where None."""
+    concurrent: int | None
+    """Trials at a time; as many as fit where None."""
+    wait: float
+    """Minutes that the machines of a cluster may take to come up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What each worker of a trial books, and how many trials run at a time."""
+
+    shape: Shape
+    concurrent: int
+    machines: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        """One line for the user: what was chosen."""
+        return (
+            f"{room.listed(self.machines)}: {self.concurrent} "
+            f"trial{'' if self.concurrent == 1 else 's'} at a time, each "
+            f"{room.describe(self.shape)}"
+        )
+
+
+def demand_here(wish: Wish) -> None:
+    """Refuse at once, before Ray starts, what cannot fit this machine.
+
+    Raises:
+        InputError: the address is not one of a cluster that a search may join.
+        EnvironmentError: not even one trial fits.
+    """
+    way = addresses.way(wish.address)
+    if way == "submit":
+        raise InputError(
+            f"--address: must be auto or HOST:6379 to search from here, but got {wish.address}; "
+            f"a search is sent there by `raylt tune`, `train` or `resume`"
+        )
+    if way == "here":
+        gpus = machine.gpus()
+        node = Node(id="", name="this machine", address="", cpus=wish.cpus or machine.cores(),
+                    gpus=gpus or 0)  # fmt: skip
+        shape = _shape(wish, [node])
+        room.demand([node], replace(shape, gpus=0) if gpus is None else shape)
+
+
+@contextlib.contextmanager
+def taken(wish: Wish, *, runs: Path) -> Generator[Share]:
+    """Ray with room for a search, for the time of a `with`.
+
+    Args:
+        wish: What is asked for.
+        runs: Folder of all studies, which all machines must share.
+
+    Raises:
+        EnvironmentError: Ray does not come up, not even one trial fits, or the machines do not
+            share the folder.
+    """
+    with contextlib.ExitStack() as stack:
+        if addresses.way(wish.address) == "here":
+            cpus = wish.cpus or machine.cores()
+            stack.enter_context(machine.ray_here(cpus=cpus, dashboard=wish.workers > 1))
+            nodes = connect.nodes()
+        else:
+            assert wish.address is not None
+            stack.enter_context(connect.joined(wish.address))
+            shape = _shape(wish, connect.nodes())
+            wanted = wish.concurrent or 1
+            nodes = stack.enter_context(
+                connect.awaited(shape, trials=wanted, minutes=wish.wait)
+            )  # fmt: skip
+            if len(nodes) > 1:
+                connect.demand_shared(runs, nodes)
+        shape = _shape(wish, nodes)
+        fit = room.demand(nodes, shape)
+        yield Share(
+            shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=tuple(nodes)
+        )
+
+
+def _shape(wish: Wish, nodes: Sequence[Node]) -> Shape:
+    gpus = wish.gpus_per_worker
+    if gpus is None:
+        gpus = room.gpus_by_default(nodes, workers=wish.workers)
+    return Shape(
+        workers=wish.workers, cpus=wish.cpus_per_worker, gpus=gpus, placement=wish.placement
+    )
