@@ -113,6 +113,49 @@ def logit_adjusted_cross_entropy(
     return total / len(labels)
 
 
+def log_bessel(order: float, x: float) -> float:
+    """log I_v(x) = log sum_m (x/2)^(2m + v) / (m! Gamma(m + v + 1)), x > 0."""
+    terms = [
+        (2 * m + order) * log(x / 2) - math.lgamma(m + 1) - math.lgamma(m + order + 1)
+        for m in range(int(x) + 200)
+    ]
+    largest = max(terms)
+    return largest + log(math.fsum(exp(term - largest) for term in terms))
+
+
+def probabilistic_contrastive(
+    features: Sequence[Vector],
+    labels: Sequence[int],
+    means: Sequence[Vector],
+    counts: Sequence[int],
+    temperature: float,
+    tau: float,
+) -> float:
+    """ProCo's L_in: -log(pi_y E_y / sum_j pi_j E_j) with E_j = C(k_j) / C(|k_j m_j + z/t|).
+
+    C(k) = k^v / ((2 pi)^(p/2) I_v(k)) with v = p/2 - 1; k = R (p - R^2) / (1 - R^2).
+    """
+    p = len(means[0])
+
+    def log_c(k: float) -> float:
+        v = p / 2 - 1
+        return v * log(k) - p / 2 * log(2 * math.pi) - log_bessel(v, k)
+
+    total = 0.0
+    for z, y in zip(features, labels, strict=True):
+        weighed: list[float] = []
+        for mean, n in zip(means, counts, strict=True):
+            r = sqrt(dot(mean, mean))
+            k = r * (p - r**2) / (1 - r**2)
+            moved = [k * a / r + b / temperature for a, b in zip(mean, z, strict=True)]
+            e = log_c(k) - log_c(sqrt(dot(moved, moved)))
+            weighed.append(tau * log(n / sum(counts)) + e)
+        largest = max(weighed)
+        below = largest + log(sum(exp(w - largest) for w in weighed))
+        total += below - weighed[y]
+    return total / len(labels)
+
+
 def kept_by_magnitude(weights: Sequence[float], ratio: float) -> list[bool]:
     """Keep w iff |w| >= the value at rank min(ceil(ratio N), N - 1) of all, in ascending order."""
     n = len(weights)

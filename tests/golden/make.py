@@ -99,6 +99,32 @@ def logit_adjusted_cross_entropy(
     return loss / len(labels)
 
 
+def mass(squared: Decimal, dim: int) -> Decimal:
+    """k^-v I_v(k), but for a constant, as a series in the square of k; v is a whole number."""
+    order = dim // 2 - 1
+    term = total = D(1)
+    for m in range(1, 400):
+        term *= squared / 4 / m / (m + order)
+        total += term
+    return total
+
+
+def probabilistic_contrastive(
+    m: dict[str, Matrix], *, labels: list[int], class_counts: list[int], temperature: Decimal,
+    tau: Decimal,
+) -> Decimal:  # fmt: skip
+    loss, dim = D(0), len(m["means"][0])
+    for z, y in zip(m["features"], labels, strict=True):
+        odds = []
+        for mean, n in zip(m["means"], class_counts, strict=True):
+            r = scalar(mean, mean).sqrt()
+            k = r * (dim - r * r) / (1 - r * r)
+            moved = [k * a / r + b / temperature for a, b in zip(mean, z, strict=True)]
+            odds.append(D(n) ** tau * mass(scalar(moved, moved), dim) / mass(k * k, dim))
+        loss -= (odds[y] / sum(odds)).ln()
+    return loss / len(labels)
+
+
 def gradients(
     loss: Callable[[dict[str, Matrix]], Decimal], m: dict[str, Matrix]
 ) -> dict[str, Any]:
@@ -155,7 +181,16 @@ def main() -> None:
             absent=absent,
         )  # fmt: skip
 
+    few = random.Random(2024)
+    classes = [[round(x * 0.7, 6) for x in row] for row in drawn(2, 64, few)]
+    found = {"features": drawn(2, 64, few), "means": classes}
+
     files = {
+        "probabilistic_contrastive": [
+            golden(probabilistic_contrastive, found, labels=[0, 1], class_counts=[50, 2],
+                   temperature=temperature, tau=1.0)
+            for temperature in (0.1, 0.5)
+        ],
         "nt_xent": [golden(nt_xent, pairs, temperature=t) for t in (0.07, 0.2, 1.0)],
         "supervised_contrastive": [
             golden(supervised_contrastive, {"features": batch["features"]}, labels=labels,

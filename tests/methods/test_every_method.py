@@ -37,6 +37,7 @@ VARIANTS = {
         {"prune": 0.5, "random_share": 0.5},
         SWING,
     ],
+    "proco": [{"classifier": "cosine", "tau": 0.0}, SWING],
     "simclr": [{"head_depth": 3}, SWING],
     "supcon": [SWING],
 }
