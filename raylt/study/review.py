@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import driver
+from raylt.study import confirmed, driver, ledger
 from raylt.study import record as records
 from raylt.study.progress import SHOWN, duration, percent, plain
 from raylt.study.record import Outcome, Record
@@ -45,6 +45,7 @@ def best(record: Record) -> dict[str, Any]:
         "best": trial(found),
         "baseline": None if baseline is None else trial(baseline),
         "retrain": _retrain(record, found),
+        **_confirmation(record),
     }
 
 
@@ -67,6 +68,7 @@ def best_text(record: Record) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    lines += ["", *confirmed.brief(record)]
     return "\n".join([*lines, "", f"Train it again: {plain_values['retrain']}"])
 
 
@@ -78,7 +80,9 @@ def trial(outcome: Outcome) -> dict[str, Any]:
 def study(name: str, runs: Path) -> dict[str, Any]:
     """The state of one study, as plain values."""
     record = driver.open_study(name, runs)
-    return {**_line(record), "trials": [trial(one) for one in record.ranking()]}
+    trials = [trial(one) for one in record.ranking()]
+    told = confirmed.brief(record)
+    return {**_line(record), **_confirmation(record), "told": told, "trials": trials}
 
 
 def studies(runs: Path) -> list[dict[str, Any]]:
@@ -108,7 +112,7 @@ def study_text(found: Mapping[str, Any]) -> str:
             f"{one['number']:>4}  {one['state']:<8}  epoch {epoch:>3}  {told}  {leaves}  "
             f"{duration(one['seconds'])}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *found["told"]])
 
 
 def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
@@ -175,6 +179,9 @@ def _line(record: Record) -> dict[str, Any]:
     states = _states(record)
     finished = record.best()
     pid = driver.driver_of(record.folder)
+    if pid is None and "running" in states:
+        # Nobody trains them now: a driver that was ended left them to be taken up again.
+        states["interrupted"] = states.pop("running")
     open_trials = record.wanted - sum(states.get(s, 0) for s in ("complete", "stopped", "failed"))
     return {
         "study": record.name,
@@ -184,6 +191,13 @@ def _line(record: Record) -> dict[str, Any]:
         "states": states,
         "objective": record.objectives[0].metric,
         "best": None if finished is None else trial(finished),
+    }
+
+
+def _confirmation(record: Record) -> dict[str, Any]:
+    return {
+        "test_openings": len(ledger.openings(record)),
+        "confirmation": confirmed.summary(record),
     }
 
 
