@@ -77,13 +77,36 @@ class Evaluation(Frozen):
     labels: Literal["balanced", "tail", "few-shot"] = "balanced"
     """The labels a probe is trained on: the balanced pool, the long-tailed training set itself,
     or one per cent of the pool (at least 4 a class)."""
-    probe: Literal["lbfgs", "sgd", "adam"] = "lbfgs"
-    """Linear classifier on frozen, cached features: multinomial logistic regression by L-BFGS,
-    SDCLR's published SGD schedule, or Adam. Their numbers are not comparable with each other."""
+    probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
+    """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
+    published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's whole
+    protocol, in which the images pass the encoder anew in every epoch, cropped and flipped, and
+    validation chooses the epoch. Their numbers are not comparable with each other."""
+    early_falls: bool = False
+    """Whether the learning rate of `sgd` and `reforward` falls one epoch early, as in SDCLR's
+    program for CIFAR; false is the schedule as it is written down."""
+    selection: Literal["top-1", "top-5", "last"] = "top-1"
+    """What chooses the epoch of a `reforward` probe on the validation images: the accuracy, the
+    accuracy of the five likeliest classes as in SDCLR's program for ImageNet-100, or nothing: the
+    last one is taken."""
     neighbours: int = Field(default=20, ge=1)
     """Neighbours that vote in the k-NN score."""
     every: int = Field(default=1, ge=1)
     """Epochs between two scores; the last epoch is always scored."""
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Evaluation:
+        if self.early_falls and self.probe not in ("sgd", "reforward"):
+            raise ValueError(
+                f"early_falls must be false for the probe {self.probe}, which has no schedule that "
+                "falls; leave it out, or set probe: sgd or reforward"
+            )
+        if self.selection != "top-1" and self.probe != "reforward":
+            raise ValueError(
+                f"selection must be left out for the probe {self.probe}, which has no epoch to "
+                f"choose, but got {self.selection}; leave it out, or set probe: reforward"
+            )
+        return self
 
 
 class Recipe(Frozen):
@@ -101,7 +124,8 @@ class Recipe(Frozen):
     epochs: int = Field(ge=1)
     """Passes over the training set."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; auto takes bfloat16 where the hardware has it."""
+    """Arithmetic of the network; auto takes bfloat16 on GPUs that have it and on CPUs with AMX
+    tiles, and float32 elsewhere."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the initial weights, the order of the images and every augmentation."""
 
