@@ -52,15 +52,21 @@ class _Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="raylt", message="raylt %(version)s")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Search and scale long-tailed contrastive learning.
 
     \b
     A first search, minutes on a laptop:
       raylt tune --space search_spaces/sdclr.yaml
     """
+    _help_alone(context)
 
 
 @commands.command()
@@ -141,14 +147,16 @@ def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool)
         click.echo(overview.text(space))
 
 
-@commands.group()
-def space() -> None:
+@commands.group(invoke_without_command=True)
+@click.pass_context
+def space(context: click.Context) -> None:
     """Make space files.
 
     \b
     Example:
       raylt space import sweep.yaml --base search_spaces/sdclr.yaml > my.yaml
     """
+    _help_alone(context)
 
 
 @space.command("import")
@@ -186,9 +194,11 @@ def resume(study: str, retry_failed: bool, as_json: bool, **options: Any) -> Non
     Example:
       raylt resume sdclr-digits
     """
+    words = ["resume", _name(study), *(["--retry-failed"] if retry_failed else [])]
+    _send_elsewhere(words, label=study, space=None, as_json=as_json, **options)
     from raylt.study import driver
 
-    _show(driver.resume(_name(study), _settings(**options), retry_failed=retry_failed), as_json)
+    _show(driver.resume(study, _settings(**options), retry_failed=retry_failed), as_json)
 
 
 @commands.command()
@@ -241,6 +251,44 @@ def status(study: str | None, runs: Path, as_json: bool) -> None:
 @options.runs_option
 @click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
               help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
+@options.cluster_options
+@options.json_option
+def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) -> None:
+    """Look at this machine or at all of a cluster, before a search does.
+
+    \b
+    Examples:
+      raylt doctor
+      raylt doctor --cluster clusters/multi-node.yaml
+      raylt doctor --address http://head:8265 --runs /shared/runs --json
+    """
+    from raylt import target
+    from raylt.cluster import doctor
+    from raylt.study import machine
+
+    chosen = target.choose(**target.names(options))
+    if chosen.elsewhere:
+        words = ["doctor", *(["--json"] if as_json else [])]
+        sent = target.job(chosen, words, label="doctor", space=None, ship=ship)
+        raise click.exceptions.Exit(target.send(chosen, sent, wait=wait))
+    machine.prepare(threads=1, alone=False)
+    findings = doctor.examine(
+        address=chosen.address, runs=chosen.runs, tracking_uri=chosen.tracking_uri,
+        trial=chosen.trial, cores=machine.cores(),
+    )  # fmt: skip
+    if as_json:
+        from dataclasses import asdict
+
+        _print_json([asdict(finding) for finding in findings])
+    else:
+        click.echo(doctor.text(findings))
+    raise click.exceptions.Exit(3 if doctor.worst(findings) == "error" else 0)
+
+
+@commands.command()
+@options.runs_option
+@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
+              help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True,
               help="Port on this machine; nobody else can reach it.")  # fmt: skip
 def ui(runs: Path, tracking_uri: str | None, port: int) -> None:
@@ -253,6 +301,12 @@ def ui(runs: Path, tracking_uri: str | None, port: int) -> None:
     from raylt.study import review
 
     review.serve(runs, tracking_uri, port)
+
+
+def _help_alone(context: click.Context) -> None:
+    """A group without a verb shows its help."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _load(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> Space:
@@ -277,31 +331,35 @@ def _warn(space: Space) -> None:
 
 
 def _search(space: Space, *, as_json: bool, **options: Any) -> None:
+    words = [str(click.get_current_context().info_name), "--space", "space.yaml"]
+    name = space.study.name
+    _send_elsewhere(words, label=name, space=space.text, as_json=as_json, **options)
     from raylt.study import begin
 
     _show(begin.begin(space, _settings(**options)), as_json)
 
 
-def _settings(
-    *,
-    runs: Path,
-    data: Path,
-    tracking_uri: str | None,
-    workers: int,
-    concurrent: int | None,
-    quiet: bool,
-) -> Settings:
-    from raylt.study.driver import Settings
+def _send_elsewhere(
+    words: Sequence[str], *, label: str, space: str | None, as_json: bool, **options: Any
+) -> None:
+    """Leave with the command's exit code if it is to run on another cluster."""
+    from raylt import target
 
-    return Settings(
-        runs=runs,
-        root=data,
-        tracking_uri=tracking_uri,
-        workers=workers,
-        concurrent=concurrent,
-        quiet=quiet,
-        command=click.get_current_context().find_object(str) or "",
-    )
+    chosen = target.choose(**target.names(options))
+    if not chosen.elsewhere:
+        return
+    flags = [flag for flag, on in (("--json", as_json), ("--quiet", options["quiet"])) if on]
+    sent = target.job(
+        chosen, [*words, *flags], label=label, space=space, ship=options["ship"]
+    )  # fmt: skip
+    raise click.exceptions.Exit(target.send(chosen, sent, wait=options["wait"]))
+
+
+def _settings(*, quiet: bool, **options: Any) -> Settings:
+    from raylt import target
+
+    command = click.get_current_context().find_object(str) or ""
+    return target.settings(target.choose(**target.names(options)), quiet=quiet, command=command)
 
 
 def _show(result: Result, as_json: bool) -> NoReturn:

@@ -46,9 +46,6 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         return 0
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except click.exceptions.NoArgsIsHelpError as shown:
-        click.echo(shown.format_message())
-        return 0
     except click.ClickException as wrong:
         context = wrong.ctx if isinstance(wrong, click.UsageError) else None
         hint = f"; see `{context.command_path} --help`" if context else ""

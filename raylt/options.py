@@ -32,6 +32,18 @@ runs_option = click.option(
     envvar="RAYLT_RUNS", show_default=True, show_envvar=True, help="Folder of all studies.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+cluster_options = several(
+    click.option("--cluster", type=click.Path(path_type=Path), metavar="FILE",
+                 envvar="RAYLT_CLUSTER", show_envvar=True,
+                 help="A profile: what a trial books, and where; see clusters/."),
+    click.option("--address", metavar="ADDRESS",
+                 help="auto or HOST:6379 to search on the Ray cluster of this machine, "
+                      "http://HOST:8265 to send the command there."),
+    click.option("--wait/--no-wait", default=True, show_default=True,
+                 help="Whether to follow a command that was sent; else its id is printed."),
+    click.option("--ship", type=click.Path(path_type=Path), metavar="PATH", multiple=True,
+                 help="A file or folder to send along, such as a module of your own."),
+)  # fmt: skip
 run_options = several(
     runs_option,
     click.option("--data", type=click.Path(file_okay=False, path_type=Path), default="data",
@@ -39,10 +51,11 @@ run_options = several(
                  help="Folder of the datasets' files."),
     click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
                  help="MLflow's store; mlflow.db in the runs' folder unless given."),
-    click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
-                 help="Processes that train one trial together."),
+    click.option("--workers", type=click.IntRange(min=1),
+                 help="Processes that train one trial together; 1 unless given."),
     click.option("--concurrent", type=click.IntRange(min=1),
                  help="Trials at a time; as many as fit unless given."),
+    cluster_options,
     click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),
     json_option,
 )  # fmt: skip

@@ -7,6 +7,7 @@ import builtins
 import difflib
 import functools
 import importlib
+import linecache
 import pkgutil
 import sys
 from pathlib import Path
@@ -47,16 +48,18 @@ def config(package: str, name: str) -> type[Frozen]:
     _known(package, name)
     folder = importlib.import_module(f"raylt.{package}")
     path = next(p for root in folder.__path__ if (p := Path(root) / f"{name}.py").is_file())
+    text = path.read_text("utf-8")
     qualified = f"raylt.{package}.{name}:config"
-    # pydantic resolves a class's annotations through the module that it names.
+    # pydantic resolves annotations through the module that a class names, and finds the strings
+    # under its fields by the file of that module: a name of its own, for both stand on one file.
     light = sys.modules[qualified] = ModuleType(qualified)
-    # ... and reads the strings under its fields from the file.
-    light.__file__ = str(path)
-    for statement in ast.parse(path.read_text("utf-8"), str(path)).body:
+    light.__file__ = f"{path}:config"
+    linecache.cache[light.__file__] = (len(text), None, text.splitlines(True), light.__file__)
+    for statement in ast.parse(text, str(path)).body:
         if _is_light(statement, vars(light)):
-            code = compile(ast.Module([statement], []), str(path), "exec", dont_inherit=True,
-                           flags=annotations.compiler_flag)  # fmt: skip
-            exec(code, vars(light))
+            module = ast.Module([statement], [])
+            flag = annotations.compiler_flag
+            exec(compile(module, light.__file__, "exec", flag, dont_inherit=True), vars(light))
     return light.Config
 
 
@@ -80,9 +83,16 @@ def _is_light(statement: ast.stmt, defined: dict[str, Any]) -> bool:
         return statement.module in _LIGHT and statement.level == 0
     if isinstance(statement, ast.Import):
         return all(alias.name in _LIGHT for alias in statement.names)
-    if not isinstance(statement, ast.ClassDef | ast.Assign):
-        return False
-    nodes = [statement.value] if isinstance(statement, ast.Assign) else [
-        *statement.bases, *statement.decorator_list]  # fmt: skip
-    used = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+    match statement:
+        case ast.ClassDef(bases=needed, decorator_list=decorators):
+            needed = [*needed, *decorators]
+        case ast.FunctionDef(decorator_list=decorators, args=arguments):
+            # The body of a validator's helper runs later, if at all.
+            defaults = [*arguments.defaults, *arguments.kw_defaults]
+            needed = [*decorators, *(node for node in defaults if node is not None)]
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+            needed = [value]
+        case _:
+            return False
+    used = {n.id for node in needed for n in ast.walk(node) if isinstance(n, ast.Name)}
     return all(name in defined or hasattr(builtins, name) for name in used)

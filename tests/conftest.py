@@ -8,6 +8,10 @@ import hypothesis
 # on several threads, and several times slower when something else runs on the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What the developer's shell says must not decide where a test looks.
+for name in ("MLFLOW_TRACKING_URI", "RAYLT_DATA", "RAYLT_RUNS"):
+    os.environ.pop(name, None)
+
 # The first example may wait for an import or a busy core; pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("raylt", deadline=None)
 hypothesis.settings.load_profile("raylt")

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import raylt.methods
+from raylt import plugins
+from raylt.schema import InputError
+
+EVERY = [(package, name) for package in ("methods", "datasets") for name in plugins.names(package)]
+
+
+def described(config: Any) -> dict[str, Any]:
+    """What a Config is, apart from the module that it was made in."""
+    return config.model_json_schema()
+
+
+@pytest.mark.parametrize(("package", "name"), EVERY)
+def test_the_light_config_is_that_of_the_whole_file(package: str, name: str) -> None:
+    light, whole = plugins.config(package, name), plugins.module(package, name).Config
+    assert described(light) == described(whole)
+    assert list(light.model_fields) == list(whole.model_fields)
+    assert light.model_fields["name"].default == name
+
+
+def test_the_folder_is_the_registry() -> None:
+    assert {"sdclr", "bcl", "simclr"} <= set(plugins.names("methods"))
+    assert "digits" in plugins.names("datasets")
+    assert not [name for _, name in EVERY if name.startswith("_")]
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"unknown method 'sdcrl'; known: .*mean 'sdclr'\?"):
+        plugins.config("methods", "sdcrl")
+    with pytest.raises(InputError, match="unknown dataset 'os'; known: "):
+        plugins.module("datasets", "os")
+
+
+def test_only_what_is_light_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy.py").write_text(
+        '''
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+import a_module_that_is_not_there
+from a_module_that_is_not_there import nn, wraps
+from raylt.schema import MethodConfig
+
+LIMIT: int = 3
+FACTOR = 2
+HEAVY = nn.Linear(2, 2)
+ON_IT = HEAVY.weight
+
+
+def smaller(value: float, limit: int = LIMIT) -> float:
+    """Of use to a validator."""
+    if value >= limit * FACTOR:
+        raise ValueError("must be < 6")
+    return value
+
+
+@wraps
+def heavy(x: nn.Tensor) -> nn.Tensor:
+    return nn.relu(x)
+
+
+def with_heavy_default(x=nn.relu): ...
+
+
+class Config(MethodConfig):
+    name: Literal["toy"] = "toy"
+    temperature: float = Field(0.2, gt=0)
+
+    _smaller = field_validator("temperature")(smaller)
+
+
+class Toy(nn.Module):
+    weight = nn.Parameter(0)
+'''
+    )
+    monkeypatch.setattr(raylt.methods, "__path__", [str(tmp_path)])
+    before = set(sys.modules)
+    config = plugins.config.__wrapped__("methods", "toy")
+    assert config(temperature=5).temperature == 5  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="must be < 6"):
+        config(temperature=7)
+    assert set(sys.modules) - before <= {"raylt.methods.toy:config"}
