@@ -79,9 +79,9 @@ class Evaluation(Frozen):
     or one per cent of the pool (at least 4 a class)."""
     probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
     """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
-    published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's whole
-    protocol, in which the images pass the encoder anew in every epoch, cropped and flipped, and
-    validation chooses the epoch. Their numbers are not comparable with each other."""
+    published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's
+    whole protocol, in which the images pass the encoder anew in every epoch, cropped and flipped,
+    and validation chooses the epoch. Their numbers are not comparable with each other."""
     early_falls: bool = False
     """Whether the learning rate of `sgd` and `reforward` falls one epoch early, as in SDCLR's
     program for CIFAR; false is the schedule as it is written down."""
@@ -98,8 +98,8 @@ class Evaluation(Frozen):
     def _nothing_without_effect(self) -> Evaluation:
         if self.early_falls and self.probe not in ("sgd", "reforward"):
             raise ValueError(
-                f"early_falls must be false for the probe {self.probe}, which has no schedule that "
-                "falls; leave it out, or set probe: sgd or reforward"
+                f"early_falls must be false for the probe {self.probe}, whose learning rate does "
+                "not fall; leave it out, or set probe: sgd or reforward"
             )
         if self.selection != "top-1" and self.probe != "reforward":
             raise ValueError(

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Kind = Literal["lbfgs", "sgd", "sgd-few-shot", "adam"]
+_PEAK = 30.0
+"""Learning rate of SDCLR's linear evaluation."""
 Head = Callable[[Tensor], Tensor]
 """Features (n, width) -> logits (n, classes)."""
 
@@ -24,6 +26,7 @@ def linear(
     *,
     classes: int,
     kind: Kind,
+    early: bool,
     seed: int,
 ) -> Head:
     """A linear classifier fitted on frozen features.
@@ -36,6 +39,8 @@ def linear(
             weights. "sgd" and "sgd-few-shot" are the schedules of SDCLR's program on cached
             features. "adam" is the cheap protocol of Zhou et al. (ICML 2022). Their numbers are
             not comparable with each other.
+        early: Whether the learning rate of the "sgd" kinds falls one epoch early, as in SDCLR's
+            program for CIFAR.
         seed: Decides the initial weights and the order of the images of all but "lbfgs".
     """
     features = features.detach().float()
@@ -44,9 +49,9 @@ def linear(
             case "lbfgs":
                 return _logistic_regression(features, labels, classes)
             case "sgd":
-                return _sgd(features, labels, classes, epochs=30, falls=(10, 20), seed=seed)
+                return _sgd(features, labels, classes, few=False, early=early, seed=seed)
             case "sgd-few-shot":
-                return _sgd(features, labels, classes, epochs=100, falls=(40, 60), seed=seed)
+                return _sgd(features, labels, classes, few=True, early=early, seed=seed)
             case "adam":
                 return _adam(features, labels, classes, seed=seed)
 
@@ -101,29 +106,65 @@ def _logistic_regression(features: Tensor, labels: Tensor, classes: int) -> Head
     return _head(slope, offset)
 
 
+def sgd_rates(*, few: bool, early: bool) -> tuple[float, ...]:
+    """Learning rate of each epoch of SDCLR's linear evaluation.
+
+    Args:
+        few: Whether the labels are few: 100 epochs instead of 30.
+        early: Whether the rate falls one epoch early, as the program for CIFAR steps its schedule
+            before the first epoch.
+    """
+    epochs, falls = (100, (40, 60)) if few else (30, (10, 20))
+    return tuple(
+        _PEAK * 0.1 ** sum(epoch >= fall - early for fall in falls) for epoch in range(epochs)
+    )
+
+
 def _sgd(
-    features: Tensor,
-    labels: Tensor,
-    classes: int,
-    *,
-    epochs: int,
-    falls: tuple[int, int],
-    seed: int,
+    features: Tensor, labels: Tensor, classes: int, *, few: bool, early: bool, seed: int
 ) -> Head:
     generator = torch.Generator().manual_seed(seed)
-    layer = _layer(features, classes, generator)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=30.0, momentum=0.9, weight_decay=0.0)
-    for epoch in range(epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = 30.0 * 0.1 ** sum(epoch >= fall for fall in falls)
+    fitted = Descent(features.shape[1], classes, generator, features.device)
+    for rate in sgd_rates(few=few, early=early):
         for chosen in _batches(len(labels), 128, generator, features.device):
-            _descend(layer, optimizer, features[chosen], labels[chosen])
-    return _head(layer.weight.detach(), layer.bias.detach())
+            fitted.step(features[chosen], labels[chosen], rate)
+    return fitted.head()
+
+
+class Descent:
+    """A linear layer that SDCLR's linear evaluation trains: SGD with momentum, without decay.
+
+    Args:
+        width: Features of an image.
+        classes: Classes.
+        generator: Draws the initial weights; a generator of the CPU.
+        device: Where the features lie.
+    """
+
+    def __init__(
+        self, width: int, classes: int, generator: torch.Generator, device: torch.device
+    ) -> None:
+        self._layer = _layer(width, classes, generator, device)
+        self._optimizer = torch.optim.SGD(
+            self._layer.parameters(), lr=_PEAK, momentum=0.9, weight_decay=0.0
+        )
+
+    def step(
+        self, features: Float[Tensor, "image feature"], labels: Int[Tensor, " image"], rate: float
+    ) -> None:
+        """One step on a batch of features, at a learning rate."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        _descend(self._layer, self._optimizer, features, labels)
+
+    def head(self) -> Head:
+        """The layer as it is now; later steps do not change it."""
+        return _head(self._layer.weight.detach().clone(), self._layer.bias.detach().clone())
 
 
 def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
     generator = torch.Generator().manual_seed(seed)
-    layer = _layer(features, classes, generator)
+    layer = _layer(features.shape[1], classes, generator, features.device)
     epochs, peak, floor = 500, 1e-2, 1e-6
     optimizer = torch.optim.Adam(layer.parameters(), lr=peak, weight_decay=5e-6)
     for epoch in range(epochs):
@@ -134,11 +175,13 @@ def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
     return _head(layer.weight.detach(), layer.bias.detach())
 
 
-def _layer(features: Tensor, classes: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(features.shape[1], classes, device="meta").to_empty(device="cpu")
+def _layer(
+    width: int, classes: int, generator: torch.Generator, device: torch.device
+) -> nn.Linear:
+    layer = nn.Linear(width, classes, device="meta").to_empty(device="cpu")
     nn.init.normal_(layer.weight, std=0.01, generator=generator)
     nn.init.zeros_(layer.bias)
-    return layer.to(features.device)
+    return layer.to(device)
 
 
 def _batches(

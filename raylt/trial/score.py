@@ -14,9 +14,10 @@ from torch import Tensor
 from raylt import collectives, metrics
 from raylt.data import batches
 from raylt.data.images import Images, Splits
-from raylt.methods._base import Method
+from raylt.methods._base import Classifier, Method
 from raylt.nn import probe
 from raylt.recipe import Evaluation, Recipe
+from raylt.trial import reforward
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,11 @@ def score(
     known = _over(reference, method.encode, recipe, device)
     classify = method.classifier()
     if classify is None:
-        linear = _probe(known, reference, splits, recipe, device)
-        predictions = linear(features).argmax(1)
+        validation = features
+        if images is not splits.validation and recipe.evaluation.probe == "reforward":
+            validation = _over(splits.validation, method.encode, recipe, device)
+        head = _head(method, known, validation, splits, recipe, device)
+        predictions = head(features).argmax(1)
     else:
         predictions = _over(images, classify, recipe, device).argmax(1)
     neighbours = probe.neighbours(
@@ -69,16 +73,38 @@ def score(
     return Score(summary, predicted, images.labels)
 
 
-def _probe(
-    features: Float[Tensor, "n d"], images: Images, splits: Splits, recipe: Recipe,
-    device: torch.device,
-) -> Callable[[Tensor], Tensor]:  # fmt: skip
-    kind = recipe.evaluation.probe
+@torch.no_grad()
+def classifier(
+    method: Method, splits: Splits, recipe: Recipe, *, device: torch.device
+) -> Classifier:
+    """Images -> logits as they are scored: the method's own classifier, or the fitted probe."""
+    method.eval()
+    own = method.classifier()
+    if own is not None:
+        return own
+    reference = labelled(splits, recipe.evaluation)
+    known = _over(reference, method.encode, recipe, device)
+    linear = _probe(known, reference, splits, recipe, device)
+    return lambda images: linear(method.encode(images).float())
+
+
+def _head(
+    method: Method, known: Float[Tensor, "n d"], validation: Float[Tensor, "v d"], splits: Splits,
+    recipe: Recipe, device: torch.device,
+) -> probe.Head:  # fmt: skip
+    """The recipe's probe, from the labelled images or their features `known`."""
+    images, kind = labelled(splits, recipe.evaluation), recipe.evaluation.probe
+    if kind == "reforward":
+        return reforward.fitted(
+            method.encode, images, validation, _labels(splits.validation, device), recipe,
+            classes=splits.classes, device=device,
+        )  # fmt: skip
     # The published schedule for few labels is longer: 100 epochs against 30 in SDCLR's scripts.
     few = kind == "sgd" and recipe.evaluation.labels == "few-shot"
     return probe.linear(
-        features, _labels(images, device), classes=splits.classes,
-        kind="sgd-few-shot" if few else kind, seed=recipe.seed,
+        known, _labels(images, device), classes=splits.classes,
+        kind="sgd-few-shot" if few else kind, early=recipe.evaluation.early_falls,
+        seed=recipe.seed,
     )  # fmt: skip
 
 

@@ -84,16 +84,16 @@ def test_it_is_the_mean_over_many_drawn_keys():
 @settings(max_examples=20)
 def test_the_order_of_classes_and_rows_does_not_matter(seed, classes, rows):
     features, labels, means = drawn(5, 32, seed)
-    value = probabilistic_contrastive(features, labels, means, COUNTS, temperature=0.1, tau=1)
+    value = probabilistic_contrastive(features, labels, means, COUNTS, temperature=0.1, tau=1.0)
     assert_close(
         probabilistic_contrastive(
-            features[rows], labels[rows], means, COUNTS, temperature=0.1, tau=1
+            features[rows], labels[rows], means, COUNTS, temperature=0.1, tau=1.0
         ),
         value,
     )
     place = torch.tensor([classes.index(k) for k in range(3)])
     moved = probabilistic_contrastive(
-        features, place[labels], means[classes], COUNTS[classes], temperature=0.1, tau=1
+        features, place[labels], means[classes], COUNTS[classes], temperature=0.1, tau=1.0
     )
     assert_close(moved, value)
 
@@ -106,7 +106,7 @@ def test_turning_everything_together_changes_nothing(seed):
         torch.randn(32, 32, generator=torch.Generator().manual_seed(seed)).double()
     )
     value, turned = (
-        probabilistic_contrastive(f, labels, m, COUNTS, temperature=0.1, tau=1)
+        probabilistic_contrastive(f, labels, m, COUNTS, temperature=0.1, tau=1.0)
         for f, m in ((features, means), (features @ turn, means @ turn))
     )
     assert_close(turned, value, rtol=1e-9, atol=1e-9)
@@ -116,7 +116,7 @@ def test_classes_alike_cost_the_log_of_their_number():
     features, labels, means = drawn(4, 32, 0, lengths=(0.5,))
     means = means.expand(7, -1)
     counts = torch.full((7,), 20)
-    value = probabilistic_contrastive(features, labels, means, counts, temperature=0.1, tau=1)
+    value = probabilistic_contrastive(features, labels, means, counts, temperature=0.1, tau=1.0)
     assert value.item() == pytest.approx(math.log(7), abs=1e-9)
 
 
@@ -133,7 +133,7 @@ def test_a_mean_without_direction_or_spread_has_a_finite_gradient(length):
     features.requires_grad_()
     for temperature in (0.01, 1.0):
         value = probabilistic_contrastive(
-            features, labels, means, COUNTS, temperature=temperature, tau=1
+            features, labels, means, COUNTS, temperature=temperature, tau=1.0
         )
         (gradient,) = torch.autograd.grad(value, features)
         assert value.isfinite()

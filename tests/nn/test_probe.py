@@ -17,7 +17,7 @@ def clusters(images, classes, width, seed, spread=1.0):
 @pytest.mark.parametrize("kind", ["lbfgs", "sgd", "sgd-few-shot", "adam"])
 def test_separable_features_are_separated(kind):
     features, labels = clusters(400, 4, 16, seed=0, spread=0.5)
-    head = probe.linear(features, labels, classes=4, kind=kind, seed=0)
+    head = probe.linear(features, labels, classes=4, kind=kind, early=False, seed=0)
     unseen, truth = clusters(400, 4, 16, seed=1, spread=0.5)
     logits = head(unseen)
     assert logits.shape == (400, 4)
@@ -29,7 +29,8 @@ def test_separable_features_are_separated(kind):
 def test_the_same_seed_gives_the_same_probe(kind):
     features, labels = clusters(100, 3, 4, seed=0)
     first, second = (
-        probe.linear(features, labels, classes=3, kind=kind, seed=1)(features) for _ in range(2)
+        probe.linear(features, labels, classes=3, kind=kind, early=False, seed=1)(features)
+        for _ in range(2)
     )
     assert_close(first, second, rtol=0, atol=0)
 
@@ -37,7 +38,7 @@ def test_the_same_seed_gives_the_same_probe(kind):
 def test_lbfgs_is_the_minimum_of_the_penalised_likelihood():
     features, labels = clusters(300, 3, 5, seed=0, spread=3.0)
     features = features * torch.tensor([1, 10, 0.1, 1, 1]) + 5
-    head = probe.linear(features, labels, classes=3, kind="lbfgs", seed=0)
+    head = probe.linear(features, labels, classes=3, kind="lbfgs", early=False, seed=0)
     standard = (features - features.mean(0)) / features.std(0, correction=0)
     # scikit-learn divides the penalty by C and sums over the images instead of averaging.
     theirs = LogisticRegression(C=1 / (1e-4 * 300), max_iter=2000, tol=1e-8)
@@ -50,21 +51,23 @@ def test_lbfgs_is_the_minimum_of_the_penalised_likelihood():
 def test_a_constant_feature_does_no_harm():
     features, labels = clusters(100, 2, 4, seed=0)
     features[:, 2] = 7.0
-    head = probe.linear(features, labels, classes=2, kind="lbfgs", seed=0)
+    head = probe.linear(features, labels, classes=2, kind="lbfgs", early=False, seed=0)
     assert head(features).isfinite().all()
 
 
 def test_a_probe_can_be_fitted_where_gradients_are_off():
     features, labels = clusters(60, 2, 4, seed=0, spread=0.3)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        head = probe.linear(features.bfloat16(), labels, classes=2, kind="lbfgs", seed=0)
+        head = probe.linear(
+            features.bfloat16(), labels, classes=2, kind="lbfgs", early=False, seed=0
+        )
         assert head(features).dtype == torch.float32
         assert (head(features).argmax(1) == labels).float().mean() > 0.9
 
 
 def test_a_class_without_an_image_is_never_predicted():
     features, labels = clusters(90, 3, 4, seed=0)
-    head = probe.linear(features, labels, classes=5, kind="lbfgs", seed=0)
+    head = probe.linear(features, labels, classes=5, kind="lbfgs", early=False, seed=0)
     assert head(features).shape == (90, 5)
     assert head(features).argmax(1).max() < 3
     found = probe.neighbours(features, labels, features, classes=5, k=3)
@@ -95,3 +98,35 @@ def test_many_questions_are_answered_in_order():
     found = probe.neighbours(known, labels, asked, classes=5, k=5)
     assert (found == truth).all()
     assert probe.neighbours(known, labels, asked[:0], classes=5, k=5).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("few", "early", "falls", "epochs"),
+    [(False, False, (10, 20), 30), (False, True, (9, 19), 30),
+     (True, False, (40, 60), 100), (True, True, (39, 59), 100)],
+)  # fmt: skip
+def test_the_learning_rate_falls_where_the_program_has_it(few, early, falls, epochs):
+    rates = probe.sgd_rates(few=few, early=early)
+    assert len(rates) == epochs
+    first, second = falls
+    expected = [30.0] * first + [3.0] * (second - first) + [0.3] * (epochs - second)
+    assert rates == pytest.approx(expected)
+
+
+def test_an_early_fall_is_another_probe():
+    features, labels = clusters(200, 4, 8, seed=0, spread=3.0)
+    textbook, early = (
+        probe.linear(features, labels, classes=4, kind="sgd", early=early, seed=0)(features)
+        for early in (False, True)
+    )
+    assert not torch.equal(textbook, early)
+
+
+def test_a_head_does_not_move_with_later_steps():
+    features, labels = clusters(60, 2, 4, seed=0)
+    fitted = probe.Descent(4, 2, torch.Generator().manual_seed(0), torch.device("cpu"))
+    head = fitted.head()
+    before = head(features)
+    fitted.step(features, labels, 1.0)
+    assert torch.equal(head(features), before)
+    assert not torch.equal(fitted.head()(features), before)

@@ -1,0 +1,152 @@
+"""SDCLR's published linear evaluation, on the bundled digits."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from raylt import datasets, recipe
+from raylt.data.images import ArrayImages
+from raylt.schema import InputError
+from raylt.trial import reforward, worker
+from raylt.trial.score import score
+from tests import distributed
+
+CPU = torch.device("cpu")
+
+
+def wanted(**evaluation):
+    return recipe.parse(
+        {
+            "data": {"name": "digits"},
+            "method": {"name": "simclr"},
+            "encoder": "small",
+            "size": 8,
+            "augment": {"flip": 0.0, "crop": 0.6},
+            "optimizer": {"lr": 0.1, "batch_size": 64},
+            "evaluation": {"labels": "tail", "probe": "reforward", **evaluation},
+            "epochs": 8,
+            "precision": "float32",
+        }
+    )
+
+
+def scored(run, part="validation", folder=None):
+    """The score of an untrained encoder, or of the run's last checkpoint."""
+    if folder:
+        return worker.work(run, root=Path("-"), folder=folder, report=lambda _: None, device="cpu")
+    splits = datasets.load(run.data, Path("-"))
+    method = worker.method_of(run, splits, CPU)
+    return score(method, splits, getattr(splits, part), run, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("size", "few", "expected"),
+    [
+        (32, False, ("weak", 128, 30, 1)),
+        (32, True, ("weak", 128, 100, 5)),
+        (224, False, ("crop", 512, 30, 2)),
+        (224, True, ("crop", 512, 100, 10)),
+    ],
+)
+def test_the_protocol_is_the_published_one(size, few, expected):
+    found = reforward.protocol(size=size, few=few, early=False)
+    assert (found.view, found.batch_size, len(found.rates), found.every) == expected
+
+
+def test_the_same_recipe_gives_the_same_score_and_another_choice_another_one():
+    first, second = (scored(wanted()) for _ in range(2))
+    assert first.metrics == second.metrics
+    assert first.metrics["accuracy"] > 0.5
+    chosen, last = (scored(wanted(selection=s)).metrics["accuracy"] for s in ("top-1", "last"))
+    # The chosen epoch is the best on these very images.
+    assert chosen >= last
+
+
+def test_every_choice_is_what_it_says():
+    """Validation images whose classes are all wrong but one: only that one can be told."""
+    run = wanted(labels="few-shot", selection="top-5")
+    assert scored(run).metrics["accuracy"] > 0.3
+    hits = reforward._hits
+    logits = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0.0, 1, 2, 3, 4, 5]])
+    truth = torch.tensor([4, 0])
+    assert hits(logits, truth, among=1) == 0
+    assert hits(logits, truth, among=5) == 0.5
+    assert hits(logits[:, :3], torch.tensor([2, 2]), among=5) == 1
+
+
+def test_the_epoch_for_test_images_is_chosen_on_validation_images():
+    run = wanted()
+    splits = datasets.load(run.data, Path("-"))
+    method = worker.method_of(run, splits, CPU)
+    method.eval()
+    seen = torch.cat([method.encode(x) for x in _pixels(splits.validation)])
+    head = reforward.fitted(
+        method.encode, splits.train, seen.detach(), torch.from_numpy(splits.validation.labels),
+        run, classes=10, device=CPU,
+    )  # fmt: skip
+    expected = head(torch.cat([method.encode(x) for x in _pixels(splits.test)])).argmax(1)
+    assert scored(run, "test").predictions.tolist() == expected.tolist()
+
+
+def _pixels(images: ArrayImages):
+    with torch.no_grad():
+        yield torch.from_numpy(images.pixels).float() / 255
+
+
+def test_without_validation_images_only_the_last_epoch_can_be_taken():
+    for selection, refused in (("top-1", True), ("last", False)):
+        run = wanted(selection=selection)
+        splits = datasets.load(run.data, Path("-"))
+        empty = torch.zeros(0, 256), torch.zeros(0, dtype=torch.int64)
+        encode = worker.method_of(run, splits, CPU).eval().encode
+        if refused:
+            with pytest.raises(InputError, match=r"evaluation\.selection: last"):
+                reforward.fitted(encode, splits.few_shot, *empty, run, classes=10, device=CPU)
+        else:
+            reforward.fitted(encode, splits.few_shot, *empty, run, classes=10, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [
+        ({"probe": "lbfgs", "early_falls": True}, "early_falls must be false"),
+        ({"probe": "sgd", "selection": "top-5"}, "selection must be left out"),
+    ],
+)
+def test_a_choice_without_effect_is_refused(evaluation, said):
+    with pytest.raises(ValueError, match=said):
+        wanted(**evaluation)
+
+
+def _predictions():
+    return scored(wanted(labels="few-shot", selection="last")).predictions.tolist()
+
+
+def test_two_workers_fit_one_classifier_and_agree():
+    first, second = distributed.run(_predictions)
+    assert first == second
+    alone = _predictions()
+    # Each worker draws views of its own, so the classifiers are alike and not the same.
+    agreed = sum(a == b for a, b in zip(first, alone, strict=True)) / len(alone)
+    assert agreed > 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", ["tail", "balanced"])
+def test_the_cached_probe_agrees_with_it_on_one_checkpoint(labels, tmp_path):
+    """Cached features cannot be cropped and flipped anew; the accuracies differ by little."""
+    found = {}
+    for probe in ("reforward", "sgd", "lbfgs"):
+        selection = {"selection": "last"} if probe == "reforward" else {}
+        run = wanted(probe=probe, labels=labels, every=8, **selection)
+        accuracies = [
+            scored(run.model_copy(update={"seed": seed}), folder=tmp_path / f"{probe}{seed}")
+            for seed in range(3)
+        ]
+        found[probe] = [each.metrics["accuracy"] for each in accuracies]
+    print(labels, found)
+    mean = {probe: sum(each) / len(each) for probe, each in found.items()}
+    # 300 validation images: the standard error of one accuracy is 0.02.
+    assert mean["reforward"] == pytest.approx(mean["sgd"], abs=0.06)
+    assert mean["reforward"] == pytest.approx(mean["lbfgs"], abs=0.08)
