@@ -83,6 +83,20 @@ def worst(findings: Sequence[Finding]) -> State:
     return "error" if "error" in states else "warning" if "warning" in states else "ok"
 
 
+def text(findings: Sequence[Finding]) -> str:
+    """The findings as lines, the well ones short."""
+    marks = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(
+            f"{marks[finding.state]:8} {finding.where:16} {finding.check:10} {finding.found}"
+        )
+        if finding.remedy:
+            lines.append(f"{'':8} -> {finding.remedy}")
+    count = sum(finding.state != "ok" for finding in findings)
+    return "\n".join([*lines, f"{count} of {len(findings)} findings need a look"])
+
+
 def judge(look: Round) -> Iterator[Finding]:
     """What the answers of the machines mean."""
     for node, answer in look.answers.items():
