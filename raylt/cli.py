@@ -286,6 +286,58 @@ def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) ->
 
 
 @commands.command()
+@click.argument("study")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+              help="The file; report.html in the study's folder unless given.")  # fmt: skip
+@options.runs_option
+def report(study: str, output: Path | None, runs: Path) -> None:
+    """Write a study on one page: verdict, charts, ranking, costs, and how to repeat it.
+
+    \b
+    Examples:
+      raylt report sdclr-digits
+      raylt report sdclr-digits -o paper/search.html
+    """
+    from raylt.study import driver
+    from raylt.study.report import write
+
+    record = driver.open_study(_name(study), runs)
+    click.echo(write(record, output or record.folder / "report.html"))
+
+
+@commands.command()
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
+@click.option("--metric", metavar="NAME", help="Rank by this; the first study's objective unless "
+              "given.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Rank though data or evaluation differ.")
+@click.option("--lines", type=click.IntRange(min=1), default=30, show_default=True,
+              help="Trials that are shown.")  # fmt: skip
+@options.runs_option
+@options.json_option
+def compare(
+    studies: tuple[str, ...], metric: str | None, force: bool, lines: int, runs: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Rank the trials of several studies that saw the same data.
+
+    \b
+    Example:
+      raylt compare sdclr-digits bcl-digits --metric val/few
+    """
+    from raylt.study import compare as comparing
+    from raylt.study import driver
+
+    records = [driver.open_study(_name(study), runs) for study in studies]
+    found = comparing.compare(records, metric=metric, force=force)
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if as_json:
+        _print_json(comparing.values(found))
+    else:
+        click.echo(comparing.text(found, lines=lines))
+
+
+@commands.command()
 @options.runs_option
 @click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
               help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip

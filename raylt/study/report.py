@@ -186,7 +186,8 @@ def _confirmation(record: Record) -> str:
         )  # fmt: skip
     return (
         f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(found['metric'])}, each candidate "
-        f"against the baseline with the same seeds; p after Holm's correction.</p>\n{_table(heads, rows)}"
+        f"against the baseline with the same seeds; p after Holm's correction.</p>\n"
+        f"{_table(heads, rows)}"
     )
 
 
