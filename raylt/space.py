@@ -161,6 +161,15 @@ def _check_study(found: Document, space: Space) -> None:
         _check_metric(found, space, keys, objective.metric)
     for i, constraint in enumerate(study.constraints):
         _check_metric(found, space, ("study", "constraints", i, "metric"), constraint.metric)
+    if study.sampler.name == "grid":
+        for each in space.leaves:
+            if each.choices is None and each.step is None and (each.log or not each.integer):
+                raise opened.error(
+                    found,
+                    ("recipe", *each.path.split(".")),
+                    "must have a finite list of values for a grid, but is a range without steps; "
+                    "give it `step` or `choices`, or take another study.sampler.name",
+                )
     if not study.stops_early:
         return
     _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)

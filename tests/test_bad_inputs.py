@@ -217,6 +217,7 @@ CASES = [
     case(2, ", optimizer.lr: 0.5", "", "must give optimizer.lr", at="values"),
     case(2, "points: []", "points: [{method.prune: [0.5]}]", "must be one number"),
     case(2, "points: []", "confirm: {top: 3, seeds: 3}", "seeds: must be at least 6", "1/8"),
+    case(22, "name: tpe", "name: grid", "method.prune: must have a finite list", at="prune: {low"),
     case(2, "points: []", "budget: {wall_clock: 3 days}", "as in 90m"),
 ]  # fmt: skip
 
