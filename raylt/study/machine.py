@@ -30,7 +30,10 @@ _SETTINGS = {
     # A stopped trial leaves its reused process after the step that it is in, however long.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
     "TUNE_WARN_THRESHOLD_S": "60",
-    "RAY_DEDUP_LOGS": "0",
+    # What the raylet tells the driver goes to standard output, where only results belong; the
+    # searcher names the reason of a dead worker.
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
 _OBJECT_STORE = 100 * 2**20
 """Bytes: recipes and metrics are all that travels."""

@@ -1,0 +1,300 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from raylt.schema import EnvironmentError, InputError
+from raylt.study import driver, machine
+from tests.study.drive import behave, settings, toy
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def accounted(folder, epochs=6):
+    """Every epoch that each trial trained; no epoch twice, none left out."""
+    trained = {}
+    for path in sorted((folder / "runs" / "toy" / "trials").iterdir()):
+        ran = path / "ran.txt"
+        numbers = [int(line) for line in ran.read_text().split()] if ran.exists() else []
+        assert numbers == list(range(1, len(numbers) + 1)), f"{path.name}: {numbers}"
+        trained[int(path.name)] = len(numbers)
+    return trained
+
+
+def agree(record, trained):
+    """The record holds what was trained, and every trial ended."""
+    for one in record.outcomes():
+        assert one.state in ("complete", "stopped", "failed")
+        assert [int(e["epoch"]) for e in record.epochs(one.number)] == list(
+            range(1, trained[one.number] + 1)
+        )
+        assert len(record.frozen(one.number).intermediate_values) == trained[one.number]
+
+
+def processes_of(pid):
+    """Commands of Ray processes whose session was started by a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if f"_{pid}/" in command and "session_" in command and state != "Z":
+                found.append(command)
+    return found
+
+
+class Drive:
+    """The toy study driven by a process of its own."""
+
+    def __init__(self, verb, folder, *overrides):
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.study.drive", verb, str(folder), *overrides],
+            cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+        )  # fmt: skip
+
+    def until(self, there, seconds=90):
+        """Wait for something that the process makes."""
+        end = time.monotonic() + seconds
+        while not there():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end, "it takes too long"
+            time.sleep(0.05)
+
+    def epoch(self, trial, number):
+        """Whether a trial has reported an epoch."""
+        path = self.folder / "runs" / "toy" / "trials" / str(trial) / "epochs.jsonl"
+        return lambda: path.exists() and len(path.read_text().split("\n")) > number
+
+    def end(self, seconds=120):
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """One search in which a trial raises, one dies once, one dies always and one is NaN."""
+    folder = tmp_path_factory.mktemp("searched")
+    behave(folder, raises=[2], dies_once=[3], dies=[4], nan=[5], seconds=0.01)
+    run = Drive("search", folder, "study.trials=10")
+    code, out, err = run.end()
+    assert out, err
+    return folder, code, json.loads(out), err
+
+
+@pytest.mark.ray
+def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
+    folder, code, found, err = searched
+    assert code == 4, err
+    record = driver.open_study("toy", folder / "runs")
+    states = {one.number: one.state for one in record.outcomes()}
+    assert len(states) == 10
+    assert {n for n, state in states.items() if state == "failed"} == {2, 4, 5}
+    assert states[0] == "complete"
+    assert "stopped" in states.values()
+    assert record.best().number == record.study.best_trial.number
+    assert [one.state for one in record.ranking()] == found["states"]
+
+
+@pytest.mark.ray
+def test_every_failure_has_its_reason_in_one_line(searched):
+    folder = searched[0]
+    record = driver.open_study("toy", folder / "runs")
+    assert record.outcome(2).failure == "ValueError: wrong in trial 2 (fake.py:30 in work)"
+    assert "val/accuracy was nan in epoch 1" in record.outcome(5).failure
+    assert "died" in record.outcome(4).failure.lower()
+    assert "Traceback" in (folder / "runs/toy/trials/2/error.txt").read_text()
+
+
+@pytest.mark.ray
+def test_a_dead_process_is_tried_again_from_its_checkpoint_and_an_error_is_not(searched):
+    folder = searched[0]
+    record = driver.open_study("toy", folder / "runs")
+    attempts = {one.number: one.attempts for one in record.outcomes()}
+    assert (attempts[0], attempts[2], attempts[3], attempts[4]) == (1, 1, 2, 3)
+    trained = accounted(folder)
+    assert trained[3] >= 1
+    agree(record, trained)
+
+
+@pytest.mark.ray
+def test_processes_are_reused_from_trial_to_trial(searched):
+    starts = [
+        path.read_text().split()[0]
+        for path in sorted((searched[0] / "runs/toy/trials").glob("*/starts.txt"))
+    ]
+    # Two slots; the trials 3 and 4 killed four processes.
+    assert len(set(starts)) < len(starts)
+
+
+@pytest.mark.ray
+def test_ray_says_nothing_and_leaves_nothing(searched):
+    folder, _, _, err = searched
+    lines = err.strip().splitlines()
+    assert all(line.startswith("[") and "] trial " in line for line in lines), err
+    assert len(lines) == 10
+    assert {p.name for p in (folder / "runs/toy").iterdir()} == {
+        "space.yaml", "study.db", "driver.lock", "trials",
+    }  # fmt: skip
+
+
+@pytest.mark.ray
+def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
+    behave(tmp_path, seconds=0.7)
+    run = Drive("search", tmp_path)
+    run.until(run.epoch(0, 2))
+    began = time.monotonic()
+    # As a terminal does it: to every process of the group.
+    os.killpg(run.process.pid, signal.SIGINT)
+    code, out, err = run.end(60)
+    assert time.monotonic() - began < 30
+    assert (code, json.loads(out)["interrupted"]) == (130, True), err
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert record.outcome(0).state == "running"
+    assert driver.driver_of(record.folder) is None
+    record.close()
+
+    behave(tmp_path, seconds=0.01)
+    code, out, err = Drive("resume", tmp_path).end()
+    assert code == 0, err
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert len(record.outcomes()) == 6
+    agree(record, accounted(tmp_path))
+    assert record.outcome(0).attempts == 2
+
+
+@pytest.mark.ray
+def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path):
+    behave(tmp_path, seconds=0.4)
+    run = Drive("search", tmp_path)
+    run.until(run.epoch(1, 1))
+    run.until(run.epoch(0, 2))
+    pid = run.process.pid
+    run.process.kill()
+    run.process.communicate()
+    seen = driver.open_study("toy", tmp_path / "runs")
+    ended = {o.number: o.last for o in seen.outcomes() if o.state in ("complete", "stopped")}
+    seen.close()
+
+    behave(tmp_path, seconds=0.01)
+    code, _, err = Drive("resume", tmp_path).end()
+    assert code == 0, err
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert [one.number for one in record.outcomes()] == list(range(6))
+    agree(record, accounted(tmp_path))
+    for number, last in ended.items():
+        assert record.outcome(number).last == last
+        assert record.outcome(number).attempts == 1
+    end = time.monotonic() + 60
+    while processes_of(pid):
+        assert time.monotonic() < end, processes_of(pid)
+        time.sleep(0.5)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
+    """Two workers on two cores: one slot, and most trials are stopped after an epoch."""
+    behave(tmp_path, seconds=0.3)
+    options = settings(tmp_path, workers=2)
+    result = driver.search(toy(tmp_path, "study.trials=5"), options, floor={}, fingerprint="f")
+    states = [one.state for one in result.ranking]
+    assert result.exit_code == 0
+    assert states.count("stopped") >= 2
+    assert "running" not in states
+
+
+def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
+    folder = tmp_path / "toy"
+    assert driver.driver_of(folder) is None
+    with driver.locked(folder):
+        assert driver.driver_of(folder) == os.getpid()
+        with pytest.raises(EnvironmentError, match=f"process {os.getpid()} drives"):
+            driver.locked(folder).__enter__()
+    assert driver.driver_of(folder) is None
+
+
+def test_a_study_is_begun_once(study, tmp_path):
+    study()
+    with pytest.raises(InputError, match="raylt resume toy"):
+        driver.search(toy(tmp_path), settings(tmp_path), floor={}, fingerprint="f")
+
+
+def test_an_unknown_study_is_named_with_its_neighbours(study, tmp_path):
+    study()
+    with pytest.raises(InputError, match="did you mean 'toy'"):
+        driver.open_study("toyy", tmp_path / "runs")
+
+
+def test_a_changed_space_file_is_refused(study, tmp_path):
+    made = study()
+    path = made.folder / "space.yaml"
+    path.write_text(path.read_text().replace("0.99", "0.98"))
+    with pytest.raises(InputError, match="changed"):
+        driver.resume("toy", settings(tmp_path), retry_failed=False)
+
+
+def test_a_damaged_database_is_named(study, tmp_path):
+    made = study()
+    made.close()
+    (made.folder / "study.db").write_bytes(b"no database at all " * 100)
+    with pytest.raises(EnvironmentError, match=r"study\.db"):
+        driver.open_study("toy", tmp_path / "runs")
+
+
+def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("raylt.study.record.Record.enqueue", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        study()
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="must hold the study"):
+        driver.open_study("toy", tmp_path / "runs")
+
+
+def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path):
+    with pytest.raises(EnvironmentError, match="9 workers"):
+        driver.search(toy(tmp_path), settings(tmp_path, workers=9), floor={}, fingerprint="f")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_tracker_that_is_down_leaves_nothing_behind(tmp_path, monkeypatch):
+    import contextlib
+
+    monkeypatch.setattr(machine, "ray_here", lambda **_: contextlib.nullcontext({"CPU": 2}))
+    options = settings(tmp_path, tracking_uri="http://127.0.0.1:9")
+    with pytest.raises(EnvironmentError, match=r"127\.0\.0\.1:9"):
+        driver.search(toy(tmp_path), options, floor={}, fingerprint="f")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_an_unwritable_folder_of_runs_is_an_error(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(EnvironmentError, match="--runs"):
+        driver.search(toy(tmp_path), settings(tmp_path), floor={}, fingerprint="f")
+
+
+def test_failed_trials_can_be_tried_again_under_new_numbers(study):
+    from raylt.study.searcher import TruthfulSearcher
+
+    made = study("study.trials=2")
+    search = TruthfulSearcher(made, [], str)
+    for name in "ab":
+        search.suggest(name)
+        search.started(name)
+        search.on_trial_complete(
+            name, {"failure": "no"} if name == "a" else {"epoch": 6, "val/accuracy": 1}
+        )
+    assert made.requeue_failed() == 1
+    search = TruthfulSearcher(made, [], str)
+    assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
+    assert made.outcome(2).role == "baseline"
+    assert made.outcome(2).digest == made.outcome(0).digest
