@@ -222,6 +222,40 @@ def best(study: str, runs: Path, as_json: bool) -> None:
 
 
 @commands.command()
+@click.argument("study")
+@click.option("--top", type=click.IntRange(min=1),
+              help="Winners to confirm; study.confirm.top unless given.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1),
+              help="Seeds of each setting; study.confirm.seeds unless given.")  # fmt: skip
+@click.option("--no-race", is_flag=True, help="Run hopeless candidates to the end, too.")
+@click.option("--retry-failed", is_flag=True, help="Run the failed runs again.")
+@options.run_options
+def confirm(
+    study: str, top: int | None, seeds: int | None, no_race: bool, retry_failed: bool,
+    as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Is it really better? Run winners and baseline over fresh seeds, and open the test set once.
+
+    \b
+    Examples:
+      raylt confirm sdclr-digits
+      raylt confirm sdclr-digits --top 1 --seeds 8
+    """
+    from dataclasses import asdict
+
+    from raylt.study import confirm, confirmed
+
+    chosen = confirm.Options(top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed)
+    settings = _settings(**options)
+    found = confirm.confirm(_name(study), settings, chosen)
+    if as_json:
+        _print_json({**asdict(found), "exit_code": found.exit_code})
+    else:
+        click.echo(confirmed.text(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@commands.command()
 @click.argument("study", required=False)
 @options.runs_option
 @options.json_option

@@ -210,8 +210,9 @@ class Confirm(Frozen):
 
     top: int = Field(default=3, ge=1)
     """Winners that are confirmed."""
-    seeds: int = Field(default=6, ge=1)
-    """Seeds that each of them and the baseline are trained with."""
+    seeds: int = Field(default=6, ge=1, le=40)
+    """Seeds that each of them and the baseline are trained with; the signs of up to 40 differences
+    can be counted exactly."""
 
     @model_validator(mode="after")
     def _can_reach_the_level(self) -> Self:

@@ -266,7 +266,7 @@ def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
         try:
             with place.taken(_wish(settings), runs=settings.runs) as share:
                 tracker.demand()
-                if not settings.quiet and not alone:
+                if not settings.quiet:
                     Console(stderr=True).print(str(share), soft_wrap=True, highlight=False)
                 now = Underway(
                     settings=settings, tracker=tracker, interruption=interruption, share=share
@@ -315,4 +315,4 @@ def _tracker(study: Record, settings: Settings) -> Tracker:
         tracking.open_mirror, study, uri=uri, artifacts=settings.runs / "artifacts",
         command=tracking.public(settings.command),
     )  # fmt: skip
-    return Tracker(connect, uri=uri, name=study.name)
+    return Tracker(connect, uri=uri, again=f"raylt resume {study.name}")

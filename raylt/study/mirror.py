@@ -32,7 +32,7 @@ _ENDED = {"complete": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """An MLflow run and how much of the record it has."""
 
     id: str
@@ -77,7 +77,7 @@ class Mirror:
             "dataset": record.space.fixed["data"]["name"],
             "fingerprint": record.facts["fingerprint"],
         }
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._ranks: dict[int, int] = {}
         self._improved = 0
         self._experiment = self._find_experiment(artifacts)
@@ -157,7 +157,7 @@ class Mirror:
             )
         return found.experiment_id
 
-    def _open_study(self) -> _Run:
+    def _open_study(self) -> Run:
         record = self._record
         run = self._run(_STUDY)
         if run is None:
@@ -174,13 +174,14 @@ class Mirror:
         self._note(_STUDY, run)
         return run
 
-    def _open_trial(self, outcome: Outcome) -> _Run:
+    def _open_trial(self, outcome: Outcome) -> Run:
         key = f"trial/{outcome.number}"
         run = self._run(key)
         if run is None:
+            name, parent = self._place(outcome)
             run = self._create(
                 key,
-                name=f"trial {outcome.number}",
+                name=name,
                 tags={
                     "role": outcome.role,
                     "state": "running",
@@ -188,7 +189,7 @@ class Mirror:
                     "digest": outcome.digest,
                     "seed": str(outcome.recipe["seed"]),
                     "labels": outcome.recipe["evaluation"]["labels"],
-                    MLFLOW_PARENT_RUN_ID: self._parent.id,
+                    MLFLOW_PARENT_RUN_ID: parent,
                 },
                 began=outcome.began,
             )
@@ -200,7 +201,11 @@ class Mirror:
             self._note(key, run)
         return run
 
-    def _close_trial(self, run: _Run, outcome: Outcome) -> None:
+    def _place(self, outcome: Outcome) -> tuple[str, str]:
+        """The name of a trial's run, and the run that it hangs under."""
+        return f"trial {outcome.number}", self._parent.id
+
+    def _close_trial(self, run: Run, outcome: Outcome) -> None:
         values = {
             **_summary("best", outcome.best),
             "seconds": outcome.seconds,
@@ -240,7 +245,7 @@ class Mirror:
             self._client.log_batch(self._parent.id, metrics=points[-1000:])
         self._improved = len(ended)
 
-    def _run(self, key: str) -> _Run | None:
+    def _run(self, key: str) -> Run | None:
         """The run of a key: known, noted in the record, or found by its tag after a crash."""
         if key in self._runs:
             return self._runs[key]
@@ -252,7 +257,7 @@ class Mirror:
             if not found:
                 return None
             noted = {"run": found[0].info.run_id, "closed": False}
-        run = self._runs[key] = _Run(str(noted["run"]), bool(noted["closed"]))
+        run = self._runs[key] = Run(str(noted["run"]), bool(noted["closed"]))
         if not run.closed and key != _STUDY:
             # It goes on after an interruption.
             self._client.update_run(run.id, status="RUNNING")
@@ -272,14 +277,14 @@ class Mirror:
                     raise
             self._ranks[one.number] = rank
 
-    def _create(self, key: str, *, name: str, tags: Mapping[str, str], began: float) -> _Run:
+    def _create(self, key: str, *, name: str, tags: Mapping[str, str], began: float) -> Run:
         made = self._client.create_run(
             self._experiment,
             start_time=int(1000 * began),
             tags={**self._tags, **tags, "raylt.key": self._key(key)},
             run_name=name,
         )
-        run = self._runs[key] = _Run(made.info.run_id, closed=False)
+        run = self._runs[key] = Run(made.info.run_id, closed=False)
         return run
 
     def _key(self, key: str) -> str:
@@ -290,7 +295,7 @@ class Mirror:
         noted: dict[str, Any] = self._record.facts.get(f"mlflow:{key}", {})
         return noted if noted.get("uri") == self._uri else {}
 
-    def _note(self, key: str, run: _Run) -> None:
+    def _note(self, key: str, run: Run) -> None:
         value = {"uri": self._uri, "run": run.id, "closed": run.closed}
         self._record.note(f"mlflow:{key}", value)
 

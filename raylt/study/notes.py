@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import raylt
+from raylt.study import confirmed
 from raylt.study.outcome import Outcome
 from raylt.study.progress import SHOWN, percent, plain, short
 from raylt.study.record import Record
@@ -56,6 +57,7 @@ def description(record: Record, *, command: str) -> str:
     if floor := record.facts["floor"]:
         told = ", ".join(f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items())
         lines += ["", f"Floor (raw pixels): {told}"]
+    lines += ["", *confirmed.brief(record)]
     if command:
         lines += ["", f"`{command}`"]
     return "\n".join(lines)

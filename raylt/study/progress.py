@@ -239,6 +239,7 @@ def closing(result: Result) -> list[str]:
     return [
         *lines,
         f"Next: raylt best {result.name}   (the best recipe)",
+        f"      raylt confirm {result.name}   (is it really better?)",
         "      raylt ui   (compare the trials in MLflow)",
         f"      raylt resume {result.name}   (go on with what is not finished)",
     ]

@@ -279,7 +279,7 @@ def create(
         InputError: there is a study already.
         EnvironmentError: the folder cannot be written.
     """
-    if _whole(folder):
+    if exists(folder):
         raise InputError(
             f"a study must be new, but {folder} holds one already; go on with it by "
             f"`raylt resume {space.study.name}`, or choose another name with --study"
@@ -329,7 +329,7 @@ def load(folder: Path, *, sampler: optuna.samplers.BaseSampler | None) -> Record
         InputError: the folder holds no study, or its space file was changed.
         EnvironmentError: the study's database is damaged.
     """
-    if not _whole(folder):
+    if not exists(folder):
         known = studies(folder.parent)
         raise InputError(
             f"{folder.parent} must hold the study {folder.name!r}, but it holds "
@@ -353,7 +353,7 @@ def studies(runs: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in runs.glob("*/study.db")))
 
 
-def _whole(folder: Path) -> bool:
+def exists(folder: Path) -> bool:
     """Whether a folder holds a study whose making was not cut short.
 
     Raises:

@@ -93,12 +93,12 @@ class Tracker:
     Args:
         connect: Opens the mirror; called in the tracker's thread.
         uri: The store, for messages; credentials are left out of them.
-        name: The study, for messages.
+        again: The command that sends what is missing, for messages.
     """
 
-    def __init__(self, connect: Callable[[], Mirror], *, uri: str, name: str) -> None:
+    def __init__(self, connect: Callable[[], Mirror], *, uri: str, again: str) -> None:
         self.uri = public(uri)
-        self._name = name
+        self._again = again
         self._private_uri = uri
         self._connect = connect
         self._thread = threading.Thread(target=self._main, name="tracker", daemon=True)
@@ -167,7 +167,7 @@ class Tracker:
         if self._thread.is_alive() or self._trouble:
             notices.append(
                 f"MLflow at {self.uri} lacks the last news of the study "
-                f"({self._trouble or 'it is slow'}); nothing is lost, `raylt resume {self._name}` "
+                f"({self._trouble or 'it is slow'}); nothing is lost, `{self._again}` "
                 f"sends it"
             )
         return tuple(notices)

@@ -75,7 +75,7 @@ def play(made, tracker, epochs, *, start=1, finish=True):
 
 
 def opened(made, connect, uri="sqlite:///x"):
-    tracker = Tracker(functools.partial(connect, made), uri=uri, name=made.name)
+    tracker = Tracker(functools.partial(connect, made), uri=uri, again=f"raylt resume {made.name}")
     tracker.start()
     return tracker
 
@@ -238,7 +238,7 @@ def test_what_a_dead_tracker_lacks_is_said_and_sent_when_the_study_goes_on(
 
 def test_calls_return_at_once_while_the_tracker_hangs(study):
     hanging = threading.Event()
-    tracker = Tracker(lambda: hanging.wait(30), uri="http://host/", name="toy")
+    tracker = Tracker(lambda: hanging.wait(30), uri="http://host/", again="raylt resume toy")
     tracker.start()
     made = study()
     began = time.monotonic()
@@ -276,7 +276,7 @@ def test_a_tracker_that_is_not_there_is_an_error_within_ten_seconds(study, tmp_p
     tracker = Tracker(
         lambda: tracking.open_mirror(made, uri=uri, artifacts=tmp_path, command=""),
         uri=uri,
-        name="toy",
+        again="raylt resume toy",
     )
     began = time.monotonic()
     tracker.start()
@@ -290,7 +290,7 @@ def test_a_tracker_that_is_not_there_is_an_error_within_ten_seconds(study, tmp_p
 def test_a_file_that_is_no_database_is_refused(study, tmp_path):
     path = tmp_path / "mlflow.db"
     path.write_text("this is no database, but long enough to look at")
-    tracker = Tracker(threading.Event().wait, uri=f"sqlite:///{path}", name="toy")
+    tracker = Tracker(threading.Event().wait, uri=f"sqlite:///{path}", again="raylt resume toy")
     with pytest.raises(EnvironmentError, match="no SQLite database"):
         tracker.demand()
 

@@ -1,0 +1,87 @@
+"""Score finished runs on the sealed test images, through Ray; the caller opened the ledger."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from raylt import recipe as recipes
+from raylt.study import trainable
+from raylt.study.driver import Underway
+from raylt.study.outcome import Outcome
+
+_FILE = "test.json"
+_LOOK = 0.5
+"""Seconds between two looks at whether the user wants an end."""
+
+
+def score(
+    now: Underway, runs: Mapping[int, tuple[Outcome, Path]], *, opener: str
+) -> dict[int, str]:
+    """Score runs; the scores lie in their folders.
+
+    Args:
+        now: Ray.
+        runs: The finished runs and their folders, by their number.
+        opener: `package.module:function` that scores one run, as `raylt.trial.sealed:open_test`.
+
+    Returns:
+        Why a run could not be scored, in one line, by its number. Runs are missing in both if the
+        user interrupted.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    shape = now.share.shape
+    remote: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
+    waiting = {
+        remote.remote(dict(run.recipe), str(now.settings.root.resolve()), str(folder), opener): n
+        for n, (run, folder) in runs.items()
+    }
+    failures: dict[int, str] = {}
+    while waiting and not now.interrupted:
+        ready, _ = ray.wait(list(waiting), timeout=_LOOK)
+        for job in ready:
+            number = waiting.pop(job)
+            try:
+                failure: str = ray.get(job)
+            except RayError as error:
+                failure = trainable.one_line(error)
+            if failure:
+                failures[number] = failure
+    for job in waiting:
+        ray.cancel(job, force=True)
+    return failures
+
+
+def read(folder: Path, *, digest: str) -> dict[str, Any] | None:
+    """What a run did on the test images; None where it is not scored.
+
+    As `raylt.trial.sealed.Opened`, with lists for tuples.
+    """
+    path = folder / _FILE
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found if found["digest"] == digest else None
+
+
+def _score(values: dict[str, Any], root: str, folder: str, opener: str) -> str:
+    """In a process of Ray: score one run and keep the result; returns why it failed, or ""."""
+    place = Path(folder)
+    with trainable.output(place / "test-output.txt"):
+        try:
+            open_test: Callable[..., Any] = trainable.work(opener)
+            recipe = recipes.parse(values)
+            found = open_test(recipe, root=Path(root), folder=place, device=None)
+            part = place / f"{_FILE}.part"
+            part.write_text(json.dumps(asdict(found)), "utf-8")
+            part.replace(place / _FILE)
+        except Exception as error:
+            (place / "error.txt").write_text(traceback.format_exc(), "utf-8")
+            return trainable.one_line(error)
+    return ""

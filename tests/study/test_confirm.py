@@ -1,0 +1,315 @@
+"""A confirmation from a finished toy study to its verdict; Ray takes part in one test only."""
+
+import contextlib
+import json
+import types
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from raylt import cli, recipe
+from raylt.schema import InputError
+from raylt.study import confirm, confirmed, driver, ledger, review, scoring, seeds
+from raylt.study.confirm import Options
+from raylt.study.searcher import TruthfulSearcher
+from tests.study import drive, fake_seeds
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    # MLflow's own store still uses it.
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+
+OPENER = "tests.study.fake_seeds:open_test"
+
+
+def options(**changes):
+    plain = {"top": 1, "seeds": 5, "race": True, "retry_failed": False, "opener": OPENER}
+    return Options(**{**plain, **changes})
+
+
+def settings(folder, **changes):
+    return drive.settings(folder, work="tests.study.fake_seeds:work", **changes)
+
+
+class Now:
+    """Trains and scores in this process, in place of Ray and MLflow."""
+
+    def __init__(self, settings, *, tracker=None, stop_after=None):
+        self.settings = settings
+        self.tracker = tracker
+        self.interrupted = False
+        self.notices = ()
+        self.trained = []
+        self._stop_after = stop_after
+
+    def trials(self, record):
+        searcher = TruthfulSearcher(record, [], lambda trial_id: "died")
+        while isinstance(config := searcher.suggest("t"), dict):
+            searcher.started("t")
+            if len(self.trained) == self._stop_after:
+                self.interrupted = True
+                searcher.interrupt()
+                return ""
+            self.trained.append(config["number"])
+            reports = []
+            try:
+                fake_seeds.work(
+                    recipe.parse(json.loads(config["recipe"])), root=self.settings.root,
+                    folder=Path(config["folder"]), report=reports.append, device=None,
+                )  # fmt: skip
+            except ValueError as error:
+                reports.append({"failure": str(error)})
+            searcher.on_trial_complete("t", reports[-1])
+        return searcher.stopped
+
+
+@pytest.fixture
+def toy(study, tmp_path, monkeypatch):
+    """A finished toy study: the baseline prunes 0.9, trial 1 prunes 0.5 and is truly better."""
+    drive.behave(tmp_path)
+    good = "method.temperature: 0.3, method.prune: 0.5"
+    bad = "method.temperature: 0.4, method.prune: 0.98"
+    made = study(
+        f"study.points=[{{{good}}}, {{{bad}}}]", "study.trials=3", "study.scheduler.name=none"
+    )
+    Now(settings(tmp_path)).trials(made)
+    made.close()
+    calls = []
+
+    @contextlib.contextmanager
+    def underway(chosen, tracker):
+        calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
+        yield calls[-1]
+
+    def score(now, runs, *, opener):
+        found = {
+            n: scoring._score(dict(run.recipe), str(now.settings.root), str(folder), opener)
+            for n, (run, folder) in runs.items()
+        }
+        return {n: why for n, why in found.items() if why}
+
+    monkeypatch.setattr(driver, "underway", underway)
+    monkeypatch.setattr(scoring, "score", score)
+    toy = types.SimpleNamespace(
+        stop_after=None, calls=calls, folder=tmp_path / "runs" / "toy",
+        confirm=lambda **changes: confirm.confirm("toy", settings(tmp_path), options(**changes)),
+        open=lambda: driver.open_study("toy", tmp_path / "runs"),
+    )  # fmt: skip
+    return toy
+
+
+def starts(folder):
+    return len(list(folder.glob("confirm/trials/*/starts.txt"))), sum(
+        len(path.read_text().splitlines()) for path in folder.glob("confirm/trials/*/starts.txt")
+    )
+
+
+def test_a_better_setting_is_called_better_on_seeds_that_the_search_has_not_seen(toy):
+    found = toy.confirm()
+    (candidate,) = found.candidates
+    assert found.seeds == (1, 2, 3, 4, 5)
+    assert (candidate.runs.trial, candidate.verdict.word) == (1, "better")
+    assert candidate.verdict.p_holm == 1 / 32
+    # 0.2 better, but for rounding to fortieths.
+    assert candidate.verdict.mean == pytest.approx(0.2, abs=0.02)
+    assert candidate.promised == pytest.approx(0.2)
+    assert candidate.kept == pytest.approx(0.2)
+    assert candidate.paid.groups["few"].mean == pytest.approx(0.2, abs=0.02)
+    assert (found.openings, found.exit_code) == (1, 0)
+    assert set(found.baseline.test) == {"1", "2", "3", "4", "5"}
+    text = confirmed.text(found)
+    assert "trial 1 (temperature=0.3 prune=0.5): better, +" in text
+    assert "Test set opened 1x" in text
+
+
+def test_both_settings_train_on_the_same_seeds_and_nothing_else_changes(toy):
+    toy.confirm()
+    record = seeds.opened(toy.open()).record
+    recipes = [dict(one.recipe) for one in record.outcomes()]
+    by_setting = {}
+    for one in recipes:
+        by_setting.setdefault(one["method"]["prune"], []).append(one.pop("seed"))
+    assert by_setting == {0.9: [1, 2, 3, 4, 5], 0.5: [1, 2, 3, 4, 5]}
+    searched = {one.point["method.prune"]: dict(one.recipe) for one in toy.open().outcomes()}
+    for one in recipes:
+        assert one == {k: v for k, v in searched[one["method"]["prune"]].items() if k != "seed"}
+
+
+def test_what_is_known_is_shown_again_without_ray_and_is_no_new_opening(toy):
+    first = toy.confirm()
+    again = toy.confirm()
+    assert again == first
+    assert len(toy.calls) == 1
+    assert starts(toy.folder) == (10, 10)
+    kept = confirmed.stored(toy.open())
+    assert kept["candidates"][0]["verdict"]["word"] == "better"
+
+
+def test_more_seeds_run_only_the_new_ones_and_are_a_second_opening(toy):
+    toy.confirm()
+    found = toy.confirm(seeds=7)
+    assert starts(toy.folder) == (14, 14)
+    looks = [p.read_text().split() for p in toy.folder.glob("confirm/trials/*/looks.txt")]
+    assert all(each == ["look"] for each in looks)
+    assert (found.openings, found.candidates[0].verdict.seeds) == (2, 7)
+    first, second = ledger.openings(toy.open())
+    assert set(first.recipes) < set(second.recipes)
+    assert "@" in first.who
+
+
+def test_an_interrupted_confirmation_goes_on_where_it_was(toy):
+    toy.stop_after = 4
+    found = toy.confirm()
+    assert (found.interrupted, found.exit_code, found.openings) == (True, 130, 0)
+    assert "raylt confirm toy" in confirmed.text(found)
+    assert confirmed.stored(toy.open()) is None
+    toy.stop_after = None
+    assert toy.confirm().candidates[0].verdict.word == "better"
+    assert starts(toy.folder) == (10, 10)
+
+
+def test_a_confirmation_killed_while_the_test_set_is_open_counts_it_once(toy, monkeypatch):
+    score = scoring.score
+
+    def killed(now, runs, *, opener):
+        score(now, dict(list(runs.items())[:3]), opener=opener)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scoring, "score", killed)
+    with pytest.raises(KeyboardInterrupt):
+        toy.confirm()
+    monkeypatch.setattr(scoring, "score", score)
+    found = toy.confirm()
+    assert found.openings == 1
+    looks = [p.read_text().split() for p in toy.folder.glob("confirm/trials/*/looks.txt")]
+    assert looks == [["look"]] * 10
+
+
+def test_a_hopeless_candidate_leaves_the_race_and_the_others_are_judged_as_strictly(toy):
+    found = toy.confirm(top=2, seeds=6)
+    good, bad = found.candidates
+    assert (bad.runs.trial, bad.dropped, bad.verdict.word) == (2, 3, "not shown")
+    assert (bad.runs.test, bad.paid, bad.verdict.p) == ({}, None, 1)
+    assert starts(toy.folder) == (15, 15)
+    # Two candidates: twice the p-value, as if the other had run to its end.
+    assert good.verdict.p_holm == 2 / 64
+    assert "dropped after 3 seeds" in confirmed.text(found)
+
+
+def test_without_a_race_everybody_runs_to_the_end(toy):
+    found = toy.confirm(top=2, seeds=6, race=False)
+    assert [each.dropped for each in found.candidates] == [None, None]
+    assert [each.verdict.word for each in found.candidates] == ["better", "worse"]
+    assert starts(toy.folder) == (18, 18)
+
+
+def test_the_test_set_stays_shut_if_nobody_is_left(toy, monkeypatch):
+    monkeypatch.setattr(confirm, "hopeless", lambda differences: True)
+    found = toy.confirm()
+    assert found.openings == 0
+    assert not list(toy.folder.glob("confirm/trials/*/test.json"))
+    assert "Test set never opened" in confirmed.text(found)
+
+
+def test_a_setting_that_fails_with_a_seed_is_not_called_better(toy, tmp_path):
+    drive.behave(tmp_path, fails=[2])
+    found = toy.confirm()
+    (candidate,) = found.candidates
+    assert candidate.verdict.word == "not shown"
+    assert candidate.runs.failures == {"2": "bad with seed 2"}
+    assert found.exit_code == 4
+    assert "seed 2 failed: bad with seed 2" in confirmed.text(found)
+    assert toy.confirm().candidates[0].verdict.word == "not shown"
+    drive.behave(tmp_path)
+    assert toy.confirm(retry_failed=True).candidates[0].verdict.word == "better"
+    assert starts(toy.folder) == (11, 11)
+
+
+def test_a_run_that_cannot_be_tested_is_told(toy, monkeypatch):
+    monkeypatch.setattr(scoring, "score", lambda now, runs, *, opener: {min(runs): "no file"})
+    found = toy.confirm()
+    assert found.baseline.failures == {"1": "not tested: no file"}
+    assert found.candidates[0].verdict.mean is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seeds": 3}, "at least 5 to compare 1 winners"),
+        ({"top": 2, "seeds": 5}, "the smallest p-value of 5 paired seeds is 1/32"),
+        ({"seeds": 41}, "less than or equal to 40"),
+    ],
+)
+def test_a_plan_that_cannot_reach_the_level_is_refused_with_the_arithmetic(toy, changes, told):
+    with pytest.raises(InputError, match=told):
+        toy.confirm(**changes)
+    assert not (toy.folder / "confirm").exists()
+
+
+def test_there_must_be_a_baseline_and_somebody_to_compare(study, tmp_path):
+    made = study("study.trials=1", "study.scheduler.name=none")
+    made.close()
+    with pytest.raises(InputError, match="raylt resume toy"):
+        confirm.confirm("toy", settings(tmp_path), options())
+    with pytest.raises(InputError, match="begin one with `raylt tune`"):
+        confirm.confirm("nothing", settings(tmp_path), options())
+
+
+def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
+    record = toy.open()
+    assert "Test set never opened" in review.best_text(record)
+    assert "raylt confirm toy" in review.best_text(record)
+    toy.confirm()
+    record = toy.open()
+    assert "Test set opened 1x" in review.best_text(record)
+    assert "trial 1 better by +" in review.best_text(record)
+    assert review.best(record)["test_openings"] == 1
+    assert review.best(record)["confirmation"]["metric"] == "test/accuracy"
+    found = review.study("toy", toy.folder.parent)
+    assert found["test_openings"] == 1
+    assert "Test set opened 1x" in review.study_text(found)
+
+
+def test_the_command_prints_the_verdict_and_leaves_with_its_code(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(confirm, "Options", lambda **given: options(**given))
+    words = ["confirm", "toy", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
+    shown = CliRunner().invoke(cli.commands, [*words, "--top", "1", "--seeds", "5"])
+    assert shown.exit_code == 0, shown.output
+    assert "better, +" in shown.output
+    shown = CliRunner().invoke(cli.commands, [*words, "--top", "1", "--seeds", "5", "--json"])
+    assert json.loads(shown.output)["candidates"][0]["verdict"]["word"] == "better"
+
+
+@pytest.mark.ray
+def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
+    study, store, tmp_path
+):
+    drive.behave(tmp_path)
+    points = "[{method.temperature: 0.3, method.prune: 0.5}]"
+    made = study(f"study.points={points}", "study.trials=2", "study.scheduler.name=none")
+    Now(settings(tmp_path)).trials(made)
+    made.close()
+    found = confirm.confirm("toy", settings(tmp_path), options())
+    assert (found.candidates[0].verdict.word, found.notices) == ("better", ())
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=store)
+    runs = client.search_runs([client.get_experiment_by_name("toy").experiment_id])
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    parents = [
+        (names[run.data.tags["mlflow.parentRunId"]], run.info.run_name)
+        for run in runs
+        if "mlflow.parentRunId" in run.data.tags
+    ]
+    assert sorted(parents) == sorted(
+        [("toy", "trial 0"), ("toy", "trial 1")]
+        + [(f"trial {n}", f"seed {seed}") for n in (0, 1) for seed in range(1, 6)]
+    )
+    by_name = {run.info.run_name: run for run in runs}
+    assert by_name["trial 1"].data.tags["verdict"] == "better"
+    assert by_name["toy"].data.tags["test_openings"] == "1"
+    assert by_name["toy"].info.status == "FINISHED"
+    assert all("test/accuracy" in r.data.metrics for r in runs if "seed" in r.info.run_name)
