@@ -8,6 +8,7 @@ point with the same step and time once.
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt.schema import EnvironmentError
-from raylt.study import notes
+from raylt.study import artifacts, notes
 from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record
 
@@ -135,6 +136,7 @@ class Mirror:
             ),
         )
         status = {"interrupted": "KILLED", "complete": "FINISHED", "failed": "FAILED"}[state]
+        self._keep(self._parent, artifacts.of_study(record))
         self._client.set_terminated(self._parent.id, status)
 
     def is_refusal(self, error: Exception) -> bool:
@@ -220,9 +222,21 @@ class Mirror:
             metrics=[Metric(key, value, at, outcome.epoch) for key, value in values.items()],
             tags=_tags(tags),
         )
+        self._keep(run, artifacts.of_trial(self._record, outcome.number))
         self._client.set_terminated(run.id, _ENDED[outcome.state], at)
         run.closed = True
         self._note(f"trial/{outcome.number}", run)
+
+    def _keep(self, run: Run, files: artifacts.Files) -> None:
+        """Put files beside the numbers of a run, in one go."""
+        if not files:
+            return
+        with tempfile.TemporaryDirectory(prefix="raylt-") as folder:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self._client.log_artifacts(run.id, folder)
 
     def _improve(self) -> None:
         """The best objective so far, over the trials in the order in which they ended."""

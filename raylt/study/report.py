@@ -37,7 +37,7 @@ def write(record: Record, path: Path) -> Path:
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(page(record), "utf-8")
+        draft.write_text(page(record, charts.of_study(record)), "utf-8")
         draft.replace(path)
     except OSError as error:
         raise EnvironmentError(
@@ -47,11 +47,16 @@ def write(record: Record, path: Path) -> Path:
     return path
 
 
-def page(record: Record) -> str:
-    """The report as HTML; plotly.js stands in it once."""
+def page(record: Record, drawn: Sequence[Chart]) -> str:
+    """The report as HTML; plotly.js stands in it once.
+
+    Args:
+        record: The study.
+        drawn: Its charts.
+    """
     from plotly.offline import get_plotlyjs
 
-    found = {chart.key: chart for chart in charts.of_study(record)}
+    found = {chart.key: chart for chart in drawn}
     body = "\n".join(
         (
             _head(record),

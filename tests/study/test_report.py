@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from raylt.schema import EnvironmentError
-from raylt.study import report
+from raylt.study import charts, report
 from tests.study import made
 
 
@@ -18,7 +18,7 @@ def record(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(record):
-    return report.page(record)
+    return report.page(record, charts.of_study(record))
 
 
 class Reader(HTMLParser):
@@ -102,7 +102,7 @@ def test_each_drawing_has_its_place(page):
 
 def test_a_study_without_a_result_has_a_report(tmp_path):
     bare = made.study(tmp_path, trials=2, failed=(0, 1), tables=False)
-    _, text = read(report.page(bare))
+    _, text = read(report.page(bare, charts.of_study(bare)))
     assert "No trial has finished and kept the constraints yet" in text
 
 
@@ -123,7 +123,7 @@ def test_a_confirmation_leads(tmp_path):
         json.dumps({"metric": "test/accuracy", "seeds": [1, 2], "candidates": [candidate]})
     )
     assert report.verdict(record)[0].startswith("Confirmed over 2 seeds: trial 1 better by +2.1")
-    _, text = read(report.page(record))
+    _, text = read(report.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text
     assert "few +3.1, bought with many -0.6" in text
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from raylt.study.charts.figure import Axis, Bars, Chart, Grid, Line, Panel, Parallel, Points
 
-_DPI = 150
+_DPI = 110
 _COLUMNS = 3
 _SHADES = "viridis"
 _MARKERS = {"circle": "o", "hollow": "o", "diamond": "D", "star": "*", "square": "s"}
@@ -48,7 +48,14 @@ def png(chart: Chart) -> bytes:
     figure.text(0.01, 0.0, _wrapped(caption, figure), fontsize=8, va="top", color="#444444")
     found = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(found, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
+    figure.savefig(
+        found,
+        format="png",
+        dpi=_DPI,
+        bbox_inches="tight",
+        facecolor="white",
+        pil_kwargs={"compress_level": 3},
+    )
     return found.getvalue()
 
 
