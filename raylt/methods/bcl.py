@@ -52,9 +52,9 @@ class Config(ContrastConfig):
     """Width of the hidden layer of both heads; 512 for CIFAR, 2048 for ImageNet-LT."""
     out_dim: int = Field(128, ge=2)
     """Numbers that describe a view in the contrast; 128 for CIFAR, 1024 for ImageNet-LT."""
-    classification_view: Literal["policy", "weak"] = "policy"
-    """Augmentation of the classified view: pad-crop and flip, with AutoAugment and Cutout or
-    without."""
+    classification_view: Literal["policy", "weak", "class"] = "policy"
+    """Augmentation of the classified view: pad-crop and flip with AutoAugment and Cutout or
+    without, or the crop with jitter and RandAugment of the program for ImageNet-LT."""
     views: Literal["sim-sim", "sim-rand", "rand-rand"] = "sim-sim"
     """Augmentations of the two contrasted views: SimCLR's, or those with RandAugment; in
     sim-rand the first has it, as in the program."""

@@ -29,8 +29,9 @@ class Config(MethodConfig):
     """A linear layer, or cosines with unit class vectors."""
     cosine_scale: float = Field(30.0, gt=0)
     """Factor of the cosines; 30 in BCL's program."""
-    view: Literal["weak", "policy"] = "policy"
-    """Augmentation: pad-crop and flip, or those with AutoAugment and Cutout as in BCL."""
+    view: Literal["weak", "policy", "class"] = "policy"
+    """Augmentation: pad-crop and flip, those with AutoAugment and Cutout as in BCL on CIFAR-LT, or
+    the crop with jitter and RandAugment as in BCL on ImageNet-LT."""
 
 
 class CrossEntropy(Method):
