@@ -27,7 +27,7 @@ def score(
     Args:
         now: Ray.
         runs: The finished runs and their folders, by their number.
-        opener: `package.module:function` that scores one run, as `raylt.trial.sealed:open_test`.
+        opener: `package.module:function` that scores one run.
 
     Returns:
         Why a run could not be scored, in one line, by its number. Runs are missing in both if the
@@ -61,7 +61,7 @@ def score(
 def read(folder: Path, *, digest: str) -> dict[str, Any] | None:
     """What a run did on the test images; None where it is not scored.
 
-    As `raylt.trial.sealed.Opened`, with lists for tuples.
+    A dict of the fields that the opener's answer has.
     """
     path = folder / _FILE
     if not path.is_file():
