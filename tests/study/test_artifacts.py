@@ -1,16 +1,22 @@
 """What MLflow is given of a finished study: numbers by trial, files by trial and study."""
 
+import shutil
+
 import pytest
 
 from raylt.study import artifacts, tracking
 from tests.study import made
 
+# MLflow's own store still uses what SQLAlchemy warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
 
 @pytest.fixture(scope="module")
-def tracked(tmp_path_factory):
+def tracked(tmp_path_factory, empty_store):
     """A study, and a client of the store that mirrors it."""
     folder = tmp_path_factory.mktemp("tracked")
     record = made.study(folder, trials=4, stopped=(2,), failed=(3,))
+    shutil.copy(empty_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     mirror = tracking.open_mirror(
         record, uri=uri, artifacts=folder / "artifacts", command="raylt tune"

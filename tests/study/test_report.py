@@ -117,7 +117,7 @@ def test_a_confirmation_leads(tmp_path):
         "p_holm": 0.016,
         "seeds": 6,
     }
-    candidate = {"verdict": seen, "runs": {"trial": 1}, "promised": 0.04, "kept": 0.02,
+    candidate = {"verdict": seen, "runs": {"trial": 1}, "promised": 0.04, "kept": 0.02, "dropped": None,
                  "paid": {"sentence": "few +3.1, bought with many -0.6"}}  # fmt: skip
     (record.folder / "confirm" / "verdict.json").write_text(
         json.dumps({"metric": "test/accuracy", "seeds": [1, 2], "candidates": [candidate]})

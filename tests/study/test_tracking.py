@@ -103,7 +103,7 @@ def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
     assert child.data.tags.items() >= wanted.items()
     assert {"version.raylt", "version.torch", "version.ray"} <= child.data.tags.keys()
     assert runs["trial 1"].data.tags["state"] == "stopped"
-    assert runs.artifacts("trial 0") == ["recipe.json"]
+    assert runs.artifacts("trial 0") == ["charts", "recipe.json"]
     assert runs.artifacts("toy") == ["space.yaml"]
 
 
