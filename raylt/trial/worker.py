@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -86,7 +86,8 @@ def work(
         if epoch.number % recipe.evaluation.every and epoch.number != recipe.epochs:
             continue
         last = score(method, splits, splits.validation, recipe, device=where)
-        history.append(_entry(epoch, last))
+        entry = _entry(epoch, last)
+        history.append(entry | _best([*history, entry]))
         if collectives.rank() == 0:
             classes.keep(
                 folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
@@ -109,6 +110,17 @@ def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:
         "lr": epoch.learning_rate,
         "images_per_second": epoch.images / epoch.seconds,
     }
+
+
+def _best(history: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The accuracies of the epoch that validation would choose, as `val/best/...`.
+
+    A trial is judged by its last epoch; papers that take the best one on validation images are
+    compared with these. Of equals the first is taken.
+    """
+    best = max(history, key=lambda entry: entry.get("val/accuracy", 0.0))
+    groups = ("accuracy", "many", "medium", "few")
+    return {f"val/best/{name}": best[key] for name in groups if (key := f"val/{name}") in best}
 
 
 def device_of(wanted: str | None) -> torch.device:

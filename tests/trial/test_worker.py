@@ -109,6 +109,19 @@ def test_a_score_has_the_groups_that_have_classes(tmp_path):
     assert not {"val/few", "val/medium"} & set(entry)
 
 
+def test_the_epoch_that_validation_would_choose_stands_beside_the_last_one(tmp_path):
+    reports = run(small(epochs=6, optimizer={"lr": 2.0, "batch_size": 64}), tmp_path)
+    seen = []
+    for report in reports:
+        seen.append(report)
+        chosen = max(seen, key=lambda entry: entry["val/accuracy"])
+        for name in ("accuracy", "many", "medium", "few"):
+            assert report.get(f"val/best/{name}") == chosen.get(f"val/{name}")
+    assert [entry["val/best/accuracy"] for entry in reports] == sorted(
+        entry["val/best/accuracy"] for entry in reports
+    )
+
+
 def test_a_run_that_diverges_says_so_within_the_epoch(tmp_path):
     reports = []
     with pytest.raises(Diverged, match=r"became (nan|inf)"):
