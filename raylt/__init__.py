@@ -1,3 +1,34 @@
-"""raylt: search and scale long-tailed contrastive learning."""
+"""raylt: search and scale long-tailed contrastive learning.
+
+The names for notebooks are `load_space`, `tune`, `open_study` and `Study`; they are imported when
+they are first used, so that `import raylt` takes no time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raylt.space import load as load_space
+    from raylt.study.notebook import Study, open_study, tune
 
 __version__ = "0.1.0"
+__all__ = ["Study", "__version__", "load_space", "open_study", "tune"]
+
+
+def __getattr__(name: str) -> Any:
+    match name:
+        case "load_space":
+            from raylt.space import load
+
+            return load
+        case "Study" | "open_study" | "tune":
+            from raylt.study import notebook
+
+            return getattr(notebook, name)
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

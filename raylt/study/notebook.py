@@ -1,0 +1,127 @@
+"""Studies in a notebook: search a space, open a study, look at it as a table.
+
+import raylt
+
+space = raylt.load_space("search_spaces/sdclr.yaml", ["study.trials=20"])
+study = raylt.tune(space)
+study.best.point
+study.frame().sort_values("val/few")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raylt.space import Space, load
+from raylt.study import begin, confirmed, driver
+from raylt.study.driver import Settings
+from raylt.study.outcome import Outcome
+from raylt.study.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Study:
+    """A study on disk, to be looked at; another process may go on writing to it.
+
+    Args:
+        record: The study of record.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._record.name
+
+    @property
+    def best(self) -> Outcome | None:
+        """The finished trial that keeps every constraint and has the best objective."""
+        return self._record.best()
+
+    @property
+    def baseline(self) -> Outcome | None:
+        """The trial of the setting that the study is compared with."""
+        return self._record.baseline()
+
+    @property
+    def trials(self) -> tuple[Outcome, ...]:
+        """Every trial, best first."""
+        return self._record.ranking()
+
+    @property
+    def confirmation(self) -> dict[str, Any] | None:
+        """What `raylt confirm` found last, as plain values; None before."""
+        return confirmed.stored(self._record)
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each trial, best first, by its number.
+
+        Columns: `state`, `role`, the open leaves under their dotted paths (missing where a leaf is
+        not active), the metrics of the last scored epoch, and `seconds`.
+        """
+        import pandas as pd
+
+        paths = [leaf.path for leaf in self._record.space.leaves]
+        rows = [
+            {
+                "trial": one.number, "state": one.state, "role": one.role,
+                **{path: one.point.get(path) for path in paths},
+                **one.last, "seconds": one.seconds,
+            }
+            for one in self.trials
+        ]  # fmt: skip
+        return pd.DataFrame(rows).set_index("trial")
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each scored epoch of each trial, in the order of training."""
+        import pandas as pd
+
+        rows = [
+            {"trial": one.number, **entry}
+            for one in self._record.outcomes()
+            for entry in self._record.epochs(one.number)
+        ]
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        best = self.best
+        told = f"best trial {best.number}" if best else "no trial finished"
+        return f"<Study {self.name!r}: {len(self.trials)} of {self._record.wanted} trials, {told}>"
+
+
+def tune(
+    space: Space | Path | str,
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    **settings: Any,
+) -> Study:
+    """Search a space to its end, as `raylt tune` does; an interrupt leaves a study to go on with.
+
+    Args:
+        space: What to search, or the file that says it.
+        runs: Folder of all studies.
+        data: Folder of the datasets.
+        settings: More fields of `raylt.study.driver.Settings`, such as `concurrent` or `quiet`.
+
+    Raises:
+        raylt.schema.InputError: the study exists already, or the space is not as it must be.
+        raylt.schema.EnvironmentError: the machine, the dataset or the tracker is not.
+    """
+    wanted = space if isinstance(space, Space) else load(space)
+    begin.begin(wanted, Settings(runs=Path(runs), root=Path(data), **settings))
+    return open_study(wanted.study.name, runs=runs)
+
+
+def open_study(name: str, *, runs: Path | str = "runs") -> Study:
+    """A study in a folder of runs, to look at.
+
+    Raises:
+        raylt.schema.InputError: there is no such study.
+    """
+    return Study(driver.open_study(name, Path(runs)))

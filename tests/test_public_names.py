@@ -1,0 +1,67 @@
+"""The public names: what they are, what they cost, and what a notebook does with them."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+import raylt
+from raylt.schema import InputError
+from raylt.space import Space
+from tests.study import drive
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    # MLflow's own store still uses it.
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+
+
+def test_the_public_names():
+    assert raylt.__all__ == ["Study", "__version__", "load_space", "open_study", "tune"]
+    assert dir(raylt) == sorted(raylt.__all__)
+    for name in raylt.__all__:
+        assert getattr(raylt, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        raylt.nothing  # noqa: B018
+
+
+def test_importing_raylt_and_loading_a_space_import_nothing_heavy():
+    program = (
+        "import sys, raylt; raylt.load_space;"
+        "print([m for m in ('torch', 'ray', 'optuna', 'mlflow', 'pandas') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.strip() == "[]", told.stderr
+
+
+def test_a_space_is_loaded_with_overrides(tmp_path):
+    drive.toy(tmp_path)
+    space = raylt.load_space(tmp_path / "space.yaml", ["study.trials=2"])
+    assert isinstance(space, Space)
+    assert space.study.trials == 2
+
+
+def test_a_study_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="begin one with `raylt tune`"):
+        raylt.open_study("nothing", runs=tmp_path)
+
+
+@pytest.mark.ray
+def test_a_notebook_searches_and_looks_at_the_table(tmp_path):
+    drive.behave(tmp_path)
+    space = drive.toy(tmp_path, "study.trials=3", "study.scheduler.name=none")
+    chosen = drive.settings(tmp_path)
+    study = raylt.tune(
+        space, runs=chosen.runs, data=chosen.root, work=chosen.work, cpus=2, quiet=True
+    )
+    frame = study.frame()
+    assert list(frame.index) == [one.number for one in study.trials]
+    assert frame.loc[study.best.number, "val/accuracy"] == frame["val/accuracy"].max()
+    assert list(frame.columns[:4]) == ["state", "role", "method.temperature", "method.prune"]
+    assert not math.isnan(frame["method.prune"].sum())
+    assert frame.loc[study.baseline.number, "role"] == "baseline"
+    assert len(study.epochs()) == 18
+    assert study.confirmation is None
+    assert repr(raylt.open_study("toy", runs=chosen.runs)) == repr(study)
