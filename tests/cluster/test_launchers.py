@@ -76,7 +76,7 @@ def test_the_check_of_ray_up_files_sees_mistakes():
     config = values(CLUSTERS / "ray-up/aws.yaml")
     for change in ({"max_worker": 4}, {"head_node_type": "none"}, {"max_workers": "four"}):
         # Ray tells a wrong reference and a wrong schema by errors of different kinds.
-        with pytest.raises(Exception, match=".+"):
+        with pytest.raises(Exception, match=r".+"):
             ray_accepts({**config, **change})
 
 

@@ -1,0 +1,87 @@
+"""Runs or resumes the toy study on a cluster, then counts: `python -m tests.cluster.drive ...`."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from raylt.study import driver, record
+from tests.study.drive import settings, toy
+
+
+def main(arguments):
+    options = argparse.ArgumentParser()
+    options.add_argument("verb", choices=["search", "resume"])
+    options.add_argument("folder", type=Path)
+    options.add_argument("--address")
+    options.add_argument("--workers", type=int)
+    options.add_argument("--trials", type=int)
+    options.add_argument("--epochs", type=int)
+    chosen = options.parse_args(arguments)
+    wanted = settings(
+        chosen.folder, work="tests.cluster.fake:work", cpus=None, address=chosen.address,
+        workers=chosen.workers, gpus_per_worker=0, placement="strict_spread", retries=4,
+        quiet=False,
+    )  # fmt: skip
+    if chosen.verb == "search":
+        space = toy(
+            chosen.folder, f"study.trials={chosen.trials}", f"epochs={chosen.epochs}",
+            "study.scheduler.name=none", f"optimizer.batch_size={64 * chosen.workers}",
+        )  # fmt: skip
+        result = driver.search(space, wanted, floor={}, fingerprint="f")
+    else:
+        result = driver.resume("toy", wanted, retry_failed=False)
+    found = {"exit_code": result.exit_code, **account(chosen.folder, chosen.address)}
+    (chosen.folder / "account.json").write_text(json.dumps(found))
+    print(json.dumps(found))
+    return result.exit_code
+
+
+def account(folder, address):
+    """What must be true after every drill, as plain values."""
+    study = record.load(folder / "runs" / "toy", sampler=None)
+    trials = [
+        {
+            "state": one.state,
+            "epochs": [int(entry["epoch"]) for entry in study.epochs(one.number)],
+            "ran": [int(line) for line in (study.trial_folder(one.number) / "ran.txt").open()],
+            "attempts": one.attempts,
+            "tracked": tracked(study, one.number, folder),
+        }
+        for one in study.outcomes()
+    ]
+    study.close()
+    return {"trials": trials, "free": free(address)}
+
+
+def tracked(study, number, folder):
+    """Epochs that MLflow has of a trial."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    for run in client.search_runs(experiments, max_results=1000):
+        if run.data.tags.get("raylt.trial") == str(number) or (run.info.run_name or "").split()[
+            -1:
+        ] == [str(number)]:
+            return sorted(p.step for p in client.get_metric_history(run.info.run_id, "val/knn"))
+    return []
+
+
+def free(address):
+    """Seconds until every core of the cluster that is left is free again; -1 if never."""
+    import ray
+
+    ray.init(address=address, log_to_driver=False)
+    began = time.monotonic()
+    while time.monotonic() - began < 45:
+        total, left = ray.cluster_resources(), ray.available_resources()
+        if left.get("CPU", 0) == total.get("CPU", 0):
+            return time.monotonic() - began
+        time.sleep(1)
+    return -1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
