@@ -1,5 +1,6 @@
 """SDCLR's published linear evaluation, on the bundled digits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from raylt import datasets, recipe
 from raylt.data.images import ArrayImages
 from raylt.schema import InputError
-from raylt.trial import reforward, worker
+from raylt.trial import checkpoint, reforward, worker
 from raylt.trial.score import score
 from tests import distributed
 
@@ -133,20 +134,28 @@ def test_two_workers_fit_one_classifier_and_agree():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("labels", ["tail", "balanced"])
-def test_the_cached_probe_agrees_with_it_on_one_checkpoint(labels, tmp_path):
-    """Cached features cannot be cropped and flipped anew; the accuracies differ by little."""
-    found = {}
-    for probe in ("reforward", "sgd", "lbfgs"):
-        selection = {"selection": "last"} if probe == "reforward" else {}
-        run = wanted(probe=probe, labels=labels, every=8, **selection)
-        accuracies = [
-            scored(run.model_copy(update={"seed": seed}), folder=tmp_path / f"{probe}{seed}")
-            for seed in range(3)
-        ]
-        found[probe] = [each.metrics["accuracy"] for each in accuracies]
-    print(labels, found)
-    mean = {probe: sum(each) / len(each) for probe, each in found.items()}
-    # 300 validation images: the standard error of one accuracy is 0.02.
-    assert mean["reforward"] == pytest.approx(mean["sgd"], abs=0.06)
-    assert mean["reforward"] == pytest.approx(mean["lbfgs"], abs=0.08)
+@pytest.mark.parametrize(("view", "apart"), [("none", 0.03), ("weak", 0.08)])
+def test_the_cached_probe_agrees_with_it_on_one_checkpoint(view, apart, tmp_path, monkeypatch):
+    """Undisturbed images leave nothing but the order of the batches between the two.
+
+    Cropping and flipping is what cached features cannot have. A shift of one pixel is an eighth of
+    a digit here, and costs a linear classifier more than it does on photographs.
+    """
+    plan = reforward.protocol
+    monkeypatch.setattr(reforward, "protocol", lambda **given: replace(plan(**given), view=view))
+    splits = datasets.load(wanted().data, Path("-"))
+    apartness = []
+    for seed in range(4):
+        trained = wanted(labels="balanced", every=8).model_copy(update={"seed": seed})
+        scored(trained, folder=tmp_path / str(seed))
+        found = checkpoint.latest(tmp_path / str(seed), digest=trained.digest)
+        accuracies = []
+        for evaluation in ({"selection": "last"}, {"probe": "sgd"}):
+            run = wanted(labels="balanced", **evaluation).model_copy(update={"seed": seed})
+            method = worker.method_of(run, splits, CPU)
+            method.load_state_dict(found.method)
+            given = score(method, splits, splits.validation, run, device=CPU)
+            accuracies.append(given.metrics["accuracy"])
+        apartness.append(accuracies[1] - accuracies[0])
+    print(view, apartness)
+    assert abs(sum(apartness) / len(apartness)) < apart
