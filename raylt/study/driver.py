@@ -22,11 +22,12 @@ from raylt.cluster import address as addresses
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, place, record, tracking
+from raylt.study import draws, machine, place, record, tracking, watchdog
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
 from raylt.study.tracking import Tracker
+from raylt.study.watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,11 +239,14 @@ class Underway:
         from raylt.study.progress import Progress
 
         settings = self.settings
-        with Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress:
+        with (
+            Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
+            Watchdog(watchdog.look, patience=watchdog.PATIENCE) as dog,
+        ):
             return tuning.run(
                 study,
                 share=self.share,
-                listeners=(progress, self.tracker),
+                listeners=(progress, self.tracker, dog),
                 interrupted=lambda: self.interrupted,
                 retries=settings.retries,
                 root=settings.root,
