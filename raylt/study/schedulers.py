@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,10 +26,19 @@ _MEDIAN_OF = 3
 class _Sparing:
     """Lets the baseline run to its end, and learns nothing from a trial that failed."""
 
+    _spared: bool = False
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        baseline = trial.config["role"] == "baseline"
+        if baseline and self._spared:
+            # The median rule will not be asked twice about a trial that it has stopped.
+            return TrialScheduler.CONTINUE
         # Asked even for the baseline: the others are compared with it too.
         decision = cast(Any, super()).on_trial_result(tune_controller, trial, result)
-        return TrialScheduler.CONTINUE if trial.config["role"] == "baseline" else decision
+        if baseline and decision != TrialScheduler.CONTINUE:
+            self._spared = True
+            return TrialScheduler.CONTINUE
+        return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         if "failure" not in result:
@@ -56,6 +66,8 @@ def scheduler(record: Record) -> TrialScheduler:
         case "none":
             return FIFOScheduler()
         case "median":
+            # Nobody is paused to let others catch up: a paused trial loses its process.
+            common["min_time_slice"] = math.inf
             made: TrialScheduler = _Median(**common, min_samples_required=_MEDIAN_OF)
         case "asha" | "hyperband":
             made = _Asha(

@@ -1,0 +1,119 @@
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from raylt.study import schedulers
+from raylt.study.searcher import TruthfulSearcher
+
+STOP, CONTINUE = TrialScheduler.STOP, TrialScheduler.CONTINUE
+
+
+class Trial(SimpleNamespace):
+    """What a scheduler sees of a Tune trial."""
+
+    def __init__(self, number, role="draw"):
+        super().__init__(trial_id=f"t{number}", config={"number": number, "role": role})
+
+    def __hash__(self):
+        return hash(self.trial_id)
+
+
+def race(made, accuracies, roles=None):
+    """Run trials one after another as far as the scheduler lets them; their last epochs."""
+    ends = []
+    for number, curve in enumerate(accuracies):
+        trial = Trial(number, (roles or {}).get(number, "draw"))
+        made.on_trial_add(None, trial)
+        for epoch, accuracy in enumerate(curve, 1):
+            result = {"epoch": epoch, "training_iteration": 77, "val/accuracy": accuracy}
+            if made.on_trial_result(None, trial, result) == STOP:
+                break
+        made.on_trial_complete(None, trial, result)
+        ends.append(epoch)
+    return ends
+
+
+GOOD, BAD = [0.9] * 6, [0.1] * 6
+
+
+def test_asha_stops_the_weak_at_the_grace_period_by_epoch(study):
+    made = schedulers.scheduler(study())
+    assert race(made, [GOOD, GOOD, GOOD, BAD, BAD]) == [6, 6, 6, 1, 1]
+
+
+def test_the_grace_period_is_honoured(study):
+    made = schedulers.scheduler(study("study.scheduler.grace=2"))
+    assert race(made, [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 2]
+
+
+def test_a_full_trial_is_never_called_stopped_at_its_last_epoch_by_max_t(study):
+    made = schedulers.scheduler(study("study.scheduler.grace=5"))
+    trial = Trial(0)
+    made.on_trial_add(None, trial)
+    for epoch in range(1, 7):
+        assert made.on_trial_result(None, trial, {"epoch": epoch, "val/accuracy": 0.5}) == CONTINUE
+
+
+@pytest.mark.parametrize("name", ["asha", "median", "hyperband"])
+def test_the_baseline_runs_to_its_end(study, name):
+    made = schedulers.scheduler(study(f"study.scheduler.name={name}"))
+    ends = race(made, [GOOD, GOOD, GOOD, GOOD, BAD], roles={4: "baseline"})
+    assert ends[4] == 6
+
+
+def test_the_median_rule_stops_what_is_below_the_median(study):
+    made = schedulers.scheduler(study("study.scheduler.name=median"))
+    ends = race(made, [GOOD, GOOD, GOOD, BAD])
+    assert ends[:3] == [6, 6, 6]
+    assert ends[3] < 6
+
+
+@pytest.mark.parametrize("name", ["asha", "median", "hyperband"])
+def test_a_failed_trial_teaches_nothing_and_breaks_nothing(study, name):
+    made = schedulers.scheduler(study(f"study.scheduler.name={name}"))
+    for number in range(3):
+        failed = Trial(10 + number)
+        made.on_trial_add(None, failed)
+        made.on_trial_complete(None, failed, {"failure": "ValueError: no", "done": True})
+    assert race(made, [GOOD])[0] == 6
+
+
+def test_none_stops_nobody(study):
+    made = schedulers.scheduler(study("study.scheduler.name=none"))
+    assert type(made) is FIFOScheduler
+
+
+def test_a_metric_that_falls_is_watched_downwards(study):
+    made = schedulers.scheduler(
+        study("study.scheduler.metric=val/std", "study.objective=val/accuracy")
+    )
+    for number, std in enumerate([0.1, 0.1, 0.1, 0.9]):
+        trial = Trial(number)
+        made.on_trial_add(None, trial)
+        found = made.on_trial_result(None, trial, {"epoch": 1, "val/std": std})
+        assert found == (STOP if std == 0.9 else CONTINUE)
+
+
+def test_a_resumed_study_stops_as_sharply_as_before(study):
+    search = TruthfulSearcher(study(), [], str)
+    for i in range(3):
+        search.suggest(f"t{i}")
+        search.started(f"t{i}")
+        for epoch in range(1, 7):
+            search.on_trial_result(f"t{i}", {"epoch": epoch, "val/accuracy": 0.9})
+        search.on_trial_complete(f"t{i}", {"epoch": 6, "val/accuracy": 0.9})
+    assert race(schedulers.scheduler(study()), [BAD]) == [1]
+
+
+def test_the_longest_trial_counts_where_epochs_are_open(study):
+    made = schedulers.scheduler(
+        study(
+            "epochs={choices: [3, 9]}",
+            "study.baseline.values={method.temperature: 0.2, method.prune: 0.9, epochs: 3}",
+        )
+    )
+    trial = Trial(0)
+    made.on_trial_add(None, trial)
+    for epoch in range(1, 10):
+        assert made.on_trial_result(None, trial, {"epoch": epoch, "val/accuracy": 0.9}) == CONTINUE
