@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
@@ -11,6 +12,13 @@ from torch import Tensor, nn
 
 # The trust coefficient of LARS (You et al., 2017) and of SDCLR's unused option.
 _TRUST = 0.001
+
+for _method in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+    # An optimizer's first call imports torch's compiler, as long as importing torch itself, only
+    # to mark these as not to be compiled. Nothing is compiled here: they are marked as they are.
+    _plain: Any = inspect.unwrap(getattr(torch.optim.Optimizer, _method))
+    if not hasattr(_plain, "__dynamo_disable"):
+        setattr(_plain, "__dynamo_disable", _plain)
 
 
 def learning_rate(
@@ -80,7 +88,19 @@ def optimizer(
         return Lars(groups, lr=lr, momentum=momentum)
     # One kernel for all parameters, where the device has it.
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=fused)
+    return Sgd(groups, lr=lr, momentum=momentum, fused=fused)
+
+
+class Sgd(torch.optim.SGD):
+    """torch's SGD; its step does not import the compiler either."""
+
+    _step = inspect.unwrap(torch.optim.SGD.step)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Move every parameter once along its gradient."""
+        assert closure is None, "the loop computes the gradients itself"
+        self._step()
 
 
 class Lars(torch.optim.Optimizer):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.datasets import load_digits
 
 from raylt.data.images import ArrayImages, Splits
 from raylt.data.longtail import LongTailed, cut, hold_out
@@ -40,11 +41,10 @@ class Config(LongTailed):
 
 def load(config: Config, root: Path) -> Splits:
     """The digits' parts; the images come with scikit-learn and not from `root`."""
-    digits: Any = load_digits()
-    assert digits.images.shape == (POOL, SIZE, SIZE)
+    scans, labels = _scans()
     # The scans count ink from 0 to 16; uint8 images count from 0 to 255.
-    pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
-    everything = ArrayImages(pixels, digits.target.astype(np.int64))
+    pixels = np.round(scans * (255 / 16)).astype(np.uint8)[:, None]
+    everything = ArrayImages(pixels, labels)
     test = hold_out(everything.labels, [TEST] * CLASSES)
     return cut(
         everything.only(np.setdiff1d(np.arange(POOL), test)),
@@ -54,3 +54,18 @@ def load(config: Config, root: Path) -> Splits:
         mean=(0.3053,),
         std=(0.3760,),
     )
+
+
+def _scans() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The scans (n, 8, 8) and their digits (n,), as `sklearn.datasets.load_digits` has them.
+
+    Its file is read without it: every trial's process would import pandas and half of SciPy for
+    one table, longer than it takes to train for some epochs.
+    """
+    package = importlib.util.find_spec("sklearn")
+    assert package is not None, "scikit-learn is a requirement of raylt"
+    assert package.submodule_search_locations is not None
+    file = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    table = np.loadtxt(file, delimiter=",")
+    assert table.shape == (POOL, SIZE * SIZE + 1)
+    return table[:, :-1].reshape(POOL, SIZE, SIZE), table[:, -1].astype(np.int64)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from raylt import datasets
 from raylt.datasets import digits
@@ -50,3 +51,10 @@ def test_another_seed_cuts_another_tail_from_the_same_pool(splits):
     np.testing.assert_array_equal(
         other.test.take(np.arange(400)), splits.test.take(np.arange(400))
     )
+
+
+def test_scans_are_scikit_learns():
+    theirs = load_digits()
+    scans, labels = digits._scans()
+    assert np.array_equal(scans, theirs.images)
+    assert np.array_equal(labels, theirs.target)
