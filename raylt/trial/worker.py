@@ -212,4 +212,4 @@ def _has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # A CPU with the instructions but without tiles may be slower in bfloat16: ResNet-18 trained
     # at 0.8 times the speed of float32 on one, and at twice on another.
-    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
