@@ -55,7 +55,7 @@ def killed_after(epoch):
     return report
 
 
-@pytest.mark.parametrize("method", ["sdclr", "bcl"])
+@pytest.mark.parametrize("method", ["sdclr", "bcl", "proco"])
 def test_a_killed_and_resumed_run_equals_one_never_killed(method, tmp_path):
     wanted = small(method)
     whole = run(wanted, tmp_path / "whole")
