@@ -187,10 +187,16 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Handle the signals from here on, also after Ray has put its own handlers in place."""
         # Only the main thread may handle signals; a notebook's worker thread does without.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in self._SIGNALS}
-        return self
+            for number in self._SIGNALS:
+                self._before.setdefault(number, signal.getsignal(number))
+                signal.signal(number, self._note)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
@@ -269,6 +275,7 @@ def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
         tracker.start()
         try:
             with place.taken(_wish(settings), runs=settings.runs) as share:
+                interruption.listen()
                 tracker.demand()
                 if not settings.quiet:
                     Console(stderr=True).print(str(share), soft_wrap=True, highlight=False)
@@ -276,6 +283,10 @@ def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
                     settings=settings, tracker=tracker, interruption=interruption, share=share
                 )
                 yield now
+        except KeyboardInterrupt:
+            # The second Ctrl-C: whoever presses it does not want to wait for MLflow either.
+            tracker.leave()
+            raise
         finally:
             notices = tracker.close(interrupted=interruption.seen)
             if now is not None:

@@ -70,6 +70,8 @@ def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> M
     `artifacts` is where files go if the store is a database, which cannot hold any.
     """
     prepare()
+    # Its words about retries would break into the live table; our own say what matters.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
     from raylt.study import notes
@@ -131,7 +133,7 @@ class Tracker:
             answered = self._answered.wait(_START)
             why = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
         if why:
-            self._closing = True
+            self.leave()
             raise EnvironmentError(
                 f"MLflow must be reachable at {self.uri}, but is not: {why}; start it, or choose "
                 f"another store with --tracking-uri or MLFLOW_TRACKING_URI"
@@ -155,7 +157,10 @@ class Tracker:
         self._tell(task.number)
 
     def close(self, *, interrupted: bool) -> tuple[str, ...]:
-        """Send what is left, as far as the store takes it in time; say what it did not take."""
+        """Send what is left, as far as the store takes it in time; say what it did not take.
+
+        After `leave` there is nothing to wait for.
+        """
         if self._closing:
             return ()
         with self._news:
@@ -171,6 +176,12 @@ class Tracker:
                 f"sends it"
             )
         return tuple(notices)
+
+    def leave(self) -> None:
+        """End without waiting for anything; what is not sent is sent when the study goes on."""
+        with self._news:
+            self._closing = True
+            self._news.notify()
 
     def _tell(self, number: int) -> None:
         with self._news:

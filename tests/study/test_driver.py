@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import driver, machine
+from raylt.study import driver, place
 from tests.study.drive import behave, settings, toy
 
 REPOSITORY = Path(__file__).parents[2]
@@ -147,6 +148,27 @@ def test_ray_says_nothing_and_leaves_nothing(searched):
     }  # fmt: skip
 
 
+def test_the_first_signal_is_noted_and_the_second_ends_at_once():
+    before = signal.getsignal(signal.SIGTERM)
+    with driver.Interruption() as interruption:
+        assert not interruption.seen
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.seen
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_handlers_that_ray_puts_in_place_are_replaced_and_the_first_ones_restored():
+    before = signal.getsignal(signal.SIGTERM)
+    with driver.Interruption() as interruption:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        interruption.listen()
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.seen
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 @pytest.mark.ray
 def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
     behave(tmp_path, seconds=0.7)
@@ -267,9 +289,8 @@ def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path
 
 
 def test_a_tracker_that_is_down_leaves_nothing_behind(tmp_path, monkeypatch):
-    import contextlib
-
-    monkeypatch.setattr(machine, "ray_here", lambda **_: contextlib.nullcontext({"CPU": 2}))
+    # Without Ray, which takes seconds to start.
+    monkeypatch.setattr(place, "taken", lambda *_, **__: contextlib.nullcontext())
     options = settings(tmp_path, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(EnvironmentError, match=r"127\.0\.0\.1:9"):
         driver.search(toy(tmp_path), options, floor={}, fingerprint="f")
