@@ -115,9 +115,10 @@ def test_validation_is_a_tenth_of_each_class(name):
             assert recipe.dataset(found.fixed).validation * 10 == pool
 
 
-def test_the_whole_published_tail_is_an_override_away():
-    found = space.load(FOLDER / "bcl-cifar100-lt.yaml", ["data.validation=0"])
-    counts = recipe.dataset(found.fixed).train_counts()
+def test_without_validation_it_is_the_whole_published_tail():
+    found = space.load(FOLDER / "bcl-cifar100-lt.yaml")
+    whole = recipe.filled(found.fixed, {"data.validation": 0})
+    counts = recipe.dataset(whole).train_counts()
     assert counts is not None
     assert (counts[0], counts[-1], sum(counts)) == (500, 5, 10_847)
 
