@@ -1,0 +1,127 @@
+"""A headless Chromium that a test drives through the DevTools protocol."""
+
+import base64
+import contextlib
+import itertools
+import json
+import shutil
+import subprocess
+import time
+import urllib.request
+
+import pytest
+import websocket
+
+_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader",
+    "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage",
+    "--remote-debugging-port=0", "--remote-allow-origins=*", "--window-size=2300,1100",
+)  # fmt: skip
+_PATIENCE = 60
+
+
+class Page:
+    """One tab: what it asks for, what it complains of, what is on it."""
+
+    def __init__(self, socket):
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.errors, self.requests = [], []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **params):
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self._socket.recv())
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self._note(answer["method"], answer["params"])
+
+    def _note(self, event, params):
+        if event == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(params["exceptionDetails"])[:500])
+        elif event == "Runtime.consoleAPICalled" and params["type"] == "error":
+            self.errors.append(json.dumps(params["args"])[:500])
+        elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.errors.append(json.dumps(params["entry"])[:500])
+        elif event == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+
+    def open(self, url):
+        self.call("Page.navigate", url=url)
+
+    def value(self, expression):
+        """The value of a JavaScript expression on the page."""
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def wait(self, expression, seconds=_PATIENCE):
+        """Wait until an expression is true; returns its value."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := self.value(expression):
+                return found
+            time.sleep(0.3)
+        text = self.value("document.body && document.body.innerText") or ""
+        raise AssertionError(
+            f"never true: {expression}; errors {self.errors}; page: {text[:2000]}"
+        )
+
+    def text(self):
+        return self.value("document.body.innerText")
+
+    def press(self, expression):
+        """Click the middle of the element that an expression gives."""
+        box = self.wait(
+            f"(() => {{ const e = {expression}; if (!e) return null; e.scrollIntoView({{block: "
+            "'center'}); const b = e.getBoundingClientRect(); "
+            "return b.width ? [b.x + b.width / 2, b.y + b.height / 2] : null; })()"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1],
+                button="none" if kind == "mouseMoved" else "left", clickCount=1,
+            )  # fmt: skip
+
+    def screenshot(self, path, whole=False):
+        found = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(found["data"]))
+
+
+@contextlib.contextmanager
+def page(profile):
+    """A tab of a browser of its own, for the time of a `with`; `profile` is a fresh folder."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if program is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with subprocess.Popen(
+        [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as browser:  # fmt: skip
+        try:
+            port = _port(profile, browser)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as found:
+                tab = next(each for each in json.load(found) if each["type"] == "page")
+            socket = websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=_PATIENCE)
+            with contextlib.closing(socket):
+                yield Page(socket)
+        finally:
+            browser.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                browser.wait(timeout=10)
+            browser.kill()
+
+
+def _port(profile, browser):
+    file = profile / "DevToolsActivePort"
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        assert browser.poll() is None, "the browser ended"
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            return int(file.read_text().splitlines()[0])
+        time.sleep(0.1)
+    raise AssertionError("the browser never opened its port")
