@@ -22,7 +22,7 @@ from raylt.cluster import address as addresses
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, place, record, tracking, watchdog
+from raylt.study import draws, machine, place, purse, record, tracking, watchdog
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
@@ -314,7 +314,7 @@ def _run(study: Record, settings: Settings) -> Result:
         seconds=time.monotonic() - began,
         interrupted=now.interrupted,
         stopped=stopped,
-        notices=now.notices,
+        notices=(*purse.useless(study.space.study.budget, now.share.shape.gpus), *now.notices),
     )
 
 

@@ -38,6 +38,10 @@ class Outcome:
     """Metrics of the scored epoch with the best objective."""
     seconds: float = 0.0
     """Wall-clock time over all attempts."""
+    cpu_seconds: float = 0.0
+    """Seconds of cores that it booked, over all attempts."""
+    gpu_seconds: float = 0.0
+    """Seconds of GPUs, likewise."""
     attempts: int = 0
     """How often the trial was started."""
     failure: str = ""

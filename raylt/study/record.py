@@ -181,9 +181,11 @@ class Record:
         self._set(number, **{_NO_POINT: True})
         self.study.tell(number, state=TrialState.FAIL)
 
-    def pause(self, number: int, *, seconds: float) -> None:
-        """Leave a trial running in the record, to be taken up again; `seconds` were spent."""
-        self._set(number, seconds=seconds)
+    def spend(
+        self, number: int, *, seconds: float, cpu_seconds: float, gpu_seconds: float
+    ) -> None:
+        """Keep what a running trial has cost so far, over all of its attempts."""
+        self._set(number, seconds=seconds, cpu_seconds=cpu_seconds, gpu_seconds=gpu_seconds)
 
     def finish(
         self, number: int, state: Literal["complete", "stopped", "failed"], *,
@@ -251,6 +253,8 @@ class Record:
             last=last,
             best=attrs.get("best", {}),
             seconds=attrs.get("seconds", 0.0),
+            cpu_seconds=attrs.get("cpu_seconds", 0.0),
+            gpu_seconds=attrs.get("gpu_seconds", 0.0),
             attempts=attrs.get("attempts", 0),
             failure=attrs.get("failure", ""),
             began=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,

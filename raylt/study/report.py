@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from raylt import metrics
 from raylt.schema import EnvironmentError
-from raylt.study import charts, confirmed, review
+from raylt.study import charts, confirmed, purse, review
 from raylt.study.charts import classes, interactive
 from raylt.study.charts.figure import Chart
 from raylt.study.outcome import Outcome
@@ -150,6 +150,7 @@ def _numbers(record: Record) -> str:
         "trials": str(len(outcomes)),
         "stopped early": str(sum(one.state == "stopped" for one in outcomes)),
         "time of all trials": duration(sum(one.seconds for one in outcomes)),
+        "budget": purse.sentence(record).removeprefix("budget ") or "-",
     }
     cells = "".join(
         f"<div><b>{_text(value)}</b><span>{_text(word)}</span></div>"

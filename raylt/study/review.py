@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import confirmed, driver, ledger
+from raylt.study import confirmed, driver, ledger, purse
 from raylt.study import record as records
 from raylt.study.progress import SHOWN, duration, percent, plain
 from raylt.study.record import Outcome, Record
@@ -191,6 +191,7 @@ def _line(record: Record) -> dict[str, Any]:
         "states": states,
         "objective": record.objectives[0].metric,
         "best": None if finished is None else trial(finished),
+        "budget": purse.sentence(record),
     }
 
 
@@ -219,8 +220,10 @@ def _sentence(line: Mapping[str, Any]) -> str:
         else ""
     )
     go_on = f"; go on with `raylt resume {line['study']}`" if line["state"] == "unfinished" else ""
+    spent = f"; {line['budget']}" if line["budget"] else ""
     return (
-        f"{line['study']}: {line['state']}{who}, {line['wanted']} trials: {states}{score}{go_on}"
+        f"{line['study']}: {line['state']}{who}, {line['wanted']} trials: {states}{score}{spent}"
+        f"{go_on}"
     )
 
 

@@ -8,7 +8,6 @@ kept, a stopped trial is PRUNED with its last value, and nothing failed is ever 
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from raylt import recipe as recipes
 from raylt.study import draws
 from raylt.study.events import Listener, Task
 from raylt.study.outcome import Metrics, Outcome
+from raylt.study.purse import Purse
 from raylt.study.record import Record
 
 SAME_FAILURES = 3
@@ -31,15 +31,8 @@ class _Live:
     """What is known of a running trial."""
 
     task: Task
-    began: float
-    before: float
-    """Seconds that earlier attempts took."""
     epochs: dict[int, Metrics] = field(default_factory=dict)
     failure: str = ""
-
-    @property
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.began
 
     @property
     def last(self) -> Metrics:
@@ -51,23 +44,27 @@ class TruthfulSearcher(Searcher):
 
     A life: `suggest` for each free slot, `on_trial_result` for each scored epoch that does not
     end its trial, `on_trial_complete` once; `interrupt` if the search is cut short. Trials that
-    an earlier driver left running come first, under their own numbers.
+    an earlier driver left running come first, under their own numbers. Once the budget is spent
+    none is handed out, and one that ends before its last epoch stays open.
 
     Args:
         record: The study; this object is its only writer.
         listeners: Told of everything, in order.
         cause: Why the process of a Tune trial died, in one line.
+        purse: Counts what the trials cost; where None they book nothing, and only time counts.
     """
 
     def __init__(
-        self, record: Record, listeners: Sequence[Listener], cause: Callable[[str], str]
-    ) -> None:
+        self, record: Record, listeners: Sequence[Listener], cause: Callable[[str], str],
+        purse: Purse | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.stopped = ""
         """Why no further trial is handed out though some were wanted, in one line."""
         self._record = record
         self._listeners = tuple(listeners)
         self._cause = cause
+        self._purse = purse or Purse(record, cpus=0, gpus=0)
         self._live: dict[str, _Live] = {}
         outcomes = record.outcomes()
         self._left = [one.number for one in outcomes if one.state == "running"]
@@ -92,10 +89,7 @@ class TruthfulSearcher(Searcher):
         task = None if self.stopped else self._next()
         if task is None:
             return Searcher.FINISHED
-        before = self._record.outcome(task.number).seconds
-        self._live[trial_id] = _Live(
-            task, time.monotonic(), before, dict(self._history(task.number))
-        )
+        self._live[trial_id] = _Live(task, dict(self._history(task.number)))
         return {
             "number": task.number,
             "role": task.role,
@@ -117,6 +111,9 @@ class TruthfulSearcher(Searcher):
             self._take(live, result)
         if error:
             live.failure = live.failure or self._cause(trial_id)
+        if self._is_cut_off(live):
+            self._leave_open(live)
+            return
         outcome = self._close(live)
         for listener in self._listeners:
             listener.ended(live.task, outcome)
@@ -133,7 +130,7 @@ class TruthfulSearcher(Searcher):
         """A trial's process is up: count the attempt."""
         live = self._live[trial_id]
         # A process that starts late has not cost anything yet.
-        live.before, live.began = live.before, time.monotonic()
+        self._purse.begin(live.task.number)
         attempt = self._record.begin_attempt(live.task.number)
         live.task = Task(live.task.number, live.task.role, live.task.point, live.task.recipe,
                          attempt)  # fmt: skip
@@ -143,18 +140,19 @@ class TruthfulSearcher(Searcher):
     def interrupt(self) -> None:
         """The search is cut short: what runs stays running in the record."""
         for live in self._live.values():
-            self._record.pause(live.task.number, seconds=live.seconds)
-            for listener in self._listeners:
-                listener.interrupted(live.task)
+            self._leave_open(live)
         self._live.clear()
 
     # Handing out
 
     def _next(self) -> Task | None:
+        if not self._left and self._handed >= self._record.wanted - len(self._live):
+            return None
+        self.stopped = self._purse.spent
+        if self.stopped:
+            return None
         if self._left:
             return self._again(self._left.pop(0))
-        if self._handed >= self._record.wanted - len(self._live):
-            return None
         return self._again(self._record.open_trial())
 
     def _again(self, number: int) -> Task | None:
@@ -212,6 +210,20 @@ class TruthfulSearcher(Searcher):
         for listener in self._listeners:
             listener.reported(live.task, metrics)
 
+    def _is_cut_off(self, live: _Live) -> bool:
+        """Whether it was the budget that ended a trial, which then has not come to its end."""
+        unfinished = not live.failure and live.last.get("epoch", 0) < live.task.recipe.epochs
+        if unfinished and (spent := self._purse.spent):
+            self.stopped = self.stopped or spent
+            return True
+        return False
+
+    def _leave_open(self, live: _Live) -> None:
+        """What runs stays running in the record, to be taken up again."""
+        self._purse.end(live.task.number)
+        for listener in self._listeners:
+            listener.interrupted(live.task)
+
     def _close(self, live: _Live) -> Outcome:
         epochs = live.task.recipe.epochs
         state: Literal["complete", "stopped", "failed"] = "complete"
@@ -230,7 +242,7 @@ class TruthfulSearcher(Searcher):
         outcome = self._record.finish(
             live.task.number, state, last=live.last, best=best,
             baseline=self._baseline_at(int(live.last.get("epoch", 0)), state == "stopped"),
-            seconds=live.seconds, failure=live.failure,
+            seconds=self._purse.end(live.task.number), failure=live.failure,
         )  # fmt: skip
         self._handed += 1
         self._count(outcome)

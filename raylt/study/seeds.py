@@ -17,7 +17,7 @@ import optuna
 
 from raylt import recipe as recipes
 from raylt.expressions import Value
-from raylt.plan import Scheduler
+from raylt.plan import Budget, Scheduler
 from raylt.recipe import Recipe
 from raylt.space import Leaf, Space
 from raylt.study import record as records
@@ -134,8 +134,10 @@ def opened(study: Record) -> Seeds:
 def _space(space: Space) -> Space:
     """The searched space with the seed as one more column, and nothing that stops a run."""
     plan = space.study.model_copy(
-        update={"scheduler": Scheduler(name="none"), "constraints": (), "points": ()}
-    )
+        # The budget is that of the search, which is over.
+        update={"scheduler": Scheduler(name="none"), "budget": Budget(), "constraints": (),
+                "points": ()}
+    )  # fmt: skip
     seed = Leaf(
         path=_SEED, low=0, high=2**32 - 1, log=False, step=None, choices=None, when=None
     )  # fmt: skip

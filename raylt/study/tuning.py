@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from raylt.study import groups, schedulers, trainable
 from raylt.study.events import Listener
 from raylt.study.place import Share
+from raylt.study.purse import Purse
 from raylt.study.record import Record
 from raylt.study.searcher import TruthfulSearcher
 
@@ -47,18 +48,22 @@ class _Watch(tune.Callback):
 
 
 class _Stopper(tune.Stopper):
-    """Ends a trial that reported a failure, and everything when the search is interrupted."""
+    """Ends a trial that reported a failure, each one at its next score when the budget is spent,
+    and everything when the search is interrupted."""
 
-    def __init__(self, interrupted: Callable[[], bool]) -> None:
+    def __init__(self, interrupted: Callable[[], bool], purse: Purse) -> None:
         self._interrupted = interrupted
+        self._purse = purse
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_interrupted": bool}
+        return {"_interrupted": bool, "_purse": None}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return "failure" in result
+        return "failure" in result or bool(self._purse.spent)
 
     def stop_all(self) -> bool:
+        # Tune asks this all the time, whether anything is reported or not.
+        self._purse.tick()
         return self._interrupted()
 
 
@@ -87,7 +92,9 @@ def run(
         Why no further trial was started though some were wanted, or "".
     """
     watch = _Watch()
-    searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause)
+    shape = share.shape
+    purse = Purse(record, cpus=shape.workers * shape.cpus, gpus=shape.workers * shape.gpus)
+    searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause, purse)
     scratch = (record.folder / ".tune").resolve()
     constants = {"work": work, "root": str(root.resolve()), "scratch": str(scratch)}
     tuner = tune.Tuner(
@@ -105,7 +112,7 @@ def run(
         run_config=tune.RunConfig(
             name="run",
             storage_path=str(scratch),
-            stop=_Stopper(interrupted),
+            stop=_Stopper(interrupted, purse),
             callbacks=[watch],
             failure_config=tune.FailureConfig(max_failures=retries),
             verbose=0,
@@ -115,6 +122,7 @@ def run(
         tuner.fit()
     finally:
         searcher.interrupt()
+        purse.write()
         # The study of record has everything; Tune's own folder would only mislead.
         shutil.rmtree(scratch, ignore_errors=True)
     return searcher.stopped

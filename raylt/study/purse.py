@@ -1,0 +1,179 @@
+"""What a study has cost and may cost: hours of cores and GPUs, and time on the clock.
+
+The sums stand in the study of record, so they go on over kills and resumes. A search that is
+killed loses at most the last `INTERVAL` seconds of them.
+
+Once a budget is spent no trial begins, and those that run end at their next scored epoch: a budget
+is overrun by one scored epoch of each of them at most. They stay open in the record, with their
+checkpoints, and go on when the study is resumed with a larger budget.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from raylt.plan import Budget
+from raylt.study.record import Record
+
+INTERVAL = 10.0
+"""Seconds between two times that the cost of what runs is written down."""
+_FACT = "wall_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One limit of a study's budget, and what was used of it."""
+
+    name: str
+    """Its key in the space file."""
+    used: float
+    """Hours."""
+    limit: float
+    """Hours."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.used >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.used:.3g} of {self.limit:.3g} h"
+
+
+class Purse:
+    """Counts what the trials of a study cost, and says when its budget is spent.
+
+    Args:
+        record: The study; the caller holds its lock.
+        cpus: Cores that a trial books, over all of its workers.
+        gpus: GPUs, likewise.
+    """
+
+    def __init__(self, record: Record, *, cpus: float, gpus: float) -> None:
+        self._record = record
+        self._budget = record.space.study.budget
+        self._rates = {"cpu_seconds": cpus, "gpu_seconds": gpus}
+        self._running: dict[int, float] = {}
+        """When each running trial was last counted, by the monotonic clock."""
+        self._costs = {one.number: _cost(record, one.number) for one in record.outcomes()}
+        self._before: float = record.facts.get(_FACT, 0.0)
+        self._began = self._written = time.monotonic()
+
+    def begin(self, number: int) -> None:
+        """The process of a trial is up, for the first time or once more."""
+        self._count(number)
+        self._costs.setdefault(number, {"seconds": 0.0, "cpu_seconds": 0.0, "gpu_seconds": 0.0})
+        self._running[number] = time.monotonic()
+
+    def end(self, number: int) -> float:
+        """A trial has ended or is interrupted: write its cost down.
+
+        Returns:
+            Seconds over all of its attempts.
+        """
+        self._count(number)
+        self._running.pop(number, None)
+        # A trial that never came to run has no cost.
+        cost = self._costs.get(number)
+        if cost is None:
+            return 0.0
+        self._record.spend(number, **cost)
+        return cost["seconds"]
+
+    def tick(self) -> None:
+        """Write down what was used so far, every `INTERVAL` seconds; cheap to be called often."""
+        if time.monotonic() - self._written >= INTERVAL:
+            self.write()
+
+    def write(self) -> None:
+        """Write down what was used so far."""
+        self._written = time.monotonic()
+        self._record.note(_FACT, self._wall)
+        for number in self._running:
+            self._count(number)
+            self._record.spend(number, **self._costs[number])
+
+    @property
+    def spent(self) -> str:
+        """Which limit was reached, in words; "" while none is."""
+        now = time.monotonic()
+        totals = {
+            name: sum(cost[name] for cost in self._costs.values())
+            + rate * sum(now - since for since in self._running.values())
+            for name, rate in self._rates.items()
+        }
+        return _spent(_accounts(self._budget, wall=self._wall, **totals))
+
+    @property
+    def _wall(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    def _count(self, number: int) -> None:
+        """Add what a trial has cost since it was last counted."""
+        if number not in self._running:
+            return
+        now = time.monotonic()
+        passed, self._running[number] = now - self._running[number], now
+        cost = self._costs[number]
+        cost["seconds"] += passed
+        for name, rate in self._rates.items():
+            cost[name] += rate * passed
+
+
+def accounts(record: Record) -> tuple[Account, ...]:
+    """Every limit of a study's budget, as far as the record knows what was used."""
+    outcomes = record.outcomes()
+    return tuple(
+        _accounts(
+            record.space.study.budget,
+            wall=record.facts.get(_FACT, 0.0),
+            cpu_seconds=sum(one.cpu_seconds for one in outcomes),
+            gpu_seconds=sum(one.gpu_seconds for one in outcomes),
+        )
+    )
+
+
+def sentence(record: Record) -> str:
+    """The state of a study's budget in words; "" where it has none."""
+    found = accounts(record)
+    if not found:
+        return ""
+    return _spent(found) or f"budget used: {', '.join(map(str, found))}"
+
+
+def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
+    """What the user should know about limits that can never be reached here."""
+    if budget.gpu_hours is None or gpus:
+        return ()
+    return (
+        "study.budget.gpu_hours limits nothing here, for the trials book no GPU; "
+        "set cpu_hours or wall_clock",
+    )
+
+
+def _accounts(
+    budget: Budget, *, wall: float, cpu_seconds: float, gpu_seconds: float
+) -> Iterator[Account]:
+    used = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
+    limits = {
+        "gpu_hours": budget.gpu_hours,
+        "cpu_hours": budget.cpu_hours,
+        "wall_clock": None if budget.seconds is None else budget.seconds / 3600,
+    }
+    for name, limit in limits.items():
+        if limit is not None:
+            yield Account(name, used[name] / 3600, limit)
+
+
+def _spent(found: Iterator[Account] | tuple[Account, ...]) -> str:
+    over = [str(account) for account in found if account.spent]
+    return f"budget spent: {', '.join(over)}" if over else ""
+
+
+def _cost(record: Record, number: int) -> dict[str, float]:
+    one = record.outcome(number)
+    return {
+        "seconds": one.seconds, "cpu_seconds": one.cpu_seconds, "gpu_seconds": one.gpu_seconds
+    }  # fmt: skip
