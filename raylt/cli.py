@@ -73,10 +73,12 @@ def commands(context: click.Context) -> None:
 @options.space_options
 @click.option("-n", "--trials", metavar="N", help="Trials of the study: study.trials=N.")
 @click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME.")
+@click.option("--versus", metavar="METHOD", help="Search this method alike: study.versus=METHOD.")
 @options.run_options
 def tune(
-    file: str | None, words: tuple[str, ...], trials: str | None, study: str | None, **options: Any
-) -> None:
+    file: str | None, words: tuple[str, ...], trials: str | None, study: str | None,
+    versus: str | None, **options: Any,
+) -> None:  # fmt: skip
     """Search a space: draw, train, stop the weak early, rank.
 
     \b
@@ -84,11 +86,14 @@ def tune(
       raylt tune --space search_spaces/sdclr.yaml
       raylt tune -s search_spaces/bcl.yaml --trials 30 --study bcl-long optimizer.lr=0.1
       raylt tune -s search_spaces/bcl.yaml 'method.tau={low: 0.5, high: 1.5}'
+      raylt tune -s search_spaces/sdclr.yaml --versus simclr
     """
     overrides = [f"study.trials={trials}"] if trials is not None else []
     overrides += [f"study.name={json.dumps(study)}"] if study is not None else []
+    overrides += [f"study.versus={json.dumps(versus)}"] if versus is not None else []
     space = _load(file, words, overrides)
     _warn(space)
+    _demand_rival(space)
     _search(space, **options)
 
 
@@ -105,7 +110,7 @@ def train(file: str | None, words: tuple[str, ...], study: str | None, **options
         method.prune=0.9 method.temperature=0.2 optimizer.lr=0.5
     """
     overrides = [f"study.name={json.dumps(study)}"] if study is not None else []
-    space = _load(file, words, [*overrides, "study.trials=1"])
+    space = _load(file, words, [*overrides, "study.trials=1", "study.versus=null"])
     if space.leaves:
         from raylt.schema import InputError
 
@@ -141,6 +146,7 @@ def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool)
 
     space = _load(file, words, [])
     _warn(space)
+    _demand_rival(space)
     if as_json:
         _print_json(overview.overview(space))
     else:
@@ -198,7 +204,8 @@ def resume(study: str, retry_failed: bool, as_json: bool, **options: Any) -> Non
     _send_elsewhere(words, label=study, space=None, as_json=as_json, **options)
     from raylt.study import driver
 
-    _show(driver.resume(study, _settings(**options), retry_failed=retry_failed), as_json)
+    settings = _settings(**options)
+    _show(driver.resume(study, settings, retry_failed=retry_failed), settings, as_json)
 
 
 @commands.command()
@@ -241,13 +248,19 @@ def confirm(
       raylt confirm sdclr-digits
       raylt confirm sdclr-digits --top 1 --seeds 8
     """
+    words = ["confirm", _name(study)]
+    words += ["--top", str(top)] if top is not None else []
+    words += ["--seeds", str(seeds)] if seeds is not None else []
+    words += ["--no-race"] if no_race else []
+    words += ["--retry-failed"] if retry_failed else []
+    _send_elsewhere(words, label=study, space=None, as_json=as_json, **options)
     from dataclasses import asdict
 
     from raylt.study import confirm, confirmed
 
     chosen = confirm.Options(top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed)
     settings = _settings(**options)
-    found = confirm.confirm(_name(study), settings, chosen)
+    found = confirm.confirm(study, settings, chosen)
     if as_json:
         _print_json({**asdict(found), "exit_code": found.exit_code})
     else:
@@ -416,13 +429,22 @@ def _warn(space: Space) -> None:
         click.echo(f"warning: {warning}", err=True)
 
 
+def _demand_rival(space: Space) -> None:
+    """Refuse a `study.versus` that cannot be searched, before anything starts."""
+    if space.study.versus is not None:
+        from raylt.study import versus
+
+        versus.rival(space)
+
+
 def _search(space: Space, *, as_json: bool, **options: Any) -> None:
     words = [str(click.get_current_context().info_name), "--space", "space.yaml"]
     name = space.study.name
     _send_elsewhere(words, label=name, space=space.text, as_json=as_json, **options)
     from raylt.study import begin
 
-    _show(begin.begin(space, _settings(**options)), as_json)
+    settings = _settings(**options)
+    _show(begin.begin(space, settings), settings, as_json)
 
 
 def _send_elsewhere(
@@ -448,23 +470,39 @@ def _settings(*, quiet: bool, **options: Any) -> Settings:
     return target.settings(target.choose(**target.names(options)), quiet=quiet, command=command)
 
 
-def _show(result: Result, as_json: bool) -> NoReturn:
-    """Print the end of a search, and leave with its exit code."""
+def _show(result: Result, settings: Settings, as_json: bool) -> NoReturn:
+    """Print the end of a search and that of its rival, and leave with the exit code."""
+    from dataclasses import asdict
+
+    from raylt.study import driver, versus
+
+    if not as_json:
+        _summarise(result)
+    rival = versus.follow(result, settings)
+    compared = None
+    if rival is not None:
+        names = (result.name, rival.name)
+        compared = versus.comparison(*(driver.open_study(name, settings.runs) for name in names))
+    code = result.exit_code if rival is None else max(result.exit_code, rival.exit_code)
     if as_json:
-        from dataclasses import asdict
+        more = {"versus": {"result": asdict(rival), **compared}} if rival and compared else {}
+        _print_json({**asdict(result), "exit_code": code, **more})
+    elif rival and compared:
+        _summarise(rival)
+        click.echo("\n" + versus.text(compared))
+    raise click.exceptions.Exit(code)
 
-        _print_json({**asdict(result), "exit_code": result.exit_code})
-    else:
-        from rich.console import Console
 
-        from raylt.study import progress
+def _summarise(result: Result) -> None:
+    from rich.console import Console
 
-        # Where nobody looks on there is no edge of a screen to keep to.
-        console = Console(width=None if sys.stdout.isatty() else _WIDE)
-        with console.capture() as captured:
-            progress.summary(result, console)
-        click.echo(captured.get(), nl=False)
-    raise click.exceptions.Exit(result.exit_code)
+    from raylt.study import progress
+
+    # Where nobody looks on there is no edge of a screen to keep to.
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    with console.capture() as captured:
+        progress.summary(result, console)
+    click.echo(captured.get(), nl=False)
 
 
 def _name(study: str) -> str:

@@ -259,6 +259,8 @@ class Study(Frozen):
     """More known settings, tried right after the baseline."""
     budget: Budget = Budget()
     confirm: Confirm = Confirm()
+    versus: str | None = None
+    """Another method that is searched alike, for a comparison at equal budgets."""
 
     _name = field_validator("name")(study_name)
 

@@ -229,8 +229,8 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
             **known, "name": space.study.name, "folder": settings.runs, "paths": (),
             "objective": "val/accuracy", "ranking": (),
             "floor": {"floor/logistic/few": float("nan")},
-            "baseline_source": "", "tracking_uri": "", "seconds": 1.0, "stopped": "",
-            "interrupted": True, "notices": (), "wanted": 3,
+            "baseline_source": "", "versus": None, "tracking_uri": "", "seconds": 1.0,
+            "stopped": "", "interrupted": True, "notices": (), "wanted": 3,
         })  # fmt: skip
 
     monkeypatch.setattr(begin, "begin", catch)

@@ -309,6 +309,7 @@ def _run(study: Record, settings: Settings) -> Result:
         best=study.best(),
         baseline=study.baseline(),
         baseline_source=baseline.source if baseline else "",
+        versus=study.space.study.versus,
         floor=study.facts["floor"],
         tracking_uri=tracker.uri,
         seconds=time.monotonic() - began,

@@ -26,6 +26,8 @@ class Result:
     best: Outcome | None
     """The best finished trial that keeps the constraints."""
     baseline: Outcome | None
+    versus: str | None
+    """The method that is searched alike after this study."""
     baseline_source: str
     """Where the baseline's values come from."""
     floor: Mapping[str, float]

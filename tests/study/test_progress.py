@@ -26,7 +26,7 @@ def result(*ranking, **changes):
     given = {
         "name": "toy", "folder": "runs/toy", "objective": "val/accuracy", "paths": PATHS,
         "wanted": 4, "ranking": ranking, "best": ranking[0] if ranking else None,
-        "baseline": by_role.get("baseline"), "baseline_source": "a paper",
+        "baseline": by_role.get("baseline"), "baseline_source": "a paper", "versus": None,
         "floor": {"floor/logistic/accuracy": 0.83}, "tracking_uri": "sqlite:///runs/mlflow.db",
         "seconds": 90, "interrupted": False, "stopped": "", "notices": (),
     }  # fmt: skip
