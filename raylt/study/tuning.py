@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,9 +43,18 @@ class _Watch(tune.Callback):
     def cause(self, trial_id: str) -> str:
         """Why the process of a trial died, in one line."""
         for trial in self._trials:
-            if trial.trial_id == trial_id and (error := trial.get_error()) is not None:
-                return trainable.one_line(error)
+            if trial.trial_id == trial_id and trial.error_file is not None:
+                return why_dead(Path(trial.error_file).read_text("utf-8", "replace"))
         return "the trial's process died"
+
+
+def why_dead(told: str) -> str:
+    """One line out of all that Ray says of a process that died."""
+    if "OutOfMemory" in told or "running low on memory" in told:
+        return "the trial's process was killed: the machine ran out of memory"
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", told)
+    return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
 
 
 class _Stopper(tune.Stopper):

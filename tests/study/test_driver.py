@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,7 +86,7 @@ class Drive:
 def searched(tmp_path_factory):
     """One search in which a trial raises, one dies once, one dies always and one is NaN."""
     folder = tmp_path_factory.mktemp("searched")
-    behave(folder, raises=[2], dies_once=[3], dies=[4], nan=[5], seconds=0.01)
+    behave(folder, raises=[2], dies_once=[0], dies=[4], nan=[5], seconds=0.01)
     run = Drive("search", folder, "study.trials=10")
     code, out, err = run.end()
     assert out, err
@@ -110,9 +111,10 @@ def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
 def test_every_failure_has_its_reason_in_one_line(searched):
     folder = searched[0]
     record = driver.open_study("toy", folder / "runs")
-    assert record.outcome(2).failure == "ValueError: wrong in trial 2 (fake.py:30 in work)"
+    raised = record.outcome(2).failure
+    assert re.fullmatch(r"ValueError: wrong in trial 2 \(fake\.py:\d+ in work\)", raised)
     assert "val/accuracy was nan in epoch 1" in record.outcome(5).failure
-    assert "died" in record.outcome(4).failure.lower()
+    assert record.outcome(4).failure.startswith("the trial's process died: Worker unexpectedly")
     assert "Traceback" in (folder / "runs/toy/trials/2/error.txt").read_text()
 
 
@@ -121,9 +123,9 @@ def test_a_dead_process_is_tried_again_from_its_checkpoint_and_an_error_is_not(s
     folder = searched[0]
     record = driver.open_study("toy", folder / "runs")
     attempts = {one.number: one.attempts for one in record.outcomes()}
-    assert (attempts[0], attempts[2], attempts[3], attempts[4]) == (1, 1, 2, 3)
+    assert (attempts[0], attempts[2], attempts[4]) == (2, 1, 3)
     trained = accounted(folder)
-    assert trained[3] >= 1
+    assert trained[0] == 6
     agree(record, trained)
 
 
@@ -133,14 +135,15 @@ def test_processes_are_reused_from_trial_to_trial(searched):
         path.read_text().split()[0]
         for path in sorted((searched[0] / "runs/toy/trials").glob("*/starts.txt"))
     ]
-    # Two slots; the trials 3 and 4 killed four processes.
+    # Two slots, and four processes that died.
     assert len(set(starts)) < len(starts)
 
 
 @pytest.mark.ray
 def test_ray_says_nothing_and_leaves_nothing(searched):
     folder, _, _, err = searched
-    lines = err.strip().splitlines()
+    place, *lines = err.strip().splitlines()
+    assert "2 trials at a time" in place
     assert all(line.startswith("[") and "] trial " in line for line in lines), err
     assert len(lines) == 10
     assert {p.name for p in (folder / "runs/toy").iterdir()} == {
