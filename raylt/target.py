@@ -77,19 +77,9 @@ def choose(
 
 
 def settings(target: Target, *, quiet: bool, command: str) -> Settings:
-    """How a search runs at a target that is not elsewhere.
-
-    Raises:
-        InputError: the verb cannot be sent to a cluster.
-    """
+    """How a search runs at a target that is not elsewhere."""
     from raylt.study.driver import Settings
 
-    if target.elsewhere:
-        verb = click.get_current_context().info_name
-        raise InputError(
-            f"--address: must be auto or HOST:6379 for `raylt {verb}`, but got {target.address}; "
-            f"run it on a machine of the cluster"
-        )
     trial = target.trial
     return Settings(
         runs=target.runs,
@@ -128,10 +118,11 @@ def job(
 
     files = {} if space is None else {"space.yaml": space}
     words = [*words, "--address", "auto", "--runs", _absolute("--runs", target.runs)]
-    if target.data is not None and _given("data"):
-        words += ["--data", _absolute("--data", target.data)]
-    elif target.profile.data is None:
-        words += ["--data", str(target.runs.parent / "data")]
+    if "data" in click.get_current_context().params:
+        if target.data is not None and _given("data"):
+            words += ["--data", _absolute("--data", target.data)]
+        elif target.profile.data is None:
+            words += ["--data", str(target.runs.parent / "data")]
     if target.source is not None:
         files[_PROFILE] = target.source.read_text("utf-8")
         words += ["--cluster", _PROFILE]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -200,6 +201,8 @@ def _send(job: Job, address: str, folder: Path) -> tuple[Any, str]:
     # Ray reads the token when it is imported.
     from ray.job_submission import JobSubmissionClient
 
+    # What it does is said here, in fewer words.
+    logging.getLogger("ray").setLevel(logging.WARNING)
     client = JobSubmissionClient(address)
     try:
         name = client.submit_job(

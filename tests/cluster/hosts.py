@@ -94,7 +94,8 @@ class Hosts:
 
     def __init__(self, folder: Path, env: dict[str, str]):
         self.folder = folder
-        self.env = {**os.environ, **FAST, **env}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.env = {**os.environ, **FAST, "PATH": path, **env}
         self.hosts: dict[str, Host] = {}
         self._switch = f"raylt{os.getpid()}"
         self._count = 0

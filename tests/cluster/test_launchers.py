@@ -89,7 +89,8 @@ def test_the_head_of_ray_up_runs_no_trials_and_hands_out_one_token(path):
     assert "--num-gpus=0" in head
     assert "$RAY_HEAD_IP" in worker
     for line in (head, worker):
-        assert line.startswith("RAY_AUTH_MODE=token ")
+        # A job that is sent runs `python` of this PATH.
+        assert line.startswith("PATH=$HOME/raylt/bin:$PATH RAY_AUTH_MODE=token ")
         assert all(f"{name}=" in line for name in HEALTH)
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"]
