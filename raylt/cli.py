@@ -385,6 +385,42 @@ def compare(
 
 
 @commands.command()
+@click.argument("study")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--trial", type=int, metavar="N", help="The trial; the best one unless given.")
+@click.option("--register", "name", metavar="NAME",
+              help="Also log the model into the trial's MLflow run and register it.")  # fmt: skip
+@click.option("--data", "root", type=click.Path(file_okay=False, path_type=Path), default="data",
+              envvar="RAYLT_DATA", show_default=True, show_envvar=True,
+              help="Folder of the datasets' files.")  # fmt: skip
+@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
+              help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
+@options.runs_option
+def export(
+    study: str, folder: Path, trial: int | None, name: str | None, root: Path,
+    tracking_uri: str | None, runs: Path,
+) -> None:  # fmt: skip
+    """Take a trained model away: weights, recipe, and a program that needs torch alone.
+
+    \b
+    Examples:
+      raylt export sdclr-digits models/digits
+      raylt export sdclr-digits models/digits --trial 3 --register digits-sdclr
+    """
+    from raylt.study import driver, tracking
+    from raylt.study import export as exporting
+
+    record = driver.open_study(_name(study), runs)
+    one = exporting.chosen(record, trial)
+    for path in exporting.export(record, one, folder, root=root).values():
+        click.echo(path)
+    if name is not None:
+        uri = tracking_uri or tracking.default_uri(runs)
+        version = exporting.register(record, one, root=root, uri=uri, name=name)
+        click.echo(f"registered as {name}, version {version}")
+
+
+@commands.command()
 @options.runs_option
 @click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
               help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip

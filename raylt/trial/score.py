@@ -82,10 +82,10 @@ def classifier(
     own = method.classifier()
     if own is not None:
         return own
-    reference = labelled(splits, recipe.evaluation)
-    known = _over(reference, method.encode, recipe, device)
-    linear = _probe(known, reference, splits, recipe, device)
-    return lambda images: linear(method.encode(images).float())
+    known = _over(labelled(splits, recipe.evaluation), method.encode, recipe, device)
+    validation = _over(splits.validation, method.encode, recipe, device)
+    head = _head(method, known, validation, splits, recipe, device)
+    return lambda images: head(method.encode(images).float())
 
 
 def _head(

@@ -18,8 +18,10 @@ from raylt.study.record import Record
 _A_LEAF = 4
 """Trials for each open leaf without which a share would be chance."""
 _LEAST = 8
-_SHADOWS = 5
+_SHADOWS = 3
 """Draws of the leaf of chance, over which the shares are averaged."""
+_TREES = 32
+"""Trees of each forest."""
 CHANCE = "pure chance"
 """A leaf that does nothing: who is not above it has not shown anything."""
 
@@ -154,7 +156,7 @@ def _weigh(
                     value=values[one.number],
                 )
             )
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+        evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=_TREES, seed=seed)
         found = optuna.importance.get_param_importances(study, evaluator=evaluator)
         for path in sums:
             sums[path] += found[path] / _SHADOWS

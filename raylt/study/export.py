@@ -1,0 +1,179 @@
+"""Take a trained model away: weights, recipe, and a program that needs torch and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from raylt import recipe as recipes
+from raylt.schema import EnvironmentError, InputError
+from raylt.study import report
+from raylt.study.outcome import Outcome
+from raylt.study.progress import SHOWN, percent
+from raylt.study.record import Record
+
+_LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""
+
+from pathlib import Path
+
+import torch
+
+model = torch.export.load(Path(__file__).parent / "model.pt2").module()
+
+
+def classify(images):
+    """Logits (n, {classes}) and features (n, width) of float32 images in [0, 1], {shape}."""
+    with torch.no_grad():
+        return model(images)
+
+
+if __name__ == "__main__":
+    logits, features = classify(torch.rand(3, {size}))
+    print("logits", tuple(logits.shape), "features", tuple(features.shape))
+'''
+
+_README = """# {name}
+
+Trial {number} of the study {study}: {scores} on the validation images, after epoch {epoch}.
+{method} on {data} (fingerprint {fingerprint}), trained with raylt {raylt}.
+
+| file | holds |
+|---|---|
+| model.pt2 | the model as a program; `torch.export.load` of torch {torch} or newer reads it |
+| weights.safetensors | the method's weights, names as in raylt, for any version of torch |
+| recipe.yaml | every choice of the training run |
+| load.py | loads the model and classifies: `python load.py` |
+
+Images go in as float32 (n, {size}) with pixels in [0, 1], resized to {side} pixels; the
+normalisation is inside. Out come logits (n, {classes}) in the order of the classes and features.
+{probe}
+"""
+_PROBE = """
+The method learns without labels: its classifier is the probe that the study scored it by, fitted
+on the labels `{labels}`.
+"""
+
+
+def chosen(record: Record, number: int | None) -> Outcome:
+    """The trial with a number, or the best one.
+
+    Raises:
+        InputError: there is no such trial, or it was never scored.
+    """
+    if number is None:
+        best = record.best()
+        if best is None:
+            raise InputError(
+                f"{record.name}: a trial must have finished and kept the constraints, but none "
+                f"has; name one with --trial"
+            )
+        return best
+    known = {one.number: one for one in record.outcomes()}
+    if number not in known:
+        raise InputError(
+            f"--trial must be a trial of {record.name}, but got {number}; there are "
+            f"{', '.join(map(str, known)) or 'none'}"
+        )
+    if not known[number].last:
+        raise InputError(
+            f"--trial must be a trial that was scored, but trial {number} is "
+            f"{known[number].state}; choose another"
+        )
+    return known[number]
+
+
+def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[str, Path]:
+    """Write a trial's model into a new folder; returns its files by their names.
+
+    Args:
+        record: The study.
+        one: The trial.
+        folder: Must not exist, or be empty; it appears when it is whole.
+        root: Folder of the datasets, for a method whose classifier is a probe.
+
+    Raises:
+        InputError: the folder holds something.
+        EnvironmentError: the checkpoint is gone, or the folder cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"the folder must be new or empty, but {folder} is not; choose another")
+    # torch takes seconds to import: what can be refused is refused before.
+    import torch
+    from safetensors.torch import save_file
+
+    from raylt.trial import portable
+
+    recipe = recipes.parse(dict(one.recipe))
+    model, weights = portable.load(recipe, root=root, folder=record.trial_folder(one.number))
+    draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
+    try:
+        draft.mkdir(parents=True)
+        portable.save(model, draft / "model.pt2")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in weights.items()},
+            draft / "weights.safetensors",
+            {"recipe": recipe.model_dump_json()},
+        )
+        (draft / "recipe.yaml").write_text(report.yaml(one.recipe), "utf-8")
+        size = ", ".join(map(str, model.shape))
+        (draft / "load.py").write_text(
+            _LOADER.format(classes=model.classes, shape=f"(n, {size})", size=size), "utf-8"
+        )
+        words = _words(record, one, torch=torch.__version__, size=size, classes=model.classes,
+                       probe=model.method.classifier() is None)  # fmt: skip
+        (draft / "README.md").write_text(words, "utf-8")
+        if folder.exists():
+            folder.rmdir()
+        draft.replace(folder)
+    except OSError as error:
+        raise EnvironmentError(
+            f"the folder must be writable, but {folder} is not: {error.strerror}; choose another"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -> int:
+    """Log a trial's model into its MLflow run and register it; returns the new version.
+
+    The registered model takes images and gives logits, in MLflow's `pytorch` flavour.
+
+    Raises:
+        InputError: the trial has no run in that store.
+        EnvironmentError: MLflow does not take it.
+    """
+    from raylt.study import tracking
+
+    noted: dict[str, Any] = record.facts.get(f"mlflow:trial/{one.number}", {})
+    if noted.get("uri") != tracking.public(uri):
+        raise InputError(
+            f"trial {one.number} must have a run in {tracking.public(uri)}, but has none; name "
+            f"the store of the study with --tracking-uri"
+        )
+    from raylt.study import models
+    from raylt.trial import portable
+
+    recipe = recipes.parse(dict(one.recipe))
+    model, _ = portable.load(recipe, root=root, folder=record.trial_folder(one.number))
+    return models.register(model, run=noted["run"], uri=uri, name=name)
+
+
+def _words(
+    record: Record, one: Outcome, *, torch: str, size: str, classes: int, probe: bool
+) -> str:
+    scores = ", ".join(
+        f"{name.removeprefix('val/')} {percent(one.last[name])}"
+        for name in SHOWN
+        if name in one.last
+    )
+    told = _PROBE.format(labels=one.recipe["evaluation"]["labels"]) if probe else ""
+    return _README.format(
+        name=f"{record.name}, trial {one.number}", number=one.number, study=record.name,
+        scores=scores, epoch=one.epoch, method=one.recipe["method"]["name"],
+        data=one.recipe["data"]["name"], fingerprint=record.facts["fingerprint"],
+        raylt=record.facts["raylt"], torch=torch.split("+")[0], size=size,
+        side=one.recipe["size"], classes=classes, probe=told,
+    )  # fmt: skip

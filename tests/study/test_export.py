@@ -1,0 +1,136 @@
+"""An exported model gives, without raylt, what the trained one gave."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from raylt import recipe as recipes
+from raylt.schema import EnvironmentError, InputError
+from raylt.study import export
+from raylt.trial import portable, worker
+from tests.study import made
+
+# Torch reads what it wrote and warns of its own archive.
+pytestmark = pytest.mark.filterwarnings("ignore:No complete tensor found:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A study whose best trial was really trained, for one epoch."""
+    folder = tmp_path_factory.mktemp("export")
+    record = made.study(
+        folder, "epochs=1", "study.scheduler={name: none}", trials=2, failed=(1,), stopped=(),
+        tables=False,
+    )  # fmt: skip
+    best = record.best()
+    reports = []
+    worker.work(
+        recipes.parse(dict(best.recipe)), root=folder, folder=record.trial_folder(best.number),
+        report=reports.append, device="cpu",
+    )  # fmt: skip
+    yield record, reports[-1]
+    record.close()
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    record, _ = trained
+    folder = tmp_path_factory.mktemp("models") / "best"
+    return export.export(record, record.best(), folder, root=folder)
+
+
+def test_the_program_scores_as_the_trial_did(trained, exported):
+    from raylt import datasets
+
+    record, scored = trained
+    recipe = recipes.parse(dict(record.best().recipe))
+    splits = datasets.load(recipe.data, exported["model.pt2"])
+    images = torch.from_numpy(splits.validation.pixels).float() / 255
+    logits, features = torch.export.load(exported["model.pt2"]).module()(images)
+    assert logits.shape == (len(images), 10)
+    assert len(features) == len(images)
+    right = (logits.argmax(1).numpy() == splits.validation.labels).mean()
+    assert right == pytest.approx(scored["val/accuracy"], abs=0.01)
+
+
+def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
+    blocked = (
+        "import sys, runpy\n"
+        "for name in ('raylt', 'ray', 'mlflow', 'optuna', 'jaxtyping', 'safetensors'):\n"
+        "    sys.modules[name] = None\n"
+        "runpy.run_path(sys.argv[1], run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, str(exported["load.py"])],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "logits (3, 10) features (3, 256)" in done.stdout
+
+
+def test_weights_and_recipe_are_those_of_the_run(trained, exported):
+    record, _ = trained
+    best = record.best()
+    _, weights = portable.load(
+        recipes.parse(dict(best.recipe)), root=exported["load.py"],
+        folder=record.trial_folder(best.number),
+    )  # fmt: skip
+    with safe_open(exported["weights.safetensors"], framework="pt") as file:
+        assert set(file.keys()) == set(weights)
+        assert all(torch.equal(file.get_tensor(name), weights[name]) for name in weights)
+        assert recipes.parse(json.loads(file.metadata()["recipe"])).digest == best.digest
+    from ruamel.yaml import YAML
+
+    written = YAML(typ="safe").load(exported["recipe.yaml"])
+    assert recipes.parse(written).digest == best.digest
+    words = exported["README.md"].read_text()
+    assert f"Trial {best.number} of the study made" in words
+    assert "fitted\non the labels `tail`" in words
+
+
+def test_a_folder_with_something_in_it_is_refused(trained, exported):
+    record, _ = trained
+    with pytest.raises(InputError, match="must be new or empty"):
+        export.export(record, record.best(), exported["load.py"].parent, root=exported["load.py"])
+
+
+@pytest.mark.parametrize(("number", "why"), [(9, "got 9; there are 0, 1"), (1, "is failed")])
+def test_a_trial_that_cannot_be_exported_is_named(trained, number, why):
+    with pytest.raises(InputError, match=why):
+        export.chosen(trained[0], number)
+
+
+def test_a_trial_without_a_checkpoint_is_named(tmp_path):
+    record = made.study(tmp_path, trials=1, failed=(), tables=False)
+    with pytest.raises(EnvironmentError, match="must hold a checkpoint"):
+        export.export(record, record.best(), tmp_path / "out", root=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_registered_model_gives_the_same_logits(trained, exported, tmp_path, store):
+    from mlflow import MlflowClient, pytorch
+
+    from raylt.study import tracking
+
+    record, _ = trained
+    best = record.best()
+    with pytest.raises(InputError, match="must have a run"):
+        export.register(record, best, root=tmp_path, uri=store, name="digits")
+    mirror = tracking.open_mirror(record, uri=store, artifacts=tmp_path / "files", command="")
+    mirror.trial(best.number, interrupted=False)
+    client = MlflowClient(tracking_uri=store)
+    run = record.facts[f"mlflow:trial/{best.number}"]["run"]
+    before = client.get_run(run).info
+    assert export.register(record, best, root=tmp_path, uri=store, name="digits") == 1
+    after = client.get_run(run).info
+    assert (after.status, after.end_time) == (before.status, before.end_time)
+    images = torch.rand(5, 1, 8, 8)
+    loaded = pytorch.load_model("models:/digits/1")
+    logits, _ = torch.export.load(exported["model.pt2"]).module()(images)
+    assert torch.allclose(loaded(images), logits, atol=1e-5)
