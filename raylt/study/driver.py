@@ -22,7 +22,7 @@ from raylt.cluster import address as addresses
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, place, purse, record, tracking, watchdog
+from raylt.study import draws, machine, notes, place, purse, record, tracking, watchdog
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
@@ -85,7 +85,12 @@ def search(
     folder = settings.runs / space.study.name
     queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
     sampler = draws.sampler(space, begun=0)
-    facts = {"floor": dict(floor), "fingerprint": fingerprint}
+    facts = {
+        "floor": dict(floor),
+        "fingerprint": fingerprint,
+        "command": tracking.public(settings.command),
+        "versions": notes.provenance(),
+    }
     new = not folder.exists()
     with locked(folder):
         study = record.create(folder, space, sampler=sampler, queue=queue, facts=facts)
