@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import hypothesis.strategies as st
@@ -34,21 +35,14 @@ def test_workers_of_one_machine(machine, wanted, fit):
     assert slots(machine, wanted) == fit
 
 
-def _place(free, workers, apart):
-    """Whether one more trial can be placed, by trying every way; slow and plain."""
-    choose = itertools.combinations(range(len(free)), workers)
-    if apart:
-        return [c for c in choose if all(free[i] for i in c)]
-    return []
-
-
+@functools.cache
 def _most_spread(free, workers):
+    """Trials that stand apart, by trying every way to place each; slow and plain."""
     best = 0
-    for choice in _place(free, workers, True):
-        left = list(free)
-        for i in choice:
-            left[i] -= 1
-        best = max(best, 1 + _most_spread(tuple(left), workers))
+    for choice in itertools.combinations(range(len(free)), workers):
+        if all(free[i] for i in choice):
+            left = tuple(count - (i in choice) for i, count in enumerate(free))
+            best = max(best, 1 + _most_spread(left, workers))
     return best
 
 

@@ -6,13 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from raylt.study import draws, record, tracking
-from tests.study.drive import toy
-
 ROOT = Path(__file__).parents[2]
-CANARY = "canary-8b1f"
 
 
 def test_every_row_of_the_promise_names_a_proof_that_exists():
@@ -21,27 +15,6 @@ def test_every_row_of_the_promise_names_a_proof_that_exists():
     for row in rows:
         for proof in re.findall(r"`(tests/[^`]+)`", row.rpartition("|")[0]):
             assert (ROOT / proof).is_file(), proof
-
-
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-def test_no_secret_of_the_environment_or_a_uri_reaches_any_file(tmp_path, monkeypatch):
-    for name in ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "MY_PASSWORD", "RAY_AUTH_TOKEN"):
-        monkeypatch.setenv(name, CANARY)
-    space, runs = toy(tmp_path), tmp_path / "runs"
-    study = record.create(
-        runs / "toy", space, sampler=draws.sampler(space, begun=0), queue=(),
-        facts={"floor": {}, "fingerprint": "f"},
-    )  # fmt: skip
-    mirror = tracking.open_mirror(
-        study, uri=tracking.default_uri(runs), artifacts=runs / "artifacts",
-        command=tracking.public(f"raylt tune --tracking-uri http://me:{CANARY}@mlflow:5000"),
-    )  # fmt: skip
-    study.open_trial()
-    mirror.finish(interrupted=False)
-    study.close()
-    files = [path for path in runs.rglob("*") if path.is_file()]
-    assert any(path.name == "mlflow.db" for path in files)
-    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
 
 
 def test_a_search_on_this_machine_has_a_token_of_its_own(tmp_path):
