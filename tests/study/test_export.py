@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from raylt import cli
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import export
@@ -134,3 +135,15 @@ def test_a_registered_model_gives_the_same_logits(trained, exported, tmp_path, s
     loaded = pytorch.load_model("models:/digits/1")
     logits, _ = torch.export.load(exported["model.pt2"]).module()(images)
     assert torch.allclose(loaded(images), logits, atol=1e-5)
+
+
+def test_the_verb_writes_the_files(trained, tmp_path, capfd):
+    record, _ = trained
+    words = ["export", "made", str(tmp_path / "out"), "--runs", str(record.folder.parent)]
+    assert cli.run(words) == 0
+    written = capfd.readouterr().out.split()
+    assert sorted(path.rpartition("/")[2] for path in written) == [
+        "README.md", "load.py", "model.pt2", "recipe.yaml", "weights.safetensors",
+    ]  # fmt: skip
+    assert cli.run(words) == 2
+    assert "must be new or empty" in capfd.readouterr().err

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from raylt import cli
 from raylt.schema import EnvironmentError
 from raylt.study import charts, report
 from tests.study import made
@@ -117,8 +118,10 @@ def test_a_confirmation_leads(tmp_path):
         "p_holm": 0.016,
         "seeds": 6,
     }
-    candidate = {"verdict": seen, "runs": {"trial": 1}, "promised": 0.04, "kept": 0.02, "dropped": None,
-                 "paid": {"sentence": "few +3.1, bought with many -0.6"}}  # fmt: skip
+    candidate = {
+        "verdict": seen, "runs": {"trial": 1}, "promised": 0.04, "kept": 0.02, "dropped": None,
+        "paid": {"sentence": "few +3.1, bought with many -0.6"},
+    }  # fmt: skip
     (record.folder / "confirm" / "verdict.json").write_text(
         json.dumps({"metric": "test/accuracy", "seeds": [1, 2], "candidates": [candidate]})
     )
@@ -138,3 +141,11 @@ def test_a_folder_that_cannot_be_written_is_named(record, tmp_path):
 def test_the_file_appears_whole(record, tmp_path):
     path = report.write(record, tmp_path / "new" / "report.html")
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_the_verb_says_where_it_wrote(record, tmp_path, capfd):
+    words = ["report", "made", "--runs", str(record.folder.parent)]
+    assert cli.run(words) == 0
+    assert capfd.readouterr().out.strip() == str(record.folder / "report.html")
+    assert cli.run([*words, "-o", str(tmp_path / "x.html")]) == 0
+    assert (tmp_path / "x.html").stat().st_size > 1e6
