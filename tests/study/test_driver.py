@@ -32,10 +32,10 @@ def agree(record, trained):
     """The record holds what was trained, and every trial ended."""
     for one in record.outcomes():
         assert one.state in ("complete", "stopped", "failed")
-        assert [int(e["epoch"]) for e in record.epochs(one.number)] == list(
-            range(1, trained[one.number] + 1)
-        )
-        assert len(record.frozen(one.number).intermediate_values) == trained[one.number]
+        epochs = [int(entry["epoch"]) for entry in record.epochs(one.number)]
+        assert epochs == sorted(record.frozen(one.number).intermediate_values)
+        if one.state != "failed":
+            assert epochs == list(range(1, trained[one.number] + 1))
 
 
 def processes_of(pid):
@@ -90,12 +90,13 @@ def searched(tmp_path_factory):
     run = Drive("search", folder, "study.trials=10")
     code, out, err = run.end()
     assert out, err
-    return folder, code, json.loads(out), err
+    left = {path.name for path in (folder / "runs" / "toy").iterdir()}
+    return folder, code, json.loads(out), err, left
 
 
 @pytest.mark.ray
 def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
-    folder, code, found, err = searched
+    folder, code, found, err, _ = searched
     assert code == 4, err
     record = driver.open_study("toy", folder / "runs")
     states = {one.number: one.state for one in record.outcomes()}
@@ -141,35 +142,12 @@ def test_processes_are_reused_from_trial_to_trial(searched):
 
 @pytest.mark.ray
 def test_ray_says_nothing_and_leaves_nothing(searched):
-    folder, _, _, err = searched
+    *_, err, left = searched
     place, *lines = err.strip().splitlines()
     assert "2 trials at a time" in place
     assert all(line.startswith("[") and "] trial " in line for line in lines), err
     assert len(lines) == 10
-    assert {p.name for p in (folder / "runs/toy").iterdir()} == {
-        "space.yaml", "study.db", "driver.lock", "trials",
-    }  # fmt: skip
-
-
-def test_the_first_signal_is_noted_and_the_second_ends_at_once():
-    before = signal.getsignal(signal.SIGTERM)
-    with driver.Interruption() as interruption:
-        assert not interruption.seen
-        signal.raise_signal(signal.SIGTERM)
-        assert interruption.seen
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_handlers_that_ray_puts_in_place_are_replaced_and_the_first_ones_restored():
-    before = signal.getsignal(signal.SIGTERM)
-    with driver.Interruption() as interruption:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        interruption.listen()
-        signal.raise_signal(signal.SIGTERM)
-        assert interruption.seen
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert left == {"space.yaml", "study.db", "driver.lock", "trials"}
 
 
 @pytest.mark.ray
