@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -189,23 +190,90 @@ def import_(file: str, base: str, pairs: tuple[str, ...]) -> None:
     click.echo(text, nl=False)
 
 
-@commands.command()
-@click.argument("study")
-@click.option("--retry-failed", is_flag=True, help="Run the failed trials again.")
-@options.run_options
-def resume(study: str, retry_failed: bool, as_json: bool, **options: Any) -> None:
-    """Go on with a study that was interrupted or killed; nothing finished runs twice.
+@space.command("diff")
+@click.argument("before")
+@click.argument("after")
+def diff(before: str, after: str) -> None:
+    """Show what differs between two space files, and what a study could not go on with.
 
     \b
     Example:
-      raylt resume sdclr-digits
+      raylt space diff runs/sdclr-digits/space.yaml wider.yaml
     """
-    words = ["resume", _name(study), *(["--retry-failed"] if retry_failed else [])]
-    _send_elsewhere(words, label=study, space=None, as_json=as_json, **options)
+    from raylt import revision
+    from raylt.space import load
+
+    click.echo(revision.text(revision.changes(load(before), load(after))))
+
+
+@commands.command()
+@click.argument("study")
+@click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-n", "--trials", metavar="N", help="Trials of the study, or +N for N more.")
+@click.option("-s", "--space", "file", metavar="FILE",
+              help="Go on with this space: wider ranges, more choices.")  # fmt: skip
+@click.option("--retry-failed", is_flag=True, help="Run the failed trials again.")
+@options.run_options
+def resume(
+    study: str, words: tuple[str, ...], trials: str | None, file: str | None, retry_failed: bool,
+    as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Go on with a study that was interrupted or killed, or is to be larger.
+
+    Nothing that has finished runs twice.
+
+    \b
+    Examples:
+      raylt resume sdclr-digits
+      raylt resume sdclr-digits --trials +20
+      raylt resume sdclr-digits study.budget.wall_clock=8h
+      raylt resume sdclr-digits --space wider.yaml
+    """
+    sent = ["resume", _name(study), *(["--retry-failed"] if retry_failed else [])]
+    sent += ["--trials", trials] if trials is not None else []
+    wider = None if file is None else _load(file, words, [])
+    sent += words if wider is None else ["--space", "space.yaml"]
+    _send_elsewhere(
+        sent, label=study, space=wider and wider.text, as_json=as_json, **options
+    )  # fmt: skip
     from raylt.study import driver
 
     settings = _settings(**options)
-    _show(driver.resume(study, settings, retry_failed=retry_failed), settings, as_json)
+    if wider is None and words:
+        with contextlib.closing(driver.open_study(study, settings.runs)) as record:
+            wider = _load(str(record.folder / "space.yaml"), words, [])
+    found = driver.resume(
+        study, settings, retry_failed=retry_failed, trials=trials, space=wider
+    )  # fmt: skip
+    _show(found, settings, as_json)
+
+
+@commands.command()
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0))
+@click.option("-f", "--follow", is_flag=True, help="Go on showing it until the trial ends.")
+@options.runs_option
+def logs(study: str, trial: int, follow: bool, runs: Path) -> None:
+    """Show what a trial printed, and the traceback of its failure.
+
+    \b
+    Examples:
+      raylt logs sdclr-digits 3
+      raylt logs sdclr-digits 3 --follow
+    """
+    import functools
+
+    from raylt.study import driver
+    from raylt.study import logs as printed
+
+    with contextlib.closing(driver.open_study(_name(study), runs)) as record:
+        if follow:
+            printed.follow(
+                record, trial, write=functools.partial(click.echo, nl=False),
+                there=lambda: driver.driver_of(record.folder) is not None,
+            )  # fmt: skip
+        else:
+            click.echo(printed.text(record, trial))
 
 
 @commands.command()

@@ -22,7 +22,7 @@ from raylt.cluster import address as addresses
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, notes, place, purse, record, tracking, watchdog
+from raylt.study import draws, machine, notes, place, purse, record, revise, tracking, watchdog
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
@@ -105,23 +105,33 @@ def search(
             study.close()
 
 
-def resume(name: str, settings: Settings, *, retry_failed: bool) -> Result:
+def resume(
+    name: str, settings: Settings, *, retry_failed: bool, trials: str | None = None,
+    space: Space | None = None,
+) -> Result:  # fmt: skip
     """Go on with a study: trials in flight from their checkpoints, then the ones still wanted.
 
     Args:
         name: The study.
         settings: Where and how; they may differ from those that the study began with.
         retry_failed: Whether trials that failed are run again, under new numbers.
+        trials: How many trials it is to have: `40`, or `+20` for more; None leaves it.
+        space: A wider space to go on with; None leaves it.
 
     Raises:
-        InputError: there is no such study.
+        InputError: there is no such study, or its trials would not mean the same in the space.
         EnvironmentError: another process drives it, or as for `search`.
     """
     place.demand_here(_wish(settings))
     folder = settings.runs / name
     seen = open_study(name, settings.runs)
     with locked(folder):
-        sampler = draws.sampler(seen.space, begun=len(seen.outcomes()))
+        sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
+        if space is not None:
+            revise.space(seen, space)
+        if trials is not None:
+            revise.trials(seen, trials)
+        seen.close()
         study = record.load(folder, sampler=sampler)
         try:
             if retry_failed:

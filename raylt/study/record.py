@@ -38,6 +38,7 @@ _STATES: dict[TrialState, State] = {
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 _NO_POINT = "no point"
 _WHOLE = "whole"
+_NEXT = "space.next.yaml"
 
 
 class Record:
@@ -94,6 +95,25 @@ class Record:
         """Let go of the database; it is one whole file then."""
         self._storage.remove_session()
         self._storage.engine.dispose()
+
+    def revise(
+        self, space: Space, distributions: Mapping[str, optuna.distributions.BaseDistribution],
+        facts: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Go on with another space in which every trial so far is valid; wholly or not at all.
+
+        This record must not be used to draw or to run trials afterwards; open the study anew.
+
+        Args:
+            space: The new space.
+            distributions: What its open leaves are drawn from.
+            facts: What else is to be kept about the study in the same moment, plain JSON.
+        """
+        draft = self.folder / _NEXT
+        draft.write_text(space.text, "utf-8")
+        storage.rewrite(self._storage, distributions, {**facts, "space": space.digest})
+        draft.replace(self.folder / "space.yaml")
+        self.space = space
 
     # Reading
 
@@ -344,7 +364,13 @@ def load(folder: Path, *, sampler: optuna.samplers.BaseSampler | None) -> Record
     database = storage.opened(folder)
     study = optuna.load_study(study_name=None, storage=database, sampler=sampler)
     record = Record(folder, space, database, study)
-    if record.facts["space"] != space.digest:
+    later = folder / _NEXT
+    if record.facts["space"] != space.digest and later.exists():
+        # A driver was killed after the database had the new space, but before the file.
+        record.space = spaces.load(later)
+        if record.facts["space"] == record.space.digest:
+            later.replace(folder / "space.yaml")
+    if record.facts["space"] != record.space.digest:
         raise InputError(
             f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
             f"undo the change, or begin another study with `raylt tune --study NAME`"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import confirmed, driver, ledger, purse
+from raylt.study import confirmed, driver, ledger, purse, revise
 from raylt.study import record as records
 from raylt.study.progress import SHOWN, duration, percent, plain
 from raylt.study.record import Outcome, Record
@@ -112,6 +112,9 @@ def study_text(found: Mapping[str, Any]) -> str:
             f"{one['number']:>4}  {one['state']:<8}  epoch {epoch:>3}  {told}  {leaves}  "
             f"{duration(one['seconds'])}"
         )
+    failed = [str(one["number"]) for one in found["trials"] if one["state"] == "failed"]
+    if failed:
+        lines += ["", f"Why a trial failed: raylt logs {found['study']} {failed[0]}"]
     return "\n".join([*lines, "", *found["told"]])
 
 
@@ -188,6 +191,7 @@ def _line(record: Record) -> dict[str, Any]:
         "state": "running" if pid is not None else "unfinished" if open_trials > 0 else "finished",
         "pid": pid,
         "wanted": record.wanted,
+        "revision": revise.number(record),
         "states": states,
         "objective": record.objectives[0].metric,
         "best": None if finished is None else trial(finished),
@@ -221,8 +225,11 @@ def _sentence(line: Mapping[str, Any]) -> str:
     )
     go_on = f"; go on with `raylt resume {line['study']}`" if line["state"] == "unfinished" else ""
     spent = f"; {line['budget']}" if line["budget"] else ""
+    trials = f"{line['wanted']} trials"
+    if line["revision"] > 1:
+        trials += f", revision {line['revision']} of the space"
     return (
-        f"{line['study']}: {line['state']}{who}, {line['wanted']} trials: {states}{score}{spent}"
+        f"{line['study']}: {line['state']}{who}, {trials}: {states}{score}{spent}"
         f"{go_on}"
     )
 

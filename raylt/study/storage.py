@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
-from sqlalchemy import event
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from sqlalchemy import event, text
 
 _NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
 
@@ -32,6 +36,48 @@ def opened(folder: Path) -> optuna.storages.RDBStorage:
 def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def rewrite(
+    storage: optuna.storages.RDBStorage,
+    distributions: Mapping[str, BaseDistribution],
+    facts: Mapping[str, Any],
+) -> None:
+    """Say that all trials drew from other distributions, and change facts; all in one moment.
+
+    Optuna has no such call: it refuses a choice that was added, and leaves a range that was
+    widened out of what it models jointly.
+
+    Args:
+        storage: It holds one study.
+        distributions: By the name of the parameter; each must contain the values there are.
+        facts: Attributes of the study, plain JSON.
+    """
+    with storage.engine.begin() as database:
+        rows = database.execute(
+            text("SELECT param_id, param_name, param_value, distribution_json FROM trial_params")
+        ).fetchall()
+        for key, name, value, law in rows:
+            new = distributions[name]
+            external = json_to_distribution(law).to_external_repr(value)
+            database.execute(
+                text("UPDATE trial_params SET param_value = :value, distribution_json = :law "
+                     "WHERE param_id = :key"),
+                {"value": new.to_internal_repr(external), "law": distribution_to_json(new),
+                 "key": key},
+            )  # fmt: skip
+        for name, fact in facts.items():
+            where = {"name": name, "value": json.dumps(fact)}
+            changed = database.execute(
+                text("UPDATE study_user_attributes SET value_json = :value WHERE key = :name"),
+                where,
+            )
+            if not changed.rowcount:
+                database.execute(
+                    text("INSERT INTO study_user_attributes (study_id, key, value_json) "
+                         "SELECT study_id, :name, :value FROM studies"),
+                    where,
+                )  # fmt: skip
 
 
 def on_network(path: Path) -> bool:
