@@ -1,0 +1,135 @@
+"""What differs between two spaces, and whether trials of the one keep their meaning in the other.
+
+They do where ranges were widened, choices added, or only the way of searching was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raylt.explain import shown
+from raylt.leaf import Leaf
+from raylt.space import Space
+
+FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "versus")
+"""Parts of `study` that say how to search and not what a result means."""
+_WHOLE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One leaf, or one part of the study, that differs."""
+
+    path: str
+    """Dotted path, as in `study.trials`."""
+    before: str
+    after: str
+    refusal: str
+    """Why the trials of before would not keep their meaning; "" where they do."""
+
+    def __str__(self) -> str:
+        refused = f"   refused: {self.refusal}" if self.refusal else ""
+        return f"{self.path}: {self.before} -> {self.after}{refused}"
+
+
+def changes(old: Space, new: Space) -> tuple[Change, ...]:
+    """All differences: of the recipe in the order of the paths, then of the study."""
+    return (*_recipe(old, new), *_study(old, new))
+
+
+def text(found: Sequence[Change]) -> str:
+    """The differences for people, a line each."""
+    return "\n".join(map(str, found)) or "the spaces do not differ"
+
+
+def _recipe(old: Space, new: Space) -> Iterator[Change]:
+    olds, news = _entries(old), _entries(new)
+    grid = "grid" in (old.study.sampler.name, new.study.sampler.name)
+    for path in sorted({*olds, *news}):
+        before, after = olds.get(path), news.get(path)
+        if before == after:
+            continue
+        if isinstance(before, Leaf) and isinstance(after, Leaf):
+            refusal = _lost(before, after)
+            if not refusal and grid:
+                refusal = "a grid is laid out when a study begins"
+        elif isinstance(before, Leaf) or isinstance(after, Leaf):
+            refusal = "a leaf must not be opened or closed"
+        else:
+            refusal = "it is the same in all trials, and decides what their results mean"
+        yield Change(path, _shown(before), _shown(after), refusal)
+
+
+def _entries(space: Space) -> dict[str, Any]:
+    """Every leaf of the recipe by its path: a `Leaf` where it is open, else its value."""
+    closed = {**dict(_flat(space.fixed, "")), **space.known}
+    return {**closed, **{leaf.path: leaf for leaf in space.leaves}}
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _lost(old: Leaf, new: Leaf) -> str:
+    """Why a leaf does not take every value that it took before, or draws it otherwise."""
+    if _condition(old) != _condition(new):
+        return "its `when` must stay"
+    if (old.choices is None) != (new.choices is None):
+        return "a range and a list of choices are drawn differently"
+    if old.choices is not None:
+        missing = [choice for choice in old.choices if not new.admits(choice)]
+        return f"{', '.join(map(shown, missing))} must stay a choice" if missing else ""
+    if (old.integer, old.log) != (new.integer, new.log):
+        return "whole numbers, real numbers and a log scale are drawn differently"
+    assert old.low is not None
+    assert old.high is not None
+    assert new.low is not None
+    assert new.high is not None
+    if new.low > old.low or new.high < old.high:
+        return "a range must not get narrower"
+    return "" if _on_the_grid(old, new) else "every step of before must stay one"
+
+
+def _on_the_grid(old: Leaf, new: Leaf) -> bool:
+    """Whether the values of one range are among the steps of another that contains it."""
+    assert old.low is not None
+    assert new.low is not None
+    whole = 1 if old.integer else None
+    coarse, fine = old.step or whole, new.step or whole
+    if fine is None:
+        return True
+    if coarse is None:
+        return False
+    parts = (coarse / fine, (old.low - new.low) / fine)
+    return all(abs(part - round(part)) <= _WHOLE for part in parts)
+
+
+def _condition(leaf: Leaf) -> str:
+    return "" if leaf.when is None else leaf.when.text
+
+
+def _study(old: Space, new: Space) -> Iterator[Change]:
+    before, after = (space.study.model_dump(mode="json") for space in (old, new))
+    for key, value in before.items():
+        if value == after[key]:
+            continue
+        refusal = "" if key in FREE else "it decides what the results of the trials mean"
+        names = {old.study.sampler.name, new.study.sampler.name}
+        if key == "sampler" and "grid" in names and len(names) > 1:
+            refusal = "a grid is laid out when a study begins"
+        yield Change(f"study.{key}", _shown(value), _shown(after[key]), refusal)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, Leaf):
+        when = f" when {value.when.text}" if value.when is not None else ""
+        return f"{value}{when}"
+    return str(value) if isinstance(value, dict | list) else shown(value)
