@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn.functional import adaptive_avg_pool2d
 
 from raylt import metrics
 from raylt.data.images import Images, Splits
 
 _ENOUGH = 10_000
-"""Labelled images that the floor looks at; beyond them it hardly moves, and its cost would."""
+"""Labelled images, and images to score, that the floor looks at; beyond them it hardly moves, and
+its cost would."""
+_SIDE = 32
+"""Largest height and width in pixels at which it looks at them."""
+_WEIGHTS = 2**19
+"""Largest number of weights of the logistic regression, whose solver keeps twenty copies."""
+_BLOCK = 256
+"""Images that are decoded at once, at their own size."""
 
 
 def floor(splits: Splits, labelled: Images) -> dict[str, float]:
     """Nearest neighbour and logistic regression on raw pixels, scored on the validation images.
+
+    Memory is bounded whatever the dataset: at most 10,000 images of a part are drawn, once for
+    all studies, and shrunk to at most 32x32 pixels by averaging; for the logistic regression
+    further where there are hundreds of classes. Nothing is drawn or shrunk for the digits and the
+    CIFAR sets with their default tails.
 
     Args:
         splits: The dataset of the study.
@@ -21,7 +37,7 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
 
     Returns:
         `floor/neighbour/...` and `floor/logistic/...` with accuracy, many, medium and few, as
-        fractions; an empty group is absent.
+        fractions; an empty group is absent, and all are where nothing is held out.
     """
     # scikit-learn takes a second to import, and only the start of a study needs it.
     from sklearn.linear_model import LogisticRegression
@@ -29,29 +45,50 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known = _sample(labelled)
-    pixels, labels = _pixels(labelled, known), labelled.labels[known]
+    if not len(splits.validation):
+        return {}
+    pixels, labels = _looked_at(labelled)
+    seen, truth = _looked_at(splits.validation)
+    narrow = math.isqrt(_WEIGHTS // (splits.classes * pixels.shape[1]))
     models = {
-        "neighbour": KNeighborsClassifier(n_neighbors=1),
-        "logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-    }
-    seen = _pixels(splits.validation, np.arange(len(splits.validation)))
+        "neighbour": (KNeighborsClassifier(n_neighbors=1), _SIDE),
+        "logistic": (
+            make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), max(1, narrow),
+        ),
+    }  # fmt: skip
     found: dict[str, float] = {}
-    for name, model in models.items():
-        predictions = model.fit(pixels, labels).predict(seen)
-        summary = metrics.summary(predictions, splits.validation.labels, splits.train_counts)
+    for name, (model, side) in models.items():
+        model.fit(_rows(pixels, side), labels)
+        summary = metrics.summary(model.predict(_rows(seen, side)), truth, splits.train_counts)
         for group in ("accuracy", "many", "medium", "few"):
             if group in summary:
                 found[f"floor/{name}/{group}"] = summary[group]
     return found
 
 
-def _sample(images: Images) -> NDArray[np.int64]:
-    indices = np.arange(len(images))
-    if len(images) <= _ENOUGH:
-        return indices
-    return np.sort(np.random.RandomState(0).permutation(indices)[:_ENOUGH])
+def _looked_at(images: Images) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Pixels in [0, 1] of at most `_ENOUGH` images, (n, channels, height, width), and labels."""
+    chosen = np.arange(len(images))
+    if len(images) > _ENOUGH:
+        chosen = np.sort(np.random.RandomState(0).permutation(chosen)[:_ENOUGH])
+    blocks = np.array_split(chosen, range(_BLOCK, len(chosen), _BLOCK))
+    pixels = [shrunk(images.take(block).astype(np.float32), _SIDE) for block in blocks]
+    return np.concatenate(pixels) / np.float32(255), images.labels[chosen]
 
 
-def _pixels(images: Images, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-    return images.take(indices).reshape(len(indices), -1).astype(np.float32) / np.float32(255)
+def shrunk(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Images of at most `side` pixels either way, by averaging; smaller ones as they are.
+
+    Args:
+        images: (n, channels, height, width).
+        side: Largest height and width in pixels.
+    """
+    *_, height, width = images.shape
+    if max(height, width) <= side:
+        return images
+    to = (min(height, side), min(width, side))
+    return adaptive_avg_pool2d(torch.from_numpy(images), to).numpy()
+
+
+def _rows(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    return shrunk(images, side).reshape(len(images), -1)
