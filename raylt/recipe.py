@@ -136,6 +136,12 @@ class Recipe(Frozen):
                 f"schedule.warmup must be less than epochs, but got {self.schedule.warmup} and "
                 f"{self.epochs}; shorten the warm-up"
             )
+        chooses = self.evaluation.probe == "reforward" and self.evaluation.selection != "last"
+        if chooses and not self.data.has_validation():
+            raise ValueError(
+                f"evaluation.selection must be last where data.validation is 0 and no image is "
+                f"left to choose an epoch by, but got {self.evaluation.selection}; set it to last"
+            )
         counts = self.data.train_counts()
         if counts is not None and self.optimizer.drop_last:
             images, batch = sum(counts), self.optimizer.batch_size

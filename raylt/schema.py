@@ -66,6 +66,10 @@ class DatasetConfig(Frozen):
         """Training images of each class, in class order; None where only the files can tell."""
         return None
 
+    def has_validation(self) -> bool:
+        """Whether any images are held out, without which a search sees its training losses only."""
+        return True
+
 
 class RayltError(Exception):
     """Base of the errors that a user can cause and repair; its text is all that they see."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from raylt import document, explain, leaf, metrics, opened, presets, recipe
+from raylt import document, explain, leaf, opened, presets, recipe, watched
 from raylt.document import Document, Keys
 from raylt.explain import shown
 from raylt.expressions import Expression, Value
@@ -197,26 +197,17 @@ def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> Non
                 f"settings have different scales, but got {metric}; try val/knn",
             )
         return
-    group = metric.removeprefix("val/").removeprefix("thirds/")
-    counts = recipe.dataset(space.fixed).train_counts()
-    if counts is None or group not in ("many", "medium", "few"):
-        return
-    by = "thirds" if "thirds/" in metric else "thresholds"
-    if group not in (there := metrics.groups(counts, by=by)):
-        rule = {"many": "> 100", "medium": "20 to 100", "few": "< 20"}[group]
-        size = f"a class with {rule} training images" if by == "thresholds" else "three classes"
-        raise found.error(
-            keys,
-            f"must be a group that has classes, but got {metric}, which needs {size}, and the "
-            f"training counts are {_range(counts)}; there are {', '.join(there)}",
+    data = recipe.dataset(space.fixed)
+    if not data.has_validation():
+        raise opened.error(
+            found,
+            ("recipe", "data", "validation"),
+            f"must be at least 1, since {explain.dotted(keys)} is {metric}, which is measured on "
+            f"validation images, but got 0; raise it, or watch train/loss alone",
         )
-
-
-def _range(counts: Sequence[int]) -> str:
-    largest_first = sorted(counts, reverse=True)
-    if len(counts) <= 12:
-        return ", ".join(map(str, largest_first))
-    return f"{', '.join(map(str, largest_first[:4]))}, ... {largest_first[-1]}"
+    counts = data.train_counts()
+    if counts is not None and (why := watched.no_classes(metric, counts)):
+        raise found.error(keys, why)
 
 
 def _check_conditions(found: Document, space: Space) -> None:

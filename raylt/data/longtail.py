@@ -39,6 +39,10 @@ class LongTailed(DatasetConfig):
     """A .npy file below the data root with the indices of the training images in the pool, such as
     the split files that a paper published; it stands in place of the law and its seed."""
 
+    def has_validation(self) -> bool:
+        """Whether any images are held out."""
+        return self.validation > 0
+
     def class_order(self, classes: int) -> Sequence[int]:
         """The classes from the largest to the smallest, (classes,)."""
         if self.split == 0:

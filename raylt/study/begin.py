@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from raylt import recipe
+from raylt import metrics, recipe, watched
 from raylt.schema import InputError
 from raylt.space import Space
 from raylt.study import driver
 from raylt.study.driver import Settings
 from raylt.study.result import Result
+
+if TYPE_CHECKING:
+    from raylt.data.images import Splits
 
 
 def begin(space: Space, settings: Settings) -> Result:
@@ -49,6 +53,19 @@ def _demand_even_batches(space: Space, settings: Settings) -> None:
             )
 
 
+def _demand_metrics(space: Space, splits: Splits) -> None:
+    # Lists and folders of images tell only now how many there are of each class.
+    labels, counts = splits.validation.labels, splits.train_counts
+    there = {f"val/{name}" for name in (*metrics.summary(labels, labels, counts), "knn")}
+    for key, metric in watched.named(space.study):
+        if metric.startswith("val/") and metric not in there:
+            why = watched.no_classes(metric, counts) or (
+                f"must be a group that has validation images, but got {metric}, and none of its "
+                f"classes gives one; hold out more of each class by data.validation"
+            )
+            raise InputError(f"{space.source}: {key}: {why}")
+
+
 def _ground(space: Space, settings: Settings) -> tuple[Mapping[str, float], str]:
     """What raw pixels reach on the labels that this study's classifier sees, and the dataset."""
     from raylt import datasets
@@ -58,6 +75,7 @@ def _ground(space: Space, settings: Settings) -> tuple[Mapping[str, float], str]
     from raylt.trial.score import labelled
 
     splits = datasets.load(recipe.dataset(space.fixed), settings.root)
+    _demand_metrics(space, splits)
     method = _base.named(str(space.known["method.name"]))
     own = method.classifier is not _base.Method.classifier
     evaluation = Evaluation.model_validate(space.fixed.get("evaluation", {}))

@@ -48,8 +48,10 @@ def score(
     """Classify `images` with the method's own classifier or a probe, and by nearest neighbours.
 
     With several workers each image is encoded by one of them, and every worker returns the same
-    score.
+    score; that of no images at all is empty.
     """
+    if not len(images):
+        return Score({}, np.empty(0, np.int64), images.labels)
     method.eval()
     reference = labelled(splits, recipe.evaluation)
     features = _over(images, method.encode, recipe, device)
@@ -58,7 +60,7 @@ def score(
     if classify is None:
         validation = features
         if images is not splits.validation and recipe.evaluation.probe == "reforward":
-            validation = _over(splits.validation, method.encode, recipe, device)
+            validation = _validation(method, splits, known, recipe, device)
         head = _head(method, known, validation, splits, recipe, device)
         predictions = head(features).argmax(1)
     else:
@@ -83,7 +85,7 @@ def classifier(
     if own is not None:
         return own
     known = _over(labelled(splits, recipe.evaluation), method.encode, recipe, device)
-    validation = _over(splits.validation, method.encode, recipe, device)
+    validation = _validation(method, splits, known, recipe, device)
     head = _head(method, known, validation, splits, recipe, device)
     return lambda images: head(method.encode(images).float())
 
@@ -106,6 +108,16 @@ def _head(
         kind="sgd-few-shot" if few else kind, early=recipe.evaluation.early_falls,
         seed=recipe.seed,
     )  # fmt: skip
+
+
+def _validation(
+    method: Method, splits: Splits, known: Float[Tensor, "n d"], recipe: Recipe,
+    device: torch.device,
+) -> Float[Tensor, "v d"]:  # fmt: skip
+    """Features of the validation images, none where nothing is held out."""
+    if not len(splits.validation):
+        return known[:0]
+    return _over(splits.validation, method.encode, recipe, device)
 
 
 def _labels(images: Images, device: torch.device) -> Tensor:

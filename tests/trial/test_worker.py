@@ -8,6 +8,7 @@ import torch
 from raylt import recipe
 from raylt.trial import checkpoint, classes, worker
 from raylt.trial.fit import Diverged
+from raylt.trial.sealed import open_test
 
 
 def small(method="sdclr", **changed):
@@ -120,6 +121,23 @@ def test_the_epoch_that_validation_would_choose_stands_beside_the_last_one(tmp_p
     assert [entry["val/best/accuracy"] for entry in reports] == sorted(
         entry["val/best/accuracy"] for entry in reports
     )
+
+
+@pytest.mark.parametrize("probe", ["lbfgs", pytest.param("reforward", marks=pytest.mark.slow)])
+def test_the_whole_tail_is_trained_on_where_nothing_is_held_out(probe, tmp_path):
+    wanted = small(
+        data={"name": "digits", "validation": 0},
+        evaluation={"labels": "tail", "probe": probe}
+        | ({"selection": "last"} if probe == "reforward" else {}),
+    )
+    reports = run(wanted, tmp_path)
+    assert [each["epoch"] for each in reports] == [1, 2, 3]
+    assert not any(name.startswith("val/") for name in reports[-1])
+    assert reports[-1]["train/loss"] > 0
+    assert sum(classes.read(tmp_path).train_counts) > 351
+    opened = open_test(wanted, root=tmp_path, folder=tmp_path, device="cpu")
+    assert len(opened.predictions) == 400
+    assert opened.metrics["test/accuracy"] > 0.1
 
 
 def test_a_run_that_diverges_says_so_within_the_epoch(tmp_path):

@@ -1,0 +1,47 @@
+"""What a study watches, and whether its images can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from raylt import metrics
+from raylt.plan import Study
+
+
+def named(study: Study) -> Iterator[tuple[str, str]]:
+    """Every metric that a study looks at: its key in the space file, and the metric."""
+    several = len(study.objective) > 1
+    for i, objective in enumerate(study.objective):
+        yield f"study.objective{f'.{i}' if several else ''}", objective.metric
+    for i, constraint in enumerate(study.constraints):
+        yield f"study.constraints.{i}.metric", constraint.metric
+    if study.stops_early:
+        yield "study.scheduler.metric", study.watched
+
+
+def no_classes(metric: str, counts: Sequence[int]) -> str | None:
+    """Why a metric over a shot group has no value, or None where it has classes.
+
+    Args:
+        metric: Such as `val/few` or `val/thirds/few`.
+        counts: Training images of each class, (classes,).
+    """
+    group = metric.removeprefix("val/").removeprefix("thirds/")
+    if group not in ("many", "medium", "few"):
+        return None
+    by = "thirds" if "thirds/" in metric else "thresholds"
+    if group in (there := metrics.groups(counts, by=by)):
+        return None
+    rule = {"many": "> 100", "medium": "20 to 100", "few": "< 20"}[group]
+    size = f"a class with {rule} training images" if by == "thresholds" else "three classes"
+    return (
+        f"must be a group that has classes, but got {metric}, which needs {size}, and the "
+        f"training counts are {_range(counts)}; there are {', '.join(there)}"
+    )
+
+
+def _range(counts: Sequence[int]) -> str:
+    largest_first = sorted(counts, reverse=True)
+    if len(counts) <= 12:
+        return ", ".join(map(str, largest_first))
+    return f"{', '.join(map(str, largest_first[:4]))}, ... {largest_first[-1]}"
