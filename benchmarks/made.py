@@ -1,0 +1,115 @@
+"""What several benchmarks train: methods by their recipes, fixed batches, the digits."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raylt import optim, recipe
+from raylt.data.batches import Batch
+from raylt.methods import _base
+from raylt.nn import resnet
+from raylt.recipe import Recipe
+from raylt.trial import worker
+from raylt.trial.fit import fit
+
+Context = Callable[[], AbstractContextManager[Any]]
+
+
+def digits(
+    name: str, *, size: int, epochs: int, precision: str = "float32", seed: int = 0,
+    imbalance: float = 20.0, lr: float = 0.3, **evaluation: Any,
+) -> Recipe:  # fmt: skip
+    """The digits with the small encoder; scored once, at the end."""
+    return recipe.parse(
+        {
+            "data": {"name": "digits", "imbalance": imbalance},
+            "method": {"name": name},
+            "encoder": "small",
+            "size": size,
+            "augment": {"crop": 0.6, "flip": 0.0, "jitter": 0.5, "grey": 0.0},
+            "optimizer": {"lr": lr, "batch_size": 128},
+            "evaluation": {"labels": "balanced", "every": epochs, **evaluation},
+            "epochs": epochs,
+            "precision": precision,
+            "seed": seed,
+        }
+    )
+
+
+def method(
+    name: str, encoder: resnet.Name, *, classes: int, size: int, device: torch.device,
+    channels_last: bool,
+) -> _base.Method:  # fmt: skip
+    """A method with fresh weights for colour images; the defaults of its Config."""
+    torch.manual_seed(0)
+    network = resnet.encoder(encoder, channels=3, size=size, mean=(0.5,) * 3, std=(0.25,) * 3)
+    made = _base.build(
+        _base.named(name).Config.model_validate({"name": name}),
+        network,
+        [500 - 4 * i for i in range(classes)],
+    )
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    return made.to(device=device, memory_format=memory)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The same batch in every step, in the place of `raylt.data.batches.Batches`."""
+
+    batch: Batch
+    steps: int
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        for _ in range(self.steps):
+            yield self.batch
+
+
+def batch(
+    views: int, *, n: int, size: int, classes: int, device: torch.device, channels_last: bool
+) -> Batch:
+    """Random colour images."""
+    generator = torch.Generator().manual_seed(0)
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    made = tuple(
+        torch.rand(n, 3, size, size, generator=generator).to(device, memory_format=memory)
+        for _ in range(views)
+    )
+    return Batch(made, torch.randint(classes, (n,), generator=generator).to(device))
+
+
+def steps(made: _base.Method, fixed: Fixed, autocast: Context) -> Callable[[], None]:
+    """raylt's own loop over `fixed.steps` steps, as work to be timed."""
+    optimizer = optim.optimizer(
+        made, name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4, decay_norms=True
+    )
+
+    def work() -> None:
+        for _ in fit(
+            made, made, fixed, optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
+            autocast=autocast, start=0, epochs=1,
+        ):  # fmt: skip
+            pass
+
+    return work
+
+
+def halved(device: torch.device) -> Context:
+    """bfloat16 where torch's autocast takes it."""
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+whole: Context = contextlib.nullcontext
+
+
+def trained(of: Recipe, folder: Path) -> dict[str, float]:
+    """Metrics at the end of a trial, run here and whole."""
+    rows: list[dict[str, float]] = []
+    worker.work(of, root=folder, folder=folder, report=rows.append, device="cpu")
+    return rows[-1]

@@ -1,0 +1,158 @@
+"""A search: trials an hour, with and without early stops and a second core; what one costs.
+
+python -m benchmarks.search [--short]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import pairs
+from raylt import space
+from raylt.study import driver
+from raylt.study.outcome import Outcome
+
+SPACE = """
+study:
+  name: NAME
+  trials: 1
+  sampler: {name: tpe, seed: 7, startup: 6}
+  scheduler: SCHEDULER
+recipe:
+  data: {name: digits, imbalance: 1}
+  method:
+    name: sdclr
+    prune: {low: 0.1, high: 0.99}
+    temperature: {low: 0.05, high: 1.0, log: true}
+  encoder: small
+  size: 16
+  augment: {crop: 0.6, flip: 0.0, jitter: 0.5, grey: 0.0, rotate: 20.0, shear: 12.0}
+  optimizer:
+    lr: {low: 0.05, high: 1.0, log: true}
+    batch_size: 128
+  evaluation: {labels: balanced, every: 10}
+  epochs: 30
+"""
+NONE = "{name: none}"
+ASHA = "{name: asha, grace: 10, factor: 3}"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search left behind."""
+
+    outcomes: tuple[Outcome, ...]
+    load: str
+
+    @property
+    def hourly(self) -> float:
+        """Trials an hour while trials ran: what Ray's start costs is in another table."""
+        first = min(one.began for one in self.outcomes)
+        last = max(one.ended for one in self.outcomes)
+        return 3600 * len(self.outcomes) / (last - first)
+
+    @property
+    def best(self) -> float:
+        return max(one.last.get("val/accuracy", 0.0) for one in self.outcomes)
+
+    @property
+    def epochs(self) -> int:
+        return sum(one.epoch for one in self.outcomes)
+
+
+def searched(
+    *overrides: str, scheduler: str = NONE, trials: int, concurrent: int = 2,
+    work: str = "raylt.trial.worker:work",
+) -> Search:  # fmt: skip
+    """Run a search with raylt's driver, Ray and MLflow in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "space.yaml")
+        path.write_text(SPACE.replace("NAME", "bench").replace("SCHEDULER", scheduler), "utf-8")
+        settings = driver.Settings(
+            runs=Path(folder, "runs"), root=Path(folder), cpus=2, concurrent=concurrent,
+            quiet=True, work=work, tracking_uri=f"sqlite:///{folder}/mlflow.db",
+        )  # fmt: skip
+        loaded = space.load(path, [f"study.trials={trials}", *overrides])
+        result = driver.search(loaded, settings, floor={}, fingerprint="")
+        return Search(result.ranking, pairs.load())
+
+
+def throughput(*, short: bool) -> list[str]:
+    """Trials an hour of real trials."""
+    small = ("epochs=1", "evaluation.every=1") if short else ()
+    trials = 2 if short else 6
+    asha = "{name: asha, grace: 1, factor: 3}" if short else ASHA
+    rows = {
+        "no early stop, 2 trials at a time": searched(*small, trials=trials),
+        "no early stop, 1 trial at a time": searched(*small, trials=trials, concurrent=1),
+        "ASHA, 2 trials at a time": searched(
+            *small, *(("epochs=3",) if short else ()), scheduler=asha, trials=3 * trials
+        ),
+    }
+    both, alone, stopped = (one.hourly for one in rows.values())
+    return [
+        "Trials of 30 epochs of the 1,040 digits at 16x16 with SDCLR, one thread each, from the "
+        "first that began to the last that ended, on the wall clock. Goals for two idle cores: "
+        "300 an hour without early stops, ASHA three times as many at an equal best, a second "
+        "trial at a time 1.8 times as many.",
+        "",
+        "| | trials | trials an hour | epochs trained | best accuracy | |",
+        "|---|---:|---:|---:|---:|---|",
+        *(
+            f"| {name} | {len(one.outcomes)} | {one.hourly:.0f} | {one.epochs} "
+            f"| {100 * one.best:.1f} | {one.load} |"
+            for name, one in rows.items()
+        ),
+        "",
+        f"Two at a time against one: **{both / alone:.2f}**. ASHA against none: "
+        f"**{stopped / both:.2f}**.",
+    ]
+
+
+def cost(*, short: bool) -> list[str]:
+    """What trials and reports cost that train nothing, beside plain Ray Tune."""
+    trials, epochs = (3, 3) if short else (30, 20)
+    nothing = "benchmarks.nothing:work"
+    few = searched("epochs=1", "evaluation.every=1", trials=trials, work=nothing)
+    many = searched(f"epochs={epochs}", "evaluation.every=1", trials=trials, work=nothing)
+    trial = 3600 / few.hourly
+    report = (3600 / many.hourly - trial) / (epochs - 1)
+    plain = float(
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.plain", "2"], capture_output=True, text=True,
+            check=True, cwd=Path(__file__).parents[1],
+        ).stdout.split()[-1]
+    )  # fmt: skip
+    return [
+        f"Trials that train nothing, two at a time, {trials} of them, on the wall clock: what a "
+        "search itself adds to each. The plain form is Ray Tune with a TorchTrainer in every "
+        "trial, two trials, two at a time.",
+        "",
+        "| | raylt | plain Ray Tune | ratio | goal |",
+        "|---|---:|---:|---:|---|",
+        f"| a trial more, s | {trial:.2f} | {plain:.1f} | **{plain / trial:.0f}** "
+        f"| at most 1 s of raylt's |",
+        f"| a report more, ms | {1000 * report:.1f} | - | - | at most 5 ms |",
+        "",
+        f"{many.load} during these.",
+    ]
+
+
+def section(*, short: bool) -> list[str]:
+    """The tables as Markdown."""
+    return [*cost(short=short), "", *throughput(short=short)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="tiny trials: does it run?")
+    print("\n".join(section(short=parser.parse_args().short)))
+
+
+if __name__ == "__main__":
+    main()
