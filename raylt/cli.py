@@ -101,14 +101,20 @@ def tune(
 @commands.command()
 @options.space_options
 @click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME.")
+@click.option("--profile", is_flag=True,
+              help="Train two epochs in this process instead, show what their time went into, "
+                   "and write a trace; no study is begun.")  # fmt: skip
 @options.run_options
-def train(file: str | None, words: tuple[str, ...], study: str | None, **options: Any) -> None:
+def train(
+    file: str | None, words: tuple[str, ...], study: str | None, profile: bool, **options: Any
+) -> None:
     """Train one model: a space with nothing left open.
 
     \b
-    Example:
+    Examples:
       raylt train -s search_spaces/sdclr.yaml --study paper \\
         method.prune=0.9 method.temperature=0.2 optimizer.lr=0.5
+      raylt train -s paper.yaml --profile
     """
     overrides = [f"study.name={json.dumps(study)}"] if study is not None else []
     space = _load(file, words, [*overrides, "study.trials=1", "study.versus=null"])
@@ -122,6 +128,9 @@ def train(file: str | None, words: tuple[str, ...], study: str | None, **options
             f"{', '.join(each.path for each in space.leaves)} are left open; add {example}, or "
             f"search with `raylt tune`"
         )
+    if profile:
+        _profile(space, _settings(**options), options["as_json"])
+        return
     _search(space, **options)
 
 
@@ -549,6 +558,31 @@ def _search(space: Space, *, as_json: bool, **options: Any) -> None:
 
     settings = _settings(**options)
     _show(begin.begin(space, settings), settings, as_json)
+
+
+def _profile(space: Space, settings: Settings, as_json: bool) -> None:
+    """Show where the time of a step of a space without open leaves goes."""
+    from dataclasses import asdict
+
+    from raylt.schema import InputError
+    from raylt.study import machine
+
+    if settings.workers > 1 or settings.address is not None:
+        raise InputError(
+            "--profile watches one process on this machine, but --workers or --address asks for "
+            "more; leave them out"
+        )
+    machine.prepare(threads=settings.cpus_per_worker, alone=True)
+    from raylt.trial import profile
+
+    trace = settings.runs / f"{space.study.name}.profile.json"
+    found = profile.profile(
+        space.at({}), root=settings.root, trace=trace, epochs=1, device=None
+    )  # fmt: skip
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        click.echo(profile.text(found))
 
 
 def _send_elsewhere(

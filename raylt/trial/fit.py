@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.profiler import record_function
 
 from raylt import collectives
-from raylt.data.batches import Batches
+from raylt.data.batches import Batch, Batches
 from raylt.methods._base import Method
 
 
@@ -71,15 +72,17 @@ def fit(
         method.begin_epoch(number)
         rate, images, steps = 0.0, 0, 0
         total: dict[str, torch.Tensor] = {}
-        for batch in batches.epoch(number):
+        for batch in _named(batches.epoch(number)):
             rate = learning_rate(number * batches.steps + steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with autocast():
+            with record_function("raylt/forward"), autocast():
                 terms = step(batch.views, batch.labels)
-            torch.stack(tuple(terms.values())).sum().backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            with record_function("raylt/backward"):
+                torch.stack(tuple(terms.values())).sum().backward()
+            with record_function("raylt/optimizer"):
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             for name, term in terms.items():
                 total[name] = total.get(name, 0) + term.detach()
             images += len(batch.labels) * collectives.world()
@@ -87,6 +90,16 @@ def fit(
         losses = _mean_over_steps(total, steps)
         _demand_finite(losses, number + 1)
         yield Epoch(number + 1, losses, rate, images, time.perf_counter() - began)
+
+
+def _named(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches as they are; the making of each has a name in a profile."""
+    while True:
+        with record_function("raylt/augmentation"):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def _mean_over_steps(total: dict[str, torch.Tensor], steps: int) -> dict[str, float]:

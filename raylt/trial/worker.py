@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
 
 from raylt import collectives, datasets, optim, plugins
 from raylt.data.batches import Batches
@@ -85,19 +86,21 @@ def work(
     for epoch in epochs:
         if epoch.number % recipe.evaluation.every and epoch.number != recipe.epochs:
             continue
-        last = score(method, splits, splits.validation, recipe, device=where)
+        with record_function("raylt/evaluation"):
+            last = score(method, splits, splits.validation, recipe, device=where)
         entry = _entry(epoch, last)
         history.append(entry | _best([*history, entry]))
-        if collectives.rank() == 0:
-            classes.keep(
-                folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
-                train_counts=splits.train_counts,
-            )  # fmt: skip
-            checkpoint.save(
-                folder, epoch=epoch.number, digest=recipe.digest, history=history,
-                method=method, optimizer=optimizer,
-            )  # fmt: skip
-        report(history[-1])
+        with record_function("raylt/report"):
+            if collectives.rank() == 0:
+                classes.keep(
+                    folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
+                    train_counts=splits.train_counts,
+                )  # fmt: skip
+                checkpoint.save(
+                    folder, epoch=epoch.number, digest=recipe.digest, history=history,
+                    method=method, optimizer=optimizer,
+                )  # fmt: skip
+            report(history[-1])
     return last or score(method, splits, splits.validation, recipe, device=where)
 
 

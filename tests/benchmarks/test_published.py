@@ -1,4 +1,4 @@
-"""The published form computes what raylt computes: only then is a ratio of times worth anything."""
+"""The published form computes what raylt does: only then is a ratio of times worth anything."""
 
 import numpy as np
 import pytest
