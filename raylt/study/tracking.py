@@ -119,8 +119,9 @@ class Tracker:
     # The driver's side
 
     def start(self) -> None:
-        """Begin to connect."""
-        self._thread.start()
+        """Begin to connect, unless `demand` will refuse: MLflow makes the folders of a path."""
+        if not _sqlite_trouble(self._private_uri):
+            self._thread.start()
 
     def demand(self) -> None:
         """Wait until the store has answered; SQLite is only looked at, its tables take longer.
