@@ -259,6 +259,9 @@ class Study(Frozen):
     """More known settings, tried right after the baseline."""
     budget: Budget = Budget()
     confirm: Confirm = Confirm()
+    checkpoints: Literal["top", "all"] = "top"
+    """Whose checkpoints stay when a trial has ended: those of the baseline and of the best
+    `confirm.top` trials, or of all."""
     versus: str | None = None
     """Another method that is searched alike, for a comparison at equal budgets."""
 

@@ -13,7 +13,7 @@ from raylt.explain import shown
 from raylt.leaf import Leaf
 from raylt.space import Space
 
-FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "versus")
+FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "checkpoints", "versus")
 """Parts of `study` that say how to search and not what a result means."""
 _WHOLE = 1e-6
 

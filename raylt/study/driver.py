@@ -26,6 +26,7 @@ from raylt.study import draws, machine, notes, place, purse, record, revise, tra
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
+from raylt.study.retention import Retention
 from raylt.study.tracking import Tracker
 from raylt.study.watchdog import Watchdog
 
@@ -267,7 +268,7 @@ class Underway:
             return tuning.run(
                 study,
                 share=self.share,
-                listeners=(progress, self.tracker, dog),
+                listeners=(progress, self.tracker, dog, Retention(study)),
                 interrupted=lambda: self.interrupted,
                 retries=settings.retries,
                 root=settings.root,

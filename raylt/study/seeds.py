@@ -134,9 +134,10 @@ def opened(study: Record) -> Seeds:
 def _space(space: Space) -> Space:
     """The searched space with the seed as one more column, and nothing that stops a run."""
     plan = space.study.model_copy(
-        # The budget is that of the search, which is over.
+        # The budget is that of the search, which is over; every run is needed at the end, when
+        # the test images are opened.
         update={"scheduler": Scheduler(name="none"), "budget": Budget(), "constraints": (),
-                "points": ()}
+                "points": (), "checkpoints": "all"}
     )  # fmt: skip
     seed = Leaf(
         path=_SEED, low=0, high=2**32 - 1, log=False, step=None, choices=None, when=None

@@ -1,0 +1,58 @@
+"""Whose checkpoints stay on the disk, so that a study of many trials does not fill it.
+
+What a trial reported, its predictions and its output are small, and always stay.
+"""
+
+from __future__ import annotations
+
+from raylt.study.events import Task
+from raylt.study.outcome import Metrics, Outcome
+from raylt.study.record import Record
+
+_ENDED = ("complete", "stopped", "failed")
+_CHECKPOINTS = "checkpoint-*.safetensors"
+
+
+class Retention:
+    """A listener that removes checkpoints when a trial ends, as `study.checkpoints` says.
+
+    With `top` those stay that may still be wanted: of the baseline, of the best `confirm.top`
+    trials, of a Pareto front, and of every trial that has not ended.
+
+    Args:
+        record: The study.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._held = {one.number for one in record.outcomes() if one.state in _ENDED}
+        """Ended trials whose checkpoints may still be there."""
+
+    def started(self, task: Task) -> None:
+        """A trial begins: nothing to remove."""
+
+    def reported(self, task: Task, metrics: Metrics) -> None:
+        """A trial scored an epoch: likewise."""
+
+    def interrupted(self, task: Task) -> None:
+        """A trial is left open: it goes on from its checkpoint later."""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        """A trial is over: remove what is not wanted any more."""
+        self._held.add(task.number)
+        if self._record.space.study.checkpoints == "all":
+            return
+        kept = self._kept()
+        for number in self._held - kept:
+            for path in self._record.trial_folder(number).glob(_CHECKPOINTS):
+                path.unlink(missing_ok=True)
+        self._held &= kept
+
+    def _kept(self) -> set[int]:
+        finished = [one for one in self._record.ranking() if one.state == "complete"]
+        kept = {one.number for one in finished if one.role == "baseline"}
+        others = [one.number for one in finished if one.role != "baseline"]
+        kept.update(others[: self._record.space.study.confirm.top])
+        if len(self._record.objectives) > 1:
+            kept.update(trial.number for trial in self._record.study.best_trials)
+        return kept
