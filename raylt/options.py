@@ -31,6 +31,11 @@ runs_option = click.option(
     "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs",
     envvar="RAYLT_RUNS", show_default=True, show_envvar=True, help="Folder of all studies.",
 )  # fmt: skip
+data_option = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), default="data",
+    envvar="RAYLT_DATA", show_default=True, show_envvar=True,
+    help="Folder of the datasets' files.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 cluster_options = several(
     click.option("--cluster", type=click.Path(path_type=Path), metavar="FILE",
@@ -46,9 +51,7 @@ cluster_options = several(
 )  # fmt: skip
 run_options = several(
     runs_option,
-    click.option("--data", type=click.Path(file_okay=False, path_type=Path), default="data",
-                 envvar="RAYLT_DATA", show_default=True, show_envvar=True,
-                 help="Folder of the datasets' files."),
+    data_option,
     click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
                  help="MLflow's store; mlflow.db in the runs' folder unless given."),
     click.option("--workers", type=click.IntRange(min=1),

@@ -67,7 +67,7 @@ class DatasetConfig(Frozen):
         return None
 
     def has_validation(self) -> bool:
-        """Whether any images are held out, without which a search sees its training losses only."""
+        """Whether any images are held out, without which a search sees training losses only."""
         return True
 
 
