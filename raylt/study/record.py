@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from raylt.schema import EnvironmentError, InputError
 from raylt.space import Space
 from raylt.study import storage
 from raylt.study.outcome import Metrics, Outcome, State, baseline_of, ranked, violations, winner
+from raylt.study.storage import WHOLE, exists, studies
 
 _STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -37,7 +37,6 @@ _STATES: dict[TrialState, State] = {
 }
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 _NO_POINT = "no point"
-_WHOLE = "whole"
 _NEXT = "space.next.yaml"
 
 
@@ -342,7 +341,7 @@ def create(
             if point not in queued:
                 record.enqueue(point, role=role)
                 queued.append(point)
-    record.note(_WHOLE, True)
+    record.note(WHOLE, True)
     return record
 
 
@@ -376,41 +375,3 @@ def load(folder: Path, *, sampler: optuna.samplers.BaseSampler | None) -> Record
             f"undo the change, or begin another study with `raylt tune --study NAME`"
         )
     return record
-
-
-def studies(runs: Path) -> tuple[str, ...]:
-    """Names of the studies in a folder of runs."""
-    return tuple(sorted(path.parent.name for path in runs.glob("*/study.db")))
-
-
-def exists(folder: Path) -> bool:
-    """Whether a folder holds a study whose making was not cut short.
-
-    Raises:
-        EnvironmentError: the database cannot be read.
-    """
-    path = folder / "study.db"
-    if not path.is_file():
-        return False
-    try:
-        # Plain SQL: opening the file through Optuna takes half a second and writes to it.
-        with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as database:
-            found = database.execute(
-                "SELECT 1 FROM study_user_attributes WHERE key = ?", (_WHOLE,)
-            ).fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return False
-        raise _damaged(path, error) from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from error
-    return found is not None
-
-
-def _damaged(path: Path, error: Exception) -> EnvironmentError:
-    return EnvironmentError(
-        f"the study's database must be readable, but {path} is not: {error}; restore it from a "
-        f"copy"
-    )

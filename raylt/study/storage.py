@@ -13,6 +13,10 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from sqlalchemy import event, text
 
+from raylt.schema import EnvironmentError
+
+WHOLE = "whole"
+"""The fact that is written last when a study is made."""
 _NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
 
 
@@ -89,3 +93,41 @@ def on_network(path: Path) -> bool:
         kind = next((mounts[p] for p in (whole, *whole.parents) if p in mounts), "")
         return kind.startswith(_NETWORK)
     return False
+
+
+def studies(runs: Path) -> tuple[str, ...]:
+    """Names of the studies in a folder of runs."""
+    return tuple(sorted(path.parent.name for path in runs.glob("*/study.db")))
+
+
+def exists(folder: Path) -> bool:
+    """Whether a folder holds a study whose making was not cut short.
+
+    Raises:
+        EnvironmentError: the database cannot be read.
+    """
+    path = folder / "study.db"
+    if not path.is_file():
+        return False
+    try:
+        # Plain SQL: opening the file through Optuna takes half a second and writes to it.
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as database:
+            found = database.execute(
+                "SELECT 1 FROM study_user_attributes WHERE key = ?", (WHOLE,)
+            ).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return False
+        raise _damaged(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
+    return found is not None
+
+
+def _damaged(path: Path, error: Exception) -> EnvironmentError:
+    return EnvironmentError(
+        f"the study's database must be readable, but {path} is not: {error}; restore it from a "
+        f"copy"
+    )
