@@ -1,0 +1,183 @@
+"""Everything that wants a GPU, in one command: tests, pairs, rooflines, a real training.
+
+    python -m benchmarks.gpu --data DIRECTORY [--budget 600] [--into gpu.md]
+    python -m benchmarks.gpu --device cpu --short
+
+Needs no Ray and no tracker. The folder holds CIFAR-100; without one the real training is left
+out and said so. `--short` shrinks everything to a look whether it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import cifar100, made, pairs, steps
+from raylt import space
+from raylt.data.batches import Batches
+from raylt.data.images import ArrayImages
+from raylt.methods import _base
+
+REPOSITORY = Path(__file__).parents[1]
+PEAK = 989e12
+"""Dense bfloat16 operations a second of an H100 or H200 (SXM)."""
+GOALS = {
+    # Encoder, views, batch, images of the tail, epochs, seconds that the whole run may take.
+    "sdclr": ("resnet18", 2, 512, 11_165, 2000, 600.0),
+    "bcl": ("resnet32", 3, 256, 10_847, 200, 45.0),
+}
+
+
+def clock(device: torch.device) -> pairs.Clock:
+    """Wall-clock seconds once the device has done what it was told; processor time on a CPU."""
+    if device.type == "cpu":
+        return pairs.processor
+
+    def now() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return now
+
+
+def tests(device: torch.device) -> list[str]:
+    """The last line of `pytest -m gpu`."""
+    if device.type == "cpu":
+        return ["Tests: left out, for they need a GPU."]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return [f"`pytest -m gpu`: {ran.stdout.strip().splitlines()[-1]}"]
+
+
+def roofline(device: torch.device, *, short: bool) -> list[str]:
+    """Images a second of whole steps with their views, and what that is of the machine."""
+    lines = [
+        "| | images a second | TFLOP/s | share of 989 | views' share of a step "
+        "| whole run, forecast | goal |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name in GOALS:
+        lines.append(_roof(name, device, short=short))
+    return lines
+
+
+def _roof(name: str, device: torch.device, *, short: bool) -> str:
+    encoder, views, n, images, epochs, goal = GOALS[name]
+    n, size, count = (8, 8, 1) if short else (n, 32, 20)
+    now = clock(device)
+    one = made.method(name, encoder, classes=100, size=size, device=device, channels_last=True)
+    fixed = made.batch(views, n=n, size=size, classes=100, device=device, channels_last=True)
+    work = made.steps(one, made.Fixed(fixed, count), made.halved(device))
+    batches = _batches(type(one).views(one.config), n, size, device, steps=count)  # type: ignore[attr-defined]
+
+    def looks() -> None:
+        for _ in batches.epoch(0):
+            pass
+
+    for warm in (work, looks):
+        warm()
+    step, view = (pairs.seconds(each, now) / count for each in (work, looks))
+    rate = n / (step + view)
+    # Forward and backward of a convolution are three times its forward.
+    flops = 3 * views * _flops(one, fixed.views[0][:1])
+    seconds = images * epochs / rate
+    return (
+        f"| {name}, {encoder}, batch {n} | {rate:,.0f} | {rate * flops / 1e12:.3g} "
+        f"| {rate * flops / PEAK:.1%} | {view / (step + view):.0%} | {seconds / 60:.1f} min "
+        f"| {goal / 60:.2g} min |"
+    )
+
+
+def _flops(one: _base.Method, image: torch.Tensor) -> float:
+    """Operations of the encoder's forward pass of one image."""
+    one.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        one.encode(image)
+    one.train()
+    return float(counter.get_total_flops())
+
+
+def _batches(
+    looks: tuple[str, ...], n: int, size: int, device: torch.device, *, steps: int
+) -> Batches:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (n * steps, 3, size, size), generator=generator)
+    labels = torch.randint(100, (n * steps,), generator=generator)
+    return Batches(
+        ArrayImages(pixels.to(torch.uint8).numpy(), labels.numpy()), views=looks, size=size,
+        crop=0.1, flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0, batch_size=n,
+        drop_last=True, seed=0, device=device, rank=0, world=1, channels_last=True,
+    )  # fmt: skip
+
+
+def training(data: Path | None, budget: float) -> list[str]:
+    """The published BCL setting on CIFAR-100-LT, as long as it may take."""
+    if data is None:
+        return ["A real training: left out, for --data names no folder with CIFAR-100."]
+    loaded = space.load(
+        REPOSITORY / "search_spaces" / "bcl-cifar100-lt.yaml", ["study.scheduler={name: none}"]
+    )
+    assert loaded.baseline_point is not None
+    recipe = loaded.at(loaded.baseline_point)
+    rows, seconds = cifar100.trained(recipe, data, budget)
+    return cifar100.section(recipe, rows, seconds)
+
+
+def report(device: torch.device, *, data: Path | None, budget: float, short: bool) -> list[str]:
+    """Everything as Markdown."""
+    clocked = "CPU s" if device.type == "cpu" else "s"
+    timed = steps.everything(device, short=short, rounds=2 if short else 5, clock=clock(device))
+    return [
+        f"## On {_named(device)}",
+        "",
+        f"Python {platform.python_version()}, torch {torch.__version__}, commit "
+        f"{cifar100.commit()}; {pairs.load()}.",
+        "",
+        *tests(device),
+        "",
+        *pairs.table(timed, unit=clocked),
+        "",
+        "Steps in bfloat16 and the making of their views, timed apart; operations are those of "
+        "the encoder's convolutions and products, forward and backward.",
+        "",
+        *roofline(device, short=short),
+        "",
+        *training(data, budget),
+    ]
+
+
+def _named(device: torch.device) -> str:
+    if device.type == "cuda":
+        return re.sub(r"\s+", " ", torch.cuda.get_device_name(device))
+    return cifar100.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--short", action="store_true", help="tiny shapes: does it run?")
+    parser.add_argument("--data", type=Path, help="folder of the datasets, with CIFAR-100")
+    parser.add_argument("--budget", type=float, default=600.0, help="seconds of real training")
+    parser.add_argument("--into", type=Path, help="file to write, too")
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        parser.error("there is no CUDA device here; try --device cpu --short")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    text = "\n".join(report(device, data=given.data, budget=given.budget, short=given.short))
+    print(text)
+    if given.into is not None:
+        given.into.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
