@@ -46,8 +46,14 @@ def png(chart: Chart) -> bytes:
         figure = _panels(chart.body)
     figure.suptitle(chart.title, x=0.01, ha="left", fontweight="bold")
     figure.text(0.01, 0.0, _wrapped(caption, figure), fontsize=8, va="top", color="#444444")
-    found = io.BytesIO()
     FigureCanvasAgg(figure)
+    # A legend keeps to the edge of the page, which the caption moves: once room is made for it,
+    # it is tied to the figure.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+    found = io.BytesIO()
     figure.savefig(
         found,
         format="png",
