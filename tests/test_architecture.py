@@ -1,0 +1,104 @@
+"""How the package is built: what may import what, one file for one plug-in, short files."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+from raylt import plugins
+from raylt.methods._base import Method
+from raylt.schema import DatasetConfig, MethodConfig
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "raylt"
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+LINES = 400
+
+FENCES = {
+    # What is behind a fence can be swapped, and everything else runs and is tested without it.
+    "ray": ("cluster/", "study/"),
+    "optuna": ("study/",),
+    "mlflow": ("study/grandchildren.py", "study/mirror.py", "study/models.py",
+               "study/tracking.py"),
+    "sqlalchemy": ("study/storage.py",),
+    "plotly": ("study/charts/", "study/report.py"),
+    "matplotlib": ("study/charts/picture.py",),
+    "pandas": ("study/notebook.py",),
+    "scipy": ("study/verdict.py",),
+    "sklearn": ("datasets/", "trial/floor.py"),
+    "safetensors": ("study/export.py", "trial/checkpoint.py"),
+    "torchvision": ("datasets/", "nn/"),
+    "PIL": ("data/",),
+    "ruamel": ("document.py", "grammar.py", "study/report.py"),
+    "click": ("cli.py", "exits.py", "options.py", "target.py", "verbs/"),
+    "rich": ("cli.py", "study/"),
+    "torch": ("collectives.py", "contrast.py", "data/", "methods/", "nn/", "optim.py", "study/",
+              "trial/"),
+}  # fmt: skip
+
+
+@functools.cache
+def imported(path: Path) -> set[str]:
+    """The packages that a file imports anywhere, standard library and raylt left out."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    tops = {name.split(".")[0] for name in found}
+    return tops - sys.stdlib_module_names - {"raylt"}
+
+
+def test_imports_point_one_way_and_every_module_has_its_layer() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+@pytest.mark.parametrize("package", FENCES)
+def test_a_third_party_stays_behind_its_fence(package: str) -> None:
+    users = {name for name, path in FILES.items() if package in imported(path)}
+    assert users, f"nobody imports {package}: take its fence away"
+    assert not {name for name in users if not name.startswith(FENCES[package])}
+
+
+def test_a_file_can_be_read_in_one_sitting() -> None:
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in FILES.items()}
+    assert {name: n for name, n in lines.items() if n > LINES} == {}
+
+
+@pytest.mark.parametrize("name", plugins.names("methods"))
+def test_a_method_is_one_file_with_one_method(name: str) -> None:
+    module = plugins.module("methods", name)
+    own = [each for each in vars(module).values() if _defined(each, module.__name__)]
+    assert len([each for each in own if issubclass(each, Method)]) == 1
+    assert [each for each in own if issubclass(each, MethodConfig)] == [module.Config]
+
+
+@pytest.mark.parametrize("name", plugins.names("datasets"))
+def test_a_dataset_is_one_file_with_one_load(name: str) -> None:
+    module = plugins.module("datasets", name)
+    own = [each for each in vars(module).values() if _defined(each, module.__name__)]
+    assert [each for each in own if issubclass(each, DatasetConfig)] == [module.Config]
+    assert module.load.__module__ == module.__name__
+    assert {"CHANNELS", "SIZE", "CLASSES"} <= set(vars(module))
+
+
+def _defined(found: object, module: str) -> bool:
+    return isinstance(found, type) and found.__module__ == module
+
+
+@pytest.mark.parametrize(("package", "name"), [
+    (package, name) for package in ("methods", "datasets") for name in plugins.names(package)
+])  # fmt: skip
+def test_every_knob_is_described_whoever_was_imported_first(package: str, name: str) -> None:
+    # pydantic finds the words under a field by the file, which both classes share.
+    whole = plugins.module(package, name).Config
+    light = plugins.config.__wrapped__(package, name)
+    for config in (whole, light):
+        fields = config.model_json_schema()["properties"]
+        assert {key for key, field in fields.items() if not field.get("description")} == set()
