@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from raylt import exits, options
-from raylt.verbs import common, data, look, spaces
+from raylt.verbs import common, data, exits, look, options, spaces
 
 if TYPE_CHECKING:
     from raylt.space import Space
@@ -147,11 +146,11 @@ def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool)
       raylt check --schema > space.schema.json
     """
     if schema:
-        from raylt.formats import json_schema
+        from raylt.space.formats import json_schema
 
         common.print_json(json_schema())
         return
-    from raylt import overview
+    from raylt.space import overview
 
     space = common.load(file, words, [])
     common.warn(space)
@@ -291,7 +290,7 @@ def _send_elsewhere(
     words: Sequence[str], *, label: str, space: str | None, as_json: bool, **options: Any
 ) -> None:
     """Leave with the command's exit code if it is to run on another cluster."""
-    from raylt import target
+    from raylt.verbs import target
 
     chosen = target.choose(**target.names(options))
     if not chosen.elsewhere:
@@ -304,7 +303,7 @@ def _send_elsewhere(
 
 
 def _settings(*, quiet: bool, **options: Any) -> Settings:
-    from raylt import target
+    from raylt.verbs import target
 
     command = click.get_current_context().find_object(str) or ""
     return target.settings(target.choose(**target.names(options)), quiet=quiet, command=command)

@@ -12,8 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, SerializeAsAny, create_model, model_validator
 
 from raylt import plugins
-from raylt.expressions import Value
-from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig
+from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig, Value
 
 Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
 

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Value = bool | int | float | str | None
+"""What a hyperparameter may be."""
+
 
 class Frozen(BaseModel):
     """A configuration: immutable, without unknown keys, without silent conversions.

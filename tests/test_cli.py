@@ -14,9 +14,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from raylt import cli, document, overview
+from raylt import cli
 from raylt.schema import EnvironmentError
-from raylt.space import Space
+from raylt.space import Space, document, overview
 
 SPACES = Path(__file__).parent.parent / "search_spaces"
 SDCLR = str(SPACES / "sdclr.yaml")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt import document
-from raylt.document import Place
 from raylt.schema import InputError
+from raylt.space import document
+from raylt.space.document import Place
 
 
 def parsed(text: str) -> object:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt import expressions
 from raylt.schema import InputError
+from raylt.space import expressions
 
 VALUES: dict[str, expressions.Value] = {
     "method.prune": 0.9,

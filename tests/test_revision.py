@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt import revision
+from raylt.space import revision
 from tests.study.drive import toy
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raylt import document, recipe, space
+from raylt import recipe, space
 from raylt.schema import InputError
-from raylt.space import Leaf, Space
+from raylt.space import Leaf, Space, document
 
 SPACES = Path(__file__).parent.parent / "search_spaces"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from raylt import cli, document, space, sweeps
+from raylt import cli, space
 from raylt.schema import InputError
-from raylt.space import Space
+from raylt.space import Space, document, sweeps
 
 BASE = """\
 study:

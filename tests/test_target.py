@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from raylt import cli, exits
+from raylt import cli
 from raylt.cluster import submit
 from raylt.study import begin
+from raylt.verbs import exits
 
 SPACE = "search_spaces/sdclr.yaml"
 

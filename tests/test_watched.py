@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from raylt import datasets, recipe, watched
+from raylt import datasets, recipe
 from raylt.data.longtail import hold_out
 from raylt.datasets import digits
-from raylt.plan import METRICS, Study
 from raylt.schema import InputError
+from raylt.space import watched
+from raylt.space.plan import METRICS, Study
 from raylt.study import begin, driver
 from raylt.study.driver import Settings
 from tests.test_space import loaded

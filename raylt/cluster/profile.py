@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from raylt import document, explain
 from raylt.schema import Frozen, InputError
+from raylt.space import document, explain
 
 Placement = Literal["pack", "spread", "strict_pack", "strict_spread"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from raylt import metrics, recipe, watched
+from raylt import metrics, recipe
 from raylt.schema import InputError
-from raylt.space import Space
+from raylt.space import Space, watched
 from raylt.study import driver
 from raylt.study.driver import Settings
 from raylt.study.result import Result

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raylt.plan import METRICS
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError
+from raylt.space.plan import METRICS
 from raylt.study import ledger, review
 from raylt.study.outcome import Outcome
 from raylt.study.progress import SHOWN, duration, percent, plain

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from raylt import plan
-from raylt.plan import LEVEL, METRICS
 from raylt.schema import EnvironmentError, InputError
+from raylt.space import plan
+from raylt.space.plan import LEVEL, METRICS
 from raylt.study import confirmed, driver, ledger, scoring, seeds, tracking, verdict
 from raylt.study.confirmed import Candidate, Confirmation, Runs
 from raylt.study.driver import Settings, Underway

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from raylt.expressions import Value
+from raylt.schema import Value
 from raylt.study import ledger
 from raylt.study.paid import Change, Paid
 from raylt.study.progress import plain, short

@@ -20,12 +20,11 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
-from raylt import leaf as leaves
-from raylt.expressions import Value
-from raylt.leaf import Leaf
 from raylt.recipe import Recipe
-from raylt.schema import EnvironmentError, InputError
+from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Point, Space
+from raylt.space import leaf as leaves
+from raylt.space.leaf import Leaf
 
 SUGGESTIONS = 20
 """Draws from the sampler before plain random draws take over."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from raylt import expressions
-from raylt.expressions import Value
-from raylt.plan import Constraint, Study
+from raylt.schema import Value
+from raylt.space import expressions
+from raylt.space.plan import Constraint, Study
 
 State = Literal["waiting", "running", "complete", "stopped", "failed"]
 """`stopped` is a trial that the scheduler ended early: PRUNED in Optuna's words."""

@@ -16,8 +16,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raylt.expressions import Value
-from raylt.plan import METRICS
+from raylt.schema import Value
+from raylt.space.plan import METRICS
 from raylt.study.events import Task
 from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record

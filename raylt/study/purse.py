@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raylt.plan import Budget
+from raylt.space.plan import Budget
 from raylt.study.record import Record
 
 INTERVAL = 10.0

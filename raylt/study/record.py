@@ -20,9 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 import raylt
 from raylt import space as spaces
-from raylt.expressions import Value
 from raylt.plugins import did_you_mean
-from raylt.schema import EnvironmentError, InputError
+from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Space
 from raylt.study import storage
 from raylt.study.outcome import Metrics, Outcome, State, baseline_of, ranked, violations, winner

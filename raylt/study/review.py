@@ -228,10 +228,7 @@ def _sentence(line: Mapping[str, Any]) -> str:
     trials = f"{line['wanted']} trials"
     if line["revision"] > 1:
         trials += f", revision {line['revision']} of the space"
-    return (
-        f"{line['study']}: {line['state']}{who}, {trials}: {states}{score}{spent}"
-        f"{go_on}"
-    )
+    return f"{line['study']}: {line['state']}{who}, {trials}: {states}{score}{spent}{go_on}"
 
 
 def _cell(values: Mapping[str, Any], path: str) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 
-from raylt import revision
-from raylt.revision import Change
 from raylt.schema import InputError
-from raylt.space import Space
+from raylt.space import Space, revision
+from raylt.space.revision import Change
 from raylt.study import draws
 from raylt.study.record import Record
 

@@ -13,8 +13,8 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from raylt.plan import METRICS
 from raylt.space import Space
+from raylt.space.plan import METRICS
 from raylt.study.record import Record
 
 _BRACKETS = 3

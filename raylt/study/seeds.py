@@ -16,10 +16,10 @@ from typing import Any
 import optuna
 
 from raylt import recipe as recipes
-from raylt.expressions import Value
-from raylt.plan import Budget, Scheduler
 from raylt.recipe import Recipe
+from raylt.schema import Value
 from raylt.space import Leaf, Space
+from raylt.space.plan import Budget, Scheduler
 from raylt.study import record as records
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record

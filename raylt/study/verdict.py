@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raylt.plan import LEVEL
+from raylt.space.plan import LEVEL
 
 Word = Literal["better", "not shown", "worse"]
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from raylt import document, plugins
+from raylt import plugins
 from raylt import space as spaces
-from raylt.plan import METRICS
 from raylt.schema import InputError
-from raylt.space import Space
+from raylt.space import Space, document
+from raylt.space.plan import METRICS
 
 if TYPE_CHECKING:
     from raylt.study.driver import Settings

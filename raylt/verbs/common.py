@@ -57,8 +57,8 @@ def study_name(study: str) -> str:
     Raises:
         InputError: it cannot be one.
     """
-    from raylt import names
     from raylt.schema import InputError
+    from raylt.space import names
 
     try:
         return names.study_name(study)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from raylt import options
-from raylt.verbs import common
+from raylt.verbs import common, options
 
 _PAUSE = 0.2
 """Seconds between two lines of progress on a terminal."""

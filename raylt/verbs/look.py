@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from raylt import options
-from raylt.verbs import common
+from raylt.verbs import common, options
 
 
 @click.command()
@@ -100,9 +99,9 @@ def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) ->
       raylt doctor --cluster clusters/multi-node.yaml
       raylt doctor --address http://head:8265 --runs /shared/runs --json
     """
-    from raylt import target
     from raylt.cluster import doctor
     from raylt.study import machine
+    from raylt.verbs import target
 
     chosen = target.choose(**target.names(options))
     if chosen.elsewhere:

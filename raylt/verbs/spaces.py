@@ -33,7 +33,7 @@ def import_(file: str, base: str, pairs: tuple[str, ...]) -> None:
       raylt space import sweep.yaml --base search_spaces/sdclr.yaml \\
         --map tau=method.temperature --map num_workers= > my.yaml
     """
-    from raylt import document, sweeps
+    from raylt.space import document, sweeps
 
     for pair in pairs:
         if "=" not in pair:
@@ -53,7 +53,6 @@ def diff(before: str, after: str) -> None:
     Example:
       raylt space diff runs/sdclr-digits/space.yaml wider.yaml
     """
-    from raylt import revision
-    from raylt.space import load
+    from raylt.space import load, revision
 
     click.echo(revision.text(revision.changes(load(before), load(after))))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from raylt import document
 from raylt.schema import InputError
+from raylt.space import document
 from tests.cluster import kuberay
 
 CLUSTERS = Path(__file__).parents[2] / "clusters"

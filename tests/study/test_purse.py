@@ -3,7 +3,7 @@ import json
 import pytest
 from ray.tune.search import Searcher
 
-from raylt.plan import Budget
+from raylt.space.plan import Budget
 from raylt.study import driver, purse, review
 from raylt.study.purse import Purse
 from raylt.study.searcher import TruthfulSearcher

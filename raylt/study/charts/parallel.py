@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from raylt.expressions import Value
-from raylt.leaf import Leaf
+from raylt.schema import Value
+from raylt.space.leaf import Leaf
 from raylt.study.charts import figure, parts
 from raylt.study.charts.figure import Chart, Dimension, Parallel
 from raylt.study.outcome import Outcome

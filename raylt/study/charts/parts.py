@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from raylt.expressions import Value
-from raylt.leaf import Leaf
+from raylt.schema import Value
+from raylt.space.leaf import Leaf
 from raylt.study.charts import figure
 from raylt.study.charts.figure import Line, Points
 from raylt.study.outcome import Outcome

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from raylt import leaf, opened
-from raylt.document import COMMAND_LINE, Document, Keys
-from raylt.explain import shown
-from raylt.expressions import Value
-from raylt.leaf import Leaf
-from raylt.opened import Opened
 from raylt.plugins import did_you_mean
-from raylt.points import Point, Space
+from raylt.schema import Value
+from raylt.space import leaf, opened
+from raylt.space.document import COMMAND_LINE, Document, Keys
+from raylt.space.explain import shown
+from raylt.space.leaf import Leaf
+from raylt.space.opened import Opened
+from raylt.space.points import Point, Space
 
 
 def without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:

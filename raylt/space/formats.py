@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from raylt import plugins
-from raylt.plan import METRICS, Study
 from raylt.recipe import Recipe
+from raylt.space.plan import METRICS, Study
 
 _SCALAR = {"type": ["number", "string", "boolean", "null"]}
 _WHEN = {"type": "string", "description": "Condition on other leaves, as method.prune > 0.5."}

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raylt import metrics, recipe
-from raylt.expressions import Value
-from raylt.plan import Study
+from raylt.schema import Value
 from raylt.space import Leaf, Point, Space
+from raylt.space.plan import Study
 
 _SAMPLES = 3
 

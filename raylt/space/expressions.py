@@ -14,10 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from raylt.schema import InputError
-
-Value = bool | int | float | str | None
-"""What a hyperparameter may be."""
+from raylt.schema import InputError, Value
 
 LONGEST = 1000
 """Characters that an expression may have."""

@@ -17,9 +17,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from raylt import grammar
-from raylt.grammar import Keys, Place
 from raylt.schema import InputError
+from raylt.space import grammar
+from raylt.space.grammar import Keys, Place
 
 LARGEST = 2**20
 """Bytes that a file may have."""

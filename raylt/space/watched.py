@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from raylt import metrics
-from raylt.plan import Study
+from raylt.space.plan import Study
 
 
 def named(study: Study) -> Iterator[tuple[str, str]]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raylt import expressions
-from raylt.document import Document, Keys
-from raylt.explain import dotted, shown
-from raylt.expressions import Expression, Value
 from raylt.plugins import did_you_mean
-from raylt.schema import InputError
+from raylt.schema import InputError, Value
+from raylt.space import expressions
+from raylt.space.document import Document, Keys
+from raylt.space.explain import dotted, shown
+from raylt.space.expressions import Expression
 
 KEYS = ("low", "high", "log", "step", "choices", "when")
 """What the mapping of an open leaf is made of."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from raylt.document import Document, Keys
 from raylt.plugins import did_you_mean
 from raylt.schema import Frozen, InputError
+from raylt.space.document import Document, Keys
 
 M = TypeVar("M", bound=Frozen)
 

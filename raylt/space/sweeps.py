@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raylt import document, foreign, leaf, recipe, space
-from raylt.document import Document, Keys
-from raylt.explain import shown
-from raylt.expressions import Value
+from raylt import recipe, space
 from raylt.plugins import did_you_mean
+from raylt.schema import Value
+from raylt.space import document, foreign, leaf
+from raylt.space.document import Document, Keys
+from raylt.space.explain import shown
 
 
 def convert(found: Document, base: Document, renamed: Mapping[str, str]) -> str:

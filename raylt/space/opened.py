@@ -10,14 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from raylt import explain, expressions, leaf, plugins, recipe
-from raylt.document import Document, Keys
-from raylt.explain import dotted, shown
-from raylt.expressions import Expression, Value
-from raylt.leaf import Leaf
+from raylt import plugins, recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
-from raylt.schema import InputError
+from raylt.schema import InputError, Value
+from raylt.space import explain, expressions, leaf
+from raylt.space.document import Document, Keys
+from raylt.space.explain import dotted, shown
+from raylt.space.expressions import Expression
+from raylt.space.leaf import Leaf
 
 _CLOSED = {
     "data": "trials on different data cannot be ranked; make one space for each",

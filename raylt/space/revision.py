@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raylt.explain import shown
-from raylt.leaf import Leaf
 from raylt.space import Space
+from raylt.space.explain import shown
+from raylt.space.leaf import Leaf
 
 FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "checkpoints", "versus")
 """Parts of `study` that say how to search and not what a result means."""

@@ -11,17 +11,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from raylt import document, explain, leaf, opened, presets, recipe, watched
-from raylt.document import Document, Keys
-from raylt.explain import shown
-from raylt.expressions import Expression, Value
-from raylt.leaf import Leaf
-from raylt.opened import Opened
-from raylt.plan import METRICS, Study
+from raylt import recipe
 from raylt.plugins import did_you_mean
-from raylt.points import DRAWS, Point, Space
 from raylt.recipe import Recipe
-from raylt.schema import InputError
+from raylt.schema import InputError, Value
+from raylt.space import document, explain, leaf, opened, presets, watched
+from raylt.space.document import Document, Keys
+from raylt.space.explain import shown
+from raylt.space.expressions import Expression
+from raylt.space.leaf import Leaf
+from raylt.space.opened import Opened
+from raylt.space.plan import METRICS, Study
+from raylt.space.points import DRAWS, Point, Space
 
 __all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of"]
 

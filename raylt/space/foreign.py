@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from raylt import document, recipe
-from raylt.document import Document, Keys
-from raylt.explain import shown
-from raylt.names import study_name
-from raylt.plan import METRICS
+from raylt import recipe
 from raylt.schema import InputError
+from raylt.space import document
+from raylt.space.document import Document, Keys
+from raylt.space.explain import shown
+from raylt.space.names import study_name
+from raylt.space.plan import METRICS
 
 _WANDB_SAMPLERS = {"bayes": "tpe", "random": "random", "grid": "grid"}
 _HYDRA_SAMPLERS = {

@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from raylt import expressions
-from raylt.names import study_name
 from raylt.plugins import did_you_mean
 from raylt.schema import Frozen, InputError
+from raylt.space import expressions
+from raylt.space.names import study_name
 
 Direction = Literal["maximize", "minimize"]
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from raylt import explain, leaf, recipe
-from raylt.explain import dotted, shown
-from raylt.expressions import Expression, Value
-from raylt.leaf import Leaf
-from raylt.plan import Study
+from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
-from raylt.schema import InputError
+from raylt.schema import InputError, Value
+from raylt.space import explain, leaf
+from raylt.space.explain import dotted, shown
+from raylt.space.expressions import Expression
+from raylt.space.leaf import Leaf
+from raylt.space.plan import Study
 
 Point = dict[str, Value]
 """A value for each active leaf, by its dotted path."""
