@@ -122,13 +122,15 @@ def test_cutout_is_a_square_of_half_the_side_cut_at_the_edge(size):
     assert torch.equal(hidden.sum((1, 2)), rows * columns)
 
 
-class OnDevice:
+class OnDevice(torch.Generator):
     """What can be asked of a device's generator without waiting for the device."""
 
     device = torch.device("cuda")
 
-    def __init__(self, seed, offset):
-        self.initial_seed, self.get_offset = lambda: seed, lambda: offset
+    def __new__(cls, seed, offset):
+        made = super().__new__(cls)
+        made.initial_seed, made.get_offset = lambda: seed, lambda: offset
+        return made
 
 
 def test_draws_for_a_device_are_made_here_and_never_twice_the_same():
