@@ -131,7 +131,8 @@ def device_of(wanted: str | None) -> torch.device:
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cpu":
         # One trial a core and one thread a trial: more threads only fight for the same cores.
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        wanted_threads = os.environ.get("OMP_NUM_THREADS", "")
+        torch.set_num_threads(int(wanted_threads) if wanted_threads.isdigit() else 1)
     return device
 
 
