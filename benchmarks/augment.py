@@ -24,11 +24,10 @@ from PIL import Image
 from torchvision import transforms as pil
 from torchvision.transforms import InterpolationMode
 
-from raylt.data.augment import VIEWS
+from raylt.data.augment import VIEWS, Knobs
 
 IMAGES = 512
-KNOBS = {"crop": 0.1, "flip": 0.5, "jitter": 1.0, "grey": 0.2, "blur": 0.0, "rotate": 0.0,
-         "shear": 0.0}  # fmt: skip
+KNOBS = Knobs(crop=0.1, flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def measure(case: Case, rounds: int) -> tuple[float, float, float]:
     view = VIEWS[case.view]
 
     def ours() -> object:
-        return view(pixels, size=case.size, generator=generator, **KNOBS)
+        return view(pixels, size=case.size, knobs=KNOBS, generator=generator)
 
     def theirs() -> object:
         return [case.theirs(image) for image in images]

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import cifar100, made, pairs, steps
+from benchmarks import augment, cifar100, made, pairs, steps
 from raylt import space
 from raylt.data.batches import Batches
 from raylt.data.images import ArrayImages
@@ -114,8 +114,8 @@ def _batches(
     labels = torch.randint(100, (n * steps,), generator=generator)
     return Batches(
         ArrayImages(pixels.to(torch.uint8).numpy(), labels.numpy()), views=looks, size=size,
-        crop=0.1, flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0, batch_size=n,
-        drop_last=True, seed=0, device=device, rank=0, world=1, channels_last=True,
+        knobs=augment.KNOBS, batch_size=n, drop_last=True, seed=0, device=device, rank=0,
+        world=1, channels_last=True,
     )  # fmt: skip
 
 

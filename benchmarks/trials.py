@@ -23,6 +23,7 @@ from benchmarks import made, pairs, published
 from benchmarks.pairs import Pair
 from raylt import datasets
 from raylt.data import augment
+from raylt.data.augment import Knobs
 from raylt.recipe import Recipe
 from raylt.trial import worker
 
@@ -82,12 +83,13 @@ def speed(*, short: bool) -> list[str]:
 
 
 def per_image(
-    images: torch.Tensor, *, size: int, generator: torch.Generator, **knobs: float
+    images: torch.Tensor, *, size: int, knobs: Knobs, generator: torch.Generator
 ) -> torch.Tensor:
     """torchvision's transforms, one image at a time, as a view that raylt's batches can take."""
     torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-    kept = {name: knobs[name] for name in ("crop", "flip", "jitter", "grey")}
-    look = published.sim(size, **kept)
+    look = published.sim(
+        size, crop=knobs.crop, flip=knobs.flip, jitter=knobs.jitter, grey=knobs.grey
+    )
     return torch.stack([look(transforms.functional.to_pil_image(image)) for image in images])
 
 

@@ -32,12 +32,15 @@ class Knobs:
     grey: float
     """Probability that a view loses its colours."""
     blur: float
-    """Probability of a blur."""
+    """Probability of a blur with a radius of 0.1 to 2 pixels."""
     rotate: float
-    """Largest turn in degrees."""
+    """Largest turn to either side in degrees."""
     shear: float
-    """Largest slant in degrees."""
+    """Largest slant to either side in degrees."""
 
+
+CALM = Knobs(crop=1.0, flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0)
+"""Nothing is disturbed."""
 
 Law = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
 Painter = Callable[[int, int, Knobs, torch.Generator], Paint | None]
@@ -70,13 +73,7 @@ class View:
         images: UInt8[Tensor, "n channel height width"],
         *,
         size: int,
-        crop: float,
-        flip: float,
-        jitter: float,
-        grey: float,
-        blur: float,
-        rotate: float,
-        shear: float,
+        knobs: Knobs,
         generator: torch.Generator,
     ) -> Float[Tensor, "n channel size size"]:
         """One view of each image, in [0, 1], on the images' device, in channels-last memory.
@@ -84,17 +81,10 @@ class View:
         Args:
             images: The originals at their own size; one channel or three.
             size: Height and width of the views in pixels.
-            crop: Smallest share of the area that a random crop keeps.
-            flip: Probability of a horizontal flip.
-            jitter: Strength of the colour jitter.
-            grey: Probability that a view loses its colours.
-            blur: Probability of a blur with a radius of 0.1 to 2 pixels.
-            rotate: Largest turn to either side in degrees.
-            shear: Largest slant to either side in degrees.
+            knobs: How strongly the views are disturbed.
             generator: Draws everything; it lives on the images' device.
         """
         n, _, height, width = images.shape
-        knobs = Knobs(crop, flip, jitter, grey, blur, rotate, shear)
         heights, widths = (
             torch.full((n,), float(s), device=images.device) for s in (height, width)
         )

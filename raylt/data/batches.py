@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raylt.data.augment import VIEWS, Knobs
+from raylt.data.augment import CALM, VIEWS, Knobs
 from raylt.data.files import FileImages
 from raylt.data.images import Images
 from raylt.data.sources import Looks, Resident, Source, Streamed
@@ -41,13 +41,7 @@ class Batches:
         images: The training set.
         views: Names in `raylt.data.augment.VIEWS`, one for each view of a batch.
         size: Height and width of the views in pixels.
-        crop: Smallest share of the area that a random crop keeps.
-        flip: Probability of a horizontal flip.
-        jitter: Strength of the colour jitter.
-        grey: Probability that a view loses its colours.
-        blur: Probability of a blur.
-        rotate: Largest turn to either side in degrees.
-        shear: Largest slant to either side in degrees.
+        knobs: How strongly the views are disturbed.
         batch_size: Images of one step over all workers together.
         drop_last: Whether the rest of an epoch that does not fill a batch is left out.
         seed: Seed of the run.
@@ -66,13 +60,7 @@ class Batches:
         *,
         views: Sequence[str],
         size: int,
-        crop: float,
-        flip: float,
-        jitter: float,
-        grey: float,
-        blur: float,
-        rotate: float,
-        shear: float,
+        knobs: Knobs,
         batch_size: int,
         drop_last: bool,
         seed: int,
@@ -81,7 +69,6 @@ class Batches:
         world: int,
         channels_last: bool,
     ) -> None:
-        knobs = Knobs(crop, flip, jitter, grey, blur, rotate, shear)
         looks = Looks(tuple(VIEWS[name] for name in views), size, knobs)
         self._source: Source = (
             Streamed(images, looks, device)
@@ -155,10 +142,8 @@ def plain(
     unused = torch.Generator(device)
     for start in range(0, len(indices), _EVALUATED):
         pixels = images.take(indices[start : start + _EVALUATED])
-        yield VIEWS["none"](
-            torch.from_numpy(pixels).to(device), size=size, generator=unused,
-            crop=1.0, flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0,
-        )  # fmt: skip
+        shown = torch.from_numpy(pixels).to(device)
+        yield VIEWS["none"](shown, size=size, knobs=CALM, generator=unused)
 
 
 def _stream(seed: int, epoch: int, user: int) -> int:

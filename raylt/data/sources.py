@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -66,11 +66,12 @@ class Resident:
         self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
     ) -> Iterator[Views]:
         """The views of one step after the other; see `Source`."""
-        knobs, size = asdict(self._looks.knobs), self._looks.size
+        knobs, size = self._looks.knobs, self._looks.size
         for chosen in order.to(self._pixels.device).split(list(sizes)):
             images = self._pixels[chosen]
             yield tuple(
-                view(images, size=size, generator=generator, **knobs) for view in self._looks.views
+                view(images, size=size, knobs=knobs, generator=generator)
+                for view in self._looks.views
             )
 
 
@@ -121,7 +122,7 @@ class Streamed:
         knobs, size = self._looks.knobs, self._looks.size
         if view.frame.of_originals:
             return view.painted(images, None, size=size, knobs=knobs, generator=generator)
-        return view(images, size=size, generator=generator, **asdict(knobs))
+        return view(images, size=size, knobs=knobs, generator=generator)
 
 
 class _Piece(NamedTuple):

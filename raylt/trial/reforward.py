@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from raylt import collectives
+from raylt.data.augment import CALM
 from raylt.data.batches import Batches
 from raylt.data.images import Images
 from raylt.nn.probe import Descent, Head, sgd_rates
@@ -115,14 +116,8 @@ def _batches(images: Images, plan: Protocol, recipe: Recipe, device: torch.devic
         images,
         views=(plan.view,),
         size=recipe.size,
-        crop=_CROP,
         # Digits and letters are not mirrored here either.
-        flip=recipe.augment.flip,
-        jitter=0.0,
-        grey=0.0,
-        blur=0.0,
-        rotate=0.0,
-        shear=0.0,
+        knobs=replace(CALM, crop=_CROP, flip=recipe.augment.flip),
         batch_size=min(plan.batch_size, len(images)) // world * world,
         drop_last=False,
         seed=recipe.seed,

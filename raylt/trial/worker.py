@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from raylt import collectives, datasets, optim, plugins
+from raylt.data.augment import Knobs
 from raylt.data.batches import Batches
 from raylt.data.images import Sealed, Splits
 from raylt.methods import _base
@@ -178,7 +179,7 @@ def _batches(
         splits.train,
         views=method.views(recipe.method),
         size=recipe.size,
-        **recipe.augment.model_dump(),
+        knobs=Knobs(**recipe.augment.model_dump()),
         batch_size=recipe.optimizer.batch_size,
         drop_last=recipe.optimizer.drop_last,
         seed=recipe.seed,

@@ -1,10 +1,12 @@
 import itertools
+from dataclasses import replace
 
 import torch
 
 from benchmarks import __main__ as results
 from benchmarks import pairs, trials
 from benchmarks.pairs import Pair
+from raylt.data.augment import CALM
 
 
 def test_the_ratio_is_the_median_of_the_rounds_own_ratios():
@@ -49,7 +51,7 @@ def test_numbers_name_where_they_come_from():
 
 def test_images_one_by_one_stand_in_for_a_batch():
     images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
-    knobs = {"crop": 0.5, "flip": 0.0, "jitter": 0.5, "grey": 0.0, "blur": 0.0}
+    knobs = replace(CALM, crop=0.5, jitter=0.5)
     generator = torch.Generator().manual_seed(0)
-    made = trials.per_image(images, size=16, generator=generator, **knobs)
+    made = trials.per_image(images, size=16, knobs=knobs, generator=generator)
     assert made.shape == (3, 1, 16, 16)

@@ -1,11 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from raylt.data import frames
-from raylt.data.augment import VIEWS
+from raylt.data.augment import CALM, VIEWS, Knobs
 
-KNOBS = {"crop": 0.2, "flip": 0.5, "jitter": 1.0, "grey": 0.2, "blur": 0.5,
-         "rotate": 10.0, "shear": 5.0}  # fmt: skip
+KNOBS = Knobs(crop=0.2, flip=0.5, jitter=1.0, grey=0.2, blur=0.5, rotate=10.0, shear=5.0)
 EVERY_VIEW = pytest.mark.parametrize("name", sorted(VIEWS))
 
 
@@ -21,7 +22,7 @@ def images(n=40, channels=3, size=20):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [12, 20, 32])
 def test_a_view_has_the_size_asked_for_and_lies_between_0_and_1(name, channels, size):
-    view = VIEWS[name](images(channels=channels), size=size, generator=generator(), **KNOBS)
+    view = VIEWS[name](images(channels=channels), size=size, generator=generator(), knobs=KNOBS)
     assert view.shape == (40, channels, size, size)
     assert view.dtype == torch.float32
     assert view.is_contiguous(memory_format=torch.channels_last)
@@ -31,7 +32,8 @@ def test_a_view_has_the_size_asked_for_and_lies_between_0_and_1(name, channels, 
 @EVERY_VIEW
 def test_the_same_generator_gives_the_same_view(name):
     one, other, third = (
-        VIEWS[name](images(), size=20, generator=generator(seed), **KNOBS) for seed in (1, 1, 2)
+        VIEWS[name](images(), size=20, generator=generator(seed), knobs=KNOBS)
+        for seed in (1, 1, 2)
     )
     assert torch.equal(one, other)
     assert torch.equal(one, third) == (name == "none")
@@ -40,8 +42,8 @@ def test_the_same_generator_gives_the_same_view(name):
 @EVERY_VIEW
 def test_each_image_has_a_draw_of_its_own(name):
     same = images(1).expand(200, 3, 20, 20)
-    upright = KNOBS | {"rotate": 0.0, "shear": 0.0}
-    views = VIEWS[name](same, size=20, generator=generator(), **upright)
+    upright = replace(KNOBS, rotate=0.0, shear=0.0)
+    views = VIEWS[name](same, size=20, generator=generator(), knobs=upright)
     different = len(torch.unique(views.flatten(1), dim=0))
     # A shift by up to two pixels has 25 places, each mirrored or not.
     least, most = {"none": (1, 1), "weak": (40, 50), "policy": (120, 200)}.get(name, (150, 200))
@@ -53,7 +55,8 @@ def test_images_do_not_touch_each_other(name):
     some = images()
     others = torch.cat((some[:20], 255 - some[20:]))
     one, other = (
-        VIEWS[name](pixels, size=20, generator=generator(), **KNOBS) for pixels in (some, others)
+        VIEWS[name](pixels, size=20, generator=generator(), knobs=KNOBS)
+        for pixels in (some, others)
     )
     torch.testing.assert_close(one[:20], other[:20], atol=1e-5, rtol=0)
     assert not torch.equal(one[20:], other[20:])
@@ -61,24 +64,13 @@ def test_images_do_not_touch_each_other(name):
 
 def test_a_view_for_evaluation_is_the_image():
     pixels = images()
-    view = VIEWS["none"](pixels, size=20, generator=generator(), **KNOBS)
+    view = VIEWS["none"](pixels, size=20, generator=generator(), knobs=KNOBS)
     torch.testing.assert_close(view * 255, pixels.float(), atol=1e-3, rtol=0)
 
 
 def test_a_similar_view_without_disturbance_is_the_image():
     pixels = images()
-    view = VIEWS["sim"](
-        pixels,
-        size=20,
-        crop=1.0,
-        flip=0.0,
-        jitter=0.0,
-        grey=0.0,
-        blur=0.0,
-        rotate=0.0,
-        shear=0.0,
-        generator=generator(),
-    )
+    view = VIEWS["sim"](pixels, size=20, knobs=CALM, generator=generator())
     # A crop of all the area may still have another aspect ratio, which then does not fit: the
     # whole square image is what is left.
     torch.testing.assert_close(view * 255, pixels.float(), atol=1e-3, rtol=0)
@@ -87,9 +79,8 @@ def test_a_similar_view_without_disturbance_is_the_image():
 def test_images_that_are_not_square_are_resized_whole():
     pixels = torch.full((2, 3, 10, 30), 77, dtype=torch.uint8)
     for view in VIEWS.values():
-        shown = view(pixels, size=16, crop=0.5, flip=0.5, jitter=0.0, grey=0.0, blur=0.0,
-        rotate=0.0, shear=0.0,
-                     generator=generator())  # fmt: skip
+        knobs = replace(CALM, crop=0.5, flip=0.5)
+        shown = view(pixels, size=16, knobs=knobs, generator=generator())
         assert shown.shape == (2, 3, 16, 16)
 
 
@@ -99,8 +90,8 @@ def test_a_gpu_follows_the_same_law(name):
     device = torch.device("cuda")
     draw = torch.Generator(device).manual_seed(0)
     pixels = images(2000)
-    there = VIEWS[name](pixels.to(device), size=20, generator=draw, **KNOBS).cpu()
-    here = VIEWS[name](pixels, size=20, generator=generator(), **KNOBS)
+    there = VIEWS[name](pixels.to(device), size=20, generator=draw, knobs=KNOBS).cpu()
+    here = VIEWS[name](pixels, size=20, generator=generator(), knobs=KNOBS)
     assert abs(there.mean() - here.mean()) < 0.01
     assert abs(there.std() - here.std()) < 0.01
 

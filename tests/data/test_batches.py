@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -6,11 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raylt.data.augment import CALM
 from raylt.data.batches import Batches, plain, shares
 from raylt.data.images import ArrayImages
 from raylt.schema import InputError
 
 CPU = torch.device("cpu")
+KNOBS = replace(CALM, crop=0.3, flip=0.5, jitter=1.0, grey=0.2)
 
 
 def numbered(n, size=8):
@@ -22,9 +25,8 @@ def numbered(n, size=8):
 
 def batches(n=50, batch_size=16, rank=0, world=1, **changed):
     values = {
-        "views": ("none", "sim"), "size": 8, "crop": 0.3, "flip": 0.5, "jitter": 1.0,
-        "grey": 0.2, "blur": 0.0, "rotate": 0.0, "shear": 0.0,
-        "drop_last": False, "seed": 3, "device": CPU, "channels_last": True,
+        "views": ("none", "sim"), "size": 8, "knobs": KNOBS, "drop_last": False, "seed": 3,
+        "device": CPU, "channels_last": True,
     } | changed  # fmt: skip
     return Batches(numbered(n), batch_size=batch_size, rank=rank, world=world, **values)
 
