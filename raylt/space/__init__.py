@@ -15,7 +15,7 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import document, explain, leaf, opened, presets, watched
+from raylt.space import document, explain, leaf, opened, presets, settings, watched
 from raylt.space.document import Document, Keys
 from raylt.space.explain import shown
 from raylt.space.expressions import Expression
@@ -53,8 +53,9 @@ def of(found: Document) -> Space:
         InputError: the document breaks a rule; file, line, rule and remedy.
     """
     _check_parts(found)
+    found, kept = presets.applied(found)
     content = opened.read(found)
-    found, overruled = presets.without_overruled(found, content)
+    found, overruled = settings.without_overruled(found, content)
     study = explain.check(Study, found.values["study"], found, root="study", prefix="study.")
     paths = {*content.known, *(each.path for each in content.leaves)}
     space = Space(
@@ -72,12 +73,12 @@ def of(found: Document) -> Space:
         infeasible=0.0,
         baseline_point=None,
         points=(),
-        warnings=(*content.warnings, *overruled, *_cold(content)),
+        warnings=(*content.warnings, *kept, *overruled, *_cold(content)),
     )
     _check_study(found, space)
     _check_conditions(found, space)
     allowed, infeasible = _draws(found, space)
-    space = replace(presets.with_presets(found, space), infeasible=infeasible)
+    space = replace(settings.with_settings(found, space), infeasible=infeasible)
     _check_recipes(found, space, allowed, content.model)
     return space
 

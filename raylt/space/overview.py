@@ -53,6 +53,8 @@ def text(space: Space) -> str:
         f"{found['epochs'] or 'searched'} epochs",
         f"dataset    {found['dataset']}{_counts(found['train_counts'])}",
     ]
+    if study.presets:
+        lines.append(f"preset     {study.preset or 'none'}; there is {', '.join(study.presets)}")
     for by, name in (("thresholds", "groups"), ("thirds", "thirds")):
         if found["groups"]:
             sizes = ", ".join(f"{group} {n}" for group, n in found["groups"][by].items())

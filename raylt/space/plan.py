@@ -255,6 +255,11 @@ class Study(Frozen):
     require: tuple[str, ...] = Field(default=(), strict=False)
     """Conditions on the open leaves; a point that breaks one is never tried."""
     baseline: Baseline | None = None
+    preset: str | None = None
+    """Which of `presets` holds; none of them where it is left out."""
+    presets: dict[str, dict[str, Scalar]] = Field(default={})
+    """Values of the recipe that belong together, by the name of the preset and the dotted path,
+    such as the peculiarities of a published program."""
     points: tuple[dict[str, Scalar], ...] = Field(default=(), strict=False)
     """More known settings, tried right after the baseline."""
     budget: Budget = Budget()

@@ -1,97 +1,42 @@
-"""Presets: the settings that a space file knows beforehand, its baseline and its points."""
+"""Presets: values of the recipe that belong together and are chosen by one word."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from raylt.plugins import did_you_mean
-from raylt.schema import Value
-from raylt.space import leaf, opened
-from raylt.space.document import COMMAND_LINE, Document, Keys
+from raylt.space.document import COMMAND_LINE, Document
 from raylt.space.explain import shown
-from raylt.space.leaf import Leaf
-from raylt.space.opened import Opened
-from raylt.space.points import Point, Space
 
 
-def without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:
-    """The document without those values of its settings that the command line has fixed."""
-    lines: list[str] = []
-    paths = [each.path for each in content.leaves]
-    for keys, values in _presets(found):
-        for path in values if isinstance(values, dict) else ():
-            place = found.place(("recipe", *path.split(".")))
-            if place != COMMAND_LINE or path in paths or path not in content.known:
-                continue
-            if values[path] != content.known[path]:
-                lines.append(
-                    f"{place}: {path}: {shown(content.known[path])} overrules "
-                    f"{shown(values[path])} of {'.'.join(map(str, keys))}"
-                )
-            found = found.remove((*keys, path))
-    return found, lines
+def applied(found: Document) -> tuple[Document, list[str]]:
+    """The document with the values of the preset that `study.preset` names in its recipe.
 
+    What the command line gives stands, and leaves the preset.
 
-def with_presets(found: Document, space: Space) -> Space:
-    """The space with its baseline and points, each a point that it admits."""
-    baseline: Point | None = None if space.leaves else {}
-    points: list[Point] = []
-    for keys, values in _presets(found):
-        point = _preset(found, space, keys, values)
-        if keys[1] == "baseline":
-            baseline = point
-        else:
-            points.append(point)
-    return replace(space, baseline_point=baseline, points=tuple(points))
-
-
-def _presets(found: Document) -> Iterator[tuple[Keys, Any]]:
-    """Where the known settings stand: the baseline's values and each of the points."""
+    Raises:
+        InputError: there is no such preset.
+    """
     study = found.values["study"]
-    baseline, points = study.get("baseline"), study.get("points")
-    if isinstance(baseline, dict):
-        yield ("study", "baseline", "values"), baseline.get("values")
-    if isinstance(points, list):
-        for i, point in enumerate(points):
-            yield ("study", "points", i), point
-
-
-def _preset(found: Document, space: Space, keys: Keys, values: Mapping[str, Value]) -> Point:
-    """The point of a known setting; a leaf that it leaves out keeps the recipe's default."""
-    paths = [each.path for each in space.leaves]
-    for path, value in values.items():
-        if path in paths or (path in space.known and space.known[path] == value):
+    name, known = study.get("preset"), study.get("presets", {})
+    if not isinstance(name, str) or not isinstance(known, dict):
+        return found, []  # refused with the rest of the study, unless there is no name
+    if name not in known:
+        near = did_you_mean(name, list[Any](known))
+        raise found.error(
+            ("study", "preset"),
+            f"must be a preset of this space, but got {shown(name)}{near}; "
+            + (f"known: {', '.join(known)}" if known else "leave it out, for there is none"),
+        )
+    values: Any = known[name]
+    lines: list[str] = []
+    for path, value in values.items() if isinstance(values, dict) else ():
+        keys, source = ("recipe", *path.split(".")), ("study", "presets", name, path)
+        if found.place(keys) == COMMAND_LINE:
+            lines.append(f"{COMMAND_LINE}: {path} overrules {shown(value)} of the preset {name}")
+            found = found.remove(source)
             continue
-        if path in space.known:
-            raise opened.error(
-                found,
-                (*keys, path),
-                f"must be {shown(space.known[path])}, as the recipe fixes it, but got "
-                f"{shown(value)}; leave it out, or open {path} in the recipe",
-            )
-        raise opened.error(
-            found,
-            (*keys, path),
-            f"must be an open leaf, but is unknown{did_you_mean(path, paths)}; open: "
-            f"{', '.join(paths)}",
-        )
-
-    def choose(each: Leaf) -> Value:
-        if each.path not in values and each.path not in space.known:
-            raise opened.error(
-                found, keys, f"must give {each.path}, which has no default; add `{each.path}: ...`"
-            )
-        return values.get(each.path, space.known.get(each.path))
-
-    point = leaf.assemble(space.leaves, space.known, choose)
-    given = {path: value for path, value in values.items() if path in paths}
-    if (refused := space.refusal({**given, **point})) is not None:
-        path, why = refused
-        raise opened.error(
-            found,
-            (*keys, path) if path else keys,
-            f"{why}; correct it, or change the space to admit it",
-        )
-    return point
+        places = {**found.places, keys: found.place(source)}
+        found = replace(found.put(keys, value), places=places)
+    return found, lines

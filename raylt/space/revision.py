@@ -13,8 +13,10 @@ from raylt.space import Space
 from raylt.space.explain import shown
 from raylt.space.leaf import Leaf
 
-FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "checkpoints", "versus")
-"""Parts of `study` that say how to search and not what a result means."""
+FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "checkpoints", "versus",
+        "preset", "presets")  # fmt: skip
+"""Parts of `study` that say how to search and not what a result means; the values of a preset
+stand in the recipe too."""
 _WHOLE = 1e-6
 
 

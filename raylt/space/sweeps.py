@@ -42,7 +42,7 @@ def convert(found: Document, base: Document, renamed: Mapping[str, str]) -> str:
         base = base.put(("recipe", *path.split(".")), value)
     for key, value in sweep.study.items():
         base = base.put(("study", *key.split(".")), value)
-    base = _with_presets(base, named, opened.known, sweep.notes)
+    base = _with_settings(base, named, opened.known, sweep.notes)
     # Conditions of the base may speak of leaves that are now closed: they are checked like any.
     text = document.dump(base.values)
     notes = "".join(f"# {note}\n" for note in sweep.notes)
@@ -69,7 +69,7 @@ def _path(
     )
 
 
-def _with_presets(
+def _with_settings(
     base: Document, named: Mapping[str, Any], known: Mapping[str, Value], notes: list[str]
 ) -> Document:
     """The base with a baseline that has a value for each new leaf, or without one."""
