@@ -134,15 +134,23 @@ def train(
 
 @click.command()
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of space files, for editors.")
+@click.option("--measure", is_flag=True,
+              help="Train a few steps here at the corners of the space, and say what the search "
+                   "will take.")  # fmt: skip
 @options.space_options
+@options.machine_options
 @options.json_option
-def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool) -> None:
+def check(
+    file: str | None, words: tuple[str, ...], schema: bool, measure: bool, as_json: bool,
+    **options: Any,
+) -> None:  # fmt: skip
     """Check a space file and show what a search would do; starts nothing.
 
     \b
     Examples:
       raylt check search_spaces/sdclr.yaml
       raylt check search_spaces/sdclr.yaml method.temperature=0.2
+      raylt check search_spaces/sdclr.yaml --measure study.budget.cpu_hours=2
       raylt check --schema > space.schema.json
     """
     if schema:
@@ -155,10 +163,24 @@ def check(file: str | None, words: tuple[str, ...], schema: bool, as_json: bool)
     space = common.load(file, words, [])
     common.warn(space)
     _demand_rival(space)
+    if not measure:
+        common.demand_no_options(options, unless="--measure")
     if as_json:
-        common.print_json(overview.overview(space))
-    else:
-        click.echo(overview.text(space))
+        forecast = {"forecast": _forecast(space, **options)[0]} if measure else {}
+        common.print_json({**overview.overview(space), **forecast})
+        return
+    click.echo(overview.text(space))
+    if measure:
+        click.echo("\n" + "\n".join(_forecast(space, **options)[1]))
+
+
+def _forecast(space: Space, **options: Any) -> tuple[dict[str, Any], list[str]]:
+    """What a search of a space will take on this machine, for programs and for people."""
+    from raylt.study import foresee
+
+    settings = _settings(quiet=True, **options)
+    found = foresee.measured(space, settings, say=lambda line: click.echo(line, err=True))
+    return foresee.plain(found), foresee.lines(found, settings)
 
 
 @click.command()

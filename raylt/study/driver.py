@@ -23,6 +23,7 @@ from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
 from raylt.study import draws, machine, notes, place, purse, record, revise, tracking, watchdog
+from raylt.study.foresight import Foresight
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
@@ -82,7 +83,7 @@ def search(
         InputError: the study exists already, or the space does not suit its sampler.
         EnvironmentError: the machine, the folder or the tracker is not as it must be.
     """
-    place.demand_here(_wish(settings))
+    place.demand_here(wish(settings))
     folder = settings.runs / space.study.name
     queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
     sampler = draws.sampler(space, begun=0)
@@ -123,7 +124,7 @@ def resume(
         InputError: there is no such study, or its trials would not mean the same in the space.
         EnvironmentError: another process drives it, or as for `search`.
     """
-    place.demand_here(_wish(settings))
+    place.demand_here(wish(settings))
     folder = settings.runs / name
     seen = open_study(name, settings.runs)
     with locked(folder):
@@ -224,7 +225,8 @@ class Interruption:
         self.seen = True
 
 
-def _wish(settings: Settings) -> Wish:
+def wish(settings: Settings) -> Wish:
+    """What a search asks of machines."""
     return Wish(
         address=settings.address,
         workers=settings.workers,
@@ -265,10 +267,14 @@ class Underway:
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
             Watchdog(watchdog.look, patience=watchdog.PATIENCE) as dog,
         ):
+            foresight = Foresight(
+                study, self.share, runs=settings.runs, threads=settings.cpus_per_worker,
+                say=progress.say,
+            )  # fmt: skip
             return tuning.run(
                 study,
                 share=self.share,
-                listeners=(progress, self.tracker, dog, Retention(study)),
+                listeners=(progress, self.tracker, dog, Retention(study), foresight),
                 interrupted=lambda: self.interrupted,
                 retries=settings.retries,
                 root=settings.root,
@@ -290,7 +296,7 @@ def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
         # MLflow connects while Ray starts.
         tracker.start()
         try:
-            with place.taken(_wish(settings), runs=settings.runs) as share:
+            with place.taken(wish(settings), runs=settings.runs) as share:
                 interruption.listen()
                 tracker.demand()
                 if not settings.quiet:

@@ -65,11 +65,21 @@ def demand_here(wish: Wish) -> None:
             f"a search is sent there by `raylt tune`, `train` or `resume`"
         )
     if way == "here":
-        gpus = machine.gpus()
-        node = Node(id="", name="this machine", address="", cpus=wish.cpus or machine.cores(),
-                    gpus=gpus or 0)  # fmt: skip
-        shape = _shape(wish, [node])
-        room.demand([node], replace(shape, gpus=0) if gpus is None else shape)
+        planned(wish)
+
+
+def planned(wish: Wish) -> Share:
+    """What a search on this machine alone would take, found without Ray.
+
+    Raises:
+        EnvironmentError: not even one trial fits.
+    """
+    gpus = machine.gpus()
+    node = Node(id="", name="this machine", address="", cpus=wish.cpus or machine.cores(),
+                gpus=gpus or 0)  # fmt: skip
+    shape = _shape(wish, [node])
+    fit = room.demand([node], replace(shape, gpus=0) if gpus is None else shape)
+    return Share(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=(node,))
 
 
 @contextlib.contextmanager

@@ -101,6 +101,11 @@ class Progress:
         if self._live:
             self._live.stop()
 
+    def say(self, line: str) -> None:
+        """Show a line, above the table where there is one."""
+        if not self._quiet:
+            self._console.print(Text(line), soft_wrap=True)
+
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
         with self._lock:

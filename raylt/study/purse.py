@@ -157,14 +157,18 @@ def _accounts(
     budget: Budget, *, wall: float, cpu_seconds: float, gpu_seconds: float
 ) -> Iterator[Account]:
     used = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
-    limits = {
+    for name, limit in limits(budget).items():
+        yield Account(name, used[name] / 3600, limit)
+
+
+def limits(budget: Budget) -> dict[str, float]:
+    """Hours of each limit that a budget sets, by its key in the space file."""
+    found = {
         "gpu_hours": budget.gpu_hours,
         "cpu_hours": budget.cpu_hours,
         "wall_clock": None if budget.seconds is None else budget.seconds / 3600,
     }
-    for name, limit in limits.items():
-        if limit is not None:
-            yield Account(name, used[name] / 3600, limit)
+    return {name: limit for name, limit in found.items() if limit is not None}
 
 
 def _spent(found: Iterator[Account] | tuple[Account, ...]) -> str:

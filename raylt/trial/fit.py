@@ -7,18 +7,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
 from torch.profiler import record_function
 
 from raylt import collectives
-from raylt.data.batches import Batch, Batches
+from raylt.data.batches import Batch
 from raylt.methods._base import Method
 
 
 class Diverged(RuntimeError):
     """A loss became NaN or infinite; the run cannot go on."""
+
+
+class Training(Protocol):
+    """A training set as it is gone through, such as `raylt.data.batches.Batches`."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        ...
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number`, counted from 0."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class Epoch:
 def fit(
     method: Method,
     step: nn.Module,
-    batches: Batches,
+    batches: Training,
     optimizer: torch.optim.Optimizer,
     *,
     learning_rate: Callable[[int], float],

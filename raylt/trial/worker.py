@@ -7,8 +7,9 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,52 @@ from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
 from raylt.trial import checkpoint, classes
-from raylt.trial.fit import Epoch, fit
+from raylt.trial.fit import Epoch, Training, fit
 from raylt.trial.score import Score, score
 
 Report = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What one process trains with, made by `parts`."""
+
+    recipe: Recipe
+    device: torch.device
+    splits: Splits
+    """The test images are sealed."""
+    method: _base.Method
+    step: nn.Module
+    """What is called for the loss terms: the method, or DDP around it."""
+    optimizer: torch.optim.Optimizer
+    batches: Batches
+
+    def epochs(self, batches: Training, *, start: int) -> Iterator[Epoch]:
+        """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch."""
+        return fit(
+            self.method, self.step, batches, self.optimizer,
+            learning_rate=_learning_rate(self.recipe, batches.steps),
+            autocast=_autocast(self.recipe, self.device),
+            start=start,
+            epochs=self.recipe.epochs,
+        )  # fmt: skip
+
+
+def parts(recipe: Recipe, *, root: Path, device: torch.device) -> Parts:
+    """The untrained parts of a run on a device, for this process of it."""
+    splits = _splits(recipe, root)
+    method = method_of(recipe, splits, device)
+    return Parts(
+        recipe=recipe,
+        device=device,
+        splits=splits,
+        method=method,
+        step=_distributed(method, device),
+        optimizer=optim.optimizer(
+            method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
+        ),
+        batches=_batches(recipe, splits, method, device),
+    )
 
 
 def work(
@@ -62,13 +105,8 @@ def work(
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
     where = device_of(device)
-    splits = _splits(recipe, root)
-    method = method_of(recipe, splits, where)
-    step = _distributed(method, where)
-    optimizer = optim.optimizer(
-        method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
-    )
-    batches = _batches(recipe, splits, method, where)
+    run = parts(recipe, root=root, device=where)
+    method, optimizer, splits = run.method, run.optimizer, run.splits
     found = checkpoint.latest(folder, digest=recipe.digest)
     history: list[dict[str, float]] = []
     if found:
@@ -76,13 +114,7 @@ def work(
         history = list(found.history)
         for entry in history:
             report(entry)
-    epochs = fit(
-        method, step, batches, optimizer,
-        learning_rate=_learning_rate(recipe, batches.steps),
-        autocast=_autocast(recipe, where),
-        start=found.epoch if found else 0,
-        epochs=recipe.epochs,
-    )  # fmt: skip
+    epochs = run.epochs(run.batches, start=found.epoch if found else 0)
     last: Score | None = None
     for epoch in epochs:
         if epoch.number % recipe.evaluation.every and epoch.number != recipe.epochs:

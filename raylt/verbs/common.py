@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from raylt.space import Space
@@ -78,3 +79,15 @@ def _finite(found: Any) -> Any:
     if isinstance(found, list | tuple):
         return [_finite(value) for value in found]
     return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def demand_no_options(options: Mapping[str, Any], *, unless: str) -> None:
+    """Refuse options of the command line that would do nothing without another one.
+
+    Raises:
+        click.UsageError: one is given.
+    """
+    context = click.get_current_context()
+    for name in options:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} does nothing without {unless}", context)

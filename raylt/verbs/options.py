@@ -37,10 +37,12 @@ data_option = click.option(
     help="Folder of the datasets' files.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_profile_option = click.option(
+    "--cluster", type=click.Path(path_type=Path), metavar="FILE", envvar="RAYLT_CLUSTER",
+    show_envvar=True, help="A profile: what a trial books, and where; see clusters/.",
+)  # fmt: skip
 cluster_options = several(
-    click.option("--cluster", type=click.Path(path_type=Path), metavar="FILE",
-                 envvar="RAYLT_CLUSTER", show_envvar=True,
-                 help="A profile: what a trial books, and where; see clusters/."),
+    _profile_option,
     click.option("--address", metavar="ADDRESS",
                  help="auto or HOST:6379 to search on the Ray cluster of this machine, "
                       "http://HOST:8265 to send the command there."),
@@ -49,15 +51,19 @@ cluster_options = several(
     click.option("--ship", type=click.Path(path_type=Path), metavar="PATH", multiple=True,
                  help="A file or folder to send along, such as a module of your own."),
 )  # fmt: skip
+_trial_options = several(
+    click.option("--workers", type=click.IntRange(min=1),
+                 help="Processes that train one trial together; 1 unless given."),
+    click.option("--concurrent", type=click.IntRange(min=1),
+                 help="Trials at a time; as many as fit unless given."),
+)  # fmt: skip
+machine_options = several(runs_option, data_option, _trial_options, _profile_option)
 run_options = several(
     runs_option,
     data_option,
     click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
                  help="MLflow's store; mlflow.db in the runs' folder unless given."),
-    click.option("--workers", type=click.IntRange(min=1),
-                 help="Processes that train one trial together; 1 unless given."),
-    click.option("--concurrent", type=click.IntRange(min=1),
-                 help="Trials at a time; as many as fit unless given."),
+    _trial_options,
     cluster_options,
     click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),
     json_option,

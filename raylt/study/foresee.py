@@ -1,0 +1,57 @@
+"""What a search will take, measured on this machine before it begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from raylt.cluster import address as addresses
+from raylt.schema import InputError
+from raylt.space import Space
+from raylt.study import driver, forecast, foresight, measures, place
+from raylt.study.driver import Settings
+from raylt.study.forecast import Forecast
+
+
+def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) -> Forecast:
+    """Measure the corners of a space on this machine, and forecast its search.
+
+    Args:
+        space: What is to be searched.
+        settings: Where and how.
+        say: Takes a line now and then.
+
+    Raises:
+        InputError: the search is to run on a cluster, which this machine does not stand for.
+        EnvironmentError: not even one trial fits, or the steps do not run.
+    """
+    if addresses.way(settings.address) != "here":
+        raise InputError(
+            f"--measure: must look at the machine that trains, but the profile names the cluster "
+            f"{settings.address}; run it on one of its machines, with a profile that has no "
+            f"address"
+        )
+    share = place.planned(driver.wish(settings))
+    found = measures.measured(
+        forecast.corners(space), root=settings.root, runs=settings.runs,
+        threads=settings.cpus_per_worker, say=say,
+    )  # fmt: skip
+    return forecast.forecast(space, found, foresight.means(share), trials=space.study.trials)
+
+
+def plain(found: Forecast) -> dict[str, Any]:
+    """A forecast for programs."""
+    return {**dataclasses.asdict(found), "affordable": found.affordable}
+
+
+def lines(found: Forecast, settings: Settings) -> list[str]:
+    """A forecast for people, with what is free on the disk."""
+    return forecast.lines(found, free=_free(settings.runs))
+
+
+def _free(folder: Path) -> int | None:
+    there = next((path for path in (folder, *folder.resolve().parents) if path.exists()), None)
+    return None if there is None else shutil.disk_usage(there).free
