@@ -7,16 +7,20 @@ operations are defined on the bytes of an image; their results are whole numbers
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from raylt.data import colour
 
 Pixels = Float[Tensor, "n channel size size"]
 Values = Float[Tensor, " n"]
+Places = Float[Tensor, "n size size 2"]
+"""For each pixel of a result its source (x, y) in the image, in pixels."""
+Kernel = Callable[[Pixels, Places], Pixels]
 
 
 class Operation(enum.IntEnum):
@@ -66,16 +70,22 @@ _MOVES = frozenset(
 
 
 def apply(
-    pixels: Pixels, operations: Int[Tensor, " n"], values: Values, *, fill: Sequence[int]
+    pixels: Pixels,
+    operations: Int[Tensor, " n"],
+    values: Values,
+    *,
+    cubic: Bool[Tensor, " n"],
+    fill: Sequence[int],
 ) -> None:
     """Change each image in place by its operation.
 
-    Images with the same operation are changed together, and all moves in one resampling.
+    Images with the same operation are changed together, and all moves with the same kernel.
 
     Args:
         pixels: The images.
         operations: An `Operation` for each image, on the CPU: it decides what is launched.
         values: The strength of each, on the CPU.
+        cubic: Whether a move resamples with the cubic kernel and not linearly, on the CPU.
         fill: Byte for each channel of what a move uncovers.
     """
     for kind in operations.unique().tolist():
@@ -84,8 +94,11 @@ def apply(
             strength = values[rows].to(pixels.device)[:, None, None, None]
             rows = rows.to(pixels.device)
             pixels[rows] = _CHANGES[kind](pixels[rows], strength)
-    moved = torch.isin(operations, torch.tensor(sorted(_MOVES))).nonzero()[:, 0]
-    if len(moved):
+    moves = torch.isin(operations, torch.tensor(sorted(_MOVES)))
+    for chosen, kernel in ((moves & ~cubic, _linear), (moves & cubic, _cubic)):
+        moved = chosen.nonzero()[:, 0]
+        if not len(moved):
+            continue
         matrices = torch.stack(
             [
                 _matrix(Operation(kind), value, pixels.shape[-1])
@@ -95,15 +108,18 @@ def apply(
             ]
         )
         rows = moved.to(pixels.device)
-        pixels[rows] = warp(pixels[rows], matrices.to(pixels.device), fill=fill)
+        pixels[rows] = _warped(pixels[rows], matrices.to(pixels.device), kernel, fill=fill)
 
 
-def warp(pixels: Pixels, matrices: Float[Tensor, "n 2 3"], *, fill: Sequence[int]) -> Pixels:
-    """Resample images bilinearly where affine maps point, on `fill` beyond their edges.
+def _warped(
+    pixels: Pixels, matrices: Float[Tensor, "n 2 3"], kernel: Kernel, *, fill: Sequence[int]
+) -> Pixels:
+    """Resample images where affine maps point, on `fill` beyond their edges.
 
     Args:
         pixels: The images.
         matrices: From a place in the result to one in the image, (x, y, 1) -> (x, y), in pixels.
+        kernel: Resamples images that are 0 beyond their edges.
         fill: Byte for each channel.
     """
     size = pixels.shape[-1]
@@ -113,10 +129,31 @@ def warp(pixels: Pixels, matrices: Float[Tensor, "n 2 3"], *, fill: Sequence[int
     sources = (places @ matrices.transpose(1, 2)).view(-1, size, size, 2)
     # Outside counts as zero, so zero is made to mean the fill.
     ground = torch.tensor(fill, device=pixels.device).view(-1, 1, 1)
-    sampled = torch.nn.functional.grid_sample(
-        pixels - ground, sources * (2 / size) - 1, align_corners=False
+    return kernel(pixels - ground, sources).add_(ground).round_().clamp_(0, 255)
+
+
+def _linear(pixels: Pixels, sources: Places) -> Pixels:
+    return torch.nn.functional.grid_sample(
+        pixels, sources * (2 / pixels.shape[-1]) - 1, align_corners=False
     )
-    return (sampled + ground).round_()
+
+
+def _cubic(pixels: Pixels, sources: Places) -> Pixels:
+    """The 16 pixels around each source, by PIL's kernel for moves: Keys (1981) with a = -1."""
+    n, channels, size, _ = pixels.shape
+    corner = torch.floor(sources - 0.5)
+    d = sources - 0.5 - corner
+    # The kernel's polynomial at the distances 1 + d, d, 1 - d and 2 - d.
+    weights = (d * (-1 + d * (2 - d)), 1 + d * d * (d - 2), d * (1 + d * (1 - d)), d * d * (d - 1))
+    lines, total = pixels.flatten(2), torch.zeros_like(pixels)
+    for dx, dy in itertools.product(range(-1, 3), repeat=2):
+        neighbour = corner + torch.tensor((dx, dy), device=pixels.device)
+        inside = ((neighbour >= 0) & (neighbour < size)).all(-1)
+        weight = weights[dx + 1][..., 0] * weights[dy + 1][..., 1] * inside
+        column, row = neighbour.clamp_(0, size - 1).long().unbind(-1)
+        index = (row * size + column).view(n, 1, -1).expand(-1, channels, -1)
+        total += lines.gather(2, index).view_as(pixels) * weight[:, None]
+    return total
 
 
 def _matrix(kind: Operation, value: float, size: int) -> Float[Tensor, "2 3"]:

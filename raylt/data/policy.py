@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from raylt.data import operations
@@ -107,9 +107,8 @@ _IMAGENET_MEAN = (124, 116, 104)
 def rand_augment(views: Views, generator: torch.Generator) -> Views:
     """Two of fifteen operations, each with probability 1/2, at a level of N(10, 1/2) up to 10.
 
-    The RandAugment of BCL's program: operations are drawn with replacement, and what moves uncover
-    is filled with ImageNet's mean. It resamples with a linear or a cubic kernel at random, we
-    always linearly.
+    The RandAugment of BCL's program: operations are drawn with replacement, what moves uncover is
+    filled with ImageNet's mean, and a move resamples linearly or cubically, as chance has it.
     """
     n = len(views)
     host = _host(generator)
@@ -118,7 +117,9 @@ def rand_augment(views: Views, generator: torch.Generator) -> Views:
     levels = _RANDOM_LEVEL + _RANDOM_SPREAD * torch.randn(2, n, generator=host)
     levels = levels.clamp_(0, _RANDOM_MOST)
     values = _values(_RANDOM, kinds, levels, size=views.shape[-1], generator=host)
-    return _perform(views, torch.where(applied, kinds, _O.NONE), values, fill=_IMAGENET_MEAN)
+    kinds = torch.where(applied, kinds, _O.NONE)
+    cubic = torch.rand(2, n, generator=host) < _RANDOM_CHANCE
+    return _perform(views, kinds, values, cubic, fill=_IMAGENET_MEAN)
 
 
 def auto_augment(views: Views, generator: torch.Generator) -> Views:
@@ -135,7 +136,9 @@ def auto_augment(views: Views, generator: torch.Generator) -> Views:
     kinds = kinds.long()
     applied = torch.rand(2, n, generator=host) < chances
     values = _values(_LEARNED, kinds, levels, size=views.shape[-1], generator=host)
-    return _perform(views, torch.where(applied, kinds, _O.NONE), values, fill=_MIDDLE_GREY)
+    kinds = torch.where(applied, kinds, _O.NONE)
+    linear = torch.zeros_like(applied)
+    return _perform(views, kinds, values, linear, fill=_MIDDLE_GREY)
 
 
 def cutout(views: Views, generator: torch.Generator) -> Views:
@@ -154,14 +157,15 @@ def _perform(
     views: Views,
     kinds: Int[Tensor, "2 n"],
     values: Float[Tensor, "2 n"],
+    cubic: Bool[Tensor, "2 n"],
     *,
     fill: tuple[int, int, int],
 ) -> Views:
     pixels = views.mul_(255).round_()
     # A grey image is filled with the grey of the same brightness.
     bytes_ = fill if views.shape[1] == 3 else (round(sum(fill) / 3),)
-    for kind, value in zip(kinds, values, strict=True):
-        operations.apply(pixels, kind, value, fill=bytes_)
+    for kind, value, kernel in zip(kinds, values, cubic, strict=True):
+        operations.apply(pixels, kind, value, cubic=kernel, fill=bytes_)
     return pixels.div_(255)
 
 

@@ -26,13 +26,15 @@ def generator(seed=0):
 
 
 def performed(monkeypatch, augment, n=6000, size=32):
-    """The operations and values that a policy asks for, (steps, n) each."""
+    """The operations, values and kernels that a policy asks for, (steps, n) each."""
     asked = []
     monkeypatch.setattr(
-        operations, "apply", lambda pixels, kinds, values, fill: asked.append((kinds, values))
+        operations,
+        "apply",
+        lambda pixels, kinds, values, cubic, fill: asked.append((kinds, values, cubic)),
     )
     augment(torch.zeros(n, 3, size, size), generator())
-    return torch.stack([kinds for kinds, _ in asked]), torch.stack([v for _, v in asked])
+    return tuple(map(torch.stack, zip(*asked, strict=True)))
 
 
 def their_policies():
@@ -70,7 +72,8 @@ def test_the_learned_policy_is_torchvisions():
 
 
 def test_each_pair_of_the_learned_policy_is_equally_likely(monkeypatch):
-    kinds, _ = performed(monkeypatch, policy.auto_augment, n=20_000)
+    kinds, _, cubic = performed(monkeypatch, policy.auto_augment, n=20_000)
+    assert not cubic.any()
     expected = torch.zeros(2, 16, dtype=torch.float64)
     for pair in their_policies():
         for step, (kind, chance, _, _) in enumerate(pair):
@@ -85,7 +88,8 @@ def test_each_pair_of_the_learned_policy_is_equally_likely(monkeypatch):
 
 
 def test_random_operations_follow_bcls_law(monkeypatch):
-    kinds, values = performed(monkeypatch, policy.rand_augment, n=20_000)
+    kinds, values, cubic = performed(monkeypatch, policy.rand_augment, n=20_000)
+    assert abs(cubic.float().mean() - 0.5) < 0.02
     seen = torch.bincount(kinds.flatten() + 1, minlength=16).double()
     share = torch.tensor([0.5] + [0.5 / 15] * 15, dtype=torch.float64)
     assert chisquare(seen.numpy(), (40_000 * share).numpy()).pvalue > 1e-3
