@@ -156,6 +156,28 @@ def probabilistic_contrastive(
     return total / len(labels)
 
 
+def shot_accuracy(
+    predictions: Sequence[int], labels: Sequence[int], counts: Sequence[int]
+) -> dict[str, float]:
+    """Mean over classes of the share of hits, over all classes and over >100, 20..100, <20."""
+    groups = {
+        "all": [k for k, _ in enumerate(counts)],
+        "many": [k for k, n in enumerate(counts) if n > 100],
+        "medium": [k for k, n in enumerate(counts) if 20 <= n <= 100],
+        "few": [k for k, n in enumerate(counts) if n < 20],
+    }
+    found: dict[str, float] = {}
+    for name, classes in groups.items():
+        shares: list[float] = []
+        for k in classes:
+            hits = [p == y for p, y in zip(predictions, labels, strict=True) if y == k]
+            if hits:
+                shares.append(sum(hits) / len(hits))
+        if shares:
+            found[name] = sum(shares) / len(shares)
+    return found
+
+
 def kept_by_magnitude(weights: Sequence[float], ratio: float) -> list[bool]:
     """Keep w iff |w| >= the value at rank min(ceil(ratio N), N - 1) of all, in ascending order."""
     n = len(weights)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raylt.metrics import confusion, groups, shot_accuracy, summary
+from tests import references
 
 
 def exponential(largest, classes, imbalance):
@@ -54,6 +55,36 @@ def test_every_class_is_in_exactly_one_group(counts):
         cut = groups(counts, by=by)
         assert sorted(k for classes in cut.values() for k in classes) == list(range(len(counts)))
         assert all(cut.values())
+
+
+@st.composite
+def scored(draw):
+    counts = draw(st.lists(st.integers(0, 200), min_size=1, max_size=6))
+    pairs = st.tuples(*(st.integers(0, len(counts) - 1),) * 2)
+    return counts, draw(st.lists(pairs, max_size=30))
+
+
+@given(scored())
+def test_accuracy_is_the_rule_read_slowly(drawn):
+    counts, pairs = drawn
+    predictions, labels = [p for p, _ in pairs], [y for _, y in pairs]
+    found = shot_accuracy(predictions, labels, counts)
+    named = {name: getattr(found, name) for name in ("all", "many", "medium", "few")}
+    expected = references.shot_accuracy(predictions, labels, counts)
+    assert {k: v for k, v in named.items() if v is not None} == pytest.approx(expected)
+
+
+@given(scored(), st.randoms(use_true_random=False))
+def test_neither_the_order_of_images_nor_the_names_of_classes_matter(drawn, random):
+    counts, pairs = drawn
+    names = random.sample(range(len(counts)), len(counts))
+    other = [(names[p], names[y]) for p, y in random.sample(pairs, len(pairs))]
+    renamed = [counts[names.index(k)] for k in range(len(counts))]
+    one = shot_accuracy([p for p, _ in pairs], [y for _, y in pairs], counts)
+    two = shot_accuracy([p for p, _ in other], [y for _, y in other], renamed)
+    for name in ("all", "many", "medium", "few"):
+        assert getattr(one, name) == pytest.approx(getattr(two, name))
+    assert [two.per_class[names[k]] for k in range(len(counts))] == list(one.per_class)
 
 
 def test_groups_weigh_their_classes_alike():

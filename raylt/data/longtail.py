@@ -29,9 +29,11 @@ class LongTailed(DatasetConfig):
     power: float = Field(6.0, gt=0)
     """Exponent of the Pareto law; 6 in ImageNet-LT."""
     split: int = Field(0, ge=0, le=5)
-    """Which classes are large: 0 takes them in class order, 1 to 5 are SDCLR's permutations."""
+    """Which classes are large: 0 takes them in class order, 1 to 5 are SDCLR's permutations, each
+    with images of its own."""
     tail_seed: int = Field(0, ge=0, lt=2**32)
-    """Decides which images of a class stay; 0 gives the field's CIFAR-LT sets."""
+    """Decides, with the split, which images of a class stay; 0 and split 0 give the field's
+    CIFAR-LT sets."""
     validation: int = Field(ge=0)
     """Images of each class that are held out for validation before the tail is cut; 0 trains on
     the whole published tail and leaves nothing to select by."""
@@ -48,6 +50,10 @@ class LongTailed(DatasetConfig):
         if self.split == 0:
             return range(classes)
         return np.random.RandomState(self.split).permutation(classes).tolist()
+
+    def stream(self) -> int:
+        """Seed of the shuffles that choose the images of the tail: another one for each split."""
+        return (self.tail_seed + self.split) % 2**32
 
     def tail_counts(self, *, largest: int, classes: int) -> tuple[int, ...]:
         """Training images of each class, in class order, if the largest class has `largest`."""
@@ -211,7 +217,7 @@ def cut(
     labels = pool.labels[left]
     available = tuple(np.bincount(labels, minlength=len(sizes)).tolist())
     if named is None:
-        named = left[subsample(labels, config.counts_of(available), config.tail_seed)]
+        named = left[subsample(labels, config.counts_of(available), config.stream())]
     few = [min(count, max(4, count // 100)) for count in available]
     train = pool.only(named)
     counts = np.bincount(train.labels, minlength=len(sizes)).tolist()
@@ -220,7 +226,7 @@ def cut(
     return Splits(
         train=train,
         balanced=pool.only(left) if len(held) else pool,
-        few_shot=pool.only(left[subsample(labels, few, config.tail_seed)]),
+        few_shot=pool.only(left[subsample(labels, few, config.stream())]),
         validation=pool.only(held),
         test=test,
         classes=len(sizes),

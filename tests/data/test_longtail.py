@@ -141,12 +141,12 @@ class Cut(Toy):
         return None if self.indices else self.counts
 
 
-def parts(validation, counts=(50, 20, 5), pool=240, indices=None):
+def parts(validation, counts=(50, 20, 5), pool=240, indices=None, **values):
     """A cut of a pool of three classes, in which an image shows its own number."""
     labels = np.arange(pool) % 3
     pixels = np.broadcast_to(np.arange(pool, dtype=np.uint8)[:, None, None, None], (pool, 1, 2, 2))
     images = ArrayImages(pixels.copy(), labels)
-    config = Cut(validation=validation, counts=counts, indices=indices)
+    config = Cut(validation=validation, counts=counts, indices=indices, **values)
     return longtail.cut(images, images, config, root=Path("/"), mean=(0.0,), std=(1.0,))
 
 
@@ -167,6 +167,16 @@ def test_few_shot_labels_are_four_a_class_and_seen_in_training():
     cut = parts(validation=10)
     assert np.bincount(cut.few_shot.labels).tolist() == [4, 4, 4]
     assert shown(cut.few_shot) <= shown(cut.train)
+
+
+def test_each_split_has_images_of_its_own_and_the_same_validation():
+    cuts = [parts(validation=10, split=split) for split in range(6)]
+    assert len({tuple(sorted(shown(cut.train))) for cut in cuts}) == 6
+    assert len({tuple(sorted(shown(cut.validation))) for cut in cuts}) == 1
+    for cut in cuts:
+        assert shown(cut.few_shot) <= shown(cut.train)
+    last = parts(validation=10, split=1, tail_seed=2**32 - 1)
+    assert shown(last.train) == shown(cuts[0].train)
 
 
 def test_the_published_tail_is_trained_on_whole_without_validation():
