@@ -158,10 +158,11 @@ def check(
 
         common.print_json(json_schema())
         return
-    from raylt.space import overview
+    from raylt.space import overview, strategy
 
     space = common.load(file, words, [])
     common.warn(space)
+    strategy.demand_installed(space.study.sampler)
     _demand_rival(space)
     if not measure:
         common.demand_no_options(options, unless="--measure")

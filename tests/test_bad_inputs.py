@@ -224,6 +224,7 @@ CASES = [
 ALONG = (
     ("imbalance: 5}", "val/accuracy", "val/few"),
     ("name: bcl", "method.prune: 0.9, ", ""),
+    ("name: grid", "grid, seed: 7", "grid"),
     ("{low: 64", "lr: 0.5}", "lr: 0.5, optimizer.batch_size: 64}"),
 )
 

@@ -15,56 +15,17 @@ from pydantic import (
     model_validator,
 )
 
-from raylt.plugins import did_you_mean
 from raylt.schema import Frozen, InputError
 from raylt.space import expressions
+from raylt.space.measures import METRICS, Direction, Metric
 from raylt.space.names import study_name
-
-Direction = Literal["maximize", "minimize"]
-
-METRICS: dict[str, Direction] = {
-    "val/accuracy": "maximize",
-    "val/many": "maximize",
-    "val/medium": "maximize",
-    "val/few": "maximize",
-    "val/thirds/many": "maximize",
-    "val/thirds/medium": "maximize",
-    "val/thirds/few": "maximize",
-    "val/knn": "maximize",
-    "val/worst": "maximize",
-    "val/harmonic": "maximize",
-    "val/std": "minimize",
-    "train/loss": "minimize",
-}
-"""What a search may look at, and which way is better."""
+from raylt.space.strategy import Sampler, Scheduler
 
 LEVEL = 0.05
 """Chance of a false "better" that `raylt confirm` accepts over all its candidates."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def known_metric(name: str) -> str:
-    """`name`, if a search may look at it.
-
-    Raises:
-        ValueError: no method reports it, or it is of the sealed test set.
-    """
-    if name.startswith("test/"):
-        raise ValueError(
-            f"must not look at the test set, but got {name!r}; search on val/{name[5:]}, and let "
-            f"`raylt confirm` open the test set once"
-        )
-    if name not in METRICS:
-        raise ValueError(
-            f"must be a metric that every method reports, but got {name!r}"
-            f"{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}"
-        )
-    return name
-
-
-Metric = Annotated[str, AfterValidator(known_metric), WithJsonSchema({"enum": list(METRICS)})]
 
 
 class Objective(Frozen):
@@ -130,31 +91,6 @@ class Constraint(Frozen):
         if self.min is None and self.max is None:
             raise ValueError("must have min or max, but has neither; add `min: baseline - 0.01`")
         return self
-
-
-class Sampler(Frozen):
-    """Who proposes the next trial."""
-
-    name: Literal["tpe", "random", "grid", "gp", "nsga2", "cmaes"] = "tpe"
-    """Tree-structured Parzen estimator, uniform, all combinations, Gaussian process, NSGA-II for
-    several objectives, or CMA-ES."""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Decides every proposal, given the results."""
-    startup: int = Field(default=10, ge=0)
-    """Random trials before the sampler trusts its model."""
-
-
-class Scheduler(Frozen):
-    """Who stops weak trials early; the resource is the epoch."""
-
-    name: Literal["asha", "hyperband", "median", "none"] = "asha"
-    """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
-    metric: Metric | None = None
-    """What it watches; the objective where there is one."""
-    grace: int = Field(default=1, ge=1)
-    """Epochs that every trial is given."""
-    factor: int = Field(default=3, ge=2)
-    """One in this many trials survives a rung."""
 
 
 def _scalar(found: Any) -> Any:

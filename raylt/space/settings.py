@@ -14,11 +14,13 @@ from raylt.space.explain import shown
 from raylt.space.leaf import Leaf
 from raylt.space.opened import Opened
 from raylt.space.points import Point, Space
+from raylt.space.strategy import IDLE
 
 
 def without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:
-    """The document without those values of its settings that the command line has fixed."""
-    lines: list[str] = []
+    """The document without what the command line has made meaningless in it: values of settings
+    that it has fixed, keys of a sampler or scheduler that it has exchanged."""
+    found, lines = _without_idle(found)
     paths = [each.path for each in content.leaves]
     for keys, values in _settings(found):
         for path in values if isinstance(values, dict) else ():
@@ -31,6 +33,23 @@ def without_overruled(found: Document, content: Opened) -> tuple[Document, list[
                     f"{shown(values[path])} of {'.'.join(map(str, keys))}"
                 )
             found = found.remove((*keys, path))
+    return found, lines
+
+
+def _without_idle(found: Document) -> tuple[Document, list[str]]:
+    lines: list[str] = []
+    for section, idle in IDLE.items():
+        values = found.values["study"].get(section)
+        keys: Keys = ("study", section)
+        if not isinstance(values, dict) or found.place((*keys, "name")) != COMMAND_LINE:
+            continue
+        for key in idle.get(str(values.get("name")), ()):
+            if key in values and found.place((*keys, key)) != COMMAND_LINE:
+                lines.append(
+                    f"{COMMAND_LINE}: study.{section}.name: {values['name']} has no use for the "
+                    f"file's study.{section}.{key}"
+                )
+                found = found.remove((*keys, key))
     return found, lines
 
 

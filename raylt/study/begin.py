@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from raylt import metrics, recipe
 from raylt.schema import InputError
 from raylt.space import Space, watched
+from raylt.space.strategy import demand_installed
 from raylt.study import driver
 from raylt.study.driver import Settings
 from raylt.study.result import Result
@@ -23,6 +24,7 @@ def begin(space: Space, settings: Settings) -> Result:
         InputError: the study exists already, or the space does not suit the settings.
         EnvironmentError: the machine, the dataset or the tracker is not as it must be.
     """
+    demand_installed(space.study.sampler)
     _refuse_existing(space, settings)
     _demand_even_batches(space, settings)
     floor, fingerprint = _ground(space, settings)

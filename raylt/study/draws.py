@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import itertools
 import random
 import warnings
@@ -21,10 +20,11 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from raylt.recipe import Recipe
-from raylt.schema import EnvironmentError, InputError, Value
+from raylt.schema import InputError, Value
 from raylt.space import Point, Space
 from raylt.space import leaf as leaves
 from raylt.space.leaf import Leaf
+from raylt.space.strategy import demand_installed
 
 SUGGESTIONS = 20
 """Draws from the sampler before plain random draws take over."""
@@ -62,6 +62,7 @@ def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
         EnvironmentError: the sampler needs a package that is not installed.
     """
     chosen = space.study.sampler
+    demand_installed(chosen)
     seed = (chosen.seed + 1_000_003 * begun) % 2**32
     startup = chosen.startup
     make: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
@@ -77,23 +78,14 @@ def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
             seed=seed, n_startup_trials=startup, deterministic_objective=False
         ),
         "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, startup)),
-        "cmaes": lambda: _cmaes(seed, startup),
+        "cmaes": lambda: optuna.samplers.CmaEsSampler(
+            seed=seed, n_startup_trials=startup, warn_independent_sampling=False
+        ),
     }  # fmt: skip
     with warnings.catch_warnings():
         # `group` and `constant_liar` are marked experimental; the tests hold what we rely on.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return make[chosen.name]()
-
-
-def _cmaes(seed: int, startup: int) -> optuna.samplers.BaseSampler:
-    if importlib.util.find_spec("cmaes") is None:
-        raise EnvironmentError(
-            "sampler.name cmaes needs the package cmaes, which is not installed; "
-            "install it with `pip install cmaes`, or choose tpe"
-        )
-    return optuna.samplers.CmaEsSampler(
-        seed=seed, n_startup_trials=startup, warn_independent_sampling=False
-    )
 
 
 def draw(

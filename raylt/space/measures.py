@@ -1,0 +1,49 @@
+"""Measures: what a search may look at, and which way is better."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from raylt.plugins import did_you_mean
+
+Direction = Literal["maximize", "minimize"]
+
+METRICS: dict[str, Direction] = {
+    "val/accuracy": "maximize",
+    "val/many": "maximize",
+    "val/medium": "maximize",
+    "val/few": "maximize",
+    "val/thirds/many": "maximize",
+    "val/thirds/medium": "maximize",
+    "val/thirds/few": "maximize",
+    "val/knn": "maximize",
+    "val/worst": "maximize",
+    "val/harmonic": "maximize",
+    "val/std": "minimize",
+    "train/loss": "minimize",
+}
+"""What a search may look at, and which way is better."""
+
+
+def known_metric(name: str) -> str:
+    """`name`, if a search may look at it.
+
+    Raises:
+        ValueError: no method reports it, or it is of the sealed test set.
+    """
+    if name.startswith("test/"):
+        raise ValueError(
+            f"must not look at the test set, but got {name!r}; search on val/{name[5:]}, and let "
+            f"`raylt confirm` open the test set once"
+        )
+    if name not in METRICS:
+        raise ValueError(
+            f"must be a metric that every method reports, but got {name!r}"
+            f"{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}"
+        )
+    return name
+
+
+Metric = Annotated[str, AfterValidator(known_metric), WithJsonSchema({"enum": list(METRICS)})]

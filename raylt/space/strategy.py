@@ -1,0 +1,90 @@
+"""Strategy: who proposes the next trial, and who stops weak ones."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from raylt.schema import EnvironmentError, Frozen
+from raylt.space.measures import Metric
+
+IDLE = {
+    "sampler": {
+        "random": ("startup",),
+        "grid": ("startup", "seed"),
+    },
+    "scheduler": {
+        "median": ("factor",),
+        "none": ("metric", "grace", "factor"),
+    },
+}
+"""Keys of a section that mean nothing under a name."""
+_WHY = {
+    "startup": "has no model that would wait for random trials",
+    "seed": "draws nothing: it walks all combinations in their order",
+    "factor": "has no rungs",
+    "metric": "stops nothing and so watches nothing",
+    "grace": "stops nothing",
+}
+_PACKAGES = {"cmaes": "cmaes"}
+"""What a sampler needs that raylt does not install by itself."""
+
+
+class _Named(Frozen):
+    """A section whose `name` decides which of its keys mean something."""
+
+    name: str
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        section = type(self).__name__.lower()
+        for key in IDLE[section].get(self.name, ()):
+            if key in self.model_fields_set:
+                raise ValueError(
+                    f"{key} must be left out for the {section} {self.name}, which {_WHY[key]}, "
+                    f"but got {getattr(self, key)}; remove it"
+                )
+        return self
+
+
+class Sampler(_Named):
+    """Who proposes the next trial."""
+
+    name: Literal["tpe", "random", "grid", "gp", "nsga2", "cmaes"] = "tpe"
+    """Tree-structured Parzen estimator, uniform, all combinations, Gaussian process, NSGA-II for
+    several objectives, or CMA-ES, which needs the package cmaes."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Decides every proposal, given the results; not for `grid`."""
+    startup: int = Field(default=10, ge=0)
+    """Random trials before the sampler trusts its model; the population of NSGA-II, of 4 at least;
+    not for `random` and `grid`."""
+
+
+class Scheduler(_Named):
+    """Who stops weak trials early; the resource is the epoch."""
+
+    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
+    metric: Metric | None = None
+    """What it watches; the objective where there is one."""
+    grace: int = Field(default=1, ge=1)
+    """Epochs that every trial is given."""
+    factor: int = Field(default=3, ge=2)
+    """One in this many trials survives a rung; not for `median`."""
+
+
+def demand_installed(sampler: Sampler) -> None:
+    """Refuse a sampler whose package is missing, before anything starts.
+
+    Raises:
+        EnvironmentError: it is not installed.
+    """
+    package = _PACKAGES.get(sampler.name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise EnvironmentError(
+            f"study.sampler.name: {sampler.name} needs the package {package}, which is not "
+            f"installed; install it with `pip install {package}` (the extra raylt[{package}]), or "
+            f"choose tpe"
+        )
