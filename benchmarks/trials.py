@@ -135,11 +135,11 @@ def accuracy(*, short: bool) -> list[str]:
         "|---|---:|---:|---:|---:|",
     ]
     for name, (left, right) in arms.items():
-        lines.append(_row(name, known[left], known[right]))
+        lines.append(row(name, known[left], known[right]))
     return lines
 
 
-def _row(name: str, left: Sequence[float], right: Sequence[float]) -> str:
+def row(name: str, left: Sequence[float], right: Sequence[float]) -> str:
     apart = [100 * (a - b) for a, b in zip(left, right, strict=True)]
     middle, n = statistics.fmean(apart), len(apart)
     half = float(stats.t.ppf(0.975, n - 1)) * statistics.stdev(apart) / math.sqrt(n)

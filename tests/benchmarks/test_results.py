@@ -26,7 +26,7 @@ def test_the_ratio_is_the_median_of_the_rounds_own_ratios():
 
 
 def test_an_interval_holds_its_mean():
-    row = trials._row("toy", [0.9, 0.8, 0.85], [0.8, 0.8, 0.8])
+    row = trials.row("toy", [0.9, 0.8, 0.85], [0.8, 0.8, 0.8])
     assert row == "| toy | 85.0 | 80.0 | +5.00 | -7.42 ... +17.42 |"
 
 
