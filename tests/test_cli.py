@@ -242,7 +242,8 @@ def test_tune_hands_on_the_space_and_the_settings(
 ) -> None:
     arguments = ["tune", "--space", SDCLR, "--trials", "13", "--study", "mine", "--workers", "2",
                  "--concurrent", "1", "--runs", "here", "--data", "there", "--quiet",
-                 "--tracking-uri", "sqlite:///x.db", "method.temperature=0.3"]  # fmt: skip
+                 "--tracking-uri", "sqlite:///x.db", "--tracking-optional", "--system-metrics",
+                 "method.temperature=0.3"]  # fmt: skip
     # An interrupted search leaves with 130, and says how to go on.
     assert cli.run(arguments) == 130
     assert "raylt resume mine" in capsys.readouterr().out
@@ -252,6 +253,7 @@ def test_tune_hands_on_the_space_and_the_settings(
     assert (settings.runs, settings.root) == (Path("here"), Path("there"))
     assert (settings.workers, settings.concurrent, settings.quiet) == (2, 1, True)
     assert settings.tracking_uri == "sqlite:///x.db"
+    assert (settings.tracking_optional, settings.system_metrics) == (True, True)
     assert settings.command.startswith("raylt tune --space ")
 
 

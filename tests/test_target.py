@@ -58,7 +58,9 @@ def test_a_search_is_sent_as_the_same_command_with_nothing_but_its_files(sent):
 def test_a_sent_space_is_the_space_that_was_checked(sent, tmp_path):
     from raylt import space
 
-    raylt("tune", SPACE, "optimizer.lr=0.3", "--address", "http://h:8265", "--runs", "/r")
+    raylt("tune", SPACE, "optimizer.lr=0.3", "--address", "http://h:8265", "--runs", "/r",
+          "--system-metrics", "--tracking-optional")  # fmt: skip
+    assert {"--system-metrics", "--tracking-optional"} <= set(sent[0][0].words)
     path = tmp_path / "space.yaml"
     path.write_text(sent[0][0].files["space.yaml"])
     again = space.load(path)
@@ -114,6 +116,7 @@ def test_the_command_line_comes_before_the_profile_and_the_profile_before_the_de
     profile.write_text(
         f"trial: {{workers: 2, cpus_per_worker: 3, gpus_per_worker: 0, placement: spread}}\n"
         f"runs: {tmp_path}/there\nretries: 5\nconcurrent: 4\nwait: 1.5\naddress: auto\n"
+        f"tracking_optional: true\nsystem_metrics: true\n"
     )
     raylt("tune", SPACE, "--cluster", str(profile))
     raylt("tune", SPACE, "--cluster", str(profile), "--runs", f"{tmp_path}/here",
@@ -123,8 +126,10 @@ def test_the_command_line_comes_before_the_profile_and_the_profile_before_the_de
     assert (one.workers, one.cpus_per_worker, one.gpus_per_worker) == (2, 3, 0)
     assert (one.placement, one.retries, one.concurrent, one.wait) == ("spread", 5, 4, 1.5)
     assert (one.address, str(one.runs)) == ("auto", f"{tmp_path}/there")
+    assert (one.tracking_optional, one.system_metrics) == (True, True)
     assert (two.workers, two.concurrent, two.address) == (4, 1, None)
     assert str(two.runs) == f"{tmp_path}/here"
+    assert (three.tracking_optional, three.system_metrics) == (False, False)
     assert (three.workers, three.gpus_per_worker, str(three.runs)) == (1, None, "runs")
 
 

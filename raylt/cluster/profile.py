@@ -94,6 +94,11 @@ class Profile(Frozen):
     """Folder of the datasets on every machine."""
     tracking_uri: Annotated[str, AfterValidator(_tracking_uri)] | None = None
     """MLflow's store; `mlflow.db` beside the studies where left out."""
+    tracking_optional: bool = False
+    """Whether a search begins though the store does not answer; it gets what it lacks later."""
+    system_metrics: bool = False
+    """Whether MLflow is told what the machine of each trial does: processors, memory, disk,
+    network and GPUs."""
 
 
 def load(source: Path | str) -> Profile:

@@ -180,7 +180,10 @@ def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
 
         return SeedMirror(above, study, runs)
 
-    return Tracker(connect, uri=uri, again=f"raylt confirm {study.name}")
+    return Tracker(
+        connect, record=runs.record, uri=uri, again=f"raylt confirm {study.name}",
+        optional=settings.tracking_optional,
+    )  # fmt: skip
 
 
 def _keeps(study: Record, one: Outcome) -> bool:

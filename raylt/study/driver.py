@@ -42,6 +42,10 @@ class Settings:
     """Folder of the datasets."""
     tracking_uri: str | None = None
     """MLflow's store; `mlflow.db` in `runs` where None."""
+    tracking_optional: bool = False
+    """Whether to begin though the store does not answer."""
+    system_metrics: bool = False
+    """Whether each epoch comes with what the trial's machine did meanwhile."""
     workers: int = 1
     """Processes that train one trial together."""
     cpus_per_worker: int = 1
@@ -279,6 +283,7 @@ class Underway:
                 retries=settings.retries,
                 root=settings.root,
                 work=settings.work,
+                system_metrics=settings.system_metrics,
             )
 
 
@@ -353,4 +358,7 @@ def _tracker(study: Record, settings: Settings) -> Tracker:
         tracking.open_mirror, study, uri=uri, artifacts=settings.runs / "artifacts",
         command=tracking.public(settings.command),
     )  # fmt: skip
-    return Tracker(connect, uri=uri, again=f"raylt resume {study.name}")
+    return Tracker(
+        connect, record=study, uri=uri, again=f"raylt resume {study.name}",
+        optional=settings.tracking_optional,
+    )  # fmt: skip

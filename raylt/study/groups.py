@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
-from raylt.study import trainable
+from raylt.study import gauges, trainable
 
 _PEER_LOST = re.compile(
     r"closed by peer|connection reset|broken pipe|socket closed|nccl|timed out waiting",
@@ -88,10 +88,13 @@ def worker(config: dict[str, Any]) -> None:
     with trainable.output(folder / f"output-{rank}.txt"):
         try:
             recipe = _recipe(config)
-            trainable.work(config["work"])(
-                recipe, root=Path(config["root"]), folder=folder, report=report,
-                device=str(get_device()),
-            )  # fmt: skip
+            # Only the first worker's report is read, so only its machine is watched.
+            on = config["system_metrics"] and rank == 0
+            with gauges.read(report, on=on) as told:
+                trainable.work(config["work"])(
+                    recipe, root=Path(config["root"]), folder=folder, report=told,
+                    device=str(get_device()),
+                )  # fmt: skip
         except Exception as error:
             (folder / f"error-{rank}.txt").write_text(traceback.format_exc(), "utf-8")
             (folder / f"failure-{rank}.txt").write_text(trainable.one_line(error), "utf-8")

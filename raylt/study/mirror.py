@@ -112,6 +112,14 @@ class Mirror:
             if one.recipe and not self._noted(f"trial/{one.number}").get("closed")
         )
 
+    def sent(self) -> dict[int, int]:
+        """The last epoch that was sent of each trial, by its number."""
+        return {
+            int(key.removeprefix("trial/")): run.epoch
+            for key, run in self._runs.items()
+            if key != _STUDY
+        }
+
     def finish(self, *, interrupted: bool) -> None:
         """Write the summary of the study: ranks, best, description, status."""
         record = self._record

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,25 @@ def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> M
     )
 
 
+def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
+    """How many points of a study a store lacks.
+
+    Args:
+        record: The study.
+        uri: The store's name in the record, without credentials.
+        sent: The last epoch that was sent of each trial, by its number.
+    """
+    count = 0
+    for one in record.outcomes():
+        noted = record.facts.get(f"mlflow:trial/{one.number}", {})
+        if noted.get("uri") != uri or not noted["closed"]:
+            epochs = record.epochs(one.number)
+            fresh = [entry for entry in epochs if entry["epoch"] > sent.get(one.number, 0)]
+            # The time and the epoch are no points of their own.
+            count += sum(len(entry) - 2 for entry in fresh)
+    return count
+
+
 class Tracker:
     """A listener of the searcher; its calls return at once, whatever MLflow does.
 
@@ -94,13 +113,25 @@ class Tracker:
 
     Args:
         connect: Opens the mirror; called in the tracker's thread.
+        record: What is to be sent.
         uri: The store, for messages; credentials are left out of them.
         again: The command that sends what is missing, for messages.
+        optional: Whether a store that does not answer at the start is only warned of.
     """
 
-    def __init__(self, connect: Callable[[], Mirror], *, uri: str, again: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Mirror],
+        *,
+        record: Record,
+        uri: str,
+        again: str,
+        optional: bool,
+    ) -> None:
         self.uri = public(uri)
+        self._record = record
         self._again = again
+        self._optional = optional
         self._private_uri = uri
         self._connect = connect
         self._thread = threading.Thread(target=self._main, name="tracker", daemon=True)
@@ -112,6 +143,7 @@ class Tracker:
         self._closing = False
         self._cut_short = False
         # Written by the thread alone.
+        self._mirror: Mirror | None = None
         self._trouble = ""
         self._refused: dict[int, str] = {}
         self._warned = -_WARN
@@ -119,16 +151,19 @@ class Tracker:
     # The driver's side
 
     def start(self) -> None:
-        """Begin to connect, unless `demand` will refuse: MLflow makes the folders of a path."""
-        if not _sqlite_trouble(self._private_uri):
-            self._thread.start()
+        """Begin to connect."""
+        self._thread.start()
 
     def demand(self) -> None:
         """Wait until the store has answered; SQLite is only looked at, its tables take longer.
 
+        An optional store is not waited for.
+
         Raises:
-            EnvironmentError: it does not answer.
+            EnvironmentError: it does not answer, and is not optional.
         """
+        if self._optional:
+            return
         why = _sqlite_trouble(self._private_uri)
         if why is None:
             answered = self._answered.wait(_START)
@@ -136,8 +171,9 @@ class Tracker:
         if why:
             self.leave()
             raise EnvironmentError(
-                f"MLflow must be reachable at {self.uri}, but is not: {why}; start it, or choose "
-                f"another store with --tracking-uri or MLFLOW_TRACKING_URI"
+                f"MLflow must be reachable at {self.uri}, but is not: {why}; start it, choose "
+                f"another store with --tracking-uri or MLFLOW_TRACKING_URI, or begin without it "
+                f"by --tracking-optional"
             )
 
     def started(self, task: Task) -> None:
@@ -171,10 +207,11 @@ class Tracker:
         self._thread.join(_FLUSH)
         notices = [f"MLflow refused trial {n}: {why}" for n, why in sorted(self._refused.items())]
         if self._thread.is_alive() or self._trouble:
+            points = pending(self._record, self.uri, self._mirror.sent() if self._mirror else {})
             notices.append(
-                f"MLflow at {self.uri} lacks the last news of the study "
-                f"({self._trouble or 'it is slow'}); nothing is lost, `{self._again}` "
-                f"sends it"
+                f"MLflow at {self.uri} lacks the last news of the study, {points} points "
+                f"pending ({self._trouble or 'it is slow'}); nothing is lost, `{self._again}` "
+                f"sends them"
             )
         return tuple(notices)
 
@@ -194,15 +231,12 @@ class Tracker:
     def _main(self) -> None:
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        mirror: Mirror | None = None
         failures, last_tries = 0, _LAST_TRIES
         while True:
-            closing = self._await_news() if mirror else self._closing
+            closing = self._await_news() if self._mirror else self._closing
             try:
-                if mirror is None:
-                    mirror = self._connect()
-                    self._pending.update(mirror.missing())
-                    self._answered.set()
+                mirror = self._mirror = self._mirror or self._connected()
+                self._answered.set()
                 self._send(mirror)
                 if closing:
                     mirror.finish(interrupted=self._cut_short)
@@ -219,6 +253,14 @@ class Tracker:
                 self._trouble, failures = "", 0
                 if closing:
                     return
+
+    def _connected(self) -> Mirror:
+        if why := _sqlite_trouble(self._private_uri):
+            # MLflow would make the folders of a path that was only mistyped.
+            raise ConnectionError(why)
+        mirror = self._connect()
+        self._pending.update(mirror.missing())
+        return mirror
 
     def _await_news(self) -> bool:
         """Sleep until there is something to send; true if this is the last of it."""
@@ -244,7 +286,9 @@ class Tracker:
 
     def _complain(self, error: Exception) -> None:
         self._trouble = public(_line(error))
-        if time.monotonic() - self._warned >= _WARN and self._answered.is_set():
+        # At the start of a search that needs the store, `demand` has the word.
+        heard = self._optional or self._answered.is_set()
+        if heard and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()
             _log.warning("MLflow at %s: %s; the search goes on", self.uri, self._trouble)
 

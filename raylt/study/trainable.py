@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
+from raylt.study import gauges
 
 _PACKAGE = str(Path(__file__).parents[1])
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
@@ -30,7 +31,8 @@ def trial(config: dict[str, Any]) -> None:
     good for: a process that died.
 
     Args:
-        config: What `TruthfulSearcher.suggest` hands out, and `work` and `root` of the driver.
+        config: What `TruthfulSearcher.suggest` hands out, and `work`, `root` and
+            `system_metrics` of the driver.
     """
     from ray import tune
 
@@ -44,9 +46,10 @@ def trial(config: dict[str, Any]) -> None:
     with output(folder / "output.txt"):
         try:
             recipe = recipes.parse(json.loads(config["recipe"]))
-            work(config["work"])(
-                recipe, root=Path(config["root"]), folder=folder, report=report, device=None
-            )
+            with gauges.read(report, on=config["system_metrics"]) as told:
+                work(config["work"])(
+                    recipe, root=Path(config["root"]), folder=folder, report=told, device=None
+                )
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             tune.report({"failure": one_line(error)})

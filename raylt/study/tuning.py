@@ -86,6 +86,7 @@ def run(
     retries: int,
     root: Path,
     work: str,
+    system_metrics: bool,
 ) -> str:
     """Run the trials that a study still wants.
 
@@ -97,6 +98,7 @@ def run(
         retries: How often a trial is started again whose process died.
         root: Folder of the datasets.
         work: `package.module:function` that trains one recipe.
+        system_metrics: Whether each epoch comes with what the trial's machine did meanwhile.
 
     Returns:
         Why no further trial was started though some were wanted, or "".
@@ -106,7 +108,10 @@ def run(
     purse = Purse(record, cpus=shape.workers * shape.cpus, gpus=shape.workers * shape.gpus)
     searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause, purse)
     scratch = (record.folder / ".tune").resolve()
-    constants = {"work": work, "root": str(root.resolve()), "scratch": str(scratch)}
+    constants = {
+        "work": work, "root": str(root.resolve()), "scratch": str(scratch),
+        "system_metrics": system_metrics,
+    }  # fmt: skip
     tuner = tune.Tuner(
         _trainable(share, constants),
         tune_config=tune.TuneConfig(

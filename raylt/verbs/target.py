@@ -34,6 +34,10 @@ class Target:
     data: Path | None
     """None where nobody said."""
     tracking_uri: str | None
+    tracking_optional: bool
+    """Whether the command line says so; the profile may, too."""
+    system_metrics: bool
+    """Likewise."""
     workers: int | None
     """None where the command line does not say."""
     concurrent: int | None
@@ -54,7 +58,8 @@ class Target:
 
 def choose(
     *, cluster: Path | None, address: str | None, runs: Path, data: Path | None,
-    tracking_uri: str | None, workers: int | None, concurrent: int | None,
+    tracking_uri: str | None, tracking_optional: bool | None, system_metrics: bool | None,
+    workers: int | None, concurrent: int | None,
 ) -> Target:  # fmt: skip
     """Join the options of the command that runs now with its profile.
 
@@ -71,6 +76,8 @@ def choose(
         runs=runs if _given("runs") or found.runs is None else Path(found.runs).expanduser(),
         data=data if _given("data") or found.data is None else Path(found.data).expanduser(),
         tracking_uri=tracking_uri or found.tracking_uri,
+        tracking_optional=bool(tracking_optional),
+        system_metrics=bool(system_metrics),
         workers=workers,
         concurrent=concurrent or found.concurrent,
     )
@@ -85,6 +92,8 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
         runs=target.runs,
         root=target.data or Path("data"),
         tracking_uri=target.tracking_uri,
+        tracking_optional=target.tracking_optional or target.profile.tracking_optional,
+        system_metrics=target.system_metrics or target.profile.system_metrics,
         workers=trial.workers,
         cpus_per_worker=trial.cpus_per_worker,
         gpus_per_worker=trial.gpus_per_worker,
@@ -134,6 +143,10 @@ def job(
                 "the machines of the cluster"
             )
         words += ["--tracking-uri", target.tracking_uri]
+    flags = {
+        "--tracking-optional": target.tracking_optional, "--system-metrics": target.system_metrics,
+    }  # fmt: skip
+    words += [flag for flag, on in flags.items() if on]
     optional = {"--workers": target.workers, "--concurrent": target.concurrent}
     for name, value in optional.items():
         words += [name, str(value)] if value is not None else []
@@ -167,5 +180,6 @@ def _absolute(option: str, path: Path) -> str:
 
 def names(options: dict[str, Any]) -> dict[str, Any]:
     """The part of a command's options that `choose` takes."""
-    keys = ("cluster", "address", "runs", "data", "tracking_uri", "workers", "concurrent")
+    keys = ("cluster", "address", "runs", "data", "tracking_uri", "tracking_optional",
+            "system_metrics", "workers", "concurrent")  # fmt: skip
     return {key: options.get(key) for key in keys}

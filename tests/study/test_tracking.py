@@ -11,6 +11,7 @@ from raylt.study import tracking
 from raylt.study.events import Task
 from raylt.study.searcher import TruthfulSearcher
 from raylt.study.tracking import Tracker
+from tests.study import server
 from tests.study.fake import metrics
 
 # MLflow's own store still uses it.
@@ -74,8 +75,11 @@ def play(made, tracker, epochs, *, start=1, finish=True):
     return config["number"]
 
 
-def opened(made, connect, uri="sqlite:///x"):
-    tracker = Tracker(functools.partial(connect, made), uri=uri, again=f"raylt resume {made.name}")
+def opened(made, connect, uri="sqlite:///x", optional=False):
+    tracker = Tracker(
+        functools.partial(connect, made), record=made, uri=uri,
+        again=f"raylt resume {made.name}", optional=optional,
+    )  # fmt: skip
     tracker.start()
     return tracker
 
@@ -237,10 +241,8 @@ def test_what_a_dead_tracker_lacks_is_said_and_sent_when_the_study_goes_on(
 
 
 def test_calls_return_at_once_while_the_tracker_hangs(study):
-    hanging = threading.Event()
-    tracker = Tracker(lambda: hanging.wait(30), uri="http://host/", again="raylt resume toy")
-    tracker.start()
-    made = study()
+    hanging, made = threading.Event(), study()
+    tracker = opened(made, lambda made: hanging.wait(30), uri="http://host/")
     began = time.monotonic()
     task = Task(0, "draw", {}, made.space.at(made.space.baseline_point), 1)
     for _ in range(1000):
@@ -267,19 +269,18 @@ def test_a_run_that_somebody_deleted_is_named_and_holds_up_nobody(
     assert Runs(client)["trial 1"].info.status == "FINISHED"
 
 
+def away(uri, folder):
+    """Connects to a store that is not there."""
+    return lambda made: tracking.open_mirror(made, uri=uri, artifacts=folder, command="")
+
+
 @pytest.mark.parametrize(
     "uri",
     ["http://me:secret@127.0.0.1:9/", "sqlite:////no/such/folder/mlflow.db", "nonsense://x"],
 )
 def test_a_tracker_that_is_not_there_is_an_error_within_ten_seconds(study, tmp_path, uri):
-    made = study()
-    tracker = Tracker(
-        lambda: tracking.open_mirror(made, uri=uri, artifacts=tmp_path, command=""),
-        uri=uri,
-        again="raylt resume toy",
-    )
     began = time.monotonic()
-    tracker.start()
+    tracker = opened(study(), away(uri, tmp_path), uri=uri)
     with pytest.raises(EnvironmentError, match="--tracking-uri") as caught:
         tracker.demand()
     assert time.monotonic() - began < 10.5
@@ -287,10 +288,70 @@ def test_a_tracker_that_is_not_there_is_an_error_within_ten_seconds(study, tmp_p
     assert tracker.close(interrupted=False) == ()
 
 
+def test_an_optional_tracker_that_is_away_is_warned_of_and_gets_everything_later(
+    study, connect, client, impatient, caplog, tmp_path, store
+):
+    made, uri = study(), "http://me:secret@127.0.0.1:9/"
+    tracker = opened(made, away(uri, tmp_path), uri=uri, optional=True)
+    began = time.monotonic()
+    tracker.demand()
+    play(made, tracker, 6)
+    assert time.monotonic() - began < 5
+    (notice,) = tracker.close(interrupted=False)
+    entries = made.epochs(0)
+    assert f"{sum(len(entry) - 2 for entry in entries)} points pending" in notice
+    assert "`raylt resume toy` sends them" in notice
+    warnings = [record.getMessage() for record in caplog.records if record.name == "raylt"]
+    assert len(warnings) == 1
+    assert "the search goes on" in warnings[0]
+    assert "secret" not in notice + warnings[0]
+
+    tracker = opened(study(), connect, uri=store)
+    assert tracker.close(interrupted=False) == ()
+    runs = Runs(client)
+    assert runs["trial 0"].info.status == "FINISHED"
+    for key in ("val/accuracy", "val/few", "train/loss"):
+        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+    assert tracking.pending(study(), store, {}) == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_late_dies_and_returns_has_every_point_once(
+    study, tmp_path, monkeypatch
+):
+    port, log = server.free_port(), tmp_path / "server.log"
+    uri, command = f"http://127.0.0.1:{port}", server.mlflow(tmp_path, port)
+    monkeypatch.setattr(tracking, "_RETRY", (0.5,))
+    monkeypatch.setattr(tracking, "_FLUSH", 120.0)
+    made = study()
+    tracker = opened(made, away(uri, tmp_path), uri=uri, optional=True)
+    tracker.demand()
+    play(made, tracker, 6)
+    with server.running(command, port=port, log=log):
+        play(made, tracker, 6)
+        while tracking.pending(made, uri, {}):
+            time.sleep(0.2)
+    play(made, tracker, 6)
+    time.sleep(3)
+    assert tracking.pending(made, uri, {}) > 0
+    with server.running(command, port=port, log=log):
+        play(made, tracker, 1)
+        assert tracker.close(interrupted=False) == ()
+        from mlflow import MlflowClient
+
+        runs = Runs(MlflowClient(tracking_uri=uri))
+        assert set(runs.all) == {"toy", *(f"trial {number}" for number in range(4))}
+        for number in range(4):
+            name, entries = f"trial {number}", made.epochs(number)
+            for key in ("val/accuracy", "val/few", "train/loss"):
+                assert runs.history(name, key) == [(e["epoch"], e[key]) for e in entries]
+            assert runs[name].info.status == "FINISHED"
+
+
 def test_a_file_that_is_no_database_is_refused(study, tmp_path):
     path = tmp_path / "mlflow.db"
     path.write_text("this is no database, but long enough to look at")
-    tracker = Tracker(threading.Event().wait, uri=f"sqlite:///{path}", again="raylt resume toy")
+    tracker = opened(study(), away("nonsense://x", tmp_path), uri=f"sqlite:///{path}")
     with pytest.raises(EnvironmentError, match="no SQLite database"):
         tracker.demand()
 
