@@ -158,8 +158,15 @@ class Recipe(Frozen):
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that name this recipe: equal recipes, equal digests."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Sixteen hexadecimal digits that name this recipe: equal recipes, equal digests.
+
+        A knob that a later version adds is left out while it has its default, so that checkpoints
+        and studies of before go on being those of their recipe. The default of a knob that was
+        released must therefore stay as it is.
+        """
+        chosen = self.model_dump(mode="json", exclude_defaults=True)
+        names = {"method": self.method.name, "data": self.data.name}
+        text = json.dumps({"names": names, **chosen}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from raylt import recipe
 from raylt.schema import InputError
@@ -72,6 +72,28 @@ def test_the_method_must_be_named(section: dict[str, Any]) -> None:
     values = {k: v for k, v in plain(**section).items() if section or k != "method"}
     with pytest.raises(InputError, match=r"recipe.method.name must name .*known: bcl"):
         recipe.parse(values)
+
+
+def test_a_knob_of_a_later_version_leaves_the_digest_as_it_is() -> None:
+    found = recipe.parse(plain())
+    later = create_model("Recipe", __base__=type(found), polish=(int, 3))
+    values = found.model_dump()
+    assert later.model_validate(values).digest == found.digest
+    assert later.model_validate({**values, "polish": 4}).digest != found.digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": {"name": "simclr"}},
+        {"data": {"name": "digits", "imbalance": 10.0}},
+        {"optimizer": {"lr": 0.2, "batch_size": 64}},
+        {"epochs": 7},
+        {"seed": 1},
+    ],
+)
+def test_another_choice_is_another_digest(changes: dict[str, Any]) -> None:
+    assert recipe.parse(plain(**changes)).digest != recipe.parse(plain()).digest
 
 
 keys = st.sampled_from("abc")
