@@ -10,7 +10,7 @@ from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record
 
 _ENDED = ("complete", "stopped", "failed")
-_CHECKPOINTS = "checkpoint-*.safetensors"
+_CHECKPOINTS = "*.safetensors"
 
 
 class Retention:

@@ -1,9 +1,9 @@
 """What a checkpoint holds, written whole or not at all.
 
-One safetensors file for each kept epoch: `method.*` and `optimizer.*` tensors, and in its header
-the format, the recipe's digest, the epochs done, the scores so far and a SHA-256 over the tensors.
-Nothing in it is ever unpickled. The random streams are functions of (seed, epoch, rank), so there
-is no generator to save.
+One safetensors file for each kept epoch, the last two and the best one: `method.*` and
+`optimizer.*` tensors, and in its header the format, the recipe's digest, the epochs done, the
+scores so far and a SHA-256 over the tensors. Nothing in it is ever unpickled. The random streams
+are functions of (seed, epoch, rank), so there is no generator to save.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ from raylt.schema import InputError
 
 FORMAT = 1
 KEPT = 2
-"""Checkpoints kept of a run: the newest, and the one before it in case the newest is damaged."""
+"""Newest checkpoints kept of a run: one more in case the newest is damaged."""
+
+BEST = "best.safetensors"
+"""The checkpoint of the scored epoch with the highest validation accuracy."""
 
 _NAME = re.compile(r"checkpoint-(\d{6})\.safetensors")
 
@@ -75,10 +79,12 @@ def save(
     history: Sequence[dict[str, float]],
     method: nn.Module,
     optimizer: torch.optim.Optimizer,
+    best: bool,
 ) -> Path:
     """Write the checkpoint of `epoch` into `folder` and remove all but the newest `KEPT`.
 
-    The file appears under its name only when it is complete and on the disk.
+    The file appears under its name only when it is complete and on the disk. If it is the `best`
+    so far, it stands under that name too, until a better one comes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
@@ -99,6 +105,9 @@ def save(
         save_file(tensors, draft, {"raylt": json.dumps(header)})
         with draft.open("rb") as file:
             os.fsync(file.fileno())
+        if best:
+            # First: a run that is killed in between trains this epoch again, and alike.
+            _link(draft, folder / BEST)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -151,6 +160,35 @@ def latest(folder: Path, *, digest: str) -> Checkpoint | None:
             )
         return found
     return None
+
+
+def best(folder: Path, *, digest: str) -> Checkpoint | None:
+    """The checkpoint of the recipe's best scored epoch in `folder`, or None.
+
+    A damaged file is passed over with a warning that names it.
+    """
+    path = folder / BEST
+    if not path.is_file():
+        return None
+    try:
+        found = read(path)
+    except Damaged as error:
+        warnings.warn(f"{error}; the best epoch is not scored", stacklevel=2)
+        return None
+    return found if found.digest == digest else None
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file another name in place of whatever stands there; a copy where links are not."""
+    draft = target.with_suffix(f".{os.getpid()}.draft")
+    try:
+        try:
+            os.link(source, draft)
+        except OSError:
+            shutil.copyfile(source, draft)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -115,7 +115,7 @@ def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
         epoch=trained_for / few.counted * few.steps,
         score=scored - trained,
         save=saved - scored,
-        disk=checkpoint.KEPT * size,
+        disk=(checkpoint.KEPT + 1) * size,  # and the best one
         memory=_peak(),
         gpu_memory=_held(where) if cuda else 0,
         gpu_size=torch.cuda.get_device_properties(where).total_memory if cuda else 0,
@@ -148,7 +148,7 @@ def _save(run: Parts) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = checkpoint.save(
             Path(folder), epoch=1, digest=run.recipe.digest, history=(), method=run.method,
-            optimizer=run.optimizer,
+            optimizer=run.optimizer, best=False,
         )  # fmt: skip
         return path.stat().st_size
 

@@ -22,7 +22,8 @@ class Opened:
     digest: str
     """Of the recipe that was trained."""
     metrics: dict[str, float]
-    """As of a scored epoch, under `test/...`; fractions."""
+    """As of a scored epoch, fractions: of the last one under `test/...`, and the accuracies of the
+    one that validation would choose under `test/best/...`, where its checkpoint is there."""
     predictions: list[int]
     """The predicted class of each test image."""
     labels: list[int]
@@ -32,7 +33,7 @@ class Opened:
 
 
 def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -> Opened:
-    """Score the last epoch of a finished run on the test images.
+    """Score a finished run on the test images: its last epoch, and the best on validation.
 
     Args:
         recipe: What was trained.
@@ -54,11 +55,18 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
     splits = datasets.load(recipe.data, root)
     method = worker.method_of(recipe, splits, where)
     method.load_state_dict(found.method)
-    scored = score(method, splits, splits.test, recipe, device=where)
+    last = scored = score(method, splits, splits.test, recipe, device=where)
+    found = {f"test/{name}": value for name, value in last.metrics.items()}
+    best = checkpoint.best(folder, digest=recipe.digest)
+    if best is not None:
+        if best.epoch != recipe.epochs:
+            method.load_state_dict(best.method)
+            scored = score(method, splits, splits.test, recipe, device=where)
+        found |= worker.groups_of(scored.metrics, of="", to="test/best/")
     return Opened(
         digest=recipe.digest,
-        metrics={f"test/{name}": value for name, value in scored.metrics.items()},
-        predictions=scored.predictions.tolist(),
-        labels=scored.labels.tolist(),
+        metrics=found,
+        predictions=last.predictions.tolist(),
+        labels=last.labels.tolist(),
         train_counts=list(splits.train_counts),
     )

@@ -122,7 +122,8 @@ def work(
         with record_function("raylt/evaluation"):
             last = score(method, splits, splits.validation, recipe, device=where)
         entry = _entry(epoch, last)
-        history.append(entry | _best([*history, entry]))
+        best = _best([*history, entry])
+        history.append(entry | groups_of(best, of="val/", to="val/best/"))
         with record_function("raylt/report"):
             if collectives.rank() == 0:
                 classes.keep(
@@ -131,7 +132,7 @@ def work(
                 )  # fmt: skip
                 checkpoint.save(
                     folder, epoch=epoch.number, digest=recipe.digest, history=history,
-                    method=method, optimizer=optimizer,
+                    method=method, optimizer=optimizer, best=best is entry,
                 )  # fmt: skip
             report(history[-1])
     return last or score(method, splits, splits.validation, recipe, device=where)
@@ -149,14 +150,26 @@ def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:
 
 
 def _best(history: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The accuracies of the epoch that validation would choose, as `val/best/...`.
+    """The scored epoch that validation would choose; of equals the first, without images the last.
 
     A trial is judged by its last epoch; papers that take the best one on validation images are
-    compared with these. Of equals the first is taken.
+    compared with this one.
     """
-    best = max(history, key=lambda entry: entry.get("val/accuracy", 0.0))
+    if not any("val/accuracy" in entry for entry in history):
+        return history[-1]
+    return max(history, key=lambda entry: entry.get("val/accuracy", 0.0))
+
+
+def groups_of(metrics: dict[str, float], *, of: str, to: str) -> dict[str, float]:
+    """The accuracies over all classes and over the shot groups, under other names.
+
+    Args:
+        metrics: What was scored.
+        of: What their names begin with there.
+        to: What their names begin with in the result.
+    """
     groups = ("accuracy", "many", "medium", "few")
-    return {f"val/best/{name}": best[key] for name in groups if (key := f"val/{name}") in best}
+    return {f"{to}{name}": metrics[key] for name in groups if (key := f"{of}{name}") in metrics}
 
 
 def device_of(wanted: str | None) -> torch.device:

@@ -1,3 +1,4 @@
+import os
 import pickle
 import random
 import warnings
@@ -23,12 +24,13 @@ def trained(seed=0):
     return model, optimizer
 
 
-def save(folder, epoch, digest="abc", seed=0):
+def save(folder, epoch, digest="abc", seed=0, best=False):
     model, optimizer = trained(seed)
     history = [{"epoch": float(e), "val/accuracy": 0.1 * e} for e in range(1, epoch + 1)]
     return checkpoint.save(
-        folder, epoch=epoch, digest=digest, history=history, method=model, optimizer=optimizer
-    )
+        folder, epoch=epoch, digest=digest, history=history, method=model, optimizer=optimizer,
+        best=best,
+    )  # fmt: skip
 
 
 def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
@@ -122,3 +124,33 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, mon
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, 2)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-000001.safetensors"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_best_stays_until_a_better_one_comes(links, tmp_path, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: os.stat("/nowhere"))
+    assert checkpoint.best(tmp_path, digest="abc") is None
+    for epoch in range(1, 8):
+        save(tmp_path, epoch, seed=epoch, best=epoch in (1, 3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.safetensors", "checkpoint-000006.safetensors", "checkpoint-000007.safetensors",
+    ]  # fmt: skip
+    found = checkpoint.best(tmp_path, digest="abc")
+    assert found.epoch == 3
+    expected = trained(3)[0].state_dict()
+    assert all(torch.equal(found.method[name], value) for name, value in expected.items())
+    # A run that was killed after the link trains the epoch again.
+    save(tmp_path, 7, seed=7, best=True)
+    save(tmp_path, 7, seed=7, best=True)
+    assert checkpoint.best(tmp_path, digest="abc").epoch == 7
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_best_of_another_recipe_or_a_damaged_one_is_not_taken(tmp_path):
+    save(tmp_path, 1, best=True)
+    assert checkpoint.best(tmp_path, digest="other") is None
+    path = tmp_path / checkpoint.BEST
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match="the best epoch is not scored"):
+        assert checkpoint.best(tmp_path, digest="abc") is None

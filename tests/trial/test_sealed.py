@@ -5,14 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import raylt
 from raylt import datasets
 from raylt.data.images import Sealed
 from raylt.schema import EnvironmentError
-from raylt.trial import sealed, worker
+from raylt.trial import checkpoint, sealed, worker
+from raylt.trial.score import score
 from tests.trial.test_worker import run, small
 
+CPU = torch.device("cpu")
 _LOOKS = r"\bsplits\.test\b|import.*\bsealed\b|trial\.sealed:"
 
 
@@ -57,6 +60,29 @@ def test_a_finished_run_is_scored_on_every_test_image_alike_each_time(method, tm
     assert found.digest == recipe.digest
     assert sum(found.train_counts) == 351
     assert opened(recipe, tmp_path) == found
+
+
+def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_path):
+    # Far too large steps: the accuracy falls again.
+    recipe = small("bcl", epochs=6, optimizer={"lr": 1.0, "batch_size": 64})
+    reports = run(recipe, tmp_path)
+    chosen = max(reports, key=lambda entry: entry["val/accuracy"])
+    assert chosen["epoch"] < 6
+    found = opened(recipe, tmp_path).metrics
+    kept = checkpoint.best(tmp_path, digest=recipe.digest)
+    assert kept.epoch == chosen["epoch"]
+    splits = datasets.load(recipe.data, Path("unused"))
+    method = worker.method_of(recipe, splits, CPU)
+    method.load_state_dict(kept.method)
+    expected = score(method, splits, splits.test, recipe, device=CPU).metrics
+    for name in ("accuracy", "many", "medium", "few"):
+        assert found[f"test/best/{name}"] == expected[name]
+    assert found["test/accuracy"] != found["test/best/accuracy"]
+    # Without its checkpoint only the last epoch is known.
+    (tmp_path / checkpoint.BEST).unlink()
+    assert opened(recipe, tmp_path).metrics == {
+        name: value for name, value in found.items() if "best" not in name
+    }
 
 
 def test_a_run_that_is_not_finished_is_not_scored(tmp_path):
