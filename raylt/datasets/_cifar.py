@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchvision.datasets import CIFAR10
 
 from raylt.data import archive, longtail
 from raylt.data.archive import Archive
@@ -23,13 +24,23 @@ _STATISTICS = {
 }
 
 
+def described(dataset: str, published: type[CIFAR10], *, sha256: str) -> Archive:
+    """The published archive of a CIFAR set, as torchvision knows it and with a stronger sum."""
+    return Archive(
+        dataset=dataset,
+        url=published.url,
+        sha256=sha256,
+        folder=published.base_folder,
+        files={name: md5 for name, md5 in (*published.train_list, *published.test_list)},
+    )
+
+
 def load(
     source: Archive,
+    published: type[CIFAR10],
     config: LongTailed,
     root: Path,
     *,
-    train: Sequence[str],
-    test: Sequence[str],
     labels: str,
     normalise: str,
 ) -> Splits:
@@ -37,10 +48,9 @@ def load(
 
     Args:
         source: The published archive.
+        published: torchvision's class, which names the files of the pool and of the test set.
         config: The tail to cut.
         root: Folder of the datasets.
-        train: Files of the training pool, in torchvision's order.
-        test: Files of the test set.
         labels: Key of the labels in each file.
         normalise: Whose channel statistics the encoder uses, "cifar" or "imagenet".
 
@@ -48,7 +58,10 @@ def load(
         EnvironmentError: a file is missing or damaged.
     """
     mean, std = _STATISTICS[normalise]
-    pool, sealed = (_images(source, root, names, labels) for names in (train, test))
+    pool, sealed = (
+        _images(source, root, [name for name, _ in files], labels)
+        for files in (published.train_list, published.test_list)
+    )
     return longtail.cut(pool, sealed, config, root=root, mean=mean, std=std)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torchvision.datasets import CIFAR10
 
 from raylt.data import archive
-from raylt.data.archive import Archive, Progress
+from raylt.data.archive import Progress
 from raylt.data.images import Splits
 from raylt.data.longtail import LongTailed
 from raylt.datasets import _cifar
@@ -51,12 +51,8 @@ class Config(LongTailed):
         return self.tail_counts(largest=5000 - self.validation, classes=CLASSES)
 
 
-ARCHIVE = Archive(
-    dataset="cifar10",
-    url=CIFAR10.url,
-    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-    folder=CIFAR10.base_folder,
-    files={name: md5 for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)},
+ARCHIVE = _cifar.described(
+    "cifar10", CIFAR10, sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 )
 
 
@@ -66,15 +62,7 @@ def load(config: Config, root: Path) -> Splits:
     Raises:
         EnvironmentError: a file is missing or damaged.
     """
-    return _cifar.load(
-        ARCHIVE,
-        config,
-        root,
-        train=[name for name, _ in CIFAR10.train_list],
-        test=[name for name, _ in CIFAR10.test_list],
-        labels="labels",
-        normalise=config.normalise,
-    )
+    return _cifar.load(ARCHIVE, CIFAR10, config, root, labels="labels", normalise=config.normalise)
 
 
 def fetch(root: Path, *, source: str | None, progress: Progress) -> Path:

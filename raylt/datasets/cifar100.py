@@ -9,7 +9,7 @@ from pydantic import Field
 from torchvision.datasets import CIFAR100
 
 from raylt.data import archive
-from raylt.data.archive import Archive, Progress
+from raylt.data.archive import Progress
 from raylt.data.images import Splits
 from raylt.data.longtail import LongTailed
 from raylt.datasets import _cifar
@@ -37,12 +37,8 @@ class Config(LongTailed):
         return self.tail_counts(largest=500 - self.validation, classes=CLASSES)
 
 
-ARCHIVE = Archive(
-    dataset="cifar100",
-    url=CIFAR100.url,
-    sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
-    folder=CIFAR100.base_folder,
-    files={name: md5 for name, md5 in (*CIFAR100.train_list, *CIFAR100.test_list)},
+ARCHIVE = _cifar.described(
+    "cifar100", CIFAR100, sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 )
 
 
@@ -53,13 +49,7 @@ def load(config: Config, root: Path) -> Splits:
         EnvironmentError: a file is missing or damaged.
     """
     return _cifar.load(
-        ARCHIVE,
-        config,
-        root,
-        train=[name for name, _ in CIFAR100.train_list],
-        test=[name for name, _ in CIFAR100.test_list],
-        labels="fine_labels",
-        normalise=config.normalise,
+        ARCHIVE, CIFAR100, config, root, labels="fine_labels", normalise=config.normalise
     )
 
 
