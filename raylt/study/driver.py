@@ -147,6 +147,21 @@ def resume(
             study.close()
 
 
+def send(name: str, settings: Settings) -> tuple[str, ...]:
+    """Send MLflow what it lacks of a study, without a search; returns what it did not take.
+
+    Raises:
+        EnvironmentError: another process drives the study.
+    """
+    with (
+        locked(settings.runs / name),
+        contextlib.closing(open_study(name, settings.runs)) as study,
+    ):
+        tracker = _tracker(study, settings)
+        tracker.start()
+        return tracker.close(interrupted=False)
+
+
 def open_study(name: str, runs: Path) -> Record:
     """A study to read.
 

@@ -22,7 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt.schema import EnvironmentError
 from raylt.study import artifacts, notes
-from raylt.study.outcome import Metrics, Outcome
+from raylt.study.outcome import Metrics, Outcome, improvements
 from raylt.study.record import Record
 
 _STUDY = "study"
@@ -248,21 +248,20 @@ class Mirror:
 
     def _improve(self) -> None:
         """The best objective so far, over the trials in the order in which they ended."""
-        objective = self._record.objectives[0]
+        metric = self._record.objectives[0].metric
+        outcomes = self._record.outcomes()
+        better = improvements(outcomes, self._record.space.study)
         ended = sorted(
-            (one for one in self._record.outcomes() if one.state in _ENDED),
-            key=lambda one: one.ended,
+            (one for one in outcomes if one.state in _ENDED),
+            key=lambda one: (one.ended, one.number),
         )
         best: float | None = None
         points: list[Metric] = []
         for step, one in enumerate(ended, 1):
-            value = one.last.get(objective.metric)
-            if one.state == "complete" and value is not None:
-                better = max if objective.better == "maximize" else min
-                best = value if best is None else better(best, value)
+            best = better.get(one.number, best)
             if best is not None and step > self._improved:
                 at = int(1000 * one.ended)
-                points.append(Metric(f"best_so_far/{objective.metric}", best, at, step))
+                points.append(Metric(f"best_so_far/{metric}", best, at, step))
         if points:
             self._client.log_batch(self._parent.id, metrics=points[-1000:])
         self._improved = len(ended)

@@ -42,11 +42,11 @@ def commit(folder: Path) -> dict[str, str]:
 
 
 def description(record: Record, *, command: str) -> str:
-    """The study in Markdown: the ranking, the floor, the baseline, and how it was started."""
+    """The study in Markdown: the verdict, the ranking, the baseline, the floor, the command."""
     ranking = [one for one in record.ranking() if one.state != "waiting"]
     best = record.best()
     baseline = record.space.study.baseline
-    lines = [f"# {record.name}", ""]
+    lines = [f"# {record.name}", "", "\n\n".join(confirmed.brief(record)), ""]
     if best is not None:
         lines += [f"Best: trial {best.number}, {_scores(best)}.", ""]
     lines += _table(ranking[:_LINES], [leaf.path for leaf in record.space.leaves])
@@ -57,9 +57,10 @@ def description(record: Record, *, command: str) -> str:
     if floor := record.facts["floor"]:
         told = ", ".join(f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items())
         lines += ["", f"Floor (raw pixels): {told}"]
-    lines += ["", *confirmed.brief(record)]
-    if command:
-        lines += ["", f"`{command}`"]
+    begun = record.facts.get("command", "")
+    for word, typed in (("Begun with", begun), ("Then", command if command != begun else "")):
+        if typed:
+            lines += ["", f"{word} `{typed}`"]
     return "\n".join(lines)
 
 

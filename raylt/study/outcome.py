@@ -91,6 +91,27 @@ def winner(outcomes: Sequence[Outcome], plan: Study) -> Outcome | None:
     return first if all(gap <= 0 for gap in missed.values()) else None
 
 
+def improvements(outcomes: Iterable[Outcome], plan: Study) -> dict[int, float]:
+    """The best so far: each finished trial that keeps the constraints and beats all that ended
+    before it, by its number, with its objective; in the order in which they ended."""
+    everyone = sorted(outcomes, key=lambda one: (one.ended, one.number))
+    baseline = baseline_of(everyone)
+    reference = baseline.last if baseline else {}
+    first = plan.objective[0]
+    sign = 1 if first.better == "maximize" else -1
+    found: dict[int, float] = {}
+    best = -math.inf
+    for one in everyone:
+        value = one.last.get(first.metric)
+        if one.state != "complete" or value is None or sign * value <= best:
+            continue
+        missed = violations(plan.constraints, one.last, reference)
+        if all(gap <= 0 for gap in missed.values()):
+            found[one.number] = value
+            best = sign * value
+    return found
+
+
 def violations(
     constraints: Iterable[Constraint], metrics: Metrics, baseline: Metrics
 ) -> dict[str, float]:

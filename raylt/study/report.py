@@ -25,6 +25,8 @@ from raylt.study.record import Record
 
 _LINES = 100
 """Trials in the ranking."""
+_RESULTS = ("versus", "cost", "paid", "classes", "pareto", "curves")
+"""Charts of the results, the most telling first; that of a rival is there only with one."""
 _STATES = ("complete", "stopped", "failed", "running", "waiting")
 
 
@@ -63,7 +65,7 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
             _verdict(record),
             _numbers(record),
             "<h2>Results</h2>",
-            *(_figure(found[key]) for key in ("cost", "pareto", "classes", "paid", "curves")),
+            *(_figure(found[key]) for key in _RESULTS if key in found),
             _confirmation(record),
             "<h2>The search</h2>",
             *(_figure(found[key]) for key in ("parallel", "importance", "response")),

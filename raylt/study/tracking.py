@@ -299,6 +299,9 @@ class Tracker:
 
 
 def _line(error: Exception) -> str:
+    """What went wrong, in one line; of a connection only what the system said."""
+    if said := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
+        return said[0]
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 

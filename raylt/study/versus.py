@@ -8,6 +8,7 @@ knows the leaf, as a study of its own beside the first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raylt import plugins
@@ -15,6 +16,7 @@ from raylt import space as spaces
 from raylt.schema import InputError
 from raylt.space import Space, document
 from raylt.space.plan import METRICS
+from raylt.study.outcome import improvements
 
 if TYPE_CHECKING:
     from raylt.study.driver import Settings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from raylt.study.result import Result
 
 _SECTION = "method."
+_BETWEEN = "-versus-"
 
 
 def rival(space: Space) -> Space:
@@ -62,7 +65,25 @@ def rival(space: Space) -> Space:
 
 def name(study: str, method: str) -> str:
     """What the rival's study is called."""
-    return f"{study}-versus-{method}"
+    return f"{study}{_BETWEEN}{method}"
+
+
+def partner(study: Record) -> tuple[Record, Record] | None:
+    """A study and its rival, whichever of the two is given; None unless both have begun."""
+    from raylt.study import record
+
+    runs = study.folder.parent
+    if (method := study.space.study.versus) is not None:
+        folder = runs / name(study.name, method)
+        return (study, record.load(folder, sampler=None)) if record.exists(folder) else None
+    first, _, method = study.name.rpartition(_BETWEEN)
+    if not first or not record.exists(runs / first):
+        return None
+    other = record.load(runs / first, sampler=None)
+    if other.space.study.versus == method:
+        return other, study
+    other.close()
+    return None
 
 
 def follow(result: Result, settings: Settings) -> Result | None:
@@ -75,8 +96,14 @@ def follow(result: Result, settings: Settings) -> Result | None:
     other = rival(study.space)
     study.close()
     if record.exists(settings.runs / other.study.name):
-        return driver.resume(other.study.name, settings, retry_failed=False)
-    return begin.begin(other, settings)
+        found = driver.resume(other.study.name, settings, retry_failed=False)
+    else:
+        found = begin.begin(other, settings)
+    if not found.interrupted:
+        # The first one's report and charts were drawn before there was a rival.
+        told = driver.send(result.name, settings)
+        found = replace(found, notices=(*found.notices, *told))
+    return found
 
 
 def comparison(study: Record, other: Record) -> dict[str, Any]:
@@ -97,7 +124,7 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
             f"their fingerprints differ; search one of them again"
         )
     metric = study.objectives[0].metric
-    curves = [list(_curve(each, metric)) for each in (study, other)]
+    curves = [list(_curve(each)) for each in (study, other)]
     cost = min((curve[-1]["seconds"] if curve else 0.0) for curve in curves)
     return {
         "metric": metric,
@@ -136,15 +163,14 @@ def _foreign(path: str, fields: Mapping[str, Any]) -> bool:
     return path.startswith(_SECTION) and path.removeprefix(_SECTION) not in fields
 
 
-def _curve(study: Record, metric: str) -> Iterator[dict[str, Any]]:
-    sign = 1 if METRICS[metric] == "maximize" else -1
-    ended = [one for one in study.outcomes() if one.state in ("complete", "stopped", "failed")]
+def _curve(study: Record) -> Iterator[dict[str, Any]]:
+    outcomes = study.outcomes()
+    better = improvements(outcomes, study.space.study)
+    ended = [one for one in outcomes if one.state in ("complete", "stopped", "failed")]
     seconds, epochs, best = 0.0, 0, None
     for one in sorted(ended, key=lambda one: (one.ended, one.number)):
         seconds, epochs = seconds + one.seconds, epochs + one.epoch
-        value = one.last.get(metric) if one.state == "complete" else None
-        if value is not None and (best is None or sign * value > sign * best):
-            best = value
+        best = better.get(one.number, best)
         yield {"trial": one.number, "seconds": seconds, "epochs": epochs, "best": best}
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from raylt import cli, recipe
 from raylt.schema import InputError
 from raylt.study import confirm, confirmed, driver, ledger, review, scoring, seeds
+from raylt.study.charts import interactive, paid, picture
 from raylt.study.confirm import Options
 from raylt.study.searcher import TruthfulSearcher
 from tests.study import drive, fake_seeds
@@ -122,6 +123,26 @@ def test_a_better_setting_is_called_better_on_seeds_that_the_search_has_not_seen
     text = confirmed.text(found)
     assert "trial 1 (temperature=0.3 prune=0.5): better, +" in text
     assert "Test set opened 1x" in text
+
+
+def test_who_paid_is_drawn_from_the_test_images_that_were_opened(toy):
+    assert paid.chart(toy.open()).body is None
+    found = toy.confirm()
+    study = toy.open()
+    chart = paid.chart(study)
+    assert "on the test images, means over 5 seeds" in chart.caption
+    changes = found.candidates[0].paid.classes
+    bars = [
+        (y, *ends)
+        for mark in chart.body[0].marks
+        for y, ends in zip(mark.y, mark.ends, strict=True)
+    ]
+    assert sorted(bars) == sorted((100 * c.mean, 100 * c.low, 100 * c.high) for c in changes)
+    assert picture.png(chart).startswith(b"\x89PNG")
+    (trace, *_) = interactive.drawing(chart)["data"]
+    assert all(length >= 0 for length in trace["error_y"]["array"])
+    # To draw is not to open.
+    assert len(ledger.openings(study)) == 1
 
 
 def test_both_settings_train_on_the_same_seeds_and_nothing_else_changes(toy):
@@ -313,3 +334,10 @@ def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
     assert by_name["toy"].data.tags["test_openings"] == "1"
     assert by_name["toy"].info.status == "FINISHED"
     assert all("test/accuracy" in r.data.metrics for r in runs if "seed" in r.info.run_name)
+    # The description of the study says what was found, before the ranking.
+    words = by_name["toy"].data.tags["mlflow.note.content"]
+    verdict = words.index("Confirmed over 5 seeds: trial 1 better by +")
+    assert verdict < words.index("| trial | state |")
+    assert "Test set opened 1x" in words
+    files = client.list_artifacts(by_name["toy"].info.run_id, "charts")
+    assert "charts/paid.png" in [each.path for each in files]

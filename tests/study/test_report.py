@@ -120,7 +120,11 @@ def test_a_confirmation_leads(tmp_path):
     }
     candidate = {
         "verdict": seen, "runs": {"trial": 1}, "promised": 0.04, "kept": 0.02, "dropped": None,
-        "paid": {"sentence": "few +3.1, bought with many -0.6"},
+        "paid": {
+            "sentence": "few +3.1, bought with many -0.6",
+            "classes": [{"mean": 0.03, "low": -0.01, "high": 0.07}, None],
+            "train_counts": [104, 5],
+        },
     }  # fmt: skip
     (record.folder / "confirm" / "verdict.json").write_text(
         json.dumps({"metric": "test/accuracy", "seeds": [1, 2], "candidates": [candidate]})
@@ -129,6 +133,7 @@ def test_a_confirmation_leads(tmp_path):
     _, text = read(report.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text
     assert "few +3.1, bought with many -0.6" in text
+    assert "Trial 1 against the baseline on the test images, means over 2 seeds" in text
 
 
 def test_a_folder_that_cannot_be_written_is_named(record, tmp_path):

@@ -6,8 +6,11 @@ import pytest
 
 from raylt.schema import InputError
 from raylt.study import begin, draws, driver, record, versus
+from raylt.study.charts import interactive, picture
+from raylt.study.charts import versus as picturing
 from raylt.study.outcome import Outcome
-from tests.study import drive
+from raylt.study.result import Result
+from tests.study import drive, made
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -46,12 +49,13 @@ def test_a_rival_that_makes_no_sense_is_refused(tmp_path, overrides, method, tol
         rival(tmp_path, *overrides, method=method)
 
 
-def ended(space, accuracies, fingerprint="f"):
+def ended(space, accuracies, fingerprint="f", few=()):
     """A study whose trials ended one after the other, ten seconds each; None failed."""
     outcomes = tuple(
         Outcome(
             number=n, state="complete" if accuracy else "failed", role="draw",
-            last={"epoch": 6, "val/accuracy": accuracy} if accuracy else {},
+            last={"epoch": 6, "val/accuracy": accuracy, **({"val/few": few[n]} if few else {})}
+            if accuracy else {},
             seconds=10.0, ended=100.0 + n,
         )
         for n, accuracy in enumerate(accuracies)
@@ -93,15 +97,57 @@ def test_studies_without_an_end_or_of_other_images(tmp_path):
         versus.comparison(ended(space, [0.5]), ended(space, [0.5], "g"))
 
 
+def test_both_methods_are_in_one_picture_of_either(tmp_path):
+    first = made.study(tmp_path, "study.versus=simclr", name="a", trials=8)
+    assert picturing.charts(first) == ()
+    text = versus.rival(first.space).text
+    other = made.study(tmp_path, name="a-versus-simclr", trials=5, text=text)
+    charts = [picturing.charts(each) for each in (first, other)]
+    assert charts[0] == charts[1]
+    ((chart,), _) = charts
+    lines = {mark.name: mark for mark in chart.body[0].marks if hasattr(mark, "dash")}
+    whole = [sum(one.seconds for one in each.outcomes()) / 60 for each in (first, other)]
+    assert lines["what both have cost"].x == pytest.approx((min(whole), min(whole)))
+    for each, line in zip((first, other), list(lines.values())[:2], strict=True):
+        assert line.x[-1] == pytest.approx(sum(one.seconds for one in each.outcomes()) / 60)
+        assert line.y[-1] == pytest.approx(100 * each.best().last["val/accuracy"])
+        assert list(line.y) == sorted(line.y)
+    assert picture.png(chart).startswith(b"\x89PNG")
+    assert interactive.drawing(chart)["data"]
+
+
+def test_a_name_alone_makes_no_rival(tmp_path):
+    made.study(tmp_path, name="a", trials=1, failed=()).close()
+    alone = made.study(tmp_path, name="a-versus-simclr", trials=1, failed=())
+    assert picturing.charts(alone) == ()
+
+
+def test_the_best_so_far_keeps_the_constraints(tmp_path):
+    bound = "study.constraints=[{metric: val/few, min: 0.7}]"
+    space = drive.toy(tmp_path, bound)
+    study = ended(space, [0.5, 0.9, 0.8], few=[0.8, 0.1, 0.9])
+    assert [at["best"] for at in versus.comparison(study, study)["studies"][0]["curve"]] == [
+        0.5, 0.5, 0.8,
+    ]  # fmt: skip
+
+
 def test_the_rival_follows_a_study_and_goes_on_if_it_had_begun(tmp_path, monkeypatch):
     space = drive.toy(tmp_path, "study.versus=simclr")
     create(tmp_path, space).close()
     result = type("Result", (), {"name": "toy", "versus": "simclr", "interrupted": False})()
     settings = drive.settings(tmp_path)
     calls = []
-    monkeypatch.setattr(begin, "begin", lambda space, s: calls.append(space.study.name))
-    monkeypatch.setattr(driver, "resume", lambda name, s, *, retry_failed: calls.append("resume"))
-    versus.follow(result, settings)
+
+    def ended(call):
+        calls.append(call)
+        known = dict.fromkeys(Result.__dataclass_fields__)
+        return Result(**{**known, "interrupted": False, "notices": ("one",)})
+
+    monkeypatch.setattr(begin, "begin", lambda space, s: ended(space.study.name))
+    monkeypatch.setattr(driver, "resume", lambda name, s, *, retry_failed: ended("resume"))
+    # The first study gets the picture of both, too.
+    monkeypatch.setattr(driver, "send", lambda name, s: (f"{name} not sent",))
+    assert versus.follow(result, settings).notices == ("one", "toy not sent")
     create(tmp_path, versus.rival(space)).close()
     versus.follow(result, settings)
     assert calls == ["toy-versus-simclr", "resume"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raylt.study.charts import classes, figure, search
+from raylt.study.charts import classes, figure, paid, search, versus
 from raylt.study.charts.figure import Axis, Chart, Dash, Panel
 from raylt.study.record import Record
 
@@ -16,8 +16,9 @@ _CURVES: tuple[tuple[str, str, Dash, float], ...] = (
 
 
 def of_study(record: Record) -> tuple[Chart, ...]:
-    """The charts of a study, in the order in which they are read."""
-    return (*search.charts(record), *classes.of_study(record))
+    """The charts of a study; the one of two methods is there only for a study with a rival."""
+    return (*versus.charts(record), *search.charts(record), paid.chart(record),
+            *classes.of_study(record))  # fmt: skip
 
 
 def of_trial(record: Record, number: int) -> tuple[Chart, ...]:

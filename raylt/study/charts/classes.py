@@ -16,21 +16,21 @@ from raylt.trial.classes import Classes, Scored, read
 
 _BARS = 120
 """Classes that are drawn one by one in a table of shades."""
-_GROUPS: tuple[tuple[str, str, figure.Hatch, figure.Symbol], ...] = (
-    ("many", figure.BLUE, "", "circle"),
-    ("medium", figure.ORANGE, "/", "square"),
-    ("few", figure.VERMILION, "x", "diamond"),
+GROUPS: tuple[tuple[str, str, figure.Hatch], ...] = (
+    ("many", figure.BLUE, ""),
+    ("medium", figure.ORANGE, "/"),
+    ("few", figure.VERMILION, "x"),
 )
+"""How the shot groups look."""
 
 
 def of_study(record: Record) -> tuple[Chart, ...]:
-    """The best trial's classes, who paid for them, and the training images."""
+    """The best trial's classes and the training images."""
     best, baseline = record.best(), record.baseline()
     found = read(record.trial_folder(best.number)) if best else None
     other = read(record.trial_folder(baseline.number)) if baseline else None
     return (
         _per_class_of(best, found, baseline, other),
-        paid(best, found, baseline, other),
         histogram(train_counts(record)),
     )
 
@@ -67,7 +67,7 @@ def histogram(counts: Sequence[int] | None) -> Chart:
             caption="Nothing to draw: no trial has read the data yet.",
             body=None,
         )
-    order = _largest_first(counts)
+    order = largest_first(counts)
     groups = metrics.groups(counts, by="thresholds")
     marks = tuple(
         Bars(
@@ -76,7 +76,7 @@ def histogram(counts: Sequence[int] | None) -> Chart:
             y=tuple(float(counts[k]) for k in order if k in groups[name]),
             told=tuple(f"class {k}: {counts[k]} images" for k in order if k in groups[name]),
         )
-        for name, colour, hatch, _ in _GROUPS
+        for name, colour, hatch in GROUPS
         if name in groups
     )  # fmt: skip
     return Chart(
@@ -84,13 +84,13 @@ def histogram(counts: Sequence[int] | None) -> Chart:
         title=title,
         caption=f"{sum(counts)} images of {len(counts)} classes; the largest has {max(counts)}, "
         f"the smallest {min(counts)}. Many is more than 100, few is fewer than 20.",
-        body=(Panel(title="", x=_classes_axis(order), y=Axis("training images"), marks=marks),),
+        body=(Panel(title="", x=classes_axis(order), y=Axis("training images"), marks=marks),),
     )
 
 
 def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Chart:
     """Accuracy of each class on the validation images, classes with more training images first."""
-    order = _largest_first(counts)
+    order = largest_first(counts)
     looks: tuple[tuple[str, figure.Symbol], ...] = (
         (figure.VERMILION, "circle"), (figure.BLUE, "hollow"),
     )  # fmt: skip
@@ -112,55 +112,7 @@ def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Ch
         title="Accuracy of each class",
         caption="On the validation images after the last epoch; classes stand by their training "
         "images, most first. The lines are running means.",
-        body=(
-            Panel(title="", x=_classes_axis(order), y=Axis("accuracy (%)"), marks=tuple(marks)),
-        ),
-    )
-
-
-def paid(
-    best: Outcome | None, found: Classes | None, baseline: Outcome | None, other: Classes | None
-) -> Chart:
-    """What each class gained or lost against the baseline."""
-    key, title = "paid", "Who gained and who paid"
-    if best is None or baseline is None or found is None or other is None:
-        return figure.nothing(
-            key, title, "it needs the classes of the best trial and the baseline"
-        )
-    if best.number == baseline.number:
-        return figure.nothing(key, title, "the baseline is the best trial")
-    if found.train_counts != other.train_counts:
-        why = "the best trial and the baseline saw different training images"
-        return figure.nothing(key, title, why)
-    counts = found.train_counts
-    gain = 100 * (found.last.per_class(len(counts)) - other.last.per_class(len(counts)))
-    order = [k for k in _largest_first(counts) if not math.isnan(gain[k])]
-    groups = metrics.groups(counts, by="thresholds")
-    marks = tuple(
-        Bars(
-            name=name, colour=colour, hatch=hatch,
-            x=tuple(float(i) for i, k in enumerate(order) if k in groups[name]),
-            y=tuple(float(gain[k]) for k in order if k in groups[name]),
-            told=tuple(f"class {k}: {gain[k]:+.1f} points" for k in order if k in groups[name]),
-        )
-        for name, colour, hatch, _ in _GROUPS
-        if name in groups
-    )  # fmt: skip
-    means = ", ".join(
-        f"{name} {np.nanmean(gain[list(groups[name])]):+.1f}"
-        for name, *_ in _GROUPS
-        if name in groups and not np.isnan(gain[list(groups[name])]).all()
-    )
-    return Chart(
-        key=key,
-        title=title,
-        caption=f"Trial {best.number} against the baseline, trial {baseline.number}: {means} "
-        f"points. One seed each, on validation images: a sign of where to look, not a proof.",
-        body=(
-            Panel(
-                title="", x=_classes_axis(order), y=Axis("gain in accuracy (points)"), marks=marks
-            ),
-        ),
+        body=(Panel(title="", x=classes_axis(order), y=Axis("accuracy (%)"), marks=tuple(marks)),),
     )
 
 
@@ -206,11 +158,13 @@ def _per_class_of(
     return per_class(found.train_counts, models)
 
 
-def _largest_first(counts: Sequence[int]) -> list[int]:
+def largest_first(counts: Sequence[int]) -> list[int]:
+    """Classes by their training images."""
     return sorted(range(len(counts)), key=lambda k: (-counts[k], k))
 
 
-def _classes_axis(order: Sequence[int]) -> Axis:
+def classes_axis(order: Sequence[int]) -> Axis:
+    """The axis of classes in an order; their numbers stand at it where there is room."""
     if len(order) <= 30:
         return Axis("class, most training images first", ticks=tuple(map(str, order)))
     return Axis("classes, most training images first")

@@ -73,6 +73,8 @@ class Bars:
     hatch: Hatch = ""
     lying: bool = False
     """Whether `x` is the place from the top and `y` the length to the right."""
+    ends: tuple[tuple[float, float], ...] = ()
+    """The interval of each upright bar, drawn as a whisker."""
     told: tuple[str, ...] = ()
 
 

@@ -98,6 +98,13 @@ def _trace(mark: Points | Line | Bars) -> dict[str, Any]:
             hatch = {"shape": mark.hatch, "fillmode": "overlay", "fgcolor": "white", "size": 9}
             look = {"color": mark.colour, "pattern": hatch}
             shared["textposition"] = "none"
+            if mark.ends:
+                shared["error_y"] = {
+                    "type": "data", "symmetric": False, "color": "#222", "thickness": 1.2,
+                    "width": 3,
+                    "array": [high - at for at, (_, high) in zip(y, mark.ends, strict=True)],
+                    "arrayminus": [at - low for at, (low, _) in zip(y, mark.ends, strict=True)],
+                }  # fmt: skip
             if mark.lying:
                 x, y, shared["orientation"] = y, x, "h"
             return {**shared, "type": "bar", "x": x, "y": y, "marker": look}

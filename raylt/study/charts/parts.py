@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from raylt.schema import Value
 from raylt.space.leaf import Leaf
@@ -76,6 +77,19 @@ def _level(
     height = shown(metric, value)
     label = f"{name} ({height:.1f})"
     return Line(name=label, x=(0.0, width), y=(height, height), colour=colour, dash=dash)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A unit of time."""
+
+    word: str
+    seconds: float
+
+
+def clock(longest: float) -> Clock:
+    """The unit in which so many seconds are read best."""
+    return Clock("hours", 3600) if longest > 2 * 3600 else Clock("minutes", 60)
 
 
 def title(metric: str) -> str:

@@ -126,6 +126,13 @@ def _mark(axes: Axes, mark: Points | Line | Bars) -> None:
                 mark.x, mark.y, color=mark.colour, label=label, hatch=_HATCHES[mark.hatch],
                 edgecolor="white", linewidth=0,
             )  # fmt: skip
+            if mark.ends:
+                lengths = [
+                    [abs(at - end[side]) for at, end in zip(mark.y, mark.ends, strict=True)]
+                    for side in (0, 1)
+                ]
+                axes.errorbar(mark.x, mark.y, yerr=lengths, fmt="none", ecolor="#222222",
+                              elinewidth=0.8, capsize=2)  # fmt: skip
 
 
 def _axis(axes: Axes, axis: Axis, which: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from raylt.study.charts import figure, parallel, parts, sensitivity
 from raylt.study.charts.figure import Axis, Chart, Line, Panel
-from raylt.study.outcome import Metrics, Outcome, violations
+from raylt.study.outcome import Outcome, improvements
 from raylt.study.progress import duration
 from raylt.study.record import Record
 
@@ -65,63 +65,46 @@ def cost(record: Record, ranking: Sequence[Outcome]) -> Chart:
     key, title = "cost", "What the search cost and what it brought"
     metric = record.objectives[0].metric
     ended = sorted((one for one in ranking if one.ended), key=lambda one: one.ended)
-    hours: dict[int, float] = {}
+    times: dict[int, float] = {}
     spent = 0.0
     for one in ended:
-        spent += one.seconds / 3600
-        hours[one.number] = spent
-    line = best_so_far(record, ended)
+        spent += one.seconds
+        times[one.number] = spent
+    line = list(improvements(record.outcomes(), record.space.study).items())
     if not line:
         return figure.nothing(key, title, "no trial has finished yet")
+    clock = parts.clock(spent)
+    width = spent / clock.seconds
     # The last height holds to the end.
-    steps = [*((hours[number], value) for number, value in line), (spent, line[-1][1])]
+    steps = [*((times[number] / clock.seconds, value) for number, value in line),
+             (width, line[-1][1])]  # fmt: skip
     marks = (
         Line(
             name="best so far", colour=figure.VERMILION, width=3, steps=True,
             x=tuple(x for x, _ in steps), y=tuple(parts.shown(metric, y) for _, y in steps),
         ),
-        *parts.baseline(record, metric=metric, width=spent),
-        *parts.floor(record, metric=metric, width=spent),
+        *parts.baseline(record, metric=metric, width=width),
+        *parts.floor(record, metric=metric, width=width),
         *parts.trials(
             [one for one in ended if metric in one.last], record.best(),
-            x=lambda one: hours[one.number], y=lambda one: parts.shown(metric, one.last[metric]),
+            x=lambda one: times[one.number] / clock.seconds,
+            y=lambda one: parts.shown(metric, one.last[metric]),
         ),
     )  # fmt: skip
-    whole = duration(3600 * spent)
+    whole = duration(spent)
     return Chart(
         key=key,
         title=title,
         caption=f"Time is that of all trials added up: {whole} for the {len(ended)} that ended.",
         body=(
             Panel(
-                title="", x=Axis("hours of all trials"), y=Axis(parts.title(metric)), marks=marks
+                title="",
+                x=Axis(f"{clock.word} of all trials"),
+                y=Axis(parts.title(metric)),
+                marks=marks,
             ),
         ),
     )
-
-
-def best_so_far(record: Record, ended: Sequence[Outcome]) -> list[tuple[int, float]]:
-    """The finished trials that beat all before them and keep the constraints, with their values.
-
-    Args:
-        record: The study.
-        ended: Trials in the order in which they ended.
-    """
-    first = record.objectives[0]
-    baseline = record.baseline()
-    reference: Metrics = baseline.last if baseline else {}
-    found: list[tuple[int, float]] = []
-    for one in ended:
-        value = one.last.get(first.metric)
-        if one.state != "complete" or value is None:
-            continue
-        better = not found or (
-            value > found[-1][1] if first.better == "maximize" else value < found[-1][1]
-        )
-        missed = violations(record.space.study.constraints, one.last, reference)
-        if better and all(gap <= 0 for gap in missed.values()):
-            found.append((one.number, value))
-    return found
 
 
 def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
