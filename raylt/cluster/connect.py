@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import socket
 import time
@@ -72,6 +73,7 @@ def nodes() -> tuple[Node, ...]:
             address=node["NodeManagerAddress"],
             cpus=node["Resources"].get("CPU", 0.0),
             gpus=node["Resources"].get("GPU", 0.0),
+            memory=node["Resources"].get("memory", math.inf),
         )
         for node in ray.nodes()
         if node["Alive"]

@@ -60,6 +60,9 @@ class Trial(Frozen):
     """Cores of each, and threads of torch."""
     gpus_per_worker: float | None = Field(default=None, ge=0)
     """GPUs of each; below 1 a share of one; where left out, one where there are any."""
+    pack: Literal["auto"] | Annotated[int, Field(ge=1)] | None = None
+    """Trials that share one GPU; `auto` finds the number from a few measured steps, and without a
+    GPU sees to it that the trials on a machine fit its memory."""
     placement: Placement = "pack"
     """Where its workers stand: `pack` near each other if possible and `strict_pack` on one
     machine, `spread` apart if possible and `strict_spread` each on a machine of its own."""
@@ -71,6 +74,22 @@ class Trial(Frozen):
             raise ValueError(
                 f"gpus_per_worker must be a whole number or a share of one GPU, but got {gpus}; "
                 f"try {int(gpus)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _packs_single_workers(self) -> Self:
+        if self.pack is None:
+            return self
+        if self.workers > 1:
+            raise ValueError(
+                f"pack must be left out where a trial has several workers, but got workers "
+                f"{self.workers}; a GPU is shared by trials of one worker"
+            )
+        if self.gpus_per_worker is not None:
+            raise ValueError(
+                f"pack must be left out where gpus_per_worker says what a trial gets, but got "
+                f"{self.gpus_per_worker:g}; leave out one of the two"
             )
         return self
 

@@ -6,8 +6,9 @@ hold a part of its workers and none could train; so the number is found before t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
@@ -27,6 +28,8 @@ class Node:
     """The address by which the others know it; "" likewise."""
     cpus: float
     gpus: float
+    memory: float = math.inf
+    """Bytes; infinite where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +42,57 @@ class Shape:
     gpus: float
     """GPUs of each worker, or a share of one."""
     placement: Placement
+    memory: float = 0.0
+    """Bytes of each worker; 0 where nobody looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What one trial was measured to hold, in bytes, and how far it keeps a GPU busy."""
+
+    memory: float
+    gpu_memory: float
+    """0 without a GPU."""
+    gpu_size: float
+    """What a GPU has."""
+    gpu_busy: float
+    """Share of the time in which the GPU works."""
+
+
+def packed(nodes: Sequence[Node], shape: Shape, need: Need) -> Shape:
+    """The shape with which as many trials of one worker run at a time as memory and time allow.
+
+    Trials share a GPU while their memory fits, every one of them has its cores, and the GPU is
+    not kept busy by fewer: more of them would only wait for each other.
+    """
+    shape = replace(shape, memory=need.memory)
+    with_gpu = [node for node in nodes if node.gpus]
+    if not with_gpu or not need.gpu_size:
+        return shape
+    cores = min(node.cpus / node.gpus for node in with_gpu)
+    fit = min(
+        need.gpu_size / need.gpu_memory + _EPSILON,
+        cores / shape.cpus + _EPSILON,
+        math.ceil(1 / need.gpu_busy - _EPSILON) if need.gpu_busy else math.inf,
+    )
+    return replace(shape, gpus=1 / max(1, int(fit)))
+
+
+def alone(nodes: Sequence[Node], shape: Shape) -> Shape:
+    """What a trial books so that no other one shares its GPU, or its machine without one."""
+    if shape.workers > 1 or shape.gpus >= 1:
+        return shape
+    if shape.gpus:
+        return replace(shape, gpus=1.0)
+    most = max(node.cpus for node in nodes)
+    return replace(shape, cpus=max(shape.cpus, most), memory=0.0)
 
 
 def slots(node: Node, shape: Shape) -> int:
     """Workers that fit one machine; a share of a GPU never lies across two."""
     fit = int(node.cpus / shape.cpus + _EPSILON)
+    if shape.memory:
+        fit = int(min(fit, node.memory / shape.memory + _EPSILON))
     if shape.gpus >= 1:
         return min(fit, int(node.gpus / shape.gpus + _EPSILON))
     if shape.gpus > 0:
@@ -83,6 +132,8 @@ def demand(nodes: Sequence[Node], shape: Shape) -> int:
     has_gpus = any(node.gpus for node in nodes)
     if shape.gpus and not has_gpus:
         remedy = "there is no GPU at all: set gpus_per_worker: 0, or use machines that have one"
+    elif shape.memory > max((node.memory for node in nodes), default=math.inf):
+        remedy = "choose a smaller batch or model, or a machine with more memory"
     elif shape.placement.startswith("strict_"):
         remedy = f"lower workers, or write placement: {shape.placement.removeprefix('strict_')}"
     else:
@@ -98,6 +149,8 @@ def describe(shape: Shape) -> str:
     each = _amount(shape.cpus, "core")
     if shape.gpus:
         each += f", {_amount(shape.gpus, 'GPU')}"
+    if shape.memory:
+        each += f", {shape.memory / 2**30:.1f} GiB"
     where = f", {shape.placement}" if shape.workers > 1 else ""
     return f"{_amount(shape.workers, 'worker')} ({each} each{where})"
 

@@ -108,7 +108,8 @@ def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmatio
     if options.retry_failed:
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if _block(race, options) or _untested(race):
-        with driver.underway(settings, _tracker(race.study, race.runs, settings)) as now:
+        tracker = _tracker(race.study, race.runs, settings)
+        with driver.underway(settings, tracker, race.study) as now:
             found = _run(race, now, options)
         return replace(found, notices=now.notices)
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.

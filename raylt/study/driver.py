@@ -14,7 +14,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -22,7 +22,18 @@ from raylt.cluster import address as addresses
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study import draws, machine, notes, place, purse, record, revise, tracking, watchdog
+from raylt.study import (
+    draws,
+    machine,
+    notes,
+    packing,
+    place,
+    purse,
+    record,
+    revise,
+    tracking,
+    watchdog,
+)
 from raylt.study.foresight import Foresight
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
@@ -52,6 +63,8 @@ class Settings:
     """Cores, and threads of torch, of each."""
     gpus_per_worker: float | None = None
     """GPUs of each, or a share of one; where None, one if this machine has any."""
+    pack: Literal["auto"] | int | None = None
+    """Trials that share a GPU; None where `gpus_per_worker` says it."""
     cpus: int | None = None
     """Cores that the search may use; all where None."""
     placement: Placement = "pack"
@@ -251,6 +264,7 @@ def wish(settings: Settings) -> Wish:
         workers=settings.workers,
         cpus_per_worker=settings.cpus_per_worker,
         gpus_per_worker=settings.gpus_per_worker,
+        pack=settings.pack,
         placement=settings.placement,
         cpus=settings.cpus,
         concurrent=settings.concurrent,
@@ -303,8 +317,13 @@ class Underway:
 
 
 @contextlib.contextmanager
-def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
+def underway(settings: Settings, tracker: Tracker, study: Record) -> Generator[Underway]:
     """Ray and the tracker for the time of a `with`; the tracker is flushed at its end.
+
+    Args:
+        settings: Where and how.
+        tracker: Not started yet.
+        study: Whose trials are packed, if that is wished, by what they need.
 
     Raises:
         EnvironmentError: the machines or the tracker are not as they must be.
@@ -312,15 +331,22 @@ def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
     alone = addresses.way(settings.address) == "here"
     machine.prepare(threads=settings.cpus_per_worker, alone=alone)
     now: Underway | None = None
+    console = Console(stderr=True, quiet=settings.quiet)
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    weigh = packing.weigher(
+        study, root=settings.root, runs=settings.runs, threads=settings.cpus_per_worker, say=say
+    )  # fmt: skip
     with Interruption() as interruption:
         # MLflow connects while Ray starts.
         tracker.start()
         try:
-            with place.taken(wish(settings), runs=settings.runs) as share:
+            with place.taken(wish(settings), runs=settings.runs, weigh=weigh) as share:
                 interruption.listen()
                 tracker.demand()
-                if not settings.quiet:
-                    Console(stderr=True).print(str(share), soft_wrap=True, highlight=False)
+                say(str(share))
                 now = Underway(
                     settings=settings, tracker=tracker, interruption=interruption, share=share
                 )
@@ -338,7 +364,7 @@ def underway(settings: Settings, tracker: Tracker) -> Generator[Underway]:
 def _run(study: Record, settings: Settings) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    with underway(settings, tracker) as now:
+    with underway(settings, tracker, study) as now:
         stopped = now.trials(study)
     baseline = study.space.study.baseline
     return Result(

@@ -11,9 +11,10 @@ from typing import Any
 from raylt.cluster import address as addresses
 from raylt.schema import InputError
 from raylt.space import Space
-from raylt.study import driver, forecast, foresight, measures, place
+from raylt.study import driver, forecast, foresight, measures, packing, place
 from raylt.study.driver import Settings
 from raylt.study.forecast import Forecast
+from raylt.trial import cost
 
 
 def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) -> Forecast:
@@ -34,11 +35,13 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             f"{settings.address}; run it on one of its machines, with a profile that has no "
             f"address"
         )
-    share = place.planned(driver.wish(settings))
+    wish, threads = driver.wish(settings), settings.cpus_per_worker
+    place.demand_here(wish)
     found = measures.measured(
-        forecast.corners(space), root=settings.root, runs=settings.runs,
-        threads=settings.cpus_per_worker, say=say,
+        forecast.corners(space), runs=settings.runs, threads=threads, say=say,
+        how=lambda recipe: cost.measured(recipe, root=settings.root, threads=threads),
     )  # fmt: skip
+    share = place.planned(wish, lambda _: packing.need([one for _, one in found]))
     return forecast.forecast(space, found, foresight.means(share), trials=space.study.trials)
 
 

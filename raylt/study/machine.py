@@ -68,6 +68,21 @@ def cores() -> int:
     return allowed or 1
 
 
+def memory() -> float:
+    """Bytes of memory that are free here, cut by the container's limit."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        # What the kernel could free counts too.
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        free = 1024 * int(line.split()[1])
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):
+        limit = int((group / "memory.max").read_text())
+        free = min(free, limit - int((group / "memory.current").read_text()))
+    return float(free)
+
+
 def gpus() -> int | None:
     """GPUs of this machine as far as its devices tell; None where only their driver knows."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -12,7 +12,6 @@ from typing import Any
 from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.study import machine
-from raylt.trial import cost
 from raylt.trial.cost import Cost
 
 _FILE = "measured.json"
@@ -35,17 +34,17 @@ def stored(recipes: Sequence[Recipe], *, runs: Path, threads: int) -> list[tuple
 
 
 def measured(
-    recipes: Sequence[Recipe], *, root: Path, runs: Path, threads: int,
-    say: Callable[[str], None],
+    recipes: Sequence[Recipe], *, runs: Path, threads: int, say: Callable[[str], None],
+    how: Callable[[Recipe], Cost],
 ) -> list[tuple[Recipe, Cost]]:  # fmt: skip
     """Measure recipes on this machine one after the other, and keep what was found.
 
     Args:
         recipes: What to measure; it is measured anew even if that was done before.
-        root: Folder of the datasets.
         runs: Folder of all studies.
         threads: Threads of torch.
         say: Takes a line for each recipe.
+        how: Measures one.
 
     Raises:
         EnvironmentError: one of them does not run here.
@@ -54,7 +53,7 @@ def measured(
     for number, recipe in enumerate(recipes, start=1):
         say(f"measuring a few steps, {number} of {len(recipes)}: batch size "
             f"{recipe.optimizer.batch_size}, {recipe.encoder}")  # fmt: skip
-        found.append((recipe, cost.measured(recipe, root=root, threads=threads)))
+        found.append((recipe, how(recipe)))
         _keep(found[-1], runs=runs, threads=threads)
     return found
 

@@ -46,6 +46,8 @@ class Outcome:
     """How often the trial was started."""
     failure: str = ""
     """Why it failed, in one line."""
+    alone: str = ""
+    """Why it had to run with no other trial beside it, in one line; "" unless it had to."""
     began: float = 0.0
     """When it was first handed out, in seconds since 1970; 0 while it waits."""
     ended: float = 0.0

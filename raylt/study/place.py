@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from raylt.cluster import address as addresses
 from raylt.cluster import connect, room
 from raylt.cluster.profile import Placement
-from raylt.cluster.room import Node, Shape
-from raylt.schema import InputError
+from raylt.cluster.room import Need, Node, Shape
+from raylt.schema import EnvironmentError, InputError
 from raylt.study import machine
+
+Weigh = Callable[[Shape], Need]
+"""What one trial needs that books a shape; it may take seconds to find out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class Wish:
     cpus_per_worker: int
     gpus_per_worker: float | None
     """Where None, one if there are any."""
+    pack: Literal["auto"] | int | None
+    """Trials that share a GPU; None where `gpus_per_worker` says it."""
     placement: Placement
     cpus: int | None
     """Cores of this machine that may be used; all where None."""
@@ -41,6 +47,16 @@ class Share:
     shape: Shape
     concurrent: int
     machines: tuple[Node, ...]
+
+    @property
+    def alone(self) -> Shape:
+        """What a trial books that can have no other one beside it."""
+        return room.alone(self.machines, self.shape)
+
+    @property
+    def has_company(self) -> bool:
+        """Whether trials share a GPU or a machine, and could do without."""
+        return self.concurrent > 1 and self.alone != self.shape
 
     def __str__(self) -> str:
         """One line for the user: what was chosen."""
@@ -65,30 +81,38 @@ def demand_here(wish: Wish) -> None:
             f"a search is sent there by `raylt tune`, `train` or `resume`"
         )
     if way == "here":
-        planned(wish)
+        # What is packed by measure is looked at once it is measured.
+        planned(replace(wish, pack=None) if wish.pack == "auto" else wish, _unasked)
 
 
-def planned(wish: Wish) -> Share:
+def _unasked(shape: Shape) -> Need:
+    raise AssertionError(f"nothing is packed by measure here, but {shape} is asked for")
+
+
+def planned(wish: Wish, weigh: Weigh) -> Share:
     """What a search on this machine alone would take, found without Ray.
 
     Raises:
         EnvironmentError: not even one trial fits.
     """
     gpus = machine.gpus()
-    node = Node(id="", name="this machine", address="", cpus=wish.cpus or machine.cores(),
-                gpus=gpus or 0)  # fmt: skip
-    shape = _shape(wish, [node])
+    node = Node(
+        id="", name="this machine", address="", cpus=wish.cpus or machine.cores(), gpus=gpus or 0,
+        memory=machine.memory(),
+    )  # fmt: skip
+    shape = _packed(wish, [node], weigh)
     fit = room.demand([node], replace(shape, gpus=0) if gpus is None else shape)
     return Share(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=(node,))
 
 
 @contextlib.contextmanager
-def taken(wish: Wish, *, runs: Path) -> Generator[Share]:
+def taken(wish: Wish, *, runs: Path, weigh: Weigh) -> Generator[Share]:
     """Ray with room for a search, for the time of a `with`.
 
     Args:
         wish: What is asked for.
         runs: Folder of all studies, which all machines must share.
+        weigh: What a trial needs, asked where trials are to be packed by it.
 
     Raises:
         EnvironmentError: Ray does not come up, not even one trial fits, or the machines do not
@@ -109,17 +133,33 @@ def taken(wish: Wish, *, runs: Path) -> Generator[Share]:
             )  # fmt: skip
             if len(nodes) > 1:
                 connect.demand_shared(runs, nodes)
-        shape = _shape(wish, nodes)
+        shape = _packed(wish, nodes, weigh)
         fit = room.demand(nodes, shape)
         yield Share(
             shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=tuple(nodes)
         )
 
 
+def _packed(wish: Wish, nodes: Sequence[Node], weigh: Weigh) -> Shape:
+    shape = _shape(wish, nodes)
+    if wish.pack != "auto":
+        return shape
+    # It must fit before it can be measured.
+    room.demand(nodes, shape)
+    return room.packed(nodes, shape, weigh(shape))
+
+
 def _shape(wish: Wish, nodes: Sequence[Node]) -> Shape:
     gpus = wish.gpus_per_worker
     if gpus is None:
         gpus = room.gpus_by_default(nodes, workers=wish.workers)
+    if isinstance(wish.pack, int):
+        if not gpus:
+            raise EnvironmentError(
+                f"pack must be auto where there is no GPU to share, but got {wish.pack}; leave it "
+                f"out, and say how many trials run at a time with --concurrent"
+            )
+        gpus /= wish.pack
     return Shape(
         workers=wish.workers, cpus=wish.cpus_per_worker, gpus=gpus, placement=wish.placement
     )

@@ -194,6 +194,10 @@ class Record:
             # The break comes first: half a line of a killed driver spoils no other.
             file.write("\n" + entry)
 
+    def set_alone(self, number: int, *, reason: str) -> None:
+        """Write down that a running trial must go on with no other one beside it, and why."""
+        self._set(number, alone=reason)
+
     def discard(self, number: int) -> None:
         """Close a trial for which no point could be found; it does not count."""
         self._set(number, **{_NO_POINT: True})
@@ -275,6 +279,7 @@ class Record:
             gpu_seconds=attrs.get("gpu_seconds", 0.0),
             attempts=attrs.get("attempts", 0),
             failure=attrs.get("failure", ""),
+            alone=attrs.get("alone", ""),
             began=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
             ended=trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,
         )

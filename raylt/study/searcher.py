@@ -22,6 +22,8 @@ from raylt.study.outcome import Metrics, Outcome
 from raylt.study.purse import Purse
 from raylt.study.record import Record
 
+OUT_OF_MEMORY = "the trial's process was killed: the machine ran out of memory"
+"""The cause of a process that Ray or the kernel ended to save the machine."""
 SAME_FAILURES = 3
 """Trials that fail in the same way, with none that did not, before the study stops."""
 
@@ -31,8 +33,11 @@ class _Live:
     """What is known of a running trial."""
 
     task: Task
+    alone: bool = False
+    """Whether no other trial shares its GPU or its machine."""
     epochs: dict[int, Metrics] = field(default_factory=dict)
     failure: str = ""
+    out_of_memory: bool = False
 
     @property
     def last(self) -> Metrics:
@@ -47,16 +52,21 @@ class TruthfulSearcher(Searcher):
     an earlier driver left running come first, under their own numbers. Once the budget is spent
     none is handed out, and one that ends before its last epoch stays open.
 
+    A trial that runs out of memory beside others has not failed: it is handed out once more when
+    all others are, to run alone.
+
     Args:
         record: The study; this object is its only writer.
         listeners: Told of everything, in order.
         cause: Why the process of a Tune trial died, in one line.
         purse: Counts what the trials cost; where None they book nothing, and only time counts.
+        crowded: Told when a trial ran out of memory beside others; None where trials have no
+            company.
     """
 
     def __init__(
         self, record: Record, listeners: Sequence[Listener], cause: Callable[[str], str],
-        purse: Purse | None = None,
+        purse: Purse | None = None, crowded: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.stopped = ""
@@ -65,9 +75,12 @@ class TruthfulSearcher(Searcher):
         self._listeners = tuple(listeners)
         self._cause = cause
         self._purse = purse or Purse(record, cpus=0, gpus=0)
+        self._crowded = crowded
         self._live: dict[str, _Live] = {}
         outcomes = record.outcomes()
-        self._left = [one.number for one in outcomes if one.state == "running"]
+        running = [one for one in outcomes if one.state == "running"]
+        self._left = [one.number for one in running if not one.alone]
+        self._alone = [one.number for one in running if one.alone]
         self._taken = {one.digest for one in outcomes if one.digest}
         self._handed = sum(one.state not in ("running", "waiting") for one in outcomes)
         self._successes = sum(one.state in ("complete", "stopped") for one in outcomes)
@@ -84,15 +97,18 @@ class TruthfulSearcher(Searcher):
     # Tune compares what it gets with Searcher.FINISHED, which its own annotation forgets.
     def suggest(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, trial_id: str
-    ) -> dict[str, Any] | str:
-        """The next trial as a config for `raylt.study.trainable`, or Searcher.FINISHED."""
+    ) -> dict[str, Any] | str | None:
+        """The next trial as a config for `raylt.study.trainable`, None if there may be one later,
+        or Searcher.FINISHED."""
         task = None if self.stopped else self._next()
         if task is None:
-            return Searcher.FINISHED
-        self._live[trial_id] = _Live(task, dict(self._history(task.number)))
+            return None if self._may_come_back() else Searcher.FINISHED
+        alone = bool(self._record.outcome(task.number).alone)
+        self._live[trial_id] = _Live(task, alone, dict(self._history(task.number)))
         return {
             "number": task.number,
             "role": task.role,
+            "alone": alone,
             "folder": str(self._record.trial_folder(task.number).resolve()),
             # As text: Tune makes a name of every nested key that it finds in a config.
             "recipe": task.recipe.model_dump_json(),
@@ -111,8 +127,12 @@ class TruthfulSearcher(Searcher):
             self._take(live, result)
         if error:
             live.failure = live.failure or self._cause(trial_id)
+            live.out_of_memory = live.failure == OUT_OF_MEMORY
         if self._is_cut_off(live):
             self._leave_open(live)
+            return
+        if live.out_of_memory and self._crowded is not None and not live.alone:
+            self._run_alone(live, self._crowded)
             return
         outcome = self._close(live)
         for listener in self._listeners:
@@ -146,14 +166,21 @@ class TruthfulSearcher(Searcher):
     # Handing out
 
     def _next(self) -> Task | None:
-        if not self._left and self._handed >= self._record.wanted - len(self._live):
+        begun = self._handed + len(self._live) + len(self._left) + len(self._alone)
+        more = begun < self._record.wanted
+        if not (self._left or more or self._alone):
             return None
         self.stopped = self._purse.spent
         if self.stopped:
             return None
         if self._left:
             return self._again(self._left.pop(0))
-        return self._again(self._record.open_trial())
+        return self._again(self._record.open_trial() if more else self._alone.pop(0))
+
+    def _may_come_back(self) -> bool:
+        """Whether a trial that runs may have to run once more, alone."""
+        company = not self.stopped and self._crowded is not None
+        return company and any(not live.alone for live in self._live.values())
 
     def _again(self, number: int) -> Task | None:
         """The task of a running trial, with its point drawn now if that had not happened yet."""
@@ -191,6 +218,7 @@ class TruthfulSearcher(Searcher):
 
     def _take(self, live: _Live, result: Mapping[str, Any]) -> None:
         live.failure = live.failure or result.get("failure", "")
+        live.out_of_memory = live.out_of_memory or result.get("out_of_memory", False)
         if live.failure or "epoch" not in result:
             return
         epoch = int(result["epoch"])
@@ -223,6 +251,14 @@ class TruthfulSearcher(Searcher):
         self._purse.end(live.task.number)
         for listener in self._listeners:
             listener.interrupted(live.task)
+
+    def _run_alone(self, live: _Live, crowded: Callable[[], None]) -> None:
+        """A trial ran out of memory beside others: it goes on later, with nobody beside it."""
+        number = live.task.number
+        self._record.set_alone(number, reason=live.failure)
+        crowded()
+        self._alone.append(number)
+        self._leave_open(live)
 
     def _close(self, live: _Live) -> Outcome:
         epochs = live.task.recipe.epochs

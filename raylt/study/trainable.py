@@ -17,6 +17,7 @@ from typing import Any
 
 from raylt import recipe as recipes
 from raylt.study import gauges
+from raylt.trial import memory
 
 _PACKAGE = str(Path(__file__).parents[1])
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
@@ -27,12 +28,12 @@ def trial(config: dict[str, Any]) -> None:
     """One trial in this process, for Ray Tune.
 
     An error of the work is reported as `failure` and the trial then ends in peace, for running
-    the same program again would only fail again. Ray's own retries are left for what they are
-    good for: a process that died.
+    the same program again would only fail again, unless `out_of_memory` says that others were in
+    its way. Ray's own retries are left for what they are good for: a process that died.
 
     Args:
-        config: What `TruthfulSearcher.suggest` hands out, and `work`, `root` and
-            `system_metrics` of the driver.
+        config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and
+            `gpu_share`, the share of a GPU that a trial gets beside others, of the driver.
     """
     from ray import tune
 
@@ -45,6 +46,8 @@ def trial(config: dict[str, Any]) -> None:
 
     with output(folder / "output.txt"):
         try:
+            if config["gpu_share"] < 1:
+                memory.cap(1.0 if config["alone"] else config["gpu_share"])
             recipe = recipes.parse(json.loads(config["recipe"]))
             with gauges.read(report, on=config["system_metrics"]) as told:
                 work(config["work"])(
@@ -52,7 +55,12 @@ def trial(config: dict[str, Any]) -> None:
                 )
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-            tune.report({"failure": one_line(error)})
+            end = {"failure": one_line(error), "out_of_memory": memory.ran_out(error)}
+        else:
+            return
+        # Only now are the variables of the work gone.
+        memory.release()
+        tune.report(end)
 
 
 @contextlib.contextmanager

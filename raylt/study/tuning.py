@@ -12,12 +12,12 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from raylt.study import groups, schedulers, trainable
+from raylt.study import groups, packing, schedulers, trainable
 from raylt.study.events import Listener
 from raylt.study.place import Share
 from raylt.study.purse import Purse
 from raylt.study.record import Record
-from raylt.study.searcher import TruthfulSearcher
+from raylt.study.searcher import OUT_OF_MEMORY, TruthfulSearcher
 
 
 class _Watch(tune.Callback):
@@ -51,7 +51,7 @@ class _Watch(tune.Callback):
 def why_dead(told: str) -> str:
     """One line out of all that Ray says of a process that died."""
     if "OutOfMemory" in told or "running low on memory" in told:
-        return "the trial's process was killed: the machine ran out of memory"
+        return OUT_OF_MEMORY
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", told)
     return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
@@ -106,7 +106,8 @@ def run(
     watch = _Watch()
     shape = share.shape
     purse = Purse(record, cpus=shape.workers * shape.cpus, gpus=shape.workers * shape.gpus)
-    searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause, purse)
+    crowded = functools.partial(packing.crowded, record, share) if share.has_company else None
+    searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause, purse, crowded)
     scratch = (record.folder / ".tune").resolve()
     constants = {
         "work": work, "root": str(root.resolve()), "scratch": str(scratch),
@@ -146,8 +147,9 @@ def run(
 def _trainable(share: Share, constants: Mapping[str, Any]) -> Any:
     shape = share.shape
     if shape.workers == 1:
-        function = functools.partial(_trial, trainable.trial, constants)
-        return tune.with_resources(function, {"cpu": shape.cpus, "gpu": shape.gpus})
+        own = {**constants, "gpu_share": min(1.0, shape.gpus or 1.0)}
+        function = functools.partial(_trial, trainable.trial, own)
+        return tune.with_resources(function, functools.partial(_books, share))
     group = {
         "workers": shape.workers,
         "cpus_per_worker": shape.cpus,
@@ -158,6 +160,13 @@ def _trainable(share: Share, constants: Mapping[str, Any]) -> Any:
     # The group books the cores; its trial process would only wait on one. Ray wants a request
     # that is not empty.
     return tune.with_resources(function, {"cpu": 0, "memory": 2**20})
+
+
+def _books(share: Share, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial of one worker books, alone or beside others."""
+    shape = share.alone if config["alone"] else share.shape
+    wanted = {"CPU": shape.cpus, "GPU": shape.gpus, "memory": int(shape.memory)}
+    return tune.PlacementGroupFactory([{name: n for name, n in wanted.items() if n}])
 
 
 def _trial(

@@ -22,6 +22,14 @@ def several(*options: Callable[[Verb], Verb]) -> Callable[[Verb], Verb]:
     return decorate
 
 
+def _pack(context: click.Context, option: click.Parameter, text: str | None) -> str | int | None:
+    if text is None or text == "auto":
+        return text
+    if text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise click.BadParameter(f"must be auto or a whole number from 1, but got {text!r}")
+
+
 space_options = several(
     click.option("-s", "--space", "file", metavar="FILE",
                  help="The space file; - reads standard input."),
@@ -56,6 +64,9 @@ _trial_options = several(
                  help="Processes that train one trial together; 1 unless given."),
     click.option("--concurrent", type=click.IntRange(min=1),
                  help="Trials at a time; as many as fit unless given."),
+    click.option("--pack", metavar="auto|N", callback=_pack,
+                 help="Trials that share one GPU; auto measures a few steps, and without a GPU "
+                      "fits the trials into the memory."),
 )  # fmt: skip
 machine_options = several(runs_option, data_option, _trial_options, _profile_option)
 run_options = several(

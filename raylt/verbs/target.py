@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
+from pydantic import ValidationError
 
 from raylt.cluster import address as addresses
 from raylt.cluster import profile
@@ -40,6 +41,8 @@ class Target:
     """Likewise."""
     workers: int | None
     """None where the command line does not say."""
+    pack: Literal["auto"] | int | None
+    """Likewise."""
     concurrent: int | None
 
     @property
@@ -49,17 +52,26 @@ class Target:
 
     @property
     def trial(self) -> Trial:
-        """What a trial books."""
-        trial = self.profile.trial
-        return (
-            trial if self.workers is None else trial.model_copy(update={"workers": self.workers})
-        )
+        """What a trial books.
+
+        Raises:
+            InputError: what the command line says does not go with the profile.
+        """
+        said = {"workers": self.workers, "pack": self.pack}
+        given = {name: value for name, value in said.items() if value is not None}
+        if not given:
+            return self.profile.trial
+        try:
+            return Trial.model_validate({**self.profile.trial.model_dump(), **given})
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InputError(f"--{next(reversed(given))}: {told}") from None
 
 
 def choose(
     *, cluster: Path | None, address: str | None, runs: Path, data: Path | None,
     tracking_uri: str | None, tracking_optional: bool | None, system_metrics: bool | None,
-    workers: int | None, concurrent: int | None,
+    workers: int | None, concurrent: int | None, pack: Literal["auto"] | int | None,
 ) -> Target:  # fmt: skip
     """Join the options of the command that runs now with its profile.
 
@@ -79,6 +91,7 @@ def choose(
         tracking_optional=bool(tracking_optional),
         system_metrics=bool(system_metrics),
         workers=workers,
+        pack=pack,
         concurrent=concurrent or found.concurrent,
     )
 
@@ -97,6 +110,7 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
         workers=trial.workers,
         cpus_per_worker=trial.cpus_per_worker,
         gpus_per_worker=trial.gpus_per_worker,
+        pack=trial.pack,
         placement=trial.placement,
         address=target.address if target.address != "local" else None,
         wait=target.profile.wait,
@@ -147,7 +161,9 @@ def job(
         "--tracking-optional": target.tracking_optional, "--system-metrics": target.system_metrics,
     }  # fmt: skip
     words += [flag for flag, on in flags.items() if on]
-    optional = {"--workers": target.workers, "--concurrent": target.concurrent}
+    optional = {
+        "--workers": target.workers, "--concurrent": target.concurrent, "--pack": target.pack,
+    }  # fmt: skip
     for name, value in optional.items():
         words += [name, str(value)] if value is not None else []
     return Job(words=tuple(words), files=files, ship=tuple(ship), label=label)
@@ -181,5 +197,5 @@ def _absolute(option: str, path: Path) -> str:
 def names(options: dict[str, Any]) -> dict[str, Any]:
     """The part of a command's options that `choose` takes."""
     keys = ("cluster", "address", "runs", "data", "tracking_uri", "tracking_optional",
-            "system_metrics", "workers", "concurrent")  # fmt: skip
+            "system_metrics", "workers", "concurrent", "pack")  # fmt: skip
     return {key: options.get(key) for key in keys}

@@ -1,20 +1,36 @@
 import functools
 import itertools
+import math
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given
 
-from raylt.cluster.room import Node, Shape, concurrent, demand, describe, gpus_by_default, slots
+from raylt.cluster.room import (
+    Need,
+    Node,
+    Shape,
+    alone,
+    concurrent,
+    demand,
+    describe,
+    gpus_by_default,
+    packed,
+    slots,
+)
 from raylt.schema import EnvironmentError
 
 
-def node(cpus, gpus=0.0, name="n"):
-    return Node(id=name, name=name, address="", cpus=cpus, gpus=gpus)
+def node(cpus, gpus=0.0, name="n", memory=math.inf):
+    return Node(id=name, name=name, address="", cpus=cpus, gpus=gpus, memory=memory)
 
 
-def shape(workers=1, cpus=1, gpus=0.0, placement="pack"):
-    return Shape(workers=workers, cpus=cpus, gpus=gpus, placement=placement)
+def shape(workers=1, cpus=1, gpus=0.0, placement="pack", memory=0.0):
+    return Shape(workers=workers, cpus=cpus, gpus=gpus, placement=placement, memory=memory)
+
+
+def need(memory=1.0, gpu_memory=0.0, gpu_size=0.0, gpu_busy=0.0):
+    return Need(memory=memory, gpu_memory=gpu_memory, gpu_size=gpu_size, gpu_busy=gpu_busy)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +101,64 @@ def test_a_gpu_each_where_there_are_enough():
     nodes = [node(8, 1), node(8, 1)]
     assert gpus_by_default(nodes, workers=2) == 1
     assert gpus_by_default(nodes, workers=3) == 0
+
+
+@pytest.mark.parametrize(
+    ("machine", "wanted", "fit"),
+    [
+        (node(4, memory=10.0), need(memory=2.0), 4),  # the cores decide
+        (node(4, memory=10.0), need(memory=4.0), 2),  # the memory decides
+        (node(4, memory=10.0), need(memory=10.0), 1),
+        (node(4), need(memory=4.0), 4),  # nobody knows how much there is
+        (node(16, 1), need(gpu_memory=20, gpu_size=80), 4),
+        (node(3, 1), need(gpu_memory=20, gpu_size=80), 3),  # a core for each
+        (node(16, 1), need(gpu_memory=70, gpu_size=80), 1),
+        (node(16, 1), need(gpu_memory=90, gpu_size=80), 1),  # it may try, alone
+        (node(16, 1), need(gpu_memory=20, gpu_size=80, gpu_busy=0.9), 2),  # time decides
+        (node(16, 1), need(gpu_memory=20, gpu_size=80, gpu_busy=1.0), 1),
+        (node(16, 2), need(gpu_memory=20, gpu_size=80), 8),
+        (node(16, 1, memory=10.0), need(memory=4.0, gpu_memory=20, gpu_size=80), 2),
+    ],
+)
+def test_trials_are_packed_by_memory_cores_and_time(machine, wanted, fit):
+    made = packed([machine], shape(gpus=1.0 if machine.gpus else 0.0), wanted)
+    assert concurrent([machine], made) == fit
+
+
+sizes = st.integers(1, 100).map(float)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 64), st.integers(0, 8), sizes), min_size=1, max_size=4),
+    st.integers(1, 8), sizes, sizes, sizes, st.floats(0.01, 1.0),
+)  # fmt: skip
+def test_packed_trials_never_hold_more_than_there_is(machines, cpus, memory, gpu, size, busy):
+    nodes = [node(cores, gpus, memory=free) for cores, gpus, free in machines]
+    has_gpu = any(one.gpus for one in nodes)
+    asked = shape(cpus=cpus, gpus=float(has_gpu))
+    wanted = need(memory, gpu, size, busy) if has_gpu else need(memory)
+    made = packed(nodes, asked, wanted)
+    for one in nodes:
+        fit = slots(one, made)
+        assert fit * cpus <= one.cpus
+        assert fit * memory <= one.memory * (1 + 1e-6)
+        if has_gpu:
+            on_one_gpu = round(1 / made.gpus)
+            assert on_one_gpu == 1 or on_one_gpu * gpu <= size * (1 + 1e-6)
+            # One fewer would leave the GPU idle for a part of the time.
+            assert on_one_gpu == 1 or (on_one_gpu - 1) * busy < 1
+    # Where one fits by itself, packing leaves it its place.
+    roomy = [one for one in nodes if one.memory >= memory]
+    assert bool(concurrent(roomy, asked)) == bool(concurrent(nodes, made))
+
+
+def test_alone_is_a_whole_gpu_or_a_whole_machine():
+    assert alone([node(8, 1)], shape(gpus=0.25)).gpus == 1
+    assert alone([node(2), node(8)], shape(cpus=1, memory=5.0)) == shape(cpus=8)
+    for already in (shape(gpus=1), shape(gpus=2), shape(workers=2, gpus=0.5)):
+        assert alone([node(8, 4)], already) == already
+
+
+def test_a_trial_larger_than_every_memory_is_refused_in_words():
+    with pytest.raises(EnvironmentError, match=r"3\.0 GiB each.*smaller batch"):
+        demand([node(4, memory=2.0**30)], shape(memory=3 * 2.0**30))

@@ -18,9 +18,13 @@ def work(recipe, *, root, folder, report, device):
         done = len(history)
         for entry in history:
             report(entry)
+    first = not (folder / "starts.txt").exists()
     with (folder / "starts.txt").open("a") as file:
         file.write(f"{os.getpid()} {done}\n")
     for epoch in range(done + 1, recipe.epochs + 1):
+        short = [*behaviour.get("huge", []), *(behaviour.get("greedy", []) if first else [])]
+        if number in short:
+            raise MemoryError(f"no room for trial {number}")
         time.sleep(behaviour.get("seconds", 0.01))
         if number in behaviour.get("raises", []) or behaviour.get("raises") == "all":
             raise ValueError(f"wrong in trial {number}")

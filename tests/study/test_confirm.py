@@ -80,7 +80,7 @@ def toy(study, tmp_path, monkeypatch):
     calls = []
 
     @contextlib.contextmanager
-    def underway(chosen, tracker):
+    def underway(chosen, tracker, study):
         calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
         yield calls[-1]
 

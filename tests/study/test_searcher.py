@@ -4,7 +4,7 @@ import math
 import pytest
 from ray.tune.search import Searcher
 
-from raylt.study.searcher import TruthfulSearcher
+from raylt.study.searcher import OUT_OF_MEMORY, TruthfulSearcher
 
 
 class Heard:
@@ -310,3 +310,91 @@ def test_several_objectives_are_told_together(study):
     search.started("early")
     search.on_trial_complete("early", result(1, 0.5, **{"val/many": 0.5, "val/few": 0.5}))
     assert made.outcome(3).state == "stopped"
+
+
+def crowding(study, heard=None):
+    """A searcher whose trials have company, and how often it was told of a lack of memory."""
+    told = []
+    search = TruthfulSearcher(
+        study, [heard] if heard else [], lambda _: OUT_OF_MEMORY,
+        crowded=lambda: told.append("crowded"),
+    )  # fmt: skip
+    return search, told
+
+
+SHORT = {"failure": "OutOfMemoryError: no room", "out_of_memory": True}
+
+
+def test_out_of_memory_beside_others_is_no_failure_but_a_later_run_alone(study):
+    made, heard = study("study.trials=3"), Heard()
+    search, told = crowding(made, heard)
+    assert search.suggest("a")["alone"] is False
+    search.started("a")
+    search.on_trial_result("a", result(1))
+    search.on_trial_complete("a", SHORT)
+    assert told == ["crowded"]
+    assert heard.events[-1] == ("interrupted", 0)
+    outcome = made.outcome(0)
+    assert (outcome.state, outcome.failure) == ("running", "")
+    assert outcome.alone == "OutOfMemoryError: no room"
+
+    # The others come first; while they run, one of them may come back too.
+    assert search.suggest("b")["number"] == 1
+    assert search.suggest("c")["number"] == 2
+    for name in "bc":
+        search.started(name)
+    again = search.suggest("d")
+    assert (again["number"], again["alone"]) == (0, True)
+    search.started("d")
+    assert search.suggest("e") is None
+    search.on_trial_complete("b", result(6))
+    search.on_trial_complete("c", SHORT)
+    assert search.suggest("e")["number"] == 2
+    search.started("e")
+    assert search.suggest("f") == Searcher.FINISHED
+    for name in "de":
+        search.on_trial_complete(name, result(6))
+    assert [one.state for one in made.outcomes()] == ["complete"] * 3
+    assert made.outcome(0).attempts == 2
+    assert sorted(made.frozen(0).intermediate_values) == [1, 6]
+
+
+def test_out_of_memory_alone_is_a_failure_with_its_reason(study):
+    made = study("study.trials=1")
+    search, _ = crowding(made)
+    for name in "ab":
+        search.suggest(name)
+        search.started(name)
+        search.on_trial_complete(name, SHORT)
+    assert made.outcome(0).state == "failed"
+    assert made.outcome(0).failure == "OutOfMemoryError: no room"
+    assert search.suggest("c") == Searcher.FINISHED
+
+
+def test_a_process_that_was_killed_for_its_memory_runs_alone_too(study):
+    made = study("study.trials=1")
+    search, told = crowding(made)
+    search.suggest("a")
+    search.started("a")
+    search.on_trial_complete("a", error=True)
+    assert told == ["crowded"]
+    assert made.outcome(0).alone == OUT_OF_MEMORY
+    assert search.suggest("b")["alone"] is True
+
+
+def test_a_killed_driver_leaves_who_must_run_alone_in_the_record(study):
+    search, _ = crowding(study("study.trials=2"))
+    search.suggest("a")
+    search.started("a")
+    search.on_trial_complete("a", SHORT)
+    search, _ = crowding(study())
+    assert (search.suggest("a")["number"], search.suggest("b")["number"]) == (1, 0)
+
+
+def test_out_of_memory_without_company_is_a_failure_at_once(study):
+    made = study("study.trials=1")
+    search = searcher(made)
+    search.suggest("a")
+    search.started("a")
+    search.on_trial_complete("a", SHORT)
+    assert made.outcome(0).state == "failed"

@@ -1,0 +1,132 @@
+import math
+
+import pytest
+
+from raylt import cli
+from raylt.schema import EnvironmentError
+from raylt.study import begin, driver, packing, place
+from raylt.study.place import Share
+from raylt.trial import memory
+from tests.cluster.test_room import node, shape
+from tests.study.drive import behave, settings, toy
+from tests.study.test_forecast import made
+
+
+def test_the_need_is_that_of_the_hungriest_with_a_margin():
+    costs = [made(memory=100, gpu_memory=10, gpu_size=80, gpu_busy=0.2), made(memory=50)]
+    found = packing.need(costs)
+    assert (found.memory, found.gpu_memory) == pytest.approx((115, 11.5))
+    assert (found.gpu_size, found.gpu_busy) == (80, 0.2)
+
+
+def share(machine, **changes):
+    return Share(shape=shape(**changes), concurrent=2, machines=(machine,))
+
+
+def test_where_memory_ran_out_one_fewer_runs_next_time(study):
+    record = study()
+    costs = [made(memory=10, gpu_memory=10, gpu_size=80)]
+    before = packing.learned(packing.need(costs), record)
+    assert before == packing.need(costs)
+    # Two of them on a machine of 100 bytes were too many, and so were four on a GPU of 80.
+    packing.crowded(record, share(node(2, memory=100.0)))
+    packing.crowded(record, share(node(4, 1), gpus=0.25))
+    after = packing.learned(packing.need(costs), record)
+    assert (after.memory, after.gpu_memory) == (100, pytest.approx(80 / 3))
+    gpu, cpu = node(4, 1, memory=1000.0), node(2, memory=100.0)
+    assert place.room.packed([gpu], shape(gpus=1.0), after).gpus == pytest.approx(1 / 3)
+    assert place.room.concurrent([cpu], place.room.packed([cpu], shape(), after)) == 1
+
+
+def test_trials_have_company_where_they_share_and_could_do_without():
+    assert share(node(2)).has_company
+    assert share(node(4, 1), gpus=0.5).has_company
+    assert not share(node(4, 2), gpus=1).has_company
+    assert not Share(shape=shape(), concurrent=1, machines=(node(2),)).has_company
+
+
+def test_a_number_of_sharers_is_a_share_of_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(place.machine, "gpus", lambda: 1)
+    wish = driver.wish(settings(tmp_path, pack=2))
+    assert place.planned(wish, None).shape.gpus == 0.5
+    monkeypatch.setattr(place.machine, "gpus", lambda: 0)
+    with pytest.raises(EnvironmentError, match="--concurrent"):
+        place.demand_here(wish)
+
+
+def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(place.machine, "gpus", lambda: 0)
+    monkeypatch.setattr(place.machine, "memory", lambda: 3.0 * 2**30)
+    wish = driver.wish(settings(tmp_path, pack="auto", cpus=8))
+    share = place.planned(wish, lambda _: packing.need([made(memory=2**30)]))
+    assert share.concurrent == 2
+    assert "1.1 GiB each" in str(share)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--pack", "some"], "must be auto or a whole number"),
+        (["--pack", "0"], "must be auto or a whole number"),
+        (["--pack", "2", "--workers", "2"], "several workers"),
+    ],
+)
+def test_a_bad_pack_is_refused(words, told, capsys):
+    assert cli.run(["tune", "-s", "search_spaces/sdclr.yaml", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_command_line_goes_before_the_profile(tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(begin, "begin", lambda _, chosen: found.append(chosen.pack) or 1 / 0)
+    (tmp_path / "p.yaml").write_text("trial: {pack: auto}\n")
+    words = ["tune", "-s", "search_spaces/sdclr.yaml", "--cluster", str(tmp_path / "p.yaml")]
+    cli.run(words)
+    cli.run([*words, "--pack", "3"])
+    assert found == ["auto", 3]
+
+
+def test_what_says_that_memory_ran_out():
+    import torch
+
+    assert memory.ran_out(MemoryError())
+    assert memory.ran_out(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not memory.ran_out(RuntimeError("another"))
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert memory.ran_out(caught.value)
+
+
+@pytest.mark.ray
+def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
+    behave(tmp_path, seconds=0.1, greedy=[1], huge=[2])
+    plain = ("study.trials=5", "study.scheduler={name: none}")
+    result = driver.search(toy(tmp_path, *plain), settings(tmp_path), floor={}, fingerprint="f")
+    states = {one.number: one.state for one in result.ranking}
+    assert states == {0: "complete", 1: "complete", 2: "failed", 3: "complete", 4: "complete"}
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert {one.number for one in record.outcomes() if one.alone} == {1, 2}
+    assert record.outcome(1).attempts == 2
+    assert "no room for trial 2" in record.outcome(2).failure
+    assert record.facts["memory_needed"]["memory"] < math.inf
+    assert result.exit_code == 4
+    # Nobody reported anything while it ran alone.
+    times = {n: [entry["time"] for entry in record.epochs(n)] for n in (0, 1, 3, 4)}
+    begin, *_, end = times.pop(1)
+    assert not [at for seen in times.values() for at in seen if begin <= at <= end]
+    record.close()
+
+
+@pytest.mark.gpu
+def test_a_capped_process_cannot_take_more_than_its_share():
+    import torch
+
+    memory.cap(0.1)
+    size = torch.cuda.get_device_properties(0).total_memory
+    try:
+        torch.empty(size // 20, dtype=torch.uint8, device="cuda")
+        with pytest.raises(torch.OutOfMemoryError):
+            torch.empty(size // 5, dtype=torch.uint8, device="cuda")
+    finally:
+        memory.cap(1.0)
+        memory.release()
