@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from raylt.trial.score import score
 
 CPU = torch.device("cpu")
 PUBLISHED = {"probe": "reforward", "selection": "last"}
+Scored = dict[tuple[str, str], list[float]]
 CACHED = {"SGD": {"probe": "sgd"}, "L-BFGS": {"probe": "lbfgs"}}
 
 
@@ -58,7 +60,7 @@ PHOTOGRAPHS: Mapping[str, Any] = {
     "augment": {"crop": 0.1},
     "optimizer": {"lr": 0.2, "batch_size": 128},
     "schedule": {"warmup": 1},
-    "epochs": 3,
+    "epochs": 2,
 }
 DIGITS: Mapping[str, Any] = {
     "data": {"name": "digits"},
@@ -77,10 +79,9 @@ CASES = (
 )
 
 
-def section(data: Path, *, seeds: int, short: bool) -> list[str]:
-    """The table and what it is."""
-    cases = CASES[2:] if short else CASES
-    scored: dict[tuple[str, str], list[float]] = {}
+def measured(cases: Sequence[Case], data: Path, *, seeds: int) -> Iterator[Scored]:
+    """The accuracies so far by case and probe, after the second seed and each later one."""
+    scored: Scored = {}
     for seed in range(seeds):
         for values in (PHOTOGRAPHS, DIGITS):
             chosen = [case for case in cases if case.values is values]
@@ -89,7 +90,15 @@ def section(data: Path, *, seeds: int, short: bool) -> list[str]:
             method, splits, run = encoder(values, data, seed)
             for case in chosen:
                 for name, accuracy in probed(method, splits, run, case).items():
+                    print(f"seed {seed}, {case.name}: {name} {accuracy:.4f}", file=sys.stderr)
                     scored.setdefault((case.name, name), []).append(accuracy)
+        if seed:
+            yield scored
+
+
+def section(cases: Sequence[Case], scored: Scored) -> list[str]:
+    """The table and what it is."""
+    seeds = len(next(iter(scored.values())))
     rows = [
         trials.row(f"{case.name}: {name}", scored[case.name, name], scored[case.name, "published"])
         for case in cases
@@ -97,7 +106,7 @@ def section(data: Path, *, seeds: int, short: bool) -> list[str]:
     ]
     return [
         f"Validation accuracy of a linear probe on frozen features, over {seeds} encoders: SimCLR "
-        "with the small encoder, 3 epochs on CIFAR-100-LT or 8 on the digits. `cached` computes "
+        "with the small encoder, 2 epochs on CIFAR-100-LT or 8 on the digits. `cached` computes "
         "the features once; `published` lets the images pass the encoder anew in each epoch, "
         "shifted by up to an eighth and, but for digits, mirrored, and takes the last epoch. The "
         "interval of the mean difference is Student's, at 95 %.",
@@ -153,16 +162,18 @@ def _first(images: Images, classes: int) -> Images:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the datasets")
-    parser.add_argument("--seeds", type=int, default=4, help="encoders; 4 unless given")
+    parser.add_argument("--seeds", type=int, default=4, help="encoders, 2 or more; 4 unless given")
     parser.add_argument("--into", type=Path, default=results.RESULTS, help="file to write")
     parser.add_argument("--short", action="store_true", help="the digits alone: does it run?")
     given = parser.parse_args()
     torch.set_num_threads(1)
     before = pairs.load()
-    measured = section(given.data, seeds=given.seeds, short=given.short)
-    body = ["## Two ways to fit a linear probe", "", *measured, "", results.provenance(before)]
-    results.write(given.into, "probes", body)
-    print("\n".join(body))
+    cases = CASES[2:] if given.short else CASES
+    for scored in measured(cases, given.data, seeds=given.seeds):
+        body = ["## Two ways to fit a linear probe", "", *section(cases, scored), "",
+                results.provenance(before)]  # fmt: skip
+        results.write(given.into, "probes", body)
+        print("\n".join(body), flush=True)
 
 
 if __name__ == "__main__":
