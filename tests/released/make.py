@@ -1,8 +1,8 @@
 """Keep what this version writes, for the tests of later ones: `python -m tests.released.make`.
 
 To be run once for each released version, from a clean checkout. It searches the space beside this
-file, and keeps the space, the study without its trials' folders but the baseline's, that trial's
-last checkpoint, and the default of every knob.
+file in this process, and keeps the space, the study without its trials' folders but the
+baseline's, that trial's last checkpoint, and the default of every knob.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import raylt
-from raylt import plugins, recipe
+from raylt import datasets, plugins, recipe, space
 from raylt.space.plan import Study
+from raylt.study import draws, notes, record
+from raylt.study.searcher import TruthfulSearcher
+from raylt.trial import worker
 
 HERE = Path(__file__).parent
 BASELINE = "trials/0"
@@ -35,22 +36,45 @@ def defaults() -> dict[str, dict[str, Any]]:
     return {"study": recipe.defaults(Study), **found}
 
 
+def searched(folder: Path) -> None:
+    """Search the space one trial after the other, as the driver does with Ray."""
+    wanted = space.load(HERE / "space.yaml")
+    images = datasets.load(recipe.dataset(wanted.fixed), folder)
+    study = record.create(
+        folder, wanted, sampler=draws.sampler(wanted, begun=0), queue=(),
+        facts={"floor": {}, "fingerprint": images.fingerprint, "command": "",
+               "versions": notes.provenance()},
+    )  # fmt: skip
+    searcher = TruthfulSearcher(study, [], lambda trial: "")
+    for number in range(wanted.study.trials):
+        trial = str(number)
+        config = searcher.suggest(trial)
+        assert isinstance(config, dict)
+        searcher.started(trial)
+        worker.work(
+            recipe.parse(json.loads(config["recipe"])), root=folder,
+            folder=Path(config["folder"]), device="cpu",
+            report=lambda metrics, trial=trial: searcher.on_trial_result(trial, metrics),
+        )  # fmt: skip
+        searcher.on_trial_complete(trial)
+    study.close()
+
+
 def main() -> None:
     """Write the folder of this version."""
     kept = HERE / raylt.__version__
-    kept.mkdir()
-    shutil.copy(HERE / "space.yaml", kept)
-    (kept / "defaults.json").write_text(json.dumps(defaults(), indent=1) + "\n", "utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        tune = ["raylt", "tune", "--quiet", "--space", HERE / "space.yaml", "--runs", folder]
-        subprocess.run([sys.executable, "-m", *tune], check=True)
-        study, copy = Path(folder, "kept"), kept / "study"
-        (copy / BASELINE).mkdir(parents=True)
-        shutil.copy(study / "space.yaml", copy)
-        (copy / "study.db.gz").write_bytes(gzip.compress((study / "study.db").read_bytes()))
-        for name in ("classes.json", "epochs.jsonl"):
-            shutil.copy(study / BASELINE / name, copy / BASELINE)
-        shutil.copy(max((study / BASELINE).glob("*.safetensors")), copy / BASELINE)
+        study = Path(folder, "kept")
+        searched(study)
+        (kept / "study" / BASELINE).mkdir(parents=True)
+        shutil.copy(HERE / "space.yaml", kept)
+        shutil.copy(study / "space.yaml", kept / "study")
+        packed = gzip.compress((study / "study.db").read_bytes())
+        (kept / "study" / "study.db.gz").write_bytes(packed)
+        trial = study / BASELINE
+        for path in (trial / "classes.json", max(trial.glob("checkpoint-*.safetensors"))):
+            shutil.copy(path, kept / "study" / BASELINE)
+    (kept / "defaults.json").write_text(json.dumps(defaults(), indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
