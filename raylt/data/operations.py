@@ -147,11 +147,11 @@ def _cubic(pixels: Pixels, sources: Places) -> Pixels:
     weights = (d * (-1 + d * (2 - d)), 1 + d * d * (d - 2), d * (1 + d * (1 - d)), d * d * (d - 1))
     lines, total = pixels.flatten(2), torch.zeros_like(pixels)
     for dx, dy in itertools.product(range(-1, 3), repeat=2):
-        neighbour = corner + torch.tensor((dx, dy), device=pixels.device)
-        inside = ((neighbour >= 0) & (neighbour < size)).all(-1)
+        column, row = corner[..., 0] + dx, corner[..., 1] + dy
+        inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
         weight = weights[dx + 1][..., 0] * weights[dy + 1][..., 1] * inside
-        column, row = neighbour.clamp_(0, size - 1).long().unbind(-1)
-        index = (row * size + column).view(n, 1, -1).expand(-1, channels, -1)
+        place = row.clamp_(0, size - 1) * size + column.clamp_(0, size - 1)
+        index = place.long().view(n, 1, -1).expand(-1, channels, -1)
         total += lines.gather(2, index).view_as(pixels) * weight[:, None]
     return total
 
