@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -232,12 +232,15 @@ def resume(
               help="Winners to confirm; study.confirm.top unless given.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1),
               help="Seeds of each setting; study.confirm.seeds unless given.")  # fmt: skip
+@click.option("--retrain", type=click.Choice(["split", "pool"]),
+              help="Train on the images of the search, or on the validation images too; "
+                   "study.confirm.retrain unless given.")  # fmt: skip
 @click.option("--no-race", is_flag=True, help="Run hopeless candidates to the end, too.")
 @click.option("--retry-failed", is_flag=True, help="Run the failed runs again.")
 @options.run_options
 def confirm(
-    study: str, top: int | None, seeds: int | None, no_race: bool, retry_failed: bool,
-    as_json: bool, **options: Any,
+    study: str, top: int | None, seeds: int | None, retrain: Literal["split", "pool"] | None,
+    no_race: bool, retry_failed: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Is it really better? Run winners and baseline over fresh seeds, and open the test set once.
 
@@ -245,10 +248,12 @@ def confirm(
     Examples:
       raylt confirm sdclr-digits
       raylt confirm sdclr-digits --top 1 --seeds 8
+      raylt confirm sdclr-cifar100-lt --retrain pool
     """
     words = ["confirm", common.study_name(study)]
     words += ["--top", str(top)] if top is not None else []
     words += ["--seeds", str(seeds)] if seeds is not None else []
+    words += ["--retrain", retrain] if retrain is not None else []
     words += ["--no-race"] if no_race else []
     words += ["--retry-failed"] if retry_failed else []
     _send_elsewhere(words, label=study, space=None, as_json=as_json, **options)
@@ -256,7 +261,9 @@ def confirm(
 
     from raylt.study import confirm, confirmed
 
-    chosen = confirm.Options(top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed)
+    chosen = confirm.Options(
+        top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed, retrain=retrain
+    )  # fmt: skip
     settings = _settings(**options)
     found = confirm.confirm(study, settings, chosen)
     if as_json:

@@ -149,6 +149,9 @@ class Confirm(Frozen):
     seeds: int = Field(default=6, ge=1, le=40)
     """Seeds that each of them and the baseline are trained with; the signs of up to 40 differences
     can be counted exactly."""
+    retrain: Literal["split", "pool"] = "split"
+    """Images that they are trained on: `split` those of the search, or `pool`, the whole published
+    tail without held-out validation images, as the field does for its tables."""
 
     @model_validator(mode="after")
     def _can_reach_the_level(self) -> Self:

@@ -16,11 +16,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
+from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import plan
 from raylt.space.plan import LEVEL, METRICS
@@ -55,6 +56,8 @@ class Options:
     """Whether hopeless candidates are dropped early."""
     retry_failed: bool
     """Whether runs that failed are run again."""
+    retrain: Literal["split", "pool"] | None = None
+    """Images that the runs are trained on, likewise."""
     opener: str = "raylt.trial.sealed:open_test"
     """The function that scores a finished run on the test images."""
 
@@ -70,6 +73,9 @@ class _Race:
     baseline: Setting
     candidates: tuple[Setting, ...]
     seeds: tuple[int, ...]
+    retrain: Literal["split", "pool"]
+    validated: bool
+    """Whether the runs hold validation images out; without them nobody can be dropped early."""
     dropped: dict[int, int] = field(default_factory=dict)
     """Trial number of a candidate -> seeds after which it left the race."""
 
@@ -95,11 +101,12 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
     ):
         baseline, candidates = contenders(study, options)
         count = options.seeds or study.space.study.confirm.seeds
-        runs = seeds.opened(study)
+        validated = all(each.at(0).data.has_validation() for each in (baseline, *candidates))
+        runs = seeds.opened(study, validated=validated)
         with contextlib.closing(runs.record):
             race = _Race(
                 study, runs, metric_of(study), baseline, candidates,
-                seeds.fresh((baseline, *candidates), count),
+                seeds.fresh((baseline, *candidates), count), _retrain(study, options), validated,
             )  # fmt: skip
             return _confirmed(race, settings, options)
 
@@ -131,10 +138,7 @@ def contenders(study: Record, options: Options) -> tuple[Setting, tuple[Setting,
             f"study.baseline to its space file and search again"
         )
     recipe = study.space.at(reference.point)
-    baseline = Setting(
-        number=reference.number, role="baseline", point=reference.point,
-        recipe=recipe.model_dump(mode="json"),
-    )  # fmt: skip
+    baseline = _setting(study, reference, "baseline", recipe.model_dump(mode="json"), options)
     finished = [
         one
         for one in study.ranking()
@@ -151,10 +155,34 @@ def contenders(study: Record, options: Options) -> tuple[Setting, tuple[Setting,
     except ValidationError as error:
         told = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise InputError(f"{study.name}: confirm: {told}") from None
-    return baseline, tuple(
-        Setting(number=one.number, role="candidate", point=one.point, recipe=one.recipe)
-        for one in best
-    )
+    return baseline, tuple(_setting(study, one, "candidate", one.recipe, options) for one in best)
+
+
+def _retrain(study: Record, options: Options) -> Literal["split", "pool"]:
+    return options.retrain or study.space.study.confirm.retrain
+
+
+def _setting(
+    study: Record, one: Outcome, role: str, recipe: Mapping[str, Any], options: Options
+) -> Setting:
+    """A trial as a setting to be trained once more.
+
+    Raises:
+        InputError: it is to be trained on the validation images too, but its dataset or its
+            evaluation cannot do without them.
+    """
+    if _retrain(study, options) == "pool":
+        whole = {**recipe, "data": {**recipe["data"], "validation": 0}}
+        try:
+            recipe = recipes.parse(whole).model_dump(mode="json")
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InputError(
+                f"{study.name}: confirm: retrain must be split, since trial {one.number} cannot "
+                f"do without validation images, but got pool: data.validation 0: {told}; leave it "
+                f"out, or write --retrain split"
+            ) from None
+    return Setting(number=one.number, role=role, point=one.point, recipe=recipe)
 
 
 def metric_of(study: Record) -> str:
@@ -222,7 +250,7 @@ def _block(race: _Race, options: Options) -> tuple[int, ...]:
     """The first seeds that still have runs to do, none if all is done; drops on the way who is
     hopeless. It looks at the record alone, so a killed confirmation goes on alike."""
     race.dropped.clear()
-    step = LOOK if options.race else len(race.seeds)
+    step = LOOK if options.race and race.validated else len(race.seeds)
     for end in range(step, len(race.seeds) + step, step):
         seeds = race.seeds[end - step : end]
         for seed, setting in itertools.product(seeds, (race.baseline, *race.left)):
@@ -240,7 +268,10 @@ def _block(race: _Race, options: Options) -> tuple[int, ...]:
 
 
 def _ahead(race: _Race, candidate: Setting, of: Sequence[int]) -> list[float]:
-    """How far a candidate is ahead of the baseline on validation, at each common seed."""
+    """How far a candidate is ahead of the baseline on validation, at each common seed; empty
+    where nothing is held out."""
+    if not race.validated:
+        return []
     sign = 1 if METRICS[race.metric] == "maximize" else -1
     theirs = race.runs.finished(race.baseline, of)
     return [
@@ -286,6 +317,7 @@ def _judge(race: _Race, unscored: Mapping[int, str], *, uri: str) -> Confirmatio
         metric=metric,
         level=LEVEL,
         seeds=race.seeds,
+        retrain=race.retrain,
         baseline=baseline,
         candidates=tuple(
             Candidate(
@@ -336,7 +368,7 @@ def _promised(race: _Race, setting: Setting) -> float | None:
     """The lead over the baseline that the search saw, on validation."""
     sign = 1 if METRICS[race.metric] == "maximize" else -1
     reference = race.study.outcome(race.baseline.number)
-    if reference.state != "complete":
+    if reference.state != "complete" or race.metric not in reference.last:
         return None
     lead = race.study.outcome(setting.number).last[race.metric] - reference.last[race.metric]
     return sign * lead

@@ -62,6 +62,8 @@ class Confirmation:
     level: float
     """Chance of a false "better" over all candidates."""
     seeds: tuple[int, ...]
+    retrain: str
+    """What the runs were trained on: `split` the images of the search, `pool` all of them."""
     baseline: Runs
     candidates: tuple[Candidate, ...]
     openings: int
@@ -138,6 +140,11 @@ def text(found: Confirmation) -> str:
         f"{found.study}: {who} against the baseline, {found.metric} over the seeds "
         f"{', '.join(map(str, found.seeds))}",
         f"Chance of a false 'better'{'' if one else ' over all of them'}: {found.level:g}",
+        *(
+            ["Trained on the whole training pool, validation images included"]
+            if found.retrain == "pool"
+            else []
+        ),
         "",
         f"baseline, trial {found.baseline.trial}: {_scores(found.baseline, found.metric)}",
         *_failures(found.baseline),

@@ -190,7 +190,7 @@ def table(rows: Sequence[Row], paths: Sequence[str], objective: str, best: int |
             row.state,
             f"{row.metrics.get('epoch', 0):.0f}/{row.epochs}",
             *(plain(row.point[path]) if path in row.point else "-" for path in paths),
-            *(percent(row.metrics.get(metric)) for metric in metrics),
+            *(score(metric, row.metrics.get(metric)) for metric in metrics),
             duration(row.elapsed),
             style="bold green" if row.number == best else _STYLES[row.state],
         )
@@ -204,12 +204,7 @@ def sentence(row: Row, paths: Sequence[str]) -> str:
         for name, path in zip(short(paths), paths, strict=True)
         if path in row.point
     )
-    scores = " ".join(
-        f"{metric.removeprefix('val/')} {percent(row.metrics[metric])}"
-        for metric in SHOWN
-        if metric in row.metrics
-    )
-    told = row.failure if row.state == "failed" else scores
+    told = row.failure if row.state == "failed" else _scores(row.metrics).replace(",", "")
     epoch = f"{row.metrics.get('epoch', 0):.0f}/{row.epochs}"
     return (
         f"trial {row.number} {row.state} epoch {epoch} {leaves}: {told} ({duration(row.elapsed)})"
@@ -255,10 +250,17 @@ def _verdict(result: Result) -> list[str]:
     if best is None:
         return ["No trial has finished and kept the constraints."]
     lines = [f"Best: trial {best.number} with {_scores(best.last)}"]
+    if not any(name.startswith("val/") for name in best.last):
+        lines = [
+            *lines,
+            "Nothing is held out (data.validation is 0), so only training losses are known; "
+            "`raylt confirm` alone opens the test set",
+        ]
     if baseline is not None and metric in baseline.last:
-        gap = 100 * (best.last[metric] - baseline.last[metric])
+        gap = best.last[metric] - baseline.last[metric]
+        lead = f"{100 * gap:+.1f} points" if metric.startswith("val/") else f"{gap:+.4g}"
         which = "the best trial is the baseline" if best.number == baseline.number else (
-            f"{gap:+.1f} points in {metric.removeprefix('val/')}, one seed"
+            f"{lead} in {metric.removeprefix('val/')}, one seed"
         )  # fmt: skip
         lines.append(
             f"Baseline ({result.baseline_source}): trial {baseline.number} with "
@@ -268,11 +270,10 @@ def _verdict(result: Result) -> list[str]:
 
 
 def _scores(metrics: Metrics) -> str:
-    return ", ".join(
-        f"{name.removeprefix('val/')} {percent(metrics[name])}"
-        for name in SHOWN
-        if name in metrics
-    )
+    known = [name for name in SHOWN if name in metrics]
+    # Where nothing is held out there is nothing else.
+    known = known or [name for name in ("train/loss",) if name in metrics]
+    return ", ".join(f"{n.removeprefix('val/')} {score(n, metrics[n])}" for n in known)
 
 
 def _floor(floor: Mapping[str, float]) -> list[str]:
@@ -295,6 +296,13 @@ def short(paths: Sequence[str]) -> tuple[str, ...]:
 def plain(value: Value) -> str:
     """A leaf's value in few characters."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def score(metric: str, value: float | None) -> str:
+    """A metric's value: fractions as percentages, losses as they are."""
+    if value is None or metric.startswith("val/"):
+        return percent(value)
+    return f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:

@@ -19,12 +19,13 @@ from raylt import recipe as recipes
 from raylt.recipe import Recipe
 from raylt.schema import Value
 from raylt.space import Leaf, Space
-from raylt.space.plan import Budget, Scheduler
+from raylt.space.plan import Budget, Objective, Scheduler
 from raylt.study import record as records
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record
 
 FOLDER = "confirm"
+_POOL = "pool"
 _SEED = "seed"
 
 
@@ -117,21 +118,28 @@ class Seeds:
         return self.record.frozen(number).user_attrs["setting"]
 
 
-def opened(study: Record) -> Seeds:
-    """The confirmations of a study; begun here where there are none."""
-    folder = study.folder / FOLDER
-    space = _space(study.space)
+def opened(study: Record, *, validated: bool = True) -> Seeds:
+    """The confirmations of a study; begun here where there are none.
+
+    Args:
+        study: The study.
+        validated: Whether its runs hold validation images out. Those that do not are kept apart,
+            for they have training losses only.
+    """
+    folder = study.folder / FOLDER if validated else study.folder / FOLDER / _POOL
+    space = _space(study.space, validated=validated)
     sampler = optuna.samplers.RandomSampler(seed=0)
     if records.exists(folder):
         record = records.load(folder, sampler=sampler)
         record.space = space
+        record.objectives = space.study.objective
     else:
         facts = {"floor": study.facts["floor"], "fingerprint": study.facts["fingerprint"]}
         record = records.create(folder, space, sampler=sampler, queue=(), facts=facts)
     return Seeds(record)
 
 
-def _space(space: Space) -> Space:
+def _space(space: Space, *, validated: bool) -> Space:
     """The searched space with the seed as one more column, and nothing that stops a run."""
     plan = space.study.model_copy(
         # The budget is that of the search, which is over; every run is needed at the end, when
@@ -139,6 +147,8 @@ def _space(space: Space) -> Space:
         update={"scheduler": Scheduler(name="none"), "budget": Budget(), "constraints": (),
                 "points": (), "checkpoints": "all"}
     )  # fmt: skip
+    if not validated:
+        plan = plan.model_copy(update={"objective": (Objective(metric="train/loss"),)})
     seed = Leaf(
         path=_SEED, low=0, high=2**32 - 1, log=False, step=None, choices=None, when=None
     )  # fmt: skip

@@ -255,6 +255,49 @@ def test_a_run_that_cannot_be_tested_is_told(toy, monkeypatch):
     assert found.candidates[0].verdict.mean is None
 
 
+def test_the_runs_can_be_trained_on_the_whole_pool_as_the_field_does(toy):
+    found = toy.confirm(retrain="pool", top=2, seeds=6)
+    record = seeds.opened(toy.open(), validated=False).record
+    assert {one.recipe["data"]["validation"] for one in record.outcomes()} == {0}
+    assert not any(name.startswith("val/") for one in record.outcomes() for name in one.last)
+    # Nobody is dropped where nobody can be looked at, and the test set is opened once for all.
+    assert [each.dropped for each in found.candidates] == [None, None]
+    assert [each.verdict.word for each in found.candidates] == ["better", "worse"]
+    assert [each.kept for each in found.candidates] == [None, None]
+    assert (found.retrain, found.openings, found.exit_code) == ("pool", 1, 0)
+    text = confirmed.text(found)
+    assert "whole training pool" in text
+    assert "promised" not in text
+    # Those on the split are other runs.
+    assert toy.confirm().openings == 2
+    assert toy.confirm(retrain="pool", top=2, seeds=6).openings == 2
+    assert len(toy.calls) == 2
+
+
+def test_a_dataset_that_needs_validation_images_is_not_trained_whole(toy):
+    one = toy.open().outcome(0)
+    recipe = {**one.recipe, "evaluation": {**one.recipe["evaluation"], "probe": "reforward"}}
+    with pytest.raises(InputError, match=r"selection must be last.*--retrain split"):
+        confirm._setting(toy.open(), one, "candidate", recipe, options(retrain="pool"))
+
+
+def test_a_study_that_holds_nothing_out_is_confirmed_on_the_test_images(study, tmp_path, toy):
+    made = study(
+        "study.name=whole", "data.validation=0", "study.objective=train/loss", "study.trials=2",
+        "study.scheduler={name: none}", "method.temperature=0.3", "method.prune=0.5",
+        "optimizer.lr={low: 0.1, high: 1.0}", "study.baseline.values={optimizer.lr: 0.5}",
+    )  # fmt: skip
+    Now(settings(tmp_path)).trials(made)
+    made.close()
+    found = confirm.confirm("whole", settings(tmp_path), options())
+    (candidate,) = found.candidates
+    # The fake's scores do not depend on the learning rate.
+    assert candidate.verdict.word == "not shown"
+    assert (candidate.promised, candidate.kept, candidate.dropped) == (None, None, None)
+    assert (found.metric, found.retrain, found.openings) == ("test/accuracy", "split", 1)
+    assert "whole" in confirmed.text(found)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

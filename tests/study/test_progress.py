@@ -1,5 +1,6 @@
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -54,6 +55,17 @@ def test_the_summary_ranks_compares_and_says_what_next():
     assert "Floor (raw pixels, logistic): accuracy 83.0" in text
     for words in ("runs/toy", "raylt best toy", "raylt ui", "raylt resume toy"):
         assert words in text
+
+
+def test_without_validation_images_losses_are_shown_as_what_they_are():
+    losses = [
+        replace(outcome(n, None, state="complete", role=role), last={"epoch": 6, "train/loss": x})
+        for n, role, x in ((2, "draw", 0.25), (0, "baseline", 1.5))
+    ]
+    text = shown(progress.summary, result(*losses, objective="train/loss"))
+    assert "Best: trial 2 with train/loss 0.25" in text
+    assert "-1.25 in train/loss, one seed" in text
+    assert "Nothing is held out" in text
 
 
 def test_an_interrupted_search_ends_with_the_command_that_goes_on():
