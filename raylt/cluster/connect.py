@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ _LOOK = 2.0
 _PASSED_ON = ("RAY_TRAIN_", "RAY_AIR_", "TUNE_", "RAY_CHDIR", "RAY_ENABLE_UV")
 """Settings of Ray that a trial's process on another machine needs too; none of them is secret."""
 _SETTINGS = {
+    # A notice of 15 s must be seen early enough to end an epoch.
+    "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",
     # A worker that hangs is given up after a minute; Ray's own choice is ten.
     "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "60",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
@@ -79,6 +82,19 @@ def nodes() -> tuple[Node, ...]:
         if node["Alive"]
     ]
     return tuple(sorted(found, key=lambda node: (node.name, node.id)))
+
+
+def free() -> tuple[Node, ...]:
+    """The machines by what nobody has booked on them, without those that are about to go."""
+    from ray._private.state import available_resources_per_node, state
+
+    left = available_resources_per_node()
+    leaving = state.get_draining_nodes()
+    return tuple(
+        replace(node, cpus=has.get("CPU", 0.0), gpus=has.get("GPU", 0.0))
+        for node in nodes()
+        if node.id not in leaving and (has := left.get(node.id)) is not None
+    )
 
 
 @contextlib.contextmanager

@@ -223,11 +223,12 @@ def _tracker(node: Node, answer: Facts) -> Finding:
 
 
 def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
+    least = trial.min_workers or trial.workers
     gpus = trial.gpus_per_worker
     if gpus is None:
-        gpus = room.gpus_by_default(nodes, workers=trial.workers)
-    shape = Shape(workers=trial.workers, cpus=trial.cpus_per_worker, gpus=gpus,
-                  placement=trial.placement)  # fmt: skip
+        gpus = room.gpus_by_default(nodes, workers=least)
+    shape = Shape(workers=trial.workers, least=least,
+                  cpus=trial.cpus_per_worker, gpus=gpus, placement=trial.placement)  # fmt: skip
     try:
         fit = room.demand(nodes, shape)
     except RayltError as error:

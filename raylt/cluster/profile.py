@@ -56,6 +56,9 @@ class Trial(Frozen):
 
     workers: int = Field(default=1, ge=1)
     """Processes that train one trial together; the batch is divided among them."""
+    min_workers: int | None = Field(default=None, ge=1)
+    """The fewest that a trial makes do with while machines are missing; all of `workers` where
+    left out. The batch over all of them stays the same."""
     cpus_per_worker: int = Field(default=1, ge=1)
     """Cores of each, and threads of torch."""
     gpus_per_worker: float | None = Field(default=None, ge=0)
@@ -66,6 +69,15 @@ class Trial(Frozen):
     placement: Placement = "pack"
     """Where its workers stand: `pack` near each other if possible and `strict_pack` on one
     machine, `spread` apart if possible and `strict_spread` each on a machine of its own."""
+
+    @model_validator(mode="after")
+    def _fewest_first(self) -> Self:
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError(
+                f"min_workers must be at most workers, but got {self.min_workers} and "
+                f"{self.workers}; lower min_workers to {self.workers}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_or_share(self) -> Self:

@@ -37,6 +37,8 @@ class Shape:
     """What one trial books."""
 
     workers: int
+    least: int
+    """The fewest workers that it makes do with; all of `workers` for most."""
     cpus: float
     """Cores of each worker."""
     gpus: float
@@ -44,6 +46,16 @@ class Shape:
     placement: Placement
     memory: float = 0.0
     """Bytes of each worker; 0 where nobody looked."""
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the number of workers follows the machines."""
+        return self.least < self.workers
+
+    @property
+    def smallest(self) -> Shape:
+        """What a trial must have to run at all."""
+        return replace(self, workers=self.least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +108,9 @@ def slots(node: Node, shape: Shape) -> int:
     if shape.gpus >= 1:
         return min(fit, int(node.gpus / shape.gpus + _EPSILON))
     if shape.gpus > 0:
-        return min(fit, int(node.gpus) * int(1 / shape.gpus + _EPSILON))
+        whole, rest = divmod(node.gpus + _EPSILON, 1)
+        on_whole = int(whole) * int(1 / shape.gpus + _EPSILON)
+        return min(fit, on_whole + int((rest + _EPSILON) / shape.gpus))
     return fit
 
 
@@ -115,18 +129,44 @@ def concurrent(nodes: Sequence[Node], shape: Shape) -> int:
     return sum(free) // shape.workers
 
 
+def even(batch_size: int, *, least: int, most: int) -> tuple[int, ...]:
+    """The numbers of workers between two that a trial may have: its batch divides evenly over
+    them, with two images or more for each."""
+    counts = range(least, most + 1)
+    return tuple(n for n in counts if batch_size % n == 0 and batch_size // n >= 2)
+
+
+def most(
+    free: Sequence[Node], alive: Sequence[Node], shape: Shape, *, counts: Sequence[int],
+    trials: int,
+) -> int:  # fmt: skip
+    """How many workers a trial takes now; 0 if it has to wait.
+
+    Args:
+        free: Machines by what nobody has booked on them.
+        alive: The machines as a whole.
+        shape: The trial; `workers` does not matter.
+        counts: The numbers to choose from.
+        trials: Trials that run at a time: none takes more than its part, unless the fewest that
+            it can do with are more.
+    """
+    part = sum(slots(node, shape) for node in alive) // trials
+    fair = [n for n in counts if n <= max(part, min(counts))]
+    return max((n for n in fair if concurrent(free, replace(shape, workers=n))), default=0)
+
+
 def gpus_by_default(nodes: Sequence[Node], *, workers: int) -> float:
     """GPUs of a worker where nobody said: one if the machines have one for each, else none."""
     return float(sum(int(node.gpus) for node in nodes) >= workers)
 
 
 def demand(nodes: Sequence[Node], shape: Shape) -> int:
-    """Trials that fit at the same time, one at least.
+    """Trials that fit at the same time with the fewest workers that they take, one at least.
 
     Raises:
         EnvironmentError: not even one fits; what it needs and what each machine has.
     """
-    fit = concurrent(nodes, shape)
+    fit = concurrent(nodes, shape.smallest)
     if fit:
         return fit
     has_gpus = any(node.gpus for node in nodes)
@@ -152,7 +192,8 @@ def describe(shape: Shape) -> str:
     if shape.memory:
         each += f", {shape.memory / 2**30:.1f} GiB"
     where = f", {shape.placement}" if shape.workers > 1 else ""
-    return f"{_amount(shape.workers, 'worker')} ({each} each{where})"
+    count = f"{shape.least} to " if shape.elastic else ""
+    return f"{count}{_amount(shape.workers, 'worker')} ({each} each{where})"
 
 
 def listed(nodes: Sequence[Node]) -> str:

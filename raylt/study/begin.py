@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from raylt import metrics, recipe
+from raylt.cluster import room
 from raylt.schema import InputError
 from raylt.space import Space, watched
 from raylt.space.strategy import demand_installed
@@ -47,11 +48,14 @@ def _demand_even_batches(space: Space, settings: Settings) -> None:
         (each.ends for each in space.leaves if each.path == path), (space.known.get(path),)
     )
     for size in ends:
-        if isinstance(size, int) and size % settings.workers:
-            nearest = max(settings.workers, size // settings.workers * settings.workers)
+        most = settings.workers
+        least = settings.min_workers or most
+        if isinstance(size, int) and not room.even(size, least=least, most=most):
+            nearest = max(2 * most, size // most * most)
+            told = str(most) if least == most else f"{least} to {most}"
             raise InputError(
-                f"{space.source}: {path}: must divide evenly over {settings.workers} workers, but "
-                f"got {size}; try {nearest}, or another number of --workers"
+                f"{space.source}: {path}: must divide evenly over {told} workers, two images or "
+                f"more for each, but got {size}; try {nearest}, or another number of --workers"
             )
 
 

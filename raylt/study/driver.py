@@ -59,6 +59,8 @@ class Settings:
     """Whether each epoch comes with what the trial's machine did meanwhile."""
     workers: int = 1
     """Processes that train one trial together."""
+    min_workers: int | None = None
+    """The fewest that a trial makes do with while machines are missing; all where None."""
     cpus_per_worker: int = 1
     """Cores, and threads of torch, of each."""
     gpus_per_worker: float | None = None
@@ -262,6 +264,7 @@ def wish(settings: Settings) -> Wish:
     return Wish(
         address=settings.address,
         workers=settings.workers,
+        min_workers=settings.min_workers,
         cpus_per_worker=settings.cpus_per_worker,
         gpus_per_worker=settings.gpus_per_worker,
         pack=settings.pack,
@@ -296,9 +299,10 @@ class Underway:
         from raylt.study.progress import Progress
 
         settings = self.settings
+        look = functools.partial(watchdog.look, shape=self.share.shape)
         with (
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
-            Watchdog(watchdog.look, patience=watchdog.PATIENCE) as dog,
+            Watchdog(look, patience=watchdog.PATIENCE) as dog,
         ):
             foresight = Foresight(
                 study, self.share, runs=settings.runs, threads=settings.cpus_per_worker,

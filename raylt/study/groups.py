@@ -1,23 +1,33 @@
 """A trial of several workers: Ray Tune's trial process starts a Ray Train group for it.
 
-Nothing is retried in here. A worker that died makes the whole trial process fail, and Ray Tune
+No failure is retried in here. A worker that died makes the whole trial process fail, and Ray Tune
 starts it again, from the checkpoints of the trial; an error of the program is reported as the
 trial's failure, for running the same program again would only fail again.
+
+A group that gives its places back is no failure: it leaves after an epoch, with a checkpoint,
+because one of its machines is about to go or because there is room for more workers, and the
+trial goes on in another group as soon as there is room for one.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import socket
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raylt import recipe as recipes
-from raylt.study import gauges, trainable
+from raylt.cluster import room
+from raylt.cluster.room import Shape
+from raylt.study import elastic, gauges, trainable
+
+Left = Literal["notice", "growth"]
+"""Why a group left before its trial was done."""
 
 _PEER_LOST = re.compile(
     r"closed by peer|connection reset|broken pipe|socket closed|nccl|timed out waiting",
@@ -38,52 +48,117 @@ def trial(config: dict[str, Any]) -> None:
     """
     # The environment must be as the driver made it before Ray is imported.
     from ray import tune
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.exceptions import TrainingFailedError
-    from ray.tune.integration.ray_train import TuneReportCallback
-
-    from raylt.study.meeting import meeting
 
     folder = Path(config["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     recipe = recipes.parse(json.loads(config["recipe"]))
-    gpus = float(config["gpus_per_worker"])
-    resources = {"CPU": float(config["cpus_per_worker"]), **({"GPU": gpus} if gpus else {})}
-    trainer = TorchTrainer(
+    shape = Shape(**config["shape"])
+    counts = _counts(recipe, shape)
+    if not counts:
+        tune.report({"failure": _uneven(recipe, shape)})
+        return
+    left: Left | None = "notice"
+    for attempt in itertools.count():
+        trials = 1 if left == "growth" else config["trials"]
+        with trainable.output(folder / "output.txt"):
+            workers = elastic.awaited(shape, counts=counts, trials=trials)
+        name = f"trial-{config['number']}-{os.getpid()}-{attempt}"
+        inner = {**config, "digest": recipe.digest, "counts": counts}
+        try:
+            left = _fit(_trainer(inner, shape, workers=workers, name=name))
+        except TrainingFailed as error:
+            tune.report({"failure": _cause(error, folder)})
+            return
+        if left is None:
+            return
+
+
+class TrainingFailed(Exception):
+    """What Ray Train says of a group that failed."""
+
+
+def _counts(recipe: recipes.Recipe, shape: Shape) -> tuple[int, ...]:
+    """How many workers a trial may have."""
+    if not shape.elastic:
+        return (shape.workers,)
+    return room.even(recipe.optimizer.batch_size, least=shape.least, most=shape.workers)
+
+
+def _uneven(recipe: recipes.Recipe, shape: Shape) -> str:
+    size = recipe.optimizer.batch_size
+    nearest = max(2, size // shape.least) * shape.least
+    return (
+        f"optimizer.batch_size must divide evenly over {shape.least} to {shape.workers} workers, "
+        f"two images or more for each, but got {size}; try {nearest}"
+    )
+
+
+def _trainer(config: dict[str, Any], shape: Shape, *, workers: int, name: str) -> Any:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    from raylt.study.meeting import meeting
+
+    resources = {"CPU": shape.cpus, **({"GPU": shape.gpus} if shape.gpus else {})}
+    return TorchTrainer(
         worker,
-        train_loop_config={**config, "digest": recipe.digest},
-        torch_config=meeting(gpus=gpus),
+        train_loop_config=config,
+        torch_config=meeting(gpus=shape.gpus),
         scaling_config=ScalingConfig(
-            num_workers=config["workers"],
-            use_gpu=bool(gpus),
+            num_workers=workers,
+            use_gpu=bool(shape.gpus),
             resources_per_worker=resources,
-            placement_strategy=config["placement"],
+            placement_strategy=shape.placement.upper(),
         ),
         run_config=RunConfig(
-            name=f"trial-{config['number']}-{os.getpid()}",
+            name=name,
             storage_path=config["scratch"],
             callbacks=[TuneReportCallback()],
-            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
+            failure_config=FailureConfig(
+                max_failures=0, controller_failure_limit=0, max_preemption_failures=0
+            ),
         ),
     )
+
+
+def _fit(trainer: Any) -> Left | None:
+    """Train to the end of the trial, or until the group leaves, and say why it did.
+
+    Raises:
+        TrainingFailed: a worker died, or the program failed.
+    """
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+    from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError
+
     try:
-        trainer.fit()
+        return trainer.fit().return_value
+    except PreemptionError:
+        # Its machine went before the epoch was over.
+        return "notice"
     except TrainingFailedError as error:
-        tune.report({"failure": _cause(error, folder)})
+        early = isinstance(error, ControllerError) and isinstance(
+            error.controller_failure, WorkerGroupStartupTimeoutError
+        )
+        # Another trial took the places first.
+        if early:
+            return "notice"
+        raise TrainingFailed(str(error)) from error
 
 
-def worker(config: dict[str, Any]) -> None:
-    """One worker of a trial, for Ray Train."""
+def worker(config: dict[str, Any]) -> Left | None:
+    """One worker of a trial, for Ray Train; returns why it left before the trial was done."""
     from ray import train
     from ray.train.torch import get_device
 
     folder = Path(config["folder"])
+    world = train.get_context().get_world_size()
 
     def report(metrics: Mapping[str, float]) -> None:
         trainable.demand_finite(metrics)
-        train.report(dict(metrics))
+        train.report({**metrics, "workers": world})
 
+    leaving = Leaving(_asks(Shape(**config["shape"]), config["counts"]))
     rank = train.get_context().get_world_rank()
     with trainable.output(folder / f"output-{rank}.txt"):
         try:
@@ -93,12 +168,50 @@ def worker(config: dict[str, Any]) -> None:
             with gauges.read(report, on=on) as told:
                 trainable.work(config["work"])(
                     recipe, root=Path(config["root"]), folder=folder, report=told,
-                    device=str(get_device()),
+                    device=str(get_device()), leave=leaving,
                 )  # fmt: skip
         except Exception as error:
             (folder / f"error-{rank}.txt").write_text(traceback.format_exc(), "utf-8")
             (folder / f"failure-{rank}.txt").write_text(trainable.one_line(error), "utf-8")
             raise
+    return leaving.why
+
+
+class Leaving:
+    """Asks after an epoch whether to leave, and remembers why; every worker has to call it.
+
+    Args:
+        asks: Tells why, alike in every worker, or None to stay.
+    """
+
+    def __init__(self, asks: Callable[[], Left | None]) -> None:
+        self.why: Left | None = None
+        self._asks = asks
+
+    def __call__(self) -> bool:
+        """Whether to leave now."""
+        self.why = self._asks()
+        return self.why is not None
+
+
+def _asks(shape: Shape, counts: Sequence[int]) -> Callable[[], Left | None]:
+    from ray import train
+    from ray.train.collective import broadcast_from_rank_zero
+
+    context = train.get_context()
+    have = context.get_world_size()
+    growing = have < max(counts)
+    first = growing and context.get_world_rank() == 0
+    growth = elastic.Growth(shape, counts=counts, have=have) if first else None
+
+    def asks() -> Left | None:
+        if train.get_preemption_info() is not None:
+            return "notice"
+        if growing and broadcast_from_rank_zero(growth.due() if growth else None):
+            return "growth"
+        return None
+
+    return asks
 
 
 def _recipe(config: Mapping[str, Any]) -> recipes.Recipe:

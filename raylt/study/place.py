@@ -26,6 +26,8 @@ class Wish:
     address: str | None
     """The cluster; this machine alone where None."""
     workers: int
+    min_workers: int | None
+    """The fewest that a trial makes do with; all where None."""
     cpus_per_worker: int
     gpus_per_worker: float | None
     """Where None, one if there are any."""
@@ -152,7 +154,7 @@ def _packed(wish: Wish, nodes: Sequence[Node], weigh: Weigh) -> Shape:
 def _shape(wish: Wish, nodes: Sequence[Node]) -> Shape:
     gpus = wish.gpus_per_worker
     if gpus is None:
-        gpus = room.gpus_by_default(nodes, workers=wish.workers)
+        gpus = room.gpus_by_default(nodes, workers=wish.min_workers or wish.workers)
     if isinstance(wish.pack, int):
         if not gpus:
             raise EnvironmentError(
@@ -161,5 +163,9 @@ def _shape(wish: Wish, nodes: Sequence[Node]) -> Shape:
             )
         gpus /= wish.pack
     return Shape(
-        workers=wish.workers, cpus=wish.cpus_per_worker, gpus=gpus, placement=wish.placement
+        workers=wish.workers,
+        least=wish.min_workers or wish.workers,
+        cpus=wish.cpus_per_worker,
+        gpus=gpus,
+        placement=wish.placement,
     )

@@ -6,6 +6,7 @@ import functools
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,7 @@ def _trainable(share: Share, constants: Mapping[str, Any]) -> Any:
         own = {**constants, "gpu_share": min(1.0, shape.gpus or 1.0)}
         function = functools.partial(_trial, trainable.trial, own)
         return tune.with_resources(function, functools.partial(_books, share))
-    group = {
-        "workers": shape.workers,
-        "cpus_per_worker": shape.cpus,
-        "gpus_per_worker": shape.gpus,
-        "placement": shape.placement.upper(),
-    }
+    group = {"shape": asdict(shape), "trials": share.concurrent}
     function = functools.partial(_trial, groups.trial, {**constants, **group})
     # The group books the cores; its trial process would only wait on one. Ray wants a request
     # that is not empty.

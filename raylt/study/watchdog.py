@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raylt.cluster import connect, room
-from raylt.cluster.room import Node
+from raylt.cluster.room import Node, Shape
+from raylt.study import orphans
 from raylt.study.events import Task
 from raylt.study.outcome import Metrics, Outcome
 
@@ -23,15 +24,16 @@ class Watchdog:
     """A listener of the searcher that warns when it has heard nothing; use it in a `with`.
 
     Args:
-        look: Finds the reason; called in the watchdog's thread.
+        look: Finds the reason, given how many trials run; called in the watchdog's thread.
         patience: Seconds of silence before each warning.
     """
 
-    def __init__(self, look: Callable[[], str], *, patience: float) -> None:
+    def __init__(self, look: Callable[[int], str], *, patience: float) -> None:
         self._look = look
         self._patience = patience
         self._heard = time.monotonic()
         self._warned = self._heard
+        self._running: set[int] = set()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._main, name="watchdog", daemon=True)
 
@@ -46,6 +48,7 @@ class Watchdog:
 
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
+        self._running.add(task.number)
         self._heard = time.monotonic()
 
     def reported(self, task: Task, metrics: Metrics) -> None:
@@ -54,10 +57,12 @@ class Watchdog:
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over."""
+        self._running.discard(task.number)
         self._heard = time.monotonic()
 
     def interrupted(self, task: Task) -> None:
         """The search stops while the trial runs."""
+        self._running.discard(task.number)
         self._heard = time.monotonic()
 
     def _main(self) -> None:
@@ -68,14 +73,19 @@ class Watchdog:
             self._warned = now
             minutes = (now - self._heard) / 60
             try:
-                why = self._look()
+                why = self._look(len(self._running))
             except Exception as error:
                 why = f"Ray does not answer ({type(error).__name__}: {error})"
             _log.warning("no trial has reported for %.0f min: %s", minutes, why)
 
 
-def look() -> str:
-    """Why nothing moves, by what Ray tells about machines and groups of workers."""
+def look(running: int, *, shape: Shape) -> str:
+    """Why nothing moves, by what Ray tells about machines and groups of workers.
+
+    Args:
+        running: Trials whose process is up.
+        shape: What each of them books.
+    """
     import ray
     from ray.util import placement_group_table
 
@@ -83,7 +93,16 @@ def look() -> str:
     lost = [node["NodeManagerHostname"] for node in ray.nodes() if not node["Alive"]]
     groups: Mapping[str, Any] = placement_group_table()
     waiting = [group for group in groups.values() if group["state"] in ("PENDING", "RESCHEDULING")]
-    return reason(alive, lost=lost, waiting=waiting, free=ray.available_resources())
+    placed = sum(
+        group["state"] == "CREATED" and "CPU" in group["bundles"].get(0, {})
+        for group in groups.values()
+    )
+    return reason(
+        alive, lost=lost, waiting=waiting, free=ray.available_resources(), shape=shape,
+        # A trial of several workers asks for its group only once there is room for it.
+        homeless=running - placed if shape.workers > 1 else 0,
+        orphaned=list(orphans.orphans().values()),
+    )  # fmt: skip
 
 
 def reason(
@@ -92,6 +111,9 @@ def reason(
     lost: Sequence[str],
     waiting: Sequence[Mapping[str, Any]],
     free: Mapping[str, float],
+    shape: Shape,
+    homeless: int,
+    orphaned: Sequence[str],
 ) -> str:
     """The most likely reason, and what to do about it.
 
@@ -100,8 +122,19 @@ def reason(
         lost: Names of machines that died.
         waiting: Groups of workers that have no place yet, as Ray describes them.
         free: What nobody has booked.
+        shape: What a trial books.
+        homeless: Running trials that have no group of workers.
+        orphaned: What groups of dead processes hold.
     """
     gone = f" {', '.join(lost)} died;" if lost else ""
+    gone += f" dead processes hold {', '.join(orphaned)};" if orphaned else ""
+    left = (
+        f"free are {free.get('CPU', 0):g} cores and {free.get('GPU', 0):g} GPUs of "
+        f"{room.listed(alive)};{gone} wait for machines, or interrupt and resume with fewer "
+        f"workers"
+    )
+    if not waiting and homeless > 0:
+        return f"{homeless} trials wait for {room.describe(shape)}; {left}"
     if not waiting:
         return (
             f"every worker has its place;{gone} either an epoch takes longer than that, or a "
@@ -114,7 +147,5 @@ def reason(
     )
     return (
         f"{len(waiting)} groups of workers wait for places, the first for {wanted} "
-        f"({first['strategy']}); free are {free.get('CPU', 0):g} cores and "
-        f"{free.get('GPU', 0):g} GPUs of {room.listed(alive)};{gone} wait for machines, or "
-        f"interrupt and resume with fewer workers"
+        f"({first['strategy']}); {left}"
     )

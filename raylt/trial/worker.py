@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ from raylt.trial.fit import Epoch, Training, fit
 from raylt.trial.score import Score, score
 
 Report = Callable[[dict[str, float]], None]
+Leave = Callable[[], bool]
+
+SPACING = 60.0
+"""Seconds of training that are lost at most, beside the epoch that runs, where epochs are seldom
+scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,8 @@ def work(
     folder: Path,
     report: Report,
     device: str | None,
-) -> Score:
+    leave: Leave | None = None,
+) -> Score | None:
     """Train and score one recipe, from the newest checkpoint in `folder` where there is one.
 
     Called once in each process of a trial; with an initialised `torch.distributed` group the
@@ -90,6 +97,7 @@ def work(
 
     The checkpoint of an epoch is on the disk before its report goes out, and a resumed run
     reports the scored epochs of its checkpoint again: a report may arrive twice, but none is lost.
+    Epochs that are not scored leave a checkpoint too, when `SPACING` seconds have passed.
 
     Args:
         recipe: The run.
@@ -97,9 +105,11 @@ def work(
         folder: The trial's own folder for checkpoints.
         report: Takes `epoch` and the metrics of each scored epoch.
         device: "cpu", "cuda", "cuda:1", ... or None for a GPU where there is one.
+        leave: Asked after every epoch but the last, in every process alike: whether to leave a
+            checkpoint of that epoch and return. None where nobody asks.
 
     Returns:
-        The score of the last epoch on the validation images.
+        The score of the last epoch on the validation images; None for a run that left before.
 
     Raises:
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
@@ -116,25 +126,35 @@ def work(
             report(entry)
     epochs = run.epochs(run.batches, start=found.epoch if found else 0)
     last: Score | None = None
+    saved = time.monotonic()
     for epoch in epochs:
-        if epoch.number % recipe.evaluation.every and epoch.number != recipe.epochs:
-            continue
-        with record_function("raylt/evaluation"):
-            last = score(method, splits, splits.validation, recipe, device=where)
-        entry = _entry(epoch, last)
-        best = _best([*history, entry])
-        history.append(entry | groups_of(best, of="val/", to="val/best/"))
+        leaving = leave is not None and epoch.number < recipe.epochs and leave()
+        scored = not epoch.number % recipe.evaluation.every or epoch.number == recipe.epochs
+        best = False
+        if scored:
+            with record_function("raylt/evaluation"):
+                last = score(method, splits, splits.validation, recipe, device=where)
+            entry = _entry(epoch, last)
+            chosen = _best([*history, entry])
+            best = chosen is entry
+            history.append(entry | groups_of(chosen, of="val/", to="val/best/"))
         with record_function("raylt/report"):
-            if collectives.rank() == 0:
+            if collectives.rank() == 0 and last is not None and scored:
                 classes.keep(
                     folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
                     train_counts=splits.train_counts,
                 )  # fmt: skip
+            due = scored or leaving or time.monotonic() - saved > SPACING
+            if collectives.rank() == 0 and due:
                 checkpoint.save(
                     folder, epoch=epoch.number, digest=recipe.digest, history=history,
-                    method=method, optimizer=optimizer, best=best is entry,
+                    method=method, optimizer=optimizer, best=best,
                 )  # fmt: skip
-            report(history[-1])
+                saved = time.monotonic()
+            if scored:
+                report(history[-1])
+        if leaving:
+            return None
     return last or score(method, splits, splits.validation, recipe, device=where)
 
 

@@ -61,8 +61,10 @@ class Target:
         given = {name: value for name, value in said.items() if value is not None}
         if not given:
             return self.profile.trial
+        # A number of workers on the command line is meant as it stands.
+        fixed = {"min_workers": None} if self.workers is not None else {}
         try:
-            return Trial.model_validate({**self.profile.trial.model_dump(), **given})
+            return Trial.model_validate({**self.profile.trial.model_dump(), **fixed, **given})
         except ValidationError as error:
             told = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InputError(f"--{next(reversed(given))}: {told}") from None
@@ -108,6 +110,7 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
         tracking_optional=target.tracking_optional or target.profile.tracking_optional,
         system_metrics=target.system_metrics or target.profile.system_metrics,
         workers=trial.workers,
+        min_workers=trial.min_workers,
         cpus_per_worker=trial.cpus_per_worker,
         gpus_per_worker=trial.gpus_per_worker,
         pack=trial.pack,

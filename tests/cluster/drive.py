@@ -16,13 +16,14 @@ def main(arguments):
     options.add_argument("folder", type=Path)
     options.add_argument("--address")
     options.add_argument("--workers", type=int)
+    options.add_argument("--least", type=int)
     options.add_argument("--trials", type=int)
     options.add_argument("--epochs", type=int)
     chosen = options.parse_args(arguments)
     wanted = settings(
         chosen.folder, work="tests.cluster.fake:work", cpus=None, address=chosen.address,
-        workers=chosen.workers, gpus_per_worker=0, placement="strict_spread", retries=4,
-        quiet=False,
+        workers=chosen.workers, min_workers=chosen.least, gpus_per_worker=0,
+        placement="strict_spread", retries=4, quiet=False,
     )  # fmt: skip
     if chosen.verb == "search":
         space = toy(

@@ -11,8 +11,9 @@ import torch.distributed as dist
 from tests.study.fake import metrics
 
 
-def work(recipe, *, root, folder, report, device):
+def work(recipe, *, root, folder, report, device, leave=None):
     rank = dist.get_rank() if dist.is_initialized() else 0
+    world = dist.get_world_size() if dist.is_initialized() else 1
     state = folder / "state.json"
     history = json.loads(state.read_text()) if state.exists() else []
     for entry in history:
@@ -24,7 +25,7 @@ def work(recipe, *, root, folder, report, device):
         history.append(metrics(recipe, epoch))
         # Whoever kills wants to know whom.
         (folder / f"rank-{rank}.json").write_text(
-            json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "epoch": epoch})
+            json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "world": world})
         )
         if rank == 0:
             with (folder / "ran.txt").open("a") as file:
@@ -33,3 +34,5 @@ def work(recipe, *, root, folder, report, device):
             part.write_text(json.dumps(history))
             part.replace(state)
         report(history[-1])
+        if leave is not None and epoch < recipe.epochs and leave():
+            return

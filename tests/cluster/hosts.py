@@ -37,6 +37,13 @@ while True:
     except ChildProcessError: pass
 """
 
+_NODES = """
+import sys, ray
+ray.init(address=sys.argv[1], log_to_driver=False)
+alive = [node for node in ray.nodes() if node["Alive"]]
+print(next(node["NodeID"] for node in alive if node["NodeManagerAddress"] == sys.argv[2]))
+"""
+
 
 def missing() -> str:
     """Why pretend hosts cannot be made here; "" if they can."""
@@ -164,6 +171,22 @@ class Hosts:
         what = [f"--node-ip-address={host.address}", f"--num-cpus={cpus}"]
         small = ["--object-store-memory=120000000", "--disable-usage-stats"]
         host.run(RAY, "start", *where, *what, *small, env=self.env)
+
+    def stop_ray(self, name):
+        """End whatever is left of a cluster on a host, as whoever starts a new one does."""
+        self.hosts[name].run(RAY, "stop", "--force", env=self.env)
+
+    def notice(self, name, *, head, seconds):
+        """Tell Ray that a host will be taken away, as the agent of a cloud does."""
+        address = f"{self.hosts[head].address}:6379"
+        looks = self.hosts[head].run(
+            sys.executable, "-c", _NODES, address, self.hosts[name].address, env=self.env
+        )
+        self.hosts[head].run(
+            RAY, "drain-node", "--address", address, "--node-id", looks.split()[-1],
+            "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "a drill",
+            "--deadline-remaining-seconds", str(seconds), env=self.env,
+        )  # fmt: skip
 
 
 def _first_process(unshare):

@@ -19,6 +19,8 @@ def test_every_profile_that_is_shipped_is_valid(name):
     [
         ("trial: {workers: 0}", "trial.workers"),
         ("trial: {workers: true}", "trial.workers"),
+        ("trial: {workers: 2, min_workers: 3}", "lower min_workers to 2"),
+        ("trial: {workers: 2, min_workers: 0}", "min_workers"),
         ("trial: {wrokers: 2}", "did you mean 'workers'"),
         ("trial: {gpus_per_worker: 1.5}", "try 1"),
         ("trial: {gpus_per_worker: -1}", "gpus_per_worker"),

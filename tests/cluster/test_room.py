@@ -14,7 +14,9 @@ from raylt.cluster.room import (
     concurrent,
     demand,
     describe,
+    even,
     gpus_by_default,
+    most,
     packed,
     slots,
 )
@@ -25,8 +27,11 @@ def node(cpus, gpus=0.0, name="n", memory=math.inf):
     return Node(id=name, name=name, address="", cpus=cpus, gpus=gpus, memory=memory)
 
 
-def shape(workers=1, cpus=1, gpus=0.0, placement="pack", memory=0.0):
-    return Shape(workers=workers, cpus=cpus, gpus=gpus, placement=placement, memory=memory)
+def shape(workers=1, cpus=1, gpus=0.0, placement="pack", memory=0.0, least=None):
+    return Shape(
+        workers=workers, least=least or workers, cpus=cpus, gpus=gpus, placement=placement,
+        memory=memory,
+    )  # fmt: skip
 
 
 def need(memory=1.0, gpu_memory=0.0, gpu_size=0.0, gpu_busy=0.0):
@@ -43,6 +48,7 @@ def need(memory=1.0, gpu_memory=0.0, gpu_size=0.0, gpu_busy=0.0):
         (node(64, 1), shape(gpus=0.1), 10),
         (node(64, 2), shape(gpus=0.4), 4),  # two on each; a fifth would lie across both
         (node(64, 2), shape(gpus=0.6), 2),
+        (node(64, 1.5), shape(gpus=0.5), 3),  # half of one is booked
         (node(64), shape(gpus=0.5), 0),
         (node(0), shape(), 0),
     ],
@@ -162,3 +168,57 @@ def test_alone_is_a_whole_gpu_or_a_whole_machine():
 def test_a_trial_larger_than_every_memory_is_refused_in_words():
     with pytest.raises(EnvironmentError, match=r"3\.0 GiB each.*smaller batch"):
         demand([node(4, memory=2.0**30)], shape(memory=3 * 2.0**30))
+
+
+@given(st.integers(1, 512), st.integers(1, 8), st.integers(0, 8))
+def test_every_number_of_workers_that_is_chosen_trains_the_same_batch(size, least, more):
+    found = even(size, least=least, most=least + more)
+    assert all(n * (size // n) == size and size // n >= 2 for n in found)
+    assert set(found) == {
+        n for n in range(least, least + more + 1) if size % n == 0 and size >= 2 * n
+    }
+
+
+def test_an_elastic_trial_runs_where_its_fewest_workers_fit():
+    wanted = shape(4, least=2)
+    assert demand([node(8)], wanted) == 4
+    assert demand([node(3)], wanted) == 1
+    with pytest.raises(EnvironmentError, match="2 to 4 workers"):
+        demand([node(1)], wanted)
+
+
+@pytest.mark.parametrize(
+    ("free", "alive", "trials", "taken"),
+    [
+        ([4], [4], 1, 4),
+        ([4], [8], 2, 4),
+        ([4], [4], 2, 2),  # the other two are another trial's part
+        ([4], [4], 4, 1),
+        ([3], [4], 1, 2),  # 3 do not divide the batch
+        ([1], [4], 1, 1),
+        ([0], [4], 1, 0),
+        ([4], [4], 9, 1),  # the fewest it can do with, though that is more than its part
+    ],
+)
+def test_a_trial_takes_what_is_free_of_its_part(free, alive, trials, taken):
+    wanted = shape(4, least=1)
+    counts = even(64, least=1, most=4)
+    found = most([node(c) for c in free], [node(c) for c in alive], wanted,
+                 counts=counts, trials=trials)  # fmt: skip
+    assert found == taken
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=4),
+    st.integers(1, 4), st.integers(0, 3), st.integers(1, 5),
+    st.sampled_from(["pack", "strict_pack", "strict_spread"]),
+)  # fmt: skip
+def test_what_a_trial_takes_always_fits_what_is_free(machines, least, more, trials, placement):
+    free = [node(min(left, whole)) for left, whole in machines]
+    alive = [node(whole) for _, whole in machines]
+    wanted = shape(least + more, placement=placement, least=least)
+    counts = range(least, least + more + 1)
+    taken = most(free, alive, wanted, counts=counts, trials=trials)
+    assert taken == 0 or (taken in counts and concurrent(free, shape(taken, placement=placement)))
+    # Nobody waits while the fewest that it takes would fit.
+    assert bool(taken) == bool(concurrent(free, wanted.smallest))

@@ -8,7 +8,7 @@ import os
 import time
 
 
-def work(recipe, *, root, folder, report, device):
+def work(recipe, *, root, folder, report, device, leave=None):
     behaviour = json.loads((root / "behaviour.json").read_text()) if root.is_dir() else {}
     number = int(folder.name)
     done, history = 0, []
@@ -39,6 +39,8 @@ def work(recipe, *, root, folder, report, device):
         part.write_text(json.dumps(history))
         part.replace(state)
         report(history[-1])
+        if leave is not None and epoch < recipe.epochs and leave():
+            return
 
 
 def metrics(recipe, epoch, *, nan=False):

@@ -73,6 +73,45 @@ def test_a_killed_and_resumed_run_equals_one_never_killed(method, tmp_path):
         assert torch.equal(weights(tmp_path / "parts", wanted)[1][name], tensor), name
 
 
+def test_a_run_that_leaves_its_places_goes_on_as_if_it_had_not(tmp_path):
+    wanted = small(epochs=4, evaluation={"labels": "tail", "every": 2})
+    whole = run(wanted, tmp_path / "whole")
+    asked = []
+
+    def leave():
+        asked.append(1)
+        return True
+
+    kept = []
+    for _ in range(3):
+        score = worker.work(wanted, root=Path("unused"), folder=tmp_path / "parts",
+                            report=lambda _: None, device="cpu", leave=leave)  # fmt: skip
+        assert score is None
+        kept.append(checkpoint.latest(tmp_path / "parts", digest=wanted.digest).epoch)
+    # The first and the third epoch are not scored, and yet nothing of them is lost.
+    assert kept == [1, 2, 3]
+    assert run(wanted, tmp_path / "parts") == whole
+    # A run in its last epoch stays to its end.
+    assert len(asked) == 3
+    mine, theirs = weights(tmp_path / "parts", wanted), weights(tmp_path / "whole", wanted)
+    assert all(torch.equal(mine[1][name], tensor) for name, tensor in theirs[1].items())
+
+
+def test_epochs_that_are_not_scored_leave_a_checkpoint_from_time_to_time(tmp_path, monkeypatch):
+    wanted = small(epochs=3, evaluation={"labels": "tail", "every": 3})
+    monkeypatch.setattr(worker, "SPACING", -1.0)
+    saved = []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint,
+        "save",
+        lambda *a, epoch, **k: (saved.append(epoch), save(*a, epoch=epoch, **k)),
+    )
+    reports = run(wanted, tmp_path)
+    assert saved == [1, 2, 3]
+    assert [entry["epoch"] for entry in reports] == [3]
+
+
 def test_nothing_leaks_from_one_run_into_the_next(tmp_path):
     alone = run(small(), tmp_path / "alone")
     run(small("bcl", seed=5), tmp_path / "other")

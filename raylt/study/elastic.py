@@ -1,0 +1,93 @@
+"""How many workers a trial gets, and when it should begin again with more of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from raylt.cluster import connect, room
+from raylt.cluster.room import Node, Shape
+from raylt.study.orphans import Orphanage
+
+LOOK = 2.0
+"""Seconds between two looks at what is free."""
+PATIENCE = 60.0
+"""Seconds that room for more workers must have been free before a trial begins again to use it:
+a trial that is just about to start has a better claim to it."""
+
+
+def awaited(shape: Shape, *, counts: Sequence[int], trials: int) -> int:
+    """Wait until a trial has room; returns how many workers it takes, one of `counts`.
+
+    A group of workers that is asked for too early would wait too, but Ray gives it up after a
+    minute, and that would look like a failure of the trial. Whoever waits also frees what dead
+    processes of the search still hold.
+
+    Args:
+        shape: What each of its workers books.
+        counts: How many workers it may have.
+        trials: Trials that run at a time, each with its fair part.
+    """
+    orphanage = Orphanage()
+    while True:
+        free, alive = connect.free(), connect.nodes()
+        count = room.most(free, alive, shape, counts=counts, trials=trials)
+        if count:
+            return count
+        orphanage.visit()
+        time.sleep(LOOK)
+
+
+class Growth:
+    """Whether a running group of workers should make way for a larger one; asked in rank 0.
+
+    Args:
+        shape: What each worker books.
+        counts: How many workers the trial may have.
+        have: How many it has.
+    """
+
+    def __init__(self, shape: Shape, *, counts: Sequence[int], have: int) -> None:
+        self._shape = shape
+        self._counts = [count for count in counts if count >= have]
+        self._have = have
+        self._own = Counter(_own_nodes())
+        self._looked = self._since = float("-inf")
+
+    def due(self) -> bool:
+        """Whether more workers have had room for `PATIENCE` seconds."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
+            return False
+        # A look that found no room begins the time of patience anew.
+        if not self._fits_more():
+            self._looked, self._since = now, float("-inf")
+            return False
+        if self._since == float("-inf"):
+            self._since = now
+        self._looked = now
+        return now - self._since >= PATIENCE
+
+    def _fits_more(self) -> bool:
+        nodes = [self._with_own(node) for node in connect.free()]
+        # What is left free for so long is nobody's part.
+        count = room.most(nodes, nodes, self._shape, counts=self._counts, trials=1)
+        return count > self._have
+
+    def _with_own(self, node: Node) -> Node:
+        """A machine as it would be without this group."""
+        own = self._own[node.id]
+        return replace(
+            node, cpus=node.cpus + own * self._shape.cpus, gpus=node.gpus + own * self._shape.gpus
+        )
+
+
+def _own_nodes() -> list[str]:
+    """The machines of this group's workers, one name for each worker."""
+    from ray.util import get_current_placement_group, placement_group_table
+
+    group = get_current_placement_group()
+    assert group is not None
+    return list(placement_group_table(group)["bundles_to_node_id"].values())
