@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+)
 
 from raylt.schema import EnvironmentError
 from raylt.study import artifacts, notes
@@ -73,6 +78,8 @@ class Mirror:
         self._command = command
         self._tags = {
             **tags,
+            MLFLOW_SOURCE_NAME: "raylt",
+            MLFLOW_SOURCE_TYPE: "LOCAL",
             "study": record.name,
             "method": record.space.fixed["method"]["name"],
             "dataset": record.space.fixed["data"]["name"],
@@ -207,9 +214,19 @@ class Mirror:
             self._client.log_batch(
                 run.id, params=params, tags=_tags({"attempt": str(outcome.attempts)})
             )
+            self._client.log_inputs(run.id, datasets=[self._dataset(outcome)])
             self._client.log_text(run.id, json.dumps(outcome.recipe, indent=2), "recipe.json")
             self._note(key, run)
         return run
+
+    def _dataset(self, outcome: Outcome) -> DatasetInput:
+        """What the trial saw, for MLflow's own column of datasets."""
+        data = outcome.recipe["data"]
+        dataset = Dataset(
+            name=data["name"], digest=self._record.facts["fingerprint"], source_type="raylt",
+            source=json.dumps(data),
+        )  # fmt: skip
+        return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "train")])
 
     def _place(self, outcome: Outcome) -> tuple[str, str]:
         """The name of a trial's run, and the run that it hangs under."""

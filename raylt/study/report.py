@@ -6,6 +6,7 @@ import html
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -136,7 +137,7 @@ def _head(record: Record) -> str:
 
 
 def _verdict(record: Record) -> str:
-    lines = "\n".join(f"<p>{_text(line)}</p>" for line in verdict(record))
+    lines = "\n".join(f"<p>{_sentence(line)}</p>" for line in verdict(record))
     return f"<div class='verdict'>\n{lines}\n</div>"
 
 
@@ -261,7 +262,10 @@ def _data(record: Record) -> str:
         groups = metrics.groups(counts, by="thresholds")
         rows.append(["images by class", ", ".join(map(str, counts))])
         rows += [
-            [f"{name}-shot", f"{len(members)} classes, {sum(counts[k] for k in members)} images"]
+            [
+                f"{name}-shot",
+                f"{classes.in_words(len(members))}, {sum(counts[k] for k in members)} images",
+            ]
             for name, members in groups.items()
         ]
     rows.append(["labels of the probe", str(evaluation.get("labels", "balanced"))])
@@ -278,9 +282,10 @@ def _repeat(record: Record) -> str:
     command = record.facts.get("command", "")
     parts = ["<h2>Repeat it</h2>"]
     if command:
-        parts.append(f"<p>Begun with</p><pre>{_text(command)}</pre>")
+        parts.append(f"<p>Begun with</p><pre class='command'>{_text(command)}</pre>")
     if best is not None:
-        parts.append(f"<p>Train the best setting again</p><pre>{_text(retrain(record))}</pre>")
+        again = _text(retrain(record))
+        parts.append(f"<p>Train the best setting again</p><pre class='command'>{again}</pre>")
         parts.append(f"<p>Its recipe, every choice</p><pre>{_text(yaml(best.recipe))}</pre>")
     parts.append(f"<p>The space, as space.yaml</p><pre>{_text(record.space.text)}</pre>")
     rows = [["raylt", record.facts["raylt"]], ["study", record.facts["id"]]]
@@ -320,13 +325,20 @@ def _metric(name: str, one: Outcome | None) -> str:
 def _table(
     heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], *, words: bool = False
 ) -> str:
-    head = "".join(f"<th>{_text(cell)}</th>" for cell in heads) if any(heads) else ""
+    # On paper a long name is broken rather than the table cut off.
+    names = [_text(cell).replace("_", "_<wbr>") for cell in heads]
+    head = "".join(f"<th>{name}</th>" for name in names) if any(heads) else ""
     lines = "\n".join(
         f"<tr class='{kind}'>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>"
         for kind, row in rows
     )
     kind = " class='words'" if words else ""
     return f"<div class='wide'><table{kind}><tr>{head}</tr>\n{lines}</table></div>"
+
+
+def _sentence(value: str) -> str:
+    """A text with its commands, which stand between backticks, set as such."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", _text(value))
 
 
 def _text(value: str) -> str:

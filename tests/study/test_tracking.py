@@ -105,6 +105,8 @@ def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
         "attempt": "1",
     }  # fmt: skip
     assert child.data.tags.items() >= wanted.items()
+    (seen,) = child.inputs.dataset_inputs
+    assert (seen.dataset.name, seen.dataset.digest) == ("digits", "f1")
     assert {"version.raylt", "version.torch", "version.ray"} <= child.data.tags.keys()
     assert runs["trial 1"].data.tags["state"] == "stopped"
     assert runs.artifacts("trial 0") == ["charts", "recipe.json"]

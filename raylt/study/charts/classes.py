@@ -71,7 +71,7 @@ def histogram(counts: Sequence[int] | None) -> Chart:
     groups = metrics.groups(counts, by="thresholds")
     marks = tuple(
         Bars(
-            name=f"{name} ({_classes(len(groups[name]))})", colour=colour, hatch=hatch,
+            name=f"{name} ({in_words(len(groups[name]))})", colour=colour, hatch=hatch,
             x=tuple(float(i) for i, k in enumerate(order) if k in groups[name]),
             y=tuple(float(counts[k]) for k in order if k in groups[name]),
             told=tuple(f"class {k}: {counts[k]} images" for k in order if k in groups[name]),
@@ -170,7 +170,8 @@ def classes_axis(order: Sequence[int]) -> Axis:
     return Axis("classes, most training images first")
 
 
-def _classes(number: int) -> str:
+def in_words(number: int) -> str:
+    """So many classes."""
     return "1 class" if number == 1 else f"{number} classes"
 
 

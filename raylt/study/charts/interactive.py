@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -9,6 +10,8 @@ from raylt.study.charts.figure import Axis, Bars, Chart, Grid, Line, Panel, Para
 
 _COLUMNS = 3
 """Panels in a row."""
+_LETTERS = 110
+"""Letters that fit beside each other over the axes of parallel coordinates."""
 _SYMBOLS = {"circle": "circle", "hollow": "circle-open", "diamond": "diamond",
             "star": "star", "square": "square"}  # fmt: skip
 _SIZES = {"circle": 8, "hollow": 8, "diamond": 12, "star": 15, "square": 8}
@@ -46,7 +49,7 @@ def _panels(panels: tuple[Panel, ...]) -> tuple[list[Any], dict[str, Any]]:
         "height": 430 if rows == 1 else 300 * rows + 60,
         "margin": {"l": 62, "r": 20, "t": 50, "b": 56},
         "grid": {"rows": rows, "columns": columns, "pattern": "independent",
-                 "xgap": 0.16, "ygap": 0.32},
+                 "xgap": 0.2, "ygap": 0.32},
     }  # fmt: skip
     data: list[Any] = []
     named: set[str] = set()
@@ -123,9 +126,15 @@ def _parallel(body: Parallel) -> tuple[list[Any], dict[str, Any]]:
     ]
     shade = {"color": list(body.shade), "colorscale": _SHADES, "showscale": True,
              "colorbar": {"title": {"text": body.shade_title}}}  # fmt: skip
+    titles = [each.title for each in body.dimensions]
+    # Letters of two neighbours that meet in the middle between their axes.
+    meeting = max((len(a) + len(b) for a, b in itertools.pairwise(titles)), default=0) / 2
+    crowded = meeting > _LETTERS / len(titles)
     data = {"type": "parcoords", "dimensions": dimensions, "line": shade,
+            "labelangle": -14 if crowded else 0, "labelside": "top",
             "labelfont": {"size": 13}, "tickfont": {"size": 11}}  # fmt: skip
-    return [data], {"height": 430, "margin": {"l": 60, "r": 60, "t": 60, "b": 40}}
+    top = 95 if crowded else 60
+    return [data], {"height": 400 + top, "margin": {"l": 60, "r": 60, "t": top, "b": 40}}
 
 
 def _grid(body: Grid) -> tuple[list[Any], dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from raylt.study.charts import figure, parallel, parts, sensitivity
 from raylt.study.charts.figure import Axis, Chart, Line, Panel
 from raylt.study.outcome import Outcome, improvements
-from raylt.study.progress import duration
+from raylt.study.progress import duration, short
 from raylt.study.record import Record
 
 _CURVES = 60
@@ -33,14 +33,15 @@ def response(record: Record, ranking: Sequence[Outcome]) -> Chart:
     key, title = "response", "How the result answers to each leaf"
     metric = record.objectives[0].metric
     scored = [one for one in ranking if metric in one.last]
-    if not record.space.leaves:
+    leaves = record.space.leaves
+    if not leaves:
         return figure.nothing(key, title, "no leaf is open")
     if not scored:
         return figure.nothing(key, title, _NO_SCORE)
     panels = tuple(
         Panel(
             title="",
-            x=Axis(leaf.path, log=leaf.log, ticks=parts.choices(leaf)),
+            x=Axis(name, log=leaf.log, ticks=parts.choices(leaf)),
             y=Axis(parts.title(metric)),
             marks=parts.trials(
                 [one for one in scored if leaf.path in one.point],
@@ -49,7 +50,7 @@ def response(record: Record, ranking: Sequence[Outcome]) -> Chart:
                 y=lambda one: parts.shown(metric, one.last[metric]),
             ),
         )
-        for leaf in record.space.leaves
+        for leaf, name in zip(leaves, short([leaf.path for leaf in leaves]), strict=True)
     )
     return Chart(
         key=key,
