@@ -224,12 +224,10 @@ def _tracker(node: Node, answer: Facts) -> Finding:
 
 def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
     least = trial.min_workers or trial.workers
-    gpus = trial.gpus_per_worker
-    if gpus is None:
-        gpus = room.gpus_by_default(nodes, workers=least)
-    shape = Shape(workers=trial.workers, least=least,
-                  cpus=trial.cpus_per_worker, gpus=gpus, placement=trial.placement)  # fmt: skip
     try:
+        gpus = room.gpus(nodes, workers=least, said=trial.gpus_per_worker, pack=trial.pack)
+        shape = Shape(workers=trial.workers, least=least, cpus=trial.cpus_per_worker, gpus=gpus,
+                      placement=trial.placement)  # fmt: skip
         fit = room.demand(nodes, shape)
     except RayltError as error:
         found, _, remedy = str(error).rpartition("; ")

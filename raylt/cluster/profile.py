@@ -98,10 +98,10 @@ class Trial(Frozen):
                 f"pack must be left out where a trial has several workers, but got workers "
                 f"{self.workers}; a GPU is shared by trials of one worker"
             )
-        if self.gpus_per_worker is not None:
+        if self.gpus_per_worker not in (None, 0, 1):
             raise ValueError(
-                f"pack must be left out where gpus_per_worker says what a trial gets, but got "
-                f"{self.gpus_per_worker:g}; leave out one of the two"
+                f"pack must be left out where gpus_per_worker says what share of the GPUs a trial "
+                f"gets, but got {self.gpus_per_worker:g}; leave out one of the two"
             )
         return self
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
@@ -79,7 +80,7 @@ def packed(nodes: Sequence[Node], shape: Shape, need: Need) -> Shape:
     """
     shape = replace(shape, memory=need.memory)
     with_gpu = [node for node in nodes if node.gpus]
-    if not with_gpu or not need.gpu_size:
+    if not (with_gpu and shape.gpus and need.gpu_size):
         return shape
     cores = min(node.cpus / node.gpus for node in with_gpu)
     fit = min(
@@ -155,9 +156,26 @@ def most(
     return max((n for n in fair if concurrent(free, replace(shape, workers=n))), default=0)
 
 
-def gpus_by_default(nodes: Sequence[Node], *, workers: int) -> float:
-    """GPUs of a worker where nobody said: one if the machines have one for each, else none."""
-    return float(sum(int(node.gpus) for node in nodes) >= workers)
+def gpus(
+    nodes: Sequence[Node], *, workers: int, said: float | None, pack: Literal["auto"] | int | None
+) -> float:
+    """GPUs of a worker: as the profile says, shared by `pack` trials; where nobody said, one if
+    the machines have one for each, else none.
+
+    Raises:
+        EnvironmentError: a GPU is to be shared, but there is none.
+    """
+    found = said
+    if found is None:
+        found = float(sum(int(node.gpus) for node in nodes) >= workers)
+    if not isinstance(pack, int):
+        return found
+    if not found:
+        raise EnvironmentError(
+            f"pack must be auto where there is no GPU to share, but got {pack}; leave it out, and "
+            f"say how many trials run at a time with --concurrent"
+        )
+    return found / pack
 
 
 def demand(nodes: Sequence[Node], shape: Shape) -> int:

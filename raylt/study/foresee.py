@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from raylt.cluster import address as addresses
+from raylt.cluster.room import Need, Shape
+from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.space import Space
 from raylt.study import driver, forecast, foresight, measures, packing, place
 from raylt.study.driver import Settings
 from raylt.study.forecast import Forecast
 from raylt.trial import cost
+from raylt.trial.cost import Cost
 
 
 def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) -> Forecast:
@@ -36,12 +39,19 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             f"address"
         )
     wish, threads = driver.wish(settings), settings.cpus_per_worker
-    place.demand_here(wish)
-    found = measures.measured(
-        forecast.corners(space), runs=settings.runs, threads=threads, say=say,
-        how=lambda recipe: cost.measured(recipe, root=settings.root, threads=threads),
-    )  # fmt: skip
-    share = place.planned(wish, lambda _: packing.need([one for _, one in found]))
+    found: list[tuple[Recipe, Cost]] = []
+
+    def weigh(shape: Shape) -> Need:
+        gpu = bool(shape.gpus)
+        found[:] = measures.measured(
+            forecast.corners(space), runs=settings.runs, threads=threads, gpu=gpu, say=say,
+            how=lambda one: cost.measured(one, root=settings.root, threads=threads, gpu=gpu),
+        )  # fmt: skip
+        return packing.need([one for _, one in found])
+
+    share = place.planned(wish, weigh)
+    if not found:
+        weigh(share.shape)
     return forecast.forecast(space, found, foresight.means(share), trials=space.study.trials)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from raylt import recipe as recipes
 from raylt.study import forecast, measures, purse
 from raylt.study.events import Task
 from raylt.study.forecast import Means
@@ -46,9 +47,14 @@ class Foresight:
         """Whether anything is to be said still."""
         if self._open:
             corners = forecast.corners(record.space)
-            found = measures.stored(corners, runs=runs, threads=threads)
+            found = measures.stored(
+                corners, runs=runs, threads=threads, gpu=bool(share.shape.gpus)
+            )  # fmt: skip
+            before = record.baseline()
             if len(found) == len(corners):
                 self._tell(found, "measured before")
+            elif before is not None and before.state == "complete":
+                self._tell_from(before)
 
     def started(self, task: Task) -> None:
         """A trial begins: nothing is known of it."""
@@ -62,8 +68,11 @@ class Foresight:
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over: the baseline, run to its end, tells what the others take."""
         if self._open and task.role == "baseline" and outcome.state == "complete":
-            epoch = outcome.seconds / task.recipe.epochs
-            self._tell([(task.recipe, _of_run(epoch))], "from the baseline")
+            self._tell_from(outcome)
+
+    def _tell_from(self, baseline: Outcome) -> None:
+        recipe = recipes.parse(dict(baseline.recipe))
+        self._tell([(recipe, _of_run(baseline.seconds / recipe.epochs))], "from the baseline")
 
     def _tell(self, found: forecast.Measured, source: str) -> None:
         self._open = False

@@ -11,31 +11,33 @@ from typing import Any
 
 from raylt.recipe import Recipe
 from raylt.schema import InputError
-from raylt.study import machine
 from raylt.trial.cost import Cost
 
 _FILE = "measured.json"
 
 
-def stored(recipes: Sequence[Recipe], *, runs: Path, threads: int) -> list[tuple[Recipe, Cost]]:
+def stored(
+    recipes: Sequence[Recipe], *, runs: Path, threads: int, gpu: bool
+) -> list[tuple[Recipe, Cost]]:
     """The recipes that were measured on a machine of this name before.
 
     Args:
         recipes: Whose cost is asked for.
         runs: Folder of all studies.
         threads: Threads of torch.
+        gpu: Whether a GPU is used.
 
     Raises:
         InputError: what is kept cannot be read.
     """
     kept = _read(runs)
-    found = ((recipe, kept.get(_key(recipe, threads))) for recipe in recipes)
+    found = ((recipe, kept.get(_key(recipe, threads, gpu))) for recipe in recipes)
     return [(recipe, Cost(**values)) for recipe, values in found if values is not None]
 
 
 def measured(
-    recipes: Sequence[Recipe], *, runs: Path, threads: int, say: Callable[[str], None],
-    how: Callable[[Recipe], Cost],
+    recipes: Sequence[Recipe], *, runs: Path, threads: int, gpu: bool,
+    say: Callable[[str], None], how: Callable[[Recipe], Cost],
 ) -> list[tuple[Recipe, Cost]]:  # fmt: skip
     """Measure recipes on this machine one after the other, and keep what was found.
 
@@ -43,6 +45,7 @@ def measured(
         recipes: What to measure; it is measured anew even if that was done before.
         runs: Folder of all studies.
         threads: Threads of torch.
+        gpu: Whether a GPU is used.
         say: Takes a line for each recipe.
         how: Measures one.
 
@@ -54,14 +57,13 @@ def measured(
         say(f"measuring a few steps, {number} of {len(recipes)}: batch size "
             f"{recipe.optimizer.batch_size}, {recipe.encoder}")  # fmt: skip
         found.append((recipe, how(recipe)))
-        _keep(found[-1], runs=runs, threads=threads)
+        _keep(found[-1][1], runs=runs, key=_key(recipe, threads, gpu))
     return found
 
 
-def _keep(one: tuple[Recipe, Cost], *, runs: Path, threads: int) -> None:
-    recipe, found = one
+def _keep(cost: Cost, *, runs: Path, key: str) -> None:
     runs.mkdir(parents=True, exist_ok=True)
-    values = {**_read(runs), _key(recipe, threads): dataclasses.asdict(found)}
+    values = {**_read(runs), key: dataclasses.asdict(cost)}
     draft = runs / f"{_FILE}.part"
     draft.write_text(json.dumps(values, indent=1), "utf-8")
     draft.replace(runs / _FILE)
@@ -80,6 +82,6 @@ def _read(runs: Path) -> dict[str, Any]:
         ) from None
 
 
-def _key(recipe: Recipe, threads: int) -> str:
-    """The recipe on this machine: its name, whether GPUs are seen, and the threads."""
-    return f"{socket.gethostname()} {machine.gpus()} {threads} {recipe.digest}"
+def _key(recipe: Recipe, threads: int, gpu: bool) -> str:
+    """The recipe on a machine of this name, with a GPU or without."""
+    return f"{socket.gethostname()} {'gpu' if gpu else f'cpu {threads}'} {recipe.digest}"

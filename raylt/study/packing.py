@@ -40,11 +40,12 @@ def weigher(
 
     def weigh(shape: Shape) -> Need:
         corners = forecast.corners(record.space)
-        found = measures.stored(corners, runs=runs, threads=threads)
+        gpu = bool(shape.gpus)
+        found = measures.stored(corners, runs=runs, threads=threads, gpu=gpu)
         known = {recipe.digest for recipe, _ in found}
         missing = [recipe for recipe in corners if recipe.digest not in known]
         found += measures.measured(
-            missing, runs=runs, threads=threads, say=say,
+            missing, runs=runs, threads=threads, gpu=gpu, say=say,
             how=lambda recipe: _by_ray(recipe, shape, root=root, threads=threads),
         )  # fmt: skip
         return learned(need([one for _, one in found]), record)
@@ -96,7 +97,7 @@ def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
         num_cpus=shape.cpus, num_gpus=1 if shape.gpus else 0, max_retries=0
     )
     try:
-        return ray.get(one.remote(recipe, root=root, threads=threads))
+        return ray.get(one.remote(recipe, root=root, threads=threads, gpu=bool(shape.gpus)))
     except RayTaskError as error:
         raise error.cause from None
     except RayError as error:

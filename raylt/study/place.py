@@ -12,7 +12,7 @@ from raylt.cluster import address as addresses
 from raylt.cluster import connect, room
 from raylt.cluster.profile import Placement
 from raylt.cluster.room import Need, Node, Shape
-from raylt.schema import EnvironmentError, InputError
+from raylt.schema import InputError
 from raylt.study import machine
 
 Weigh = Callable[[Shape], Need]
@@ -152,19 +152,11 @@ def _packed(wish: Wish, nodes: Sequence[Node], weigh: Weigh) -> Shape:
 
 
 def _shape(wish: Wish, nodes: Sequence[Node]) -> Shape:
-    gpus = wish.gpus_per_worker
-    if gpus is None:
-        gpus = room.gpus_by_default(nodes, workers=wish.min_workers or wish.workers)
-    if isinstance(wish.pack, int):
-        if not gpus:
-            raise EnvironmentError(
-                f"pack must be auto where there is no GPU to share, but got {wish.pack}; leave it "
-                f"out, and say how many trials run at a time with --concurrent"
-            )
-        gpus /= wish.pack
+    least = wish.min_workers or wish.workers
+    gpus = room.gpus(nodes, workers=least, said=wish.gpus_per_worker, pack=wish.pack)
     return Shape(
         workers=wish.workers,
-        least=wish.min_workers or wish.workers,
+        least=least,
         cpus=wish.cpus_per_worker,
         gpus=gpus,
         placement=wish.placement,

@@ -47,7 +47,7 @@ class Cost:
         return self.start + recipe.epochs * self.epoch + scores * (self.score + self.save)
 
 
-def measured(recipe: Recipe, *, root: Path, threads: int) -> Cost:
+def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
     """Train a few steps of a recipe in a process of its own and look at what they take.
 
     The process has the whole device to itself, and its memory is that of one trial; nothing of
@@ -57,16 +57,18 @@ def measured(recipe: Recipe, *, root: Path, threads: int) -> Cost:
         recipe: The run.
         root: Folder of the datasets.
         threads: Threads of torch.
+        gpu: Whether it may use a GPU, where there is one.
 
     Raises:
         EnvironmentError: it failed, or it took too long.
     """
     task = json.dumps({"recipe": recipe.model_dump(mode="json"), "root": str(root.resolve())})
     command = [sys.executable, "-m", "raylt.trial.measure"]
+    hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(
             command, input=task, capture_output=True, text=True, timeout=_PATIENCE, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), **hidden},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise EnvironmentError(

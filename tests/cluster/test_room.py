@@ -15,7 +15,7 @@ from raylt.cluster.room import (
     demand,
     describe,
     even,
-    gpus_by_default,
+    gpus,
     most,
     packed,
     slots,
@@ -105,8 +105,8 @@ def test_what_does_not_fit_is_refused_at_once_with_need_and_have(nodes, wanted, 
 
 def test_a_gpu_each_where_there_are_enough():
     nodes = [node(8, 1), node(8, 1)]
-    assert gpus_by_default(nodes, workers=2) == 1
-    assert gpus_by_default(nodes, workers=3) == 0
+    assert gpus(nodes, workers=2, said=None, pack=None) == 1
+    assert gpus(nodes, workers=3, said=None, pack=None) == 0
 
 
 @pytest.mark.parametrize(

@@ -133,13 +133,14 @@ def test_more_than_fits_the_disk_is_a_warning(tmp_path):
     assert any("warning" in line for line in forecast.lines(found, free=2**20))
 
 
-def test_what_was_measured_is_kept_for_this_machine_and_its_threads(tmp_path, monkeypatch):
+def test_what_was_measured_is_kept_for_this_machine_and_its_threads(tmp_path):
     recipes = corners(toy(tmp_path))
-    monkeypatch.setattr(cost, "measured", lambda *_, **__: made())
-    assert measures.stored(recipes, runs=tmp_path, threads=1) == []
-    found = measures.measured(recipes, root=tmp_path, runs=tmp_path, threads=1, say=str)
-    assert found == measures.stored(recipes, runs=tmp_path, threads=1)
-    assert measures.stored(recipes, runs=tmp_path, threads=2) == []
+    assert measures.stored(recipes, runs=tmp_path, threads=1, gpu=False) == []
+    found = measures.measured(
+        recipes, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: made()
+    )
+    assert found == measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)
+    assert measures.stored(recipes, runs=tmp_path, threads=2, gpu=False) == []
 
 
 def told(record, tmp_path):
@@ -162,11 +163,23 @@ def test_a_search_with_a_budget_says_what_it_will_take(study, tmp_path):
     assert after[0].startswith("forecast (from the baseline): 50 trials take wall_clock: ")
 
 
-def test_it_says_so_at_once_where_the_corners_were_measured(study, tmp_path, monkeypatch):
+def test_a_resumed_search_knows_its_baseline(study, tmp_path):
+    options = ("study.budget.wall_clock=2h", "study.trials=50")
+    told(study(*options), tmp_path)
+    before, after = told(study(), tmp_path)
+    assert before[0].startswith("forecast (from the baseline): 50 trials")
+    assert after == []
+
+
+def test_it_says_so_at_once_where_the_corners_were_measured(study, tmp_path):
     record = study("study.budget.wall_clock=2h", "study.trials=50")
-    monkeypatch.setattr(cost, "measured", lambda *_, **__: made(epoch=600.0))
     measures.measured(
-        corners(record.space), root=tmp_path, runs=tmp_path / "runs", threads=1, say=str
+        corners(record.space),
+        runs=tmp_path / "runs",
+        threads=1,
+        gpu=False,
+        say=str,
+        how=lambda _: made(epoch=600.0),
     )
     before, after = told(record, tmp_path)
     assert "is enough for about" in before[0]
@@ -206,7 +219,7 @@ def test_a_cluster_is_not_measured_from_here(tmp_path, capsys):
 def test_a_few_real_steps_are_measured_in_a_process_of_their_own(tmp_path):
     space = toy(tmp_path)
     recipe = space.at(space.baseline_point)
-    found = cost.measured(recipe, root=tmp_path / "data", threads=1)
+    found = cost.measured(recipe, root=tmp_path / "data", threads=1, gpu=False)
     assert min(found.start, found.epoch, found.score, found.save) > 0
     assert found.disk > 100_000
     assert 100 * 2**20 < found.memory < 8 * 2**30

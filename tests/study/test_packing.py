@@ -69,6 +69,7 @@ def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypat
         (["--pack", "some"], "must be auto or a whole number"),
         (["--pack", "0"], "must be auto or a whole number"),
         (["--pack", "2", "--workers", "2"], "several workers"),
+        (["--pack", "2", "--cluster", "clusters/one-gpu.yaml"], "leave out one of the two"),
     ],
 )
 def test_a_bad_pack_is_refused(words, told, capsys):
