@@ -78,7 +78,7 @@ def searched(
             quiet=True, work=work, tracking_uri=f"sqlite:///{folder}/mlflow.db",
         )  # fmt: skip
         loaded = space.load(path, [f"study.trials={trials}", *overrides])
-        result = driver.search(loaded, settings, floor={}, fingerprint="")
+        result = driver.search(loaded, settings, floor=dict, fingerprint="")
         return Search(result.ranking, pairs.load())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from raylt import metrics, recipe
+from raylt import datasets, metrics, recipe
 from raylt.cluster import room
 from raylt.schema import InputError
 from raylt.space import Space, watched
@@ -28,8 +28,11 @@ def begin(space: Space, settings: Settings) -> Result:
     demand_installed(space.study.sampler)
     _refuse_existing(space, settings)
     _demand_even_batches(space, settings)
-    floor, fingerprint = _ground(space, settings)
-    return driver.search(space, settings, floor=floor, fingerprint=fingerprint)
+    splits = datasets.load(recipe.dataset(space.fixed), settings.root)
+    _demand_metrics(space, splits)
+    return driver.search(
+        space, settings, floor=lambda: _floor(space, splits), fingerprint=splits.fingerprint
+    )
 
 
 def _refuse_existing(space: Space, settings: Settings) -> None:
@@ -72,18 +75,15 @@ def _demand_metrics(space: Space, splits: Splits) -> None:
             raise InputError(f"{space.source}: {key}: {why}")
 
 
-def _ground(space: Space, settings: Settings) -> tuple[Mapping[str, float], str]:
-    """What raw pixels reach on the labels that this study's classifier sees, and the dataset."""
-    from raylt import datasets
+def _floor(space: Space, splits: Splits) -> Mapping[str, float]:
+    """What raw pixels reach on the labels that this study's classifier sees."""
+    # These import torch, which takes as long as Ray's start.
     from raylt.methods import _base
     from raylt.recipe import Evaluation
     from raylt.trial.floor import floor
     from raylt.trial.score import labelled
 
-    splits = datasets.load(recipe.dataset(space.fixed), settings.root)
-    _demand_metrics(space, splits)
     method = _base.named(str(space.known["method.name"]))
     own = method.classifier is not _base.Method.classifier
     evaluation = Evaluation.model_validate(space.fixed.get("evaluation", {}))
-    seen = splits.train if own else labelled(splits, evaluation)
-    return floor(splits, seen), splits.fingerprint
+    return floor(splits, splits.train if own else labelled(splits, evaluation))

@@ -116,7 +116,10 @@ def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmatio
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if _block(race, options) or _untested(race):
         tracker = _tracker(race.study, race.runs, settings)
-        with driver.underway(settings, tracker, race.study) as now:
+        with (
+            driver.room(settings) as nodes,
+            driver.underway(settings, tracker, race.study, nodes) as now,
+        ):
             found = _run(race, now, options)
         return replace(found, notices=now.notices)
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.

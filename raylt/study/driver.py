@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from rich.console import Console
 
 from raylt.cluster import address as addresses
 from raylt.cluster.profile import Placement
+from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError
 from raylt.space import Space
 from raylt.study import (
@@ -35,6 +36,7 @@ from raylt.study import (
     watchdog,
 )
 from raylt.study.foresight import Foresight
+from raylt.study.meanwhile import meanwhile
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
 from raylt.study.result import Result
@@ -88,14 +90,15 @@ class Settings:
 
 
 def search(
-    space: Space, settings: Settings, *, floor: Mapping[str, float], fingerprint: str
+    space: Space, settings: Settings, *, floor: Callable[[], Mapping[str, float]], fingerprint: str
 ) -> Result:
     """Begin a study and run it to its end.
 
     Args:
         space: What to search.
         settings: Where and how.
-        floor: What raw pixels reach on the same labels, kept with the study and shown.
+        floor: Measures what raw pixels reach on the same labels, which is kept with the study and
+            shown; called in a thread while Ray starts.
         fingerprint: Of the dataset; only studies with equal ones may be compared.
 
     Raises:
@@ -106,24 +109,30 @@ def search(
     folder = settings.runs / space.study.name
     queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
     sampler = draws.sampler(space, begun=0)
-    facts = {
-        "floor": dict(floor),
-        "fingerprint": fingerprint,
-        "command": tracking.public(settings.command),
-        "versions": notes.provenance(),
-    }
+    record.demand_new(folder, space)
+    _prepare(settings)
     new = not folder.exists()
+    study: Record | None = None
     with locked(folder):
-        study = record.create(folder, space, sampler=sampler, queue=queue, facts=facts)
         try:
-            return _run(study, settings)
-        except EnvironmentError:
-            # Nothing was started, so nothing stays.
-            if new:
+            measured = meanwhile(floor)
+            with room(settings) as nodes:
+                facts = {
+                    "floor": dict(measured()),
+                    "fingerprint": fingerprint,
+                    "command": tracking.public(settings.command),
+                    "versions": notes.provenance(),
+                }
+                study = record.create(folder, space, sampler=sampler, queue=queue, facts=facts)
+                return _run(study, settings, nodes)
+        except BaseException as error:
+            # Where nothing was started nothing stays.
+            if new and (study is None or isinstance(error, EnvironmentError)):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
-            study.close()
+            if study is not None:
+                study.close()
 
 
 def resume(
@@ -157,7 +166,8 @@ def resume(
         try:
             if retry_failed:
                 study.requeue_failed()
-            return _run(study, settings)
+            with room(settings) as nodes:
+                return _run(study, settings, nodes)
         finally:
             study.close()
 
@@ -238,16 +248,11 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        self.listen()
-        return self
-
-    def listen(self) -> None:
-        """Handle the signals from here on, also after Ray has put its own handlers in place."""
         # Only the main thread may handle signals; a notebook's worker thread does without.
         if threading.current_thread() is threading.main_thread():
             for number in self._SIGNALS:
-                self._before.setdefault(number, signal.getsignal(number))
-                signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._note)
+        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
@@ -321,19 +326,38 @@ class Underway:
 
 
 @contextlib.contextmanager
-def underway(settings: Settings, tracker: Tracker, study: Record) -> Generator[Underway]:
-    """Ray and the tracker for the time of a `with`; the tracker is flushed at its end.
+def room(settings: Settings) -> Generator[Sequence[Node]]:
+    """Ray and its machines, for the time of a `with`.
+
+    Raises:
+        EnvironmentError: Ray does not come up, or the machines are not as they must be.
+    """
+    _prepare(settings)
+    with place.taken(wish(settings), runs=settings.runs, work=settings.work) as nodes:
+        yield nodes
+
+
+def _prepare(settings: Settings) -> None:
+    alone = addresses.way(settings.address) == "here"
+    machine.prepare(threads=settings.cpus_per_worker, alone=alone)
+
+
+@contextlib.contextmanager
+def underway(
+    settings: Settings, tracker: Tracker, study: Record, nodes: Sequence[Node]
+) -> Generator[Underway]:
+    """The tracker for the time of a `with` in which trials run; it is flushed at its end.
 
     Args:
         settings: Where and how.
         tracker: Not started yet.
         study: Whose trials are packed, if that is wished, by what they need.
+        nodes: The machines, of `room`.
 
     Raises:
-        EnvironmentError: the machines or the tracker are not as they must be.
+        EnvironmentError: the machines have no room for a trial, or the tracker is not as it must
+            be.
     """
-    alone = addresses.way(settings.address) == "here"
-    machine.prepare(threads=settings.cpus_per_worker, alone=alone)
     now: Underway | None = None
     console = Console(stderr=True, quiet=settings.quiet)
 
@@ -344,17 +368,15 @@ def underway(settings: Settings, tracker: Tracker, study: Record) -> Generator[U
         study, root=settings.root, runs=settings.runs, threads=settings.cpus_per_worker, say=say
     )  # fmt: skip
     with Interruption() as interruption:
-        # MLflow connects while Ray starts.
         tracker.start()
         try:
-            with place.taken(wish(settings), runs=settings.runs, weigh=weigh) as share:
-                interruption.listen()
-                tracker.demand()
-                say(str(share))
-                now = Underway(
-                    settings=settings, tracker=tracker, interruption=interruption, share=share
-                )
-                yield now
+            share = place.share(wish(settings), nodes, weigh)
+            tracker.demand()
+            say(str(share))
+            now = Underway(
+                settings=settings, tracker=tracker, interruption=interruption, share=share
+            )
+            yield now
         except KeyboardInterrupt:
             # The second Ctrl-C: whoever presses it does not want to wait for MLflow either.
             tracker.leave()
@@ -365,10 +387,10 @@ def underway(settings: Settings, tracker: Tracker, study: Record) -> Generator[U
                 now.notices = notices
 
 
-def _run(study: Record, settings: Settings) -> Result:
+def _run(study: Record, settings: Settings, nodes: Sequence[Node]) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    with underway(settings, tracker, study) as now:
+    with underway(settings, tracker, study, nodes) as now:
         stopped = now.trials(study)
     baseline = study.space.study.baseline
     return Result(

@@ -95,13 +95,15 @@ def gpus() -> int | None:
 
 
 @contextlib.contextmanager
-def ray_here(*, cpus: int, dashboard: bool) -> Generator[None]:
+def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[None]:
     """A Ray cluster of this machine for the time of a `with`.
 
     Args:
         cpus: Cores that trials may book.
         dashboard: Whether its State API runs, on loopback: trials of several workers need it to
             give their cores back when they are stopped early.
+        preload: A module that Ray's processes import while they wait for a trial, such as one
+            that needs torch, which takes seconds.
 
     Raises:
         EnvironmentError: Ray does not come up.
@@ -123,6 +125,7 @@ def ray_here(*, cpus: int, dashboard: bool) -> Generator[None]:
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             object_store_memory=_OBJECT_STORE,
+            _system_config={"preload_python_modules": [preload]} if preload else None,
         )
     except Exception as error:
         raise EnvironmentError(

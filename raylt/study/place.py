@@ -108,22 +108,25 @@ def planned(wish: Wish, weigh: Weigh) -> Share:
 
 
 @contextlib.contextmanager
-def taken(wish: Wish, *, runs: Path, weigh: Weigh) -> Generator[Share]:
-    """Ray with room for a search, for the time of a `with`.
+def taken(wish: Wish, *, runs: Path, work: str) -> Generator[Sequence[Node]]:
+    """Ray and its machines, for the time of a `with`.
 
     Args:
         wish: What is asked for.
         runs: Folder of all studies, which all machines must share.
-        weigh: What a trial needs, asked where trials are to be packed by it.
+        work: `package.module:function` that the trials will run.
 
     Raises:
-        EnvironmentError: Ray does not come up, not even one trial fits, or the machines do not
-            share the folder.
+        EnvironmentError: Ray does not come up, a cluster has no room for one trial, or its
+            machines do not share the folder.
     """
     with contextlib.ExitStack() as stack:
         if addresses.way(wish.address) == "here":
             cpus = wish.cpus or machine.cores()
-            stack.enter_context(machine.ray_here(cpus=cpus, dashboard=wish.workers > 1))
+            preload = work.partition(":")[0] if _every_process_trains(wish, cpus) else None
+            stack.enter_context(
+                machine.ray_here(cpus=cpus, dashboard=wish.workers > 1, preload=preload)
+            )
             nodes = connect.nodes()
         else:
             assert wish.address is not None
@@ -135,11 +138,29 @@ def taken(wish: Wish, *, runs: Path, weigh: Weigh) -> Generator[Share]:
             )  # fmt: skip
             if len(nodes) > 1:
                 connect.demand_shared(runs, nodes)
-        shape = _packed(wish, nodes, weigh)
-        fit = room.demand(nodes, shape)
-        yield Share(
-            shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=tuple(nodes)
-        )
+        yield nodes
+
+
+def share(wish: Wish, nodes: Sequence[Node], weigh: Weigh) -> Share:
+    """What a search takes of machines.
+
+    Args:
+        wish: What is asked for.
+        nodes: The machines.
+        weigh: What a trial needs, asked where trials are to be packed by it.
+
+    Raises:
+        EnvironmentError: not even one trial fits.
+    """
+    shape = _packed(wish, nodes, weigh)
+    fit = room.demand(nodes, shape)
+    return Share(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=tuple(nodes))
+
+
+def _every_process_trains(wish: Wish, cpus: int) -> bool:
+    """Whether each process that Ray starts by itself, one a core, is going to run a trial."""
+    alone = wish.workers == 1 and wish.cpus_per_worker == 1 and wish.pack is None
+    return alone and machine.gpus() == 0 and (wish.concurrent or cpus) >= cpus
 
 
 def _packed(wish: Wish, nodes: Sequence[Node], weigh: Weigh) -> Shape:

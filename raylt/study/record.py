@@ -285,6 +285,19 @@ class Record:
         )
 
 
+def demand_new(folder: Path, space: Space) -> None:
+    """Refuse a folder that holds a study.
+
+    Raises:
+        InputError: it does.
+    """
+    if exists(folder):
+        raise InputError(
+            f"a study must be new, but {folder} holds one already; go on with it by "
+            f"`raylt resume {space.study.name}`, or choose another name with --study"
+        )
+
+
 def create(
     folder: Path,
     space: Space,
@@ -306,11 +319,7 @@ def create(
         InputError: there is a study already.
         EnvironmentError: the folder cannot be written.
     """
-    if exists(folder):
-        raise InputError(
-            f"a study must be new, but {folder} holds one already; go on with it by "
-            f"`raylt resume {space.study.name}`, or choose another name with --study"
-        )
+    demand_new(folder, space)
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         # What a driver leaves behind that was killed in the middle of this function.

@@ -30,7 +30,7 @@ def main(arguments):
             chosen.folder, f"study.trials={chosen.trials}", f"epochs={chosen.epochs}",
             "study.scheduler.name=none", f"optimizer.batch_size={64 * chosen.workers}",
         )  # fmt: skip
-        result = driver.search(space, wanted, floor={}, fingerprint="f")
+        result = driver.search(space, wanted, floor=dict, fingerprint="f")
     else:
         result = driver.resume("toy", wanted, retry_failed=False)
     found = {"exit_code": result.exit_code, **account(chosen.folder, chosen.address)}

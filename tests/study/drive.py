@@ -52,7 +52,7 @@ def behave(folder: Path, **behaviour) -> None:
 def main(verb: str, folder: Path, *overrides: str) -> int:
     options = settings(folder, quiet=False)
     if verb == "search":
-        result = driver.search(toy(folder, *overrides), options, floor={}, fingerprint="f")
+        result = driver.search(toy(folder, *overrides), options, floor=dict, fingerprint="f")
     else:
         result = driver.resume("toy", options, retry_failed=False)
     print(

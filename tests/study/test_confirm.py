@@ -80,7 +80,7 @@ def toy(study, tmp_path, monkeypatch):
     calls = []
 
     @contextlib.contextmanager
-    def underway(chosen, tracker, study):
+    def underway(chosen, tracker, study, nodes):
         calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
         yield calls[-1]
 
@@ -91,6 +91,7 @@ def toy(study, tmp_path, monkeypatch):
         }
         return {n: why for n, why in found.items() if why}
 
+    monkeypatch.setattr(driver, "room", lambda chosen: contextlib.nullcontext([]))
     monkeypatch.setattr(driver, "underway", underway)
     monkeypatch.setattr(scoring, "score", score)
     toy = types.SimpleNamespace(

@@ -5,11 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import driver, place
 from tests.study.drive import behave, settings, toy
@@ -209,7 +211,7 @@ def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
     """Two workers on two cores: one slot, and most trials are stopped after an epoch."""
     behave(tmp_path, seconds=0.3)
     options = settings(tmp_path, workers=2)
-    result = driver.search(toy(tmp_path, "study.trials=5"), options, floor={}, fingerprint="f")
+    result = driver.search(toy(tmp_path, "study.trials=5"), options, floor=dict, fingerprint="f")
     states = [one.state for one in result.ranking]
     assert result.exit_code == 0
     assert states.count("stopped") >= 2
@@ -229,7 +231,7 @@ def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
 def test_a_study_is_begun_once(study, tmp_path):
     study()
     with pytest.raises(InputError, match="raylt resume toy"):
-        driver.search(toy(tmp_path), settings(tmp_path), floor={}, fingerprint="f")
+        driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
 
 
 def test_an_unknown_study_is_named_with_its_neighbours(study, tmp_path):
@@ -265,23 +267,46 @@ def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkey
 
 def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path):
     with pytest.raises(EnvironmentError, match="9 workers"):
-        driver.search(toy(tmp_path), settings(tmp_path, workers=9), floor={}, fingerprint="f")
+        driver.search(toy(tmp_path), settings(tmp_path, workers=9), floor=dict, fingerprint="f")
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_tracker_that_is_down_leaves_nothing_behind(tmp_path, monkeypatch):
     # Without Ray, which takes seconds to start.
-    monkeypatch.setattr(place, "taken", lambda *_, **__: contextlib.nullcontext())
+    here = Node(id="", name="here", address="", cpus=1, gpus=0)
+    monkeypatch.setattr(place, "taken", lambda *_, **__: contextlib.nullcontext([here]))
     options = settings(tmp_path, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(EnvironmentError, match=r"127\.0\.0\.1:9"):
-        driver.search(toy(tmp_path), options, floor={}, fingerprint="f")
+        driver.search(toy(tmp_path), options, floor=dict, fingerprint="f")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("trouble", [EnvironmentError("no Ray"), KeyboardInterrupt()])
+def test_the_floor_is_measured_while_ray_starts_and_no_start_leaves_nothing(
+    trouble, tmp_path, monkeypatch
+):
+    measured = threading.Event()
+
+    def floor():
+        measured.set()
+        return {}
+
+    @contextlib.contextmanager
+    def taken(*_, **__):
+        assert measured.wait(10)
+        raise trouble
+        yield
+
+    monkeypatch.setattr(place, "taken", taken)
+    with pytest.raises(type(trouble)):
+        driver.search(toy(tmp_path), settings(tmp_path), floor=floor, fingerprint="f")
     assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_an_unwritable_folder_of_runs_is_an_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(EnvironmentError, match="--runs"):
-        driver.search(toy(tmp_path), settings(tmp_path), floor={}, fingerprint="f")
+        driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
 
 
 def test_failed_trials_can_be_tried_again_under_new_numbers(study):

@@ -102,7 +102,7 @@ def test_what_says_that_memory_ran_out():
 def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     behave(tmp_path, seconds=0.1, greedy=[1], huge=[2])
     plain = ("study.trials=5", "study.scheduler={name: none}")
-    result = driver.search(toy(tmp_path, *plain), settings(tmp_path), floor={}, fingerprint="f")
+    result = driver.search(toy(tmp_path, *plain), settings(tmp_path), floor=dict, fingerprint="f")
     states = {one.number: one.state for one in result.ranking}
     assert states == {0: "complete", 1: "complete", 2: "failed", 3: "complete", 4: "complete"}
     record = driver.open_study("toy", tmp_path / "runs")
