@@ -38,6 +38,8 @@ class _Live:
     epochs: dict[int, Metrics] = field(default_factory=dict)
     failure: str = ""
     out_of_memory: bool = False
+    began: bool = False
+    """Whether its process was ever up."""
 
     @property
     def last(self) -> Metrics:
@@ -152,6 +154,7 @@ class TruthfulSearcher(Searcher):
         # A process that starts late has not cost anything yet.
         self._purse.begin(live.task.number)
         attempt = self._record.begin_attempt(live.task.number)
+        live.began = True
         live.task = Task(live.task.number, live.task.role, live.task.point, live.task.recipe,
                          attempt)  # fmt: skip
         for listener in self._listeners:
@@ -249,7 +252,8 @@ class TruthfulSearcher(Searcher):
     def _leave_open(self, live: _Live) -> None:
         """What runs stays running in the record, to be taken up again."""
         self._purse.end(live.task.number)
-        for listener in self._listeners:
+        # Nobody has heard of a trial that was handed out and not begun.
+        for listener in self._listeners if live.began else ():
             listener.interrupted(live.task)
 
     def _run_alone(self, live: _Live, crowded: Callable[[], None]) -> None:

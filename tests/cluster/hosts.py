@@ -83,7 +83,7 @@ class Host:
             return subprocess.Popen(self.words(*command), stdout=file, stderr=file, env=env,
                                     start_new_session=True)  # fmt: skip
 
-    def run(self, *command, env=None, seconds=90):
+    def run(self, *command, env=None, seconds=240):
         done = subprocess.run(self.words(*command), capture_output=True, text=True, env=env,
                               timeout=seconds)  # fmt: skip
         if done.returncode:

@@ -43,15 +43,6 @@ def test_what_a_group_holds_is_said_in_words():
     assert orphans.holding([{"CPU": 2.0, "GPU": 0.5}] * 2) == "4 cores and 1 GPUs"
 
 
-class _Maker:
-    """An actor that books a group, as Ray Train's controller does."""
-
-    def book(self):
-        from ray.util.placement_group import placement_group
-
-        assert placement_group([{"CPU": 1}], name="left").wait(30)
-
-
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_group_of_a_dead_process_is_found_and_freed(monkeypatch):
@@ -59,10 +50,18 @@ def test_a_group_of_a_dead_process_is_found_and_freed(monkeypatch):
 
     from raylt.study import machine
 
+    class Maker:
+        """An actor that books a group, as Ray Train's controller does."""
+
+        def book(self):
+            from ray.util.placement_group import placement_group
+
+            assert placement_group([{"CPU": 1}], name="left").wait(60)
+
     monkeypatch.setattr(orphans, "GRACE", 0.0)
     machine.prepare(threads=1, alone=True)
     with machine.ray_here(cpus=1, dashboard=False):
-        made = ray.remote(num_cpus=0)(_Maker).remote()
+        made = ray.remote(num_cpus=0)(Maker).remote()
         ray.get(made.book.remote())
         assert orphans.orphans() == {}
         ray.kill(made)
@@ -79,7 +78,7 @@ def test_a_group_of_a_dead_process_is_found_and_freed(monkeypatch):
 
 
 def wait_for(done):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.1)

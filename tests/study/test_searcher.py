@@ -133,6 +133,8 @@ def test_listeners_hear_of_everything_in_order(study):
     run(search, "t", [0.5, 0.6])
     search.suggest("u")
     search.started("u")
+    # Handed out, but its process is not up yet: nobody has heard of it.
+    search.suggest("v")
     search.interrupt()
     assert heard.events == [
         ("started", 0, 1),
