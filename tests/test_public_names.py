@@ -1,8 +1,9 @@
 """The public names: what they are, what they cost, and what a notebook does with them."""
 
-import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ pytestmark = [
     # MLflow's own store still uses it.
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
 ]
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 def test_the_public_names():
@@ -48,20 +51,42 @@ def test_a_study_that_is_not_there_is_refused(tmp_path):
         raylt.open_study("nothing", runs=tmp_path)
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import raylt
+
+folder = Path(sys.argv[1])
+space = raylt.load_space(folder / "space.yaml", ["study.trials=3", "study.scheduler={name: none}"])
+study = raylt.tune(
+    space, runs=folder / "runs", data=folder / "data", work="tests.study.fake:work", cpus=2,
+    quiet=True,
+)
+frame = study.frame()
+assert list(frame.index) == [one.number for one in study.trials]
+assert frame.loc[study.best.number, "val/accuracy"] == frame["val/accuracy"].max()
+assert list(frame.columns[:4]) == ["state", "role", "method.temperature", "method.prune"]
+assert not frame["method.prune"].isna().any()
+assert frame.loc[study.baseline.number, "role"] == "baseline"
+assert len(study.epochs()) == 18
+assert study.confirmation is None
+print(repr(study))
+"""
+
+
 @pytest.mark.ray
-def test_a_notebook_searches_and_looks_at_the_table(tmp_path):
+def test_a_plain_script_searches_and_looks_at_the_table(tmp_path):
+    drive.toy(tmp_path)
     drive.behave(tmp_path)
-    space = drive.toy(tmp_path, "study.trials=3", "study.scheduler.name=none")
-    chosen = drive.settings(tmp_path)
-    study = raylt.tune(
-        space, runs=chosen.runs, data=chosen.root, work=chosen.work, cpus=2, quiet=True
-    )
-    frame = study.frame()
-    assert list(frame.index) == [one.number for one in study.trials]
-    assert frame.loc[study.best.number, "val/accuracy"] == frame["val/accuracy"].max()
-    assert list(frame.columns[:4]) == ["state", "role", "method.temperature", "method.prune"]
-    assert not math.isnan(frame["method.prune"].sum())
-    assert frame.loc[study.baseline.number, "role"] == "baseline"
-    assert len(study.epochs()) == 18
-    assert study.confirmation is None
-    assert repr(raylt.open_study("toy", runs=chosen.runs)) == repr(study)
+    script = tmp_path / "search.py"
+    script.write_text(SCRIPT)
+    told = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=240,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    # Nothing else is printed, and the study is there for everybody.
+    study = raylt.open_study("toy", runs=tmp_path / "runs")
+    assert told.stdout == f"{study!r}\n"
+    assert repr(study).startswith("<Study 'toy': 3 of 3 trials, best trial ")
