@@ -1,0 +1,36 @@
+"""What is made of the things that only Ray Tune knows."""
+
+import pytest
+
+from raylt.study import tuning
+from raylt.study.place import Share
+from raylt.study.searcher import OUT_OF_MEMORY
+from tests.cluster.test_room import node, shape
+
+MONITOR = """ray.exceptions.RayTaskError: ray::ImplicitFunc.train()
+ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.
+Memory on the node (IP: 10.0.0.1) where the task was running was 30.0GB / 31.0GB (0.97)."""
+KILLED = """The actor died unexpectedly before finishing this task.
+Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file."""
+
+
+def test_the_memory_monitors_word_is_told_from_other_deaths():
+    assert tuning.why_dead(MONITOR) == OUT_OF_MEMORY
+    told = tuning.why_dead(KILLED)
+    assert told == (
+        "the trial's process died: Worker unexpectedly exits with a connection error code 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("machine", "booked", "beside", "alone"),
+    [
+        (node(4, 1), shape(cpus=2, gpus=0.5), {"CPU": 2, "GPU": 0.5}, {"CPU": 2, "GPU": 1}),
+        (node(4), shape(memory=2.0**30), {"CPU": 1, "memory": 2**30}, {"CPU": 4}),
+        (node(4, 2), shape(gpus=1), {"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 1}),
+    ],
+)
+def test_what_a_trial_books_beside_others_and_alone(machine, booked, beside, alone):
+    share = Share(shape=booked, concurrent=2, machines=(machine,))
+    assert tuning._books(share, {"alone": False}).bundles == [beside]
+    assert tuning._books(share, {"alone": True}).bundles == [alone]
