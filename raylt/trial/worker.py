@@ -136,7 +136,8 @@ def work(
                 last = score(method, splits, splits.validation, recipe, device=where)
             entry = _entry(epoch, last)
             chosen = _best([*history, entry])
-            best = chosen is entry
+            # Without validation images there is nothing to choose by.
+            best = bool(last.metrics) and chosen is entry
             history.append(entry | groups_of(chosen, of="val/", to="val/best/"))
         with record_function("raylt/report"):
             if collectives.rank() == 0 and last is not None and scored:
@@ -170,13 +171,11 @@ def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:
 
 
 def _best(history: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The scored epoch that validation would choose; of equals the first, without images the last.
+    """The scored epoch that validation would choose; of equals the first.
 
     A trial is judged by its last epoch; papers that take the best one on validation images are
     compared with this one.
     """
-    if not any("val/accuracy" in entry for entry in history):
-        return history[-1]
     return max(history, key=lambda entry: entry.get("val/accuracy", 0.0))
 
 

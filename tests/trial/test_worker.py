@@ -177,6 +177,7 @@ def test_the_whole_tail_is_trained_on_where_nothing_is_held_out(probe, tmp_path)
     opened = open_test(wanted, root=tmp_path, folder=tmp_path, device="cpu")
     assert len(opened.predictions) == 400
     assert opened.metrics["test/accuracy"] > 0.1
+    assert not any(name.startswith("test/best") for name in opened.metrics)
 
 
 def test_a_run_that_diverges_says_so_within_the_epoch(tmp_path):
