@@ -152,13 +152,15 @@ def worker(config: dict[str, Any]) -> Left | None:
     from ray.train.torch import get_device
 
     folder = Path(config["folder"])
+    shape = Shape(**config["shape"])
     world = train.get_context().get_world_size()
 
     def report(metrics: Mapping[str, float]) -> None:
         trainable.demand_finite(metrics)
-        train.report({**metrics, "workers": world})
+        # The searcher keeps account of what a trial books.
+        train.report({**metrics, "booked": world / shape.workers})
 
-    leaving = Leaving(_asks(Shape(**config["shape"]), config["counts"]))
+    leaving = Leaving(_asks(shape, config["counts"]))
     rank = train.get_context().get_world_rank()
     with trainable.output(folder / f"output-{rank}.txt"):
         try:

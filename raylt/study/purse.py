@@ -55,6 +55,8 @@ class Purse:
         self._record = record
         self._budget = record.space.study.budget
         self._rates = {"cpu_seconds": cpus, "gpu_seconds": gpus}
+        self._parts: dict[int, float] = {}
+        """How much of the rates a trial books, where not all of them."""
         self._running: dict[int, float] = {}
         """When each running trial was last counted, by the monotonic clock."""
         self._costs = {one.number: _cost(record, one.number) for one in record.outcomes()}
@@ -66,6 +68,12 @@ class Purse:
         self._count(number)
         self._costs.setdefault(number, {"seconds": 0.0, "cpu_seconds": 0.0, "gpu_seconds": 0.0})
         self._running[number] = time.monotonic()
+
+    def book(self, number: int, part: float) -> None:
+        """A trial books only a part of its cores and GPUs from now on, having fewer workers."""
+        if part != self._parts.get(number, 1.0):
+            self._count(number)
+            self._parts[number] = part
 
     def end(self, number: int) -> float:
         """A trial has ended or is interrupted: write its cost down.
@@ -101,7 +109,7 @@ class Purse:
         now = time.monotonic()
         totals = {
             name: sum(cost[name] for cost in self._costs.values())
-            + rate * sum(now - since for since in self._running.values())
+            + rate * sum((now - t) * self._parts.get(n, 1.0) for n, t in self._running.items())
             for name, rate in self._rates.items()
         }
         return _spent(_accounts(self._budget, wall=self._wall, **totals))
@@ -119,7 +127,7 @@ class Purse:
         cost = self._costs[number]
         cost["seconds"] += passed
         for name, rate in self._rates.items():
-            cost[name] += rate * passed
+            cost[name] += rate * passed * self._parts.get(number, 1.0)
 
 
 def accounts(record: Record) -> tuple[Account, ...]:

@@ -224,6 +224,7 @@ class TruthfulSearcher(Searcher):
         live.out_of_memory = live.out_of_memory or result.get("out_of_memory", False)
         if live.failure or "epoch" not in result:
             return
+        self._purse.book(live.task.number, float(result.get("booked", 1.0)))
         epoch = int(result["epoch"])
         # A trial that goes on from its checkpoint reports again what it had reported.
         if epoch in live.epochs:

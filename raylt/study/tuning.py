@@ -115,7 +115,7 @@ def run(
         "system_metrics": system_metrics,
     }  # fmt: skip
     tuner = tune.Tuner(
-        _trainable(share, constants),
+        _trainable(share, constants, wanted=record.wanted),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=schedulers.scheduler(record),
@@ -145,13 +145,15 @@ def run(
     return searcher.stopped
 
 
-def _trainable(share: Share, constants: Mapping[str, Any]) -> Any:
+def _trainable(share: Share, constants: Mapping[str, Any], *, wanted: int) -> Any:
     shape = share.shape
     if shape.workers == 1:
         own = {**constants, "gpu_share": min(1.0, shape.gpus or 1.0)}
         function = functools.partial(_trial, trainable.trial, own)
         return tune.with_resources(function, functools.partial(_books, share))
-    group = {"shape": asdict(shape), "trials": share.concurrent}
+    # Two trials share the machines by halves, but one that is alone has all of them.
+    trials = min(share.concurrent, wanted)
+    group = {"shape": asdict(shape), "trials": trials}
     function = functools.partial(_trial, groups.trial, {**constants, **group})
     # The group books the cores; its trial process would only wait on one. Ray wants a request
     # that is not empty.

@@ -50,6 +50,23 @@ def test_a_trial_costs_its_time_times_what_it_books(study, clock):
     assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (3600, 7200, 1800)
 
 
+def test_a_trial_with_fewer_workers_costs_its_part(study, clock):
+    record = study()
+    search, _ = searcher(record)
+    begin(search, "t")
+    clock.hours(1)
+    # Nobody knows how many it has until it reports.
+    search.on_trial_result("t", {**result(1), "booked": 0.5})
+    clock.hours(1)
+    search.on_trial_result("t", {**result(2), "booked": 0.5})
+    clock.hours(1)
+    search.on_trial_result("t", {**result(3), "booked": 1.0})
+    clock.hours(1)
+    search.on_trial_complete("t", result(6))
+    one = record.outcome(0)
+    assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (4 * 3600, 3 * 7200, 3 * 1800)
+
+
 def test_an_attempt_that_died_has_cost_its_time_too(study, clock):
     record = study()
     search, _ = searcher(record)
