@@ -46,17 +46,20 @@ def description(record: Record, *, command: str) -> str:
     ranking = [one for one in record.ranking() if one.state != "waiting"]
     best = record.best()
     baseline = record.space.study.baseline
-    lines = [f"# {record.name}", "", "\n\n".join(confirmed.brief(record)), ""]
-    if best is not None:
-        lines += [f"Best: trial {best.number}, {_scores(best)}.", ""]
+    found = [] if best is None else [f"Best: trial {best.number}, {_scores(best)}."]
+    opened, *told = confirmed.brief(record)
+    # What holds over fresh seeds says more than the search that chose among its own.
+    known = confirmed.stored(record) is not None
+    words = [*told, *found, opened] if known else [*found, opened, *told]
+    lines = [f"# {record.name}", "", "\n\n".join(words), ""]
     lines += _table(ranking[:_LINES], [leaf.path for leaf in record.space.leaves])
     if len(ranking) > _LINES:
         lines.append(f"\n... and {len(ranking) - _LINES} more trials.")
     if baseline is not None:
         lines += ["", f"\\* the baseline: {baseline.source}"]
     if floor := record.facts["floor"]:
-        told = ", ".join(f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items())
-        lines += ["", f"Floor (raw pixels): {told}"]
+        levels = [f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items()]
+        lines += ["", f"Floor (raw pixels): {', '.join(levels)}"]
     begun = record.facts.get("command", "")
     for word, typed in (("Begun with", begun), ("Then", command if command != begun else "")):
         if typed:

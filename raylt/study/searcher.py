@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ray.tune.search import Searcher
 
 from raylt import recipe as recipes
-from raylt.study import draws
+from raylt.study import draws, gauges
 from raylt.study.events import Listener, Task
 from raylt.study.outcome import Metrics, Outcome
 from raylt.study.purse import Purse
@@ -314,7 +314,7 @@ def own_metrics(result: Mapping[str, Any]) -> Metrics:
     return {
         key: float(value)
         for key, value in result.items()
-        if key in names or key.startswith(("val/", "train/"))
+        if key in names or key.startswith(("val/", "train/", gauges.PREFIX))
     }
 
 

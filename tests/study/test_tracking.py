@@ -7,7 +7,7 @@ import pytest
 
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError
-from raylt.study import tracking
+from raylt.study import gauges, tracking
 from raylt.study.events import Task
 from raylt.study.searcher import TruthfulSearcher
 from raylt.study.tracking import Tracker
@@ -129,6 +129,24 @@ def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect
     note = runs["toy"].data.tags["mlflow.note.content"]
     assert "| 0 * | complete | 6 | 0.2 | 0.9 |" in note
     assert "`raylt tune x`" in note
+
+
+def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
+    made = study()
+    tracker = opened(made, connect)
+    search = TruthfulSearcher(made, [tracker], lambda trial_id: "died")
+    recipe = recipes.parse(json.loads(search.suggest("t")["recipe"]))
+    search.started("t")
+    with gauges.read(lambda found: search.on_trial_result("t", found), on=True) as report:
+        for epoch in range(1, 7):
+            # Tune adds numbers of its own, which nobody needs.
+            report({**metrics(recipe, epoch), "time_total_s": 1.0})
+    search.on_trial_complete("t", metrics(recipe, 6))
+    assert tracker.close(interrupted=False) == ()
+    runs, entries = Runs(client), made.epochs(0)
+    for key in ("system/cpu_utilization_percentage", "system/disk_usage_percentage"):
+        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+    assert "time_total_s" not in runs["trial 0"].data.metrics
 
 
 def test_an_interrupted_study_is_killed_and_goes_on_in_the_same_runs(study, connect, client):
