@@ -259,9 +259,9 @@ def confirm(
     _send_elsewhere(words, label=study, space=None, as_json=as_json, **options)
     from dataclasses import asdict
 
-    from raylt.study import confirm, confirmed
+    from raylt.study import confirm, confirmed, contenders
 
-    chosen = confirm.Options(
+    chosen = contenders.Options(
         top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed, retrain=retrain
     )  # fmt: skip
     settings = _settings(**options)

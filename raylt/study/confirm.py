@@ -19,16 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
 
-from raylt import recipe as recipes
-from raylt.schema import EnvironmentError, InputError
-from raylt.space import plan
+from raylt.schema import EnvironmentError
 from raylt.space.plan import LEVEL, METRICS
-from raylt.study import confirmed, driver, ledger, scoring, seeds, tracking, verdict
+from raylt.study import confirmed, contenders, driver, ledger, scoring, seeds, tracking, verdict
 from raylt.study.confirmed import Candidate, Confirmation, Runs
+from raylt.study.contenders import Options
 from raylt.study.driver import Settings, Underway
-from raylt.study.outcome import Outcome, violations
+from raylt.study.outcome import Outcome
 from raylt.study.paid import Paid, paid
 from raylt.study.record import Record
 from raylt.study.seeds import Seeds, Setting
@@ -42,24 +40,6 @@ LOOK = 3
 HOPELESS = 0.2
 """Who is behind on validation with a one-sided sign-flip p-value of at most this leaves the race:
 all of the first three seeds behind, for 1/8 is the smallest that three can give."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What is asked of a confirmation."""
-
-    top: int | None
-    """Winners to confirm; as the space file says where None."""
-    seeds: int | None
-    """Seeds of each, likewise."""
-    race: bool
-    """Whether hopeless candidates are dropped early."""
-    retry_failed: bool
-    """Whether runs that failed are run again."""
-    retrain: Literal["split", "pool"] | None = None
-    """Images that the runs are trained on, likewise."""
-    opener: str = "raylt.trial.sealed:open_test"
-    """The function that scores a finished run on the test images."""
 
 
 @dataclass(slots=True)
@@ -99,14 +79,15 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         driver.locked(settings.runs / name),
         contextlib.closing(driver.open_study(name, settings.runs)) as study,
     ):
-        baseline, candidates = contenders(study, options)
+        baseline, candidates = contenders.of(study, options)
         count = options.seeds or study.space.study.confirm.seeds
         validated = all(each.at(0).data.has_validation() for each in (baseline, *candidates))
         runs = seeds.opened(study, validated=validated)
         with contextlib.closing(runs.record):
             race = _Race(
                 study, runs, metric_of(study), baseline, candidates,
-                seeds.fresh((baseline, *candidates), count), _retrain(study, options), validated,
+                seeds.fresh((baseline, *candidates), count), contenders.retrain(study, options),
+                validated,
             )  # fmt: skip
             return _confirmed(race, settings, options)
 
@@ -126,66 +107,6 @@ def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmatio
     found = _judge(race, {}, uri=tracking.public(driver.tracking_uri(settings)))
     confirmed.keep(race.study, found)
     return found
-
-
-def contenders(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...]]:
-    """The baseline and the candidates of a study, if the plan can reach the level.
-
-    Raises:
-        InputError: there is nothing to compare, or the plan cannot reach the level.
-    """
-    reference = study.baseline()
-    if reference is None:
-        raise InputError(
-            f"{study.name}: confirm compares with the baseline, but the study has none; add "
-            f"study.baseline to its space file and search again"
-        )
-    recipe = study.space.at(reference.point)
-    baseline = _setting(study, reference, "baseline", recipe.model_dump(mode="json"), options)
-    finished = [
-        one
-        for one in study.ranking()
-        if one.state == "complete" and one.digest != recipe.digest and _keeps(study, one)
-    ]
-    if not finished:
-        raise InputError(
-            f"{study.name}: a trial besides the baseline must have finished and kept the "
-            f"constraints, but none has; go on with `raylt resume {study.name}`"
-        )
-    best = finished[: options.top or study.space.study.confirm.top]
-    try:
-        plan.Confirm(top=len(best), seeds=options.seeds or study.space.study.confirm.seeds)
-    except ValidationError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"{study.name}: confirm: {told}") from None
-    return baseline, tuple(_setting(study, one, "candidate", one.recipe, options) for one in best)
-
-
-def _retrain(study: Record, options: Options) -> Literal["split", "pool"]:
-    return options.retrain or study.space.study.confirm.retrain
-
-
-def _setting(
-    study: Record, one: Outcome, role: str, recipe: Mapping[str, Any], options: Options
-) -> Setting:
-    """A trial as a setting to be trained once more.
-
-    Raises:
-        InputError: it is to be trained on the validation images too, but its dataset or its
-            evaluation cannot do without them.
-    """
-    if _retrain(study, options) == "pool":
-        whole = {**recipe, "data": {**recipe["data"], "validation": 0}}
-        try:
-            recipe = recipes.parse(whole).model_dump(mode="json")
-        except ValidationError as error:
-            told = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise InputError(
-                f"{study.name}: confirm: retrain must be split, since trial {one.number} cannot "
-                f"do without validation images, but got pool: data.validation 0: {told}; leave it "
-                f"out, or write --retrain split"
-            ) from None
-    return Setting(number=one.number, role=role, point=one.point, recipe=recipe)
 
 
 def metric_of(study: Record) -> str:
@@ -216,14 +137,6 @@ def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
         connect, record=runs.record, uri=uri, again=f"raylt confirm {study.name}",
         optional=settings.tracking_optional,
     )  # fmt: skip
-
-
-def _keeps(study: Record, one: Outcome) -> bool:
-    reference = study.baseline()
-    missed = violations(
-        study.space.study.constraints, one.last, reference.last if reference else {}
-    )
-    return all(gap <= 0 for gap in missed.values())
 
 
 def _run(race: _Race, now: Underway, options: Options) -> Confirmation:

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from raylt import cli, recipe
 from raylt.schema import InputError
-from raylt.study import confirm, confirmed, driver, ledger, review, scoring, seeds
+from raylt.study import confirm, confirmed, contenders, driver, ledger, review, scoring, seeds
 from raylt.study.charts import interactive, paid, picture
-from raylt.study.confirm import Options
+from raylt.study.contenders import Options
 from raylt.study.searcher import TruthfulSearcher
 from tests.study import drive, fake_seeds
 
@@ -279,7 +279,7 @@ def test_a_dataset_that_needs_validation_images_is_not_trained_whole(toy):
     one = toy.open().outcome(0)
     recipe = {**one.recipe, "evaluation": {**one.recipe["evaluation"], "probe": "reforward"}}
     with pytest.raises(InputError, match=r"selection must be last.*--retrain split"):
-        confirm._setting(toy.open(), one, "candidate", recipe, options(retrain="pool"))
+        contenders._setting(toy.open(), one, "candidate", recipe, options(retrain="pool"))
 
 
 def test_a_study_that_holds_nothing_out_is_confirmed_on_the_test_images(study, tmp_path, toy):
@@ -338,7 +338,7 @@ def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
 
 
 def test_the_command_prints_the_verdict_and_leaves_with_its_code(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(confirm, "Options", lambda **given: options(**given))
+    monkeypatch.setattr(contenders, "Options", lambda **given: options(**given))
     words = ["confirm", "toy", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
     shown = CliRunner().invoke(cli.commands, [*words, "--top", "1", "--seeds", "5"])
     assert shown.exit_code == 0, shown.output
