@@ -10,11 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+# For its effect: torch's optimizers do not import the compiler when they are first made.
+import raylt.optim  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
 Kind = Literal["lbfgs", "sgd", "sgd-few-shot", "adam"]
 _PEAK = 30.0
 """Learning rate of SDCLR's linear evaluation."""
-_DECAY = 1e-4
-"""L2 penalty on the weights of the logistic regression."""
 Head = Callable[[Tensor], Tensor]
 """Features (n, width) -> logits (n, classes)."""
 
@@ -49,13 +50,59 @@ def linear(
     with torch.autocast(features.device.type, enabled=False), torch.enable_grad():
         match kind:
             case "lbfgs":
-                return _logistic_regression(features, labels, classes)
+                return logistic(features, labels, classes=classes, decay=1e-4, tolerance=1e-5)
             case "sgd":
                 return _sgd(features, labels, classes, few=False, early=early, seed=seed)
             case "sgd-few-shot":
                 return _sgd(features, labels, classes, few=True, early=early, seed=seed)
             case "adam":
                 return _adam(features, labels, classes, seed=seed)
+
+
+@torch.no_grad()
+def logistic(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    classes: int,
+    decay: float,
+    tolerance: float,
+) -> Head:
+    """Multinomial logistic regression on standardised features, by L-BFGS.
+
+    Args:
+        features: Features of the labelled images, float32.
+        labels: Their classes.
+        classes: Classes.
+        decay: L2 penalty on the weights, beside the mean loss of an image; none on the biases.
+        tolerance: Largest entry of the gradient at the end, unless 300 steps do not get there.
+    """
+    mean, std = features.mean(0), features.std(0, correction=0)
+    # A constant feature carries nothing and must not divide by zero.
+    std = torch.where(std > 1e-6, std, 1.0)
+    inputs = (features - mean) / std
+    weight, bias = features.new_zeros(classes, features.shape[1]), features.new_zeros(classes)
+    truth = functional.one_hot(labels, classes).T.to(features.dtype)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=300, tolerance_grad=tolerance,
+        tolerance_change=1e-3 * tolerance, history_size=20, line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def objective() -> Tensor:
+        # The gradient in closed form, and classes in rows: softmax over columns of a few numbers
+        # each, as autograd would have it, takes longer than the products.
+        log_prob = torch.addmm(bias[:, None], weight, inputs.T).log_softmax(0)
+        loss = -(log_prob * truth).sum() / len(labels) + decay / 2 * weight.square().sum()
+        surprise = (log_prob.exp_() - truth) / len(labels)
+        weight.grad = torch.addmm(weight, surprise, inputs, beta=decay)
+        bias.grad = surprise.sum(1)
+        return loss
+
+    optimizer.step(objective)  # pyright: ignore[reportArgumentType]
+    # The same classifier for features as they come.
+    slope = weight / std
+    offset = bias - slope @ mean
+    return _head(slope, offset)
 
 
 @torch.no_grad()
@@ -81,36 +128,6 @@ def neighbours(
         votes.scatter_add_(1, train_labels[nearest], 1 + cosine / (2 * k + 1))
         found.append(votes.argmax(1))
     return torch.cat(found)
-
-
-def _logistic_regression(features: Tensor, labels: Tensor, classes: int) -> Head:
-    mean, std = features.mean(0), features.std(0, correction=0)
-    # A constant feature carries nothing and must not divide by zero.
-    std = torch.where(std > 1e-6, std, 1.0)
-    inputs = (features - mean) / std
-    weight, bias = features.new_zeros(classes, features.shape[1]), features.new_zeros(classes)
-    truth = functional.one_hot(labels, classes).T.to(features.dtype)
-    # A smaller gradient moves logits of images that are classified already, and no prediction.
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=300, tolerance_grad=1e-5, tolerance_change=1e-8,
-        history_size=20, line_search_fn="strong_wolfe",
-    )  # fmt: skip
-
-    def objective() -> Tensor:
-        # The gradient in closed form, and classes in rows: softmax over columns of a few numbers
-        # each, as autograd would have it, takes longer than the products.
-        log_prob = torch.addmm(bias[:, None], weight, inputs.T).log_softmax(0)
-        loss = -(log_prob * truth).sum() / len(labels) + _DECAY / 2 * weight.square().sum()
-        surprise = (log_prob.exp_() - truth) / len(labels)
-        weight.grad = torch.addmm(weight, surprise, inputs, beta=_DECAY)
-        bias.grad = surprise.sum(1)
-        return loss
-
-    optimizer.step(objective)  # pyright: ignore[reportArgumentType]
-    # The same classifier for features as they come.
-    slope = weight / std
-    offset = bias - slope @ mean
-    return _head(slope, offset)
 
 
 def sgd_rates(*, few: bool, early: bool) -> tuple[float, ...]:

@@ -7,10 +7,12 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from raylt import metrics
 from raylt.data.images import Images, Splits
+from raylt.nn import probe
 
 _ENOUGH = 10_000
 """Labelled images, and images to score, that the floor looks at; beyond them it hardly moves, and
@@ -39,31 +41,39 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
         `floor/neighbour/...` and `floor/logistic/...` with accuracy, many, medium and few, as
         fractions; an empty group is absent, and all are where nothing is held out.
     """
-    # scikit-learn takes a second to import, and only the start of a study needs it.
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     if not len(splits.validation):
         return {}
     pixels, labels = _looked_at(labelled)
     seen, truth = _looked_at(splits.validation)
-    narrow = math.isqrt(_WEIGHTS // (splits.classes * pixels.shape[1]))
-    models = {
-        "neighbour": (KNeighborsClassifier(n_neighbors=1), _SIDE),
-        "logistic": (
-            make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), max(1, narrow),
+    narrow = max(1, math.isqrt(_WEIGHTS // (splits.classes * pixels.shape[1])))
+    predictions = {
+        "neighbour": labels[_nearest(_rows(pixels, _SIDE), _rows(seen, _SIDE))],
+        "logistic": _classified(
+            _rows(pixels, narrow), labels, _rows(seen, narrow), classes=splits.classes
         ),
-    }  # fmt: skip
+    }
     found: dict[str, float] = {}
-    for name, (model, side) in models.items():
-        model.fit(_rows(pixels, side), labels)
-        summary = metrics.summary(model.predict(_rows(seen, side)), truth, splits.train_counts)
+    for name, predicted in predictions.items():
+        summary = metrics.summary(predicted, truth, splits.train_counts)
         for group in ("accuracy", "many", "medium", "few"):
             if group in summary:
                 found[f"floor/{name}/{group}"] = summary[group]
     return found
+
+
+def _nearest(known: Tensor, asked: Tensor) -> NDArray[np.int64]:
+    """The row of `known` that is closest to each row of `asked`."""
+    return torch.cat([torch.cdist(some, known).argmin(1) for some in asked.split(_BLOCK)]).numpy()
+
+
+def _classified(
+    known: Tensor, labels: NDArray[np.int64], asked: Tensor, *, classes: int
+) -> NDArray[np.int64]:
+    """The class of each row of `asked`; the penalty is scikit-learn's at C = 1."""
+    head = probe.logistic(
+        known, torch.from_numpy(labels), classes=classes, decay=1 / len(known), tolerance=1e-4
+    )
+    return head(asked).argmax(1).numpy()
 
 
 def _looked_at(images: Images) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -90,5 +100,5 @@ def shrunk(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return adaptive_avg_pool2d(torch.from_numpy(images), to).numpy()
 
 
-def _rows(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    return shrunk(images, side).reshape(len(images), -1)
+def _rows(images: NDArray[np.float32], side: int) -> Tensor:
+    return torch.from_numpy(shrunk(images, side)).flatten(1)

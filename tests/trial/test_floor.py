@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from raylt import datasets, recipe
 from raylt.data.images import ArrayImages, Images, Splits
+from raylt.nn import probe
 from raylt.trial import floor as floors
 from raylt.trial.floor import floor, shrunk
 
@@ -105,13 +108,13 @@ def test_many_images_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_classes_do_not_make_a_huge_regression(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
     monkeypatch.setattr(floors, "_WEIGHTS", 10 * 3 * 4 * 4)
-    fit = LogisticRegression.fit
+    fit = probe.logistic
 
-    def noted(self: LogisticRegression, x: NDArray[np.float32], y: NDArray[np.int64]) -> object:
-        seen.append(x.shape)
-        return fit(self, x, y)
+    def noted(features: Tensor, labels: Tensor, **settings: Any) -> probe.Head:
+        seen.append(tuple(features.shape))
+        return fit(features, labels, **settings)
 
-    monkeypatch.setattr(LogisticRegression, "fit", noted)
+    monkeypatch.setattr(probe, "logistic", noted)
     splits, _ = large(100, 32)
     assert floor(splits, splits.train)["floor/logistic/accuracy"] == 1
     assert seen == [(100, 3 * 4 * 4)]
