@@ -35,7 +35,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from raylt import space as spaces
-from raylt.study import draws, record, schedulers, tracking
+from raylt.study import draws, schedulers, studies, tracking
 from raylt.study.searcher import TruthfulSearcher
 
 SPACE = """
@@ -87,7 +87,7 @@ def simulate(
     path = folder / "space.yaml"
     path.write_text(SPACE.format(trials=trials, sampler=sampler, epochs=epochs))
     space = spaces.load(path)
-    study = record.create(
+    study = studies.create(
         folder / "runs" / "scale", space, sampler=draws.sampler(space, begun=0), queue=(),
         facts={"floor": {}, "fingerprint": "none"},
     )  # fmt: skip

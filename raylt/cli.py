@@ -218,7 +218,9 @@ def resume(
 
     settings = _settings(**options)
     if wider is None and words:
-        with contextlib.closing(driver.open_study(study, settings.runs)) as record:
+        with contextlib.closing(
+            driver.open_study(study, settings.runs, settings.storage)
+        ) as record:
             wider = common.load(str(record.folder / "space.yaml"), words, [])
     found = driver.resume(
         study, settings, retry_failed=retry_failed, trials=trials, space=wider
@@ -351,7 +353,9 @@ def _show(result: Result, settings: Settings, as_json: bool) -> NoReturn:
     compared = None
     if rival is not None:
         names = (result.name, rival.name)
-        compared = versus.comparison(*(driver.open_study(name, settings.runs) for name in names))
+        compared = versus.comparison(
+            *(driver.open_study(name, settings.runs, settings.storage) for name in names)
+        )
     code = result.exit_code if rival is None else max(result.exit_code, rival.exit_code)
     if as_json:
         more = {"versus": {"result": asdict(rival), **compared}} if rival and compared else {}

@@ -25,7 +25,7 @@ FENCES = {
     "optuna": ("study/",),
     "mlflow": ("study/grandchildren.py", "study/mirror.py", "study/models.py",
                "study/tracking.py"),
-    "sqlalchemy": ("study/storage.py",),
+    "sqlalchemy": ("study/epochs.py", "study/server.py", "study/storage.py"),
     "plotly": ("study/charts/", "study/report.py"),
     "matplotlib": ("study/charts/picture.py",),
     "pandas": ("study/notebook.py",),

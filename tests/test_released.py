@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from raylt import cli, space
-from raylt.study import record
+from raylt.study import studies
 from raylt.trial import checkpoint, classes, worker
 from raylt.trial.score import score
 from tests.released import make
@@ -43,7 +43,7 @@ def test_a_space_means_what_it_meant(version, kept):
     stored = space.load(kept / "space.yaml")
     assert found.digest == stored.digest
     assert found.leaves == stored.leaves
-    opened = record.load(kept, sampler=None)
+    opened = studies.load(kept, sampler=None)
     try:
         # The digest of the whole space, and of each trial's recipe, as they were then.
         assert opened.facts["space"] == found.digest
@@ -68,7 +68,7 @@ def test_a_study_can_be_looked_at(version, kept, capsys):
         assert cli.run([verb, "kept", "--runs", str(kept.parent), "--json"]) == 0
     shown = capsys.readouterr().out
     assert "kept" in shown
-    opened = record.load(kept, sampler=None)
+    opened = studies.load(kept, sampler=None)
     try:
         assert len(opened.outcomes()) == 3
         assert opened.baseline().state == "complete"
@@ -79,7 +79,7 @@ def test_a_study_can_be_looked_at(version, kept, capsys):
 
 @every_version
 def test_a_checkpoint_is_the_model_that_it_was(version, kept):
-    opened = record.load(kept, sampler=None)
+    opened = studies.load(kept, sampler=None)
     try:
         baseline = opened.baseline()
         run = opened.space.at(baseline.point)
@@ -104,7 +104,7 @@ def test_a_checkpoint_is_the_model_that_it_was(version, kept):
 def test_a_study_goes_on(version, kept):
     words = ["resume", "kept", "--trials", "+1", "--runs", kept.parent, "--quiet"]
     subprocess.run([sys.executable, "-m", "raylt", *words], check=True, cwd=kept.parent)
-    opened = record.load(kept, sampler=None)
+    opened = studies.load(kept, sampler=None)
     try:
         assert len(opened.outcomes()) == 4
     finally:

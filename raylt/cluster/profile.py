@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -44,6 +45,20 @@ def _tracking_uri(text: str) -> str:
         raise ValueError(
             "must hold no user name or password, for profiles are shared; put them into "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return text
+
+
+def _storage(text: str) -> str:
+    if not re.match(r"postgresql(\+psycopg2?)?://", text):
+        raise ValueError(
+            f"must begin with postgresql://, but got {text.partition('@')[0]!r}; leave it out to "
+            f"keep each study in its own folder"
+        )
+    if "@" in text or "password=" in text:
+        raise ValueError(
+            "must hold no user name or password, for profiles are shared; put them into PGUSER "
+            "and PGPASSWORD, or into ~/.pgpass"
         )
     return text
 
@@ -130,6 +145,9 @@ class Profile(Frozen):
     system_metrics: bool = False
     """Whether MLflow is told what the machine of each trial does: processors, memory, disk,
     network and GPUs."""
+    storage: Annotated[str, AfterValidator(_storage)] | None = None
+    """PostgreSQL database of the studies of record; a file in each study's folder where left
+    out."""
 
 
 def load(source: Path | str) -> Profile:

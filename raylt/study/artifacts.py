@@ -53,6 +53,7 @@ def _drawn(draw: Callable[[], Files]) -> Files:
     try:
         return draw()
     except Exception as error:
-        _log.warning("the charts for MLflow could not be drawn", exc_info=True)
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        _log.warning("the charts for MLflow could not be drawn: %s", said)
         why = f"The charts could not be drawn: {type(error).__name__}: {error}\n"
         return {"charts/not-drawn.txt": why.encode()}

@@ -10,7 +10,7 @@ from raylt.cluster import room
 from raylt.schema import InputError
 from raylt.space import Space, watched
 from raylt.space.strategy import demand_installed
-from raylt.study import driver
+from raylt.study import driver, server, storage
 from raylt.study.driver import Settings
 from raylt.study.result import Result
 
@@ -38,10 +38,12 @@ def begin(space: Space, settings: Settings) -> Result:
 def _refuse_existing(space: Space, settings: Settings) -> None:
     # The driver refuses too, but only once the dataset is loaded and measured.
     folder = settings.runs / space.study.name
-    if (folder / "study.db").exists():
+    url = storage.chosen(folder, settings.storage)
+    if storage.exists(folder, url, folder.name):
         raise InputError(
-            f"study.name: must be new, but {folder} holds a study already; go on with it by "
-            f"`raylt resume {space.study.name}`, or choose another name with --study"
+            f"study.name: must be new, but {server.public(url) if url else folder} holds a study "
+            f"already; go on with it by `raylt resume {space.study.name}`, or choose another name "
+            f"with --study"
         )
 
 

@@ -22,7 +22,17 @@ import numpy as np
 
 from raylt.schema import EnvironmentError
 from raylt.space.plan import LEVEL, METRICS
-from raylt.study import confirmed, contenders, driver, ledger, scoring, seeds, tracking, verdict
+from raylt.study import (
+    confirmed,
+    contenders,
+    driver,
+    ledger,
+    lock,
+    scoring,
+    seeds,
+    tracking,
+    verdict,
+)
 from raylt.study.confirmed import Candidate, Confirmation, Runs
 from raylt.study.contenders import Options
 from raylt.study.driver import Settings, Underway
@@ -74,10 +84,11 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
-    driver.open_study(name, settings.runs).close()
+    with contextlib.closing(driver.open_study(name, settings.runs, settings.storage)) as seen:
+        url = seen.url
     with (
-        driver.locked(settings.runs / name),
-        contextlib.closing(driver.open_study(name, settings.runs)) as study,
+        lock.locked(settings.runs / name, url),
+        contextlib.closing(driver.open_study(name, settings.runs, url)) as study,
     ):
         baseline, candidates = contenders.of(study, options)
         count = options.seeds or study.space.study.confirm.seeds

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 
@@ -25,17 +21,21 @@ from raylt.schema import EnvironmentError
 from raylt.space import Space
 from raylt.study import (
     draws,
+    lock,
     machine,
     notes,
     packing,
     place,
     purse,
-    record,
     revise,
+    server,
+    storage,
+    studies,
     tracking,
     watchdog,
 )
 from raylt.study.foresight import Foresight
+from raylt.study.interruption import Interruption
 from raylt.study.meanwhile import meanwhile
 from raylt.study.place import Share, Wish
 from raylt.study.record import Record
@@ -59,6 +59,9 @@ class Settings:
     """Whether to begin though the store does not answer."""
     system_metrics: bool = False
     """Whether each epoch comes with what the trial's machine did meanwhile."""
+    storage: str | None = None
+    """URL of the PostgreSQL database that has the study of record; where None, that of
+    OPTUNA_STORAGE, or else a SQLite file in the study's folder."""
     workers: int = 1
     """Processes that train one trial together."""
     min_workers: int | None = None
@@ -107,13 +110,14 @@ def search(
     """
     place.demand_here(wish(settings))
     folder = settings.runs / space.study.name
+    url = storage.chosen(folder, settings.storage)
     queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
     sampler = draws.sampler(space, begun=0)
-    record.demand_new(folder, space)
+    studies.demand_new(folder, url, space)
     _prepare(settings)
     new = not folder.exists()
     study: Record | None = None
-    with locked(folder):
+    with lock.locked(folder, url):
         try:
             measured = meanwhile(floor)
             with room(settings) as nodes:
@@ -123,12 +127,16 @@ def search(
                     "command": tracking.public(settings.command),
                     "versions": notes.provenance(),
                 }
-                study = record.create(folder, space, sampler=sampler, queue=queue, facts=facts)
+                study = studies.create(
+                    folder, space, sampler=sampler, queue=queue, facts=facts, url=url
+                )
                 return _run(study, settings, nodes)
         except BaseException as error:
             # Where nothing was started nothing stays.
-            if new and (study is None or isinstance(error, EnvironmentError)):
+            if study is None and new:
                 shutil.rmtree(folder, ignore_errors=True)
+            if study is not None and not study.begun and isinstance(error, EnvironmentError):
+                study.remove(folder=new)
             raise
         finally:
             if study is not None:
@@ -154,15 +162,15 @@ def resume(
     """
     place.demand_here(wish(settings))
     folder = settings.runs / name
-    seen = open_study(name, settings.runs)
-    with locked(folder):
+    seen = open_study(name, settings.runs, settings.storage)
+    with lock.locked(folder, seen.url):
         sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
         if space is not None:
             revise.space(seen, space)
         if trials is not None:
             revise.trials(seen, trials)
         seen.close()
-        study = record.load(folder, sampler=sampler)
+        study = studies.load(folder, sampler=sampler, url=seen.url)
         try:
             if retry_failed:
                 study.requeue_failed()
@@ -178,90 +186,30 @@ def send(name: str, settings: Settings) -> tuple[str, ...]:
     Raises:
         EnvironmentError: another process drives the study.
     """
+    folder = settings.runs / name
     with (
-        locked(settings.runs / name),
-        contextlib.closing(open_study(name, settings.runs)) as study,
+        lock.locked(folder, storage.chosen(folder, settings.storage)),
+        contextlib.closing(open_study(name, settings.runs, settings.storage)) as study,
     ):
         tracker = _tracker(study, settings)
         tracker.start()
         return tracker.close(interrupted=False)
 
 
-def open_study(name: str, runs: Path) -> Record:
+def open_study(name: str, runs: Path, url: str | None = None) -> Record:
     """A study to read.
+
+    Args:
+        name: The study.
+        runs: Folder of all studies.
+        url: The server that has it, where neither its folder nor OPTUNA_STORAGE tells.
 
     Raises:
         InputError: there is no such study.
+        EnvironmentError: its database cannot be read.
     """
-    return record.load(runs / name, sampler=None)
-
-
-def driver_of(folder: Path) -> int | None:
-    """The process that drives the study in a folder now, or None."""
-    try:
-        with (folder / "driver.lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return int((folder / "driver.lock").read_text().strip() or 0)
-    except FileNotFoundError:
-        pass
-    return None
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Generator[None]:
-    """Hold a study for one driver; the kernel gives it free however the process ends.
-
-    Raises:
-        EnvironmentError: another process holds it, or the folder cannot be written.
-    """
-    path = folder / "driver.lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-    except OSError as error:
-        raise EnvironmentError(
-            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
-            f"choose another with --runs or RAYLT_RUNS"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EnvironmentError(
-                f"a study must have one driver, but process {driver_of(folder)} drives "
-                f"{folder.name!r}; wait for it, or interrupt it"
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
-
-
-class Interruption:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a flag; the second Ctrl-C ends at once."""
-
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.seen = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interruption:
-        # Only the main thread may handle signals; a notebook's worker thread does without.
-        if threading.current_thread() is threading.main_thread():
-            for number in self._SIGNALS:
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.seen:
-            raise KeyboardInterrupt
-        self.seen = True
+    folder = runs / name
+    return studies.load(folder, sampler=None, url=storage.chosen(folder, url))
 
 
 def wish(settings: Settings) -> Wish:
@@ -308,6 +256,7 @@ class Underway:
         with (
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
             Watchdog(look, patience=watchdog.PATIENCE) as dog,
+            server.answering(study.url) if study.url else contextlib.nullcontext(),
         ):
             foresight = Foresight(
                 study, self.share, runs=settings.runs, threads=settings.cpus_per_worker,

@@ -1,4 +1,4 @@
-"""The study of record: one Optuna study in one SQLite file, and what its trials mean.
+"""The study of record: one Optuna study in a database, and what its trials mean.
 
 Ray's own experiment folder is thrown away after each run. What is here is enough to go on from a
 killed driver, on another machine, without losing a trial or running one twice.
@@ -6,26 +6,22 @@ killed driver, on another machine, without losing a trial or running one twice.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import json
+import shutil
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-import raylt
-from raylt import space as spaces
-from raylt.plugins import did_you_mean
-from raylt.schema import EnvironmentError, InputError, Value
+from raylt.schema import Value
 from raylt.space import Space
 from raylt.study import storage
+from raylt.study.epochs import Entry, Epochs, InFiles, InTable
+from raylt.study.held import Held
 from raylt.study.outcome import Metrics, Outcome, State, baseline_of, ranked, violations, winner
-from raylt.study.storage import WHOLE, exists, studies
 
 _STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -36,35 +32,49 @@ _STATES: dict[TrialState, State] = {
 }
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 _NO_POINT = "no point"
-_NEXT = "space.next.yaml"
+NEXT = "space.next.yaml"
+"""The file of a new space until the database has it."""
+TEXT = "space.yaml"
+"""The fact that holds the text of a space on a server."""
 
 
 class Record:
-    """A study on disk: `space.yaml`, `study.db` and a folder for each trial.
+    """A study: its database, `space.yaml` and a folder for each trial.
 
     Only the process that holds the study's lock may write; anyone may read at any time.
 
     Args:
         folder: The study's folder.
         space: What it searches.
-        database: Optuna's storage on `study.db` in `folder`.
-        study: The Optuna study in it.
+        url: The server that has the database; None where it is `study.db` in `folder`.
+        database: Optuna's storage on it.
+        study: The Optuna study in it; its storage holds the trials for the one that writes.
     """
 
     def __init__(
-        self, folder: Path, space: Space, database: optuna.storages.RDBStorage, study: optuna.Study
-    ) -> None:
+        self, folder: Path, space: Space, *, url: str | None,
+        database: optuna.storages.RDBStorage, held: Held | None, study: optuna.Study,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.space = space
         self.study = study
-        self._storage = database
+        self.url = url
+        self._database = database
+        self._storage = held or database
         self._id = database.get_study_id_from_name(study.study_name)
+        self._epochs: Epochs = (
+            InTable(database.engine, self._id) if url else InFiles(self.trial_folder)
+        )
+        self._live: dict[int, dict[int, Entry]] = {}
+        """The epochs of the trials that run here, so that nobody reads them again and again."""
+        self.begun = False
+        """Whether a trial was started since the study was opened."""
         self.objectives = space.study.objective
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return self.study.study_name
+        return self.space.study.name
 
     @property
     def wanted(self) -> int:
@@ -72,9 +82,9 @@ class Record:
         return self.facts["trials"]
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, Any]:
         """What is known about the study as a whole."""
-        return self.study.user_attrs
+        return self._storage.get_study_user_attrs(self._id)
 
     @property
     def began(self) -> float:
@@ -91,8 +101,20 @@ class Record:
 
     def close(self) -> None:
         """Let go of the database; it is one whole file then."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        self._database.remove_session()
+        self._database.engine.dispose()
+
+    def remove(self, *, folder: bool) -> None:
+        """Leave nothing of a study that has just been made and whose search did not come to run.
+
+        Args:
+            folder: Whether its folder was made for it, too.
+        """
+        optuna.delete_study(study_name=self.study.study_name, storage=self._database)
+        self.close()
+        (self.folder / storage.POINTER).unlink(missing_ok=True)
+        if folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def revise(
         self, space: Space, distributions: Mapping[str, optuna.distributions.BaseDistribution],
@@ -107,9 +129,10 @@ class Record:
             distributions: What its open leaves are drawn from.
             facts: What else is to be kept about the study in the same moment, plain JSON.
         """
-        draft = self.folder / _NEXT
+        draft = self.folder / NEXT
         draft.write_text(space.text, "utf-8")
-        storage.rewrite(self._storage, distributions, {**facts, "space": space.digest})
+        changed = {**facts, **space_facts(space, self.url)}
+        storage.rewrite(self._database, self._id, distributions, changed)
         draft.replace(self.folder / "space.yaml")
         self.space = space
 
@@ -142,17 +165,10 @@ class Record:
 
     def epochs(self, number: int) -> list[dict[str, float]]:
         """Metrics of every scored epoch of a trial, in order, and the `time` of each report."""
-        try:
-            lines = self._epochs_file(number).read_text("utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        found: dict[int, dict[str, float]] = {}
-        for line in lines:
-            # A killed driver may leave half a line behind; the epoch is then reported again.
-            with contextlib.suppress(json.JSONDecodeError):
-                entry = json.loads(line)
-                found.setdefault(int(entry["epoch"]), entry)
-        return [found[epoch] for epoch in sorted(found)]
+        found = self._live.get(number)
+        if found is None:
+            found = self._epochs.read(number)
+        return [dict(found[epoch]) for epoch in sorted(found)]
 
     # Writing
 
@@ -180,6 +196,8 @@ class Record:
         """Count a start of a trial; returns how many there were."""
         attempts = self.outcome(number).attempts + 1
         self._set(number, attempts=attempts)
+        self.begun = True
+        self._live[number] = self._epochs.read(number)
         return attempts
 
     def report(self, number: int, metrics: Metrics) -> None:
@@ -189,10 +207,11 @@ class Record:
         if len(self.objectives) == 1:
             value = metrics[self.objectives[0].metric]
             self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
-        entry = json.dumps({"time": round(time.time(), 3), **metrics})
-        with self._epochs_file(number).open("a", encoding="utf-8") as file:
-            # The break comes first: half a line of a killed driver spoils no other.
-            file.write("\n" + entry)
+        entry = {"time": round(time.time(), 3), **metrics}
+        self._epochs.append(number, entry)
+        if number in self._live:
+            # A new mapping: the tracker's thread may be reading the old one.
+            self._live[number] = {epoch: entry, **self._live[number]}
 
     def set_alone(self, number: int, *, reason: str) -> None:
         """Write down that a running trial must go on with no other one beside it, and why."""
@@ -231,6 +250,7 @@ class Record:
                 trial.set_constraint(key, value)
         values = [last[o.metric] for o in self.objectives] if state == "complete" else None
         self.study.tell(number, values, state=_TELL[state])
+        self._live.pop(number, None)
         return self.outcome(number)
 
     def requeue_failed(self) -> int:
@@ -247,9 +267,6 @@ class Record:
     def enqueue(self, point: Mapping[str, Value], *, role: str) -> None:
         """Queue a point to run before anything is drawn."""
         self.study.enqueue_trial(dict(point), user_attrs={"role": role, "point": dict(point)})
-
-    def _epochs_file(self, number: int) -> Path:
-        return self.trial_folder(number) / "epochs.jsonl"
 
     def _set(self, number: int, **attrs: Any) -> None:
         trial = self._trial_id(number)
@@ -285,106 +302,6 @@ class Record:
         )
 
 
-def demand_new(folder: Path, space: Space) -> None:
-    """Refuse a folder that holds a study.
-
-    Raises:
-        InputError: it does.
-    """
-    if exists(folder):
-        raise InputError(
-            f"a study must be new, but {folder} holds one already; go on with it by "
-            f"`raylt resume {space.study.name}`, or choose another name with --study"
-        )
-
-
-def create(
-    folder: Path,
-    space: Space,
-    *,
-    sampler: optuna.samplers.BaseSampler,
-    queue: Sequence[Mapping[str, Value]],
-    facts: Mapping[str, Any],
-) -> Record:
-    """Begin a study in a folder that holds none; the caller holds the folder's lock.
-
-    Args:
-        folder: Made where it is missing.
-        space: What to search.
-        sampler: Suggests points.
-        queue: Points to run first, after the baseline and the space's own points.
-        facts: What else is to be kept about the study, plain JSON.
-
-    Raises:
-        InputError: there is a study already.
-        EnvironmentError: the folder cannot be written.
-    """
-    demand_new(folder, space)
-    try:
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
-        # What a driver leaves behind that was killed in the middle of this function.
-        for left in folder.glob("study.db*"):
-            left.unlink()
-        (folder / "space.yaml").write_text(space.text, "utf-8")
-    except OSError as error:
-        raise EnvironmentError(
-            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
-            f"choose another with --runs or RAYLT_RUNS"
-        ) from error
-    database = storage.opened(folder)
-    study = optuna.create_study(
-        storage=database,
-        sampler=sampler,
-        pruner=optuna.pruners.NopPruner(),
-        study_name=space.study.name,
-        directions=[objective.better for objective in space.study.objective],
-    )
-    record = Record(folder, space, database, study)
-    record.note("id", uuid.uuid4().hex)
-    record.note("trials", space.study.trials)
-    record.note("space", space.digest)
-    record.note("raylt", raylt.__version__)
-    record.note("created", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-    for key, value in facts.items():
-        record.note(key, value)
-    baseline = [] if space.baseline_point is None else [space.baseline_point]
-    queued: list[Mapping[str, Value]] = []
-    for role, points in (("baseline", baseline), ("point", space.points), ("draw", queue)):
-        for point in points:
-            if point not in queued:
-                record.enqueue(point, role=role)
-                queued.append(point)
-    record.note(WHOLE, True)
-    return record
-
-
-def load(folder: Path, *, sampler: optuna.samplers.BaseSampler | None) -> Record:
-    """Open the study in a folder, to read it, or with a sampler to go on with it.
-
-    Raises:
-        InputError: the folder holds no study, or its space file was changed.
-        EnvironmentError: the study's database is damaged.
-    """
-    if not exists(folder):
-        known = studies(folder.parent)
-        raise InputError(
-            f"{folder.parent} must hold the study {folder.name!r}, but it holds "
-            f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
-            f"`raylt tune`, or name the folder with --runs"
-        )
-    space = spaces.load(folder / "space.yaml")
-    database = storage.opened(folder)
-    study = optuna.load_study(study_name=None, storage=database, sampler=sampler)
-    record = Record(folder, space, database, study)
-    later = folder / _NEXT
-    if record.facts["space"] != space.digest and later.exists():
-        # A driver was killed after the database had the new space, but before the file.
-        record.space = spaces.load(later)
-        if record.facts["space"] == record.space.digest:
-            later.replace(folder / "space.yaml")
-    if record.facts["space"] != record.space.digest:
-        raise InputError(
-            f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
-            f"undo the change, or begin another study with `raylt tune --study NAME`"
-        )
-    return record
+def space_facts(space: Space, url: str | None) -> dict[str, Any]:
+    """What the database keeps of a space; on a server all of it, for machines without the file."""
+    return {"space": space.digest, **({TEXT: space.text} if url else {})}

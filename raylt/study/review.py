@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import confirmed, driver, ledger, purse, revise
-from raylt.study import record as records
+from raylt.study import confirmed, driver, ledger, lock, purse, revise, storage
 from raylt.study.progress import SHOWN, duration, percent, plain
 from raylt.study.record import Outcome, Record
 
@@ -87,7 +86,7 @@ def study(name: str, runs: Path) -> dict[str, Any]:
 
 def studies(runs: Path) -> list[dict[str, Any]]:
     """The state of every study in a folder of runs, as plain values."""
-    return [_line(driver.open_study(name, runs)) for name in records.studies(runs)]
+    return [_line(driver.open_study(name, runs)) for name in storage.studies(runs)]
 
 
 def studies_text(found: Sequence[Mapping[str, Any]], runs: Path) -> str:
@@ -181,7 +180,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 def _line(record: Record) -> dict[str, Any]:
     states = _states(record)
     finished = record.best()
-    pid = driver.driver_of(record.folder)
+    pid = lock.driver_of(record.folder)
     if pid is None and "running" in states:
         # Nobody trains them now: a driver that was ended left them to be taken up again.
         states["interrupted"] = states.pop("running")

@@ -20,7 +20,7 @@ from raylt.recipe import Recipe
 from raylt.schema import Value
 from raylt.space import Leaf, Space
 from raylt.space.plan import Budget, Objective, Scheduler
-from raylt.study import record as records
+from raylt.study import storage, studies
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record
 
@@ -129,13 +129,17 @@ def opened(study: Record, *, validated: bool = True) -> Seeds:
     folder = study.folder / FOLDER if validated else study.folder / FOLDER / _POOL
     space = _space(study.space, validated=validated)
     sampler = optuna.samplers.RandomSampler(seed=0)
-    if records.exists(folder):
-        record = records.load(folder, sampler=sampler)
+    # On a server it needs a name that no study can have.
+    name = f"{study.name}/{FOLDER}"
+    if storage.exists(folder, study.url, name):
+        record = studies.load(folder, sampler=sampler, url=study.url, name=name)
         record.space = space
         record.objectives = space.study.objective
     else:
         facts = {"floor": study.facts["floor"], "fingerprint": study.facts["fingerprint"]}
-        record = records.create(folder, space, sampler=sampler, queue=(), facts=facts)
+        record = studies.create(
+            folder, space, sampler=sampler, queue=(), facts=facts, url=study.url, name=name
+        )
     return Seeds(record)
 
 

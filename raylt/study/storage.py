@@ -1,9 +1,10 @@
-"""The SQLite file of a study."""
+"""Where a study of record lies: in a SQLite file of its own folder, or on a server."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +14,56 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from sqlalchemy import event, text
 
-from raylt.schema import EnvironmentError
+from raylt.schema import EnvironmentError, InputError
+from raylt.study import server
 
 WHOLE = "whole"
 """The fact that is written last when a study is made."""
+POINTER = "storage.txt"
+"""The file that names the server of a study."""
 _NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
 
 
-def opened(folder: Path) -> optuna.storages.RDBStorage:
-    """Optuna's storage on `study.db` in a folder; made where it is missing."""
+def chosen(folder: Path, wanted: str | None) -> str | None:
+    """The server on which the study of a folder lies, or is to lie; None for the folder itself.
+
+    A study that is there stays where it is. One on a server leaves the server's name in its
+    folder, without user and password.
+
+    Args:
+        folder: The study's folder, whether it is there or not.
+        wanted: The URL that the user gave; that of OPTUNA_STORAGE where None.
+
+    Raises:
+        InputError: the study lies on another server than the wanted one.
+    """
+    if (folder / "study.db").exists():
+        return None
+    wanted = wanted or os.environ.get(server.VARIABLE) or None
+    try:
+        noted = (folder / POINTER).read_text("utf-8").strip()
+    except OSError:
+        return wanted
+    if wanted is not None and server.parsed(wanted) and server.public(wanted) != noted:
+        raise InputError(
+            f"--storage: must be {noted}, where {folder.name} lies, but got "
+            f"{server.public(wanted)}; leave it out, or choose another name with --study"
+        )
+    return wanted or noted
+
+
+def opened(folder: Path, url: str | None) -> optuna.storages.RDBStorage:
+    """Optuna's storage on a server, or on `study.db` in a folder; made where it is missing.
+
+    Raises:
+        EnvironmentError: the server does not answer.
+    """
     # Optuna's informational lines would break into the live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return server.opened(url) if url else _file(folder)
+
+
+def _file(folder: Path) -> optuna.storages.RDBStorage:
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{folder / 'study.db'}",
         # A reader such as `raylt status` may hold the file for a moment.
@@ -44,6 +84,7 @@ def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
 
 def rewrite(
     storage: optuna.storages.RDBStorage,
+    study_id: int,
     distributions: Mapping[str, BaseDistribution],
     facts: Mapping[str, Any],
 ) -> None:
@@ -53,14 +94,17 @@ def rewrite(
     widened out of what it models jointly.
 
     Args:
-        storage: It holds one study.
+        storage: Where the study lies.
+        study_id: The study in it.
         distributions: By the name of the parameter; each must contain the values there are.
         facts: Attributes of the study, plain JSON.
     """
     with storage.engine.begin() as database:
         rows = database.execute(
-            text("SELECT param_id, param_name, param_value, distribution_json FROM trial_params")
-        ).fetchall()
+            text("SELECT param_id, param_name, param_value, distribution_json FROM trial_params "
+                 "JOIN trials USING (trial_id) WHERE study_id = :study"),
+            {"study": study_id},
+        ).fetchall()  # fmt: skip
         for key, name, value, law in rows:
             new = distributions[name]
             external = json_to_distribution(law).to_external_repr(value)
@@ -71,15 +115,16 @@ def rewrite(
                  "key": key},
             )  # fmt: skip
         for name, fact in facts.items():
-            where = {"name": name, "value": json.dumps(fact)}
+            where = {"study": study_id, "name": name, "value": json.dumps(fact)}
             changed = database.execute(
-                text("UPDATE study_user_attributes SET value_json = :value WHERE key = :name"),
+                text("UPDATE study_user_attributes SET value_json = :value "
+                     "WHERE study_id = :study AND key = :name"),
                 where,
-            )
+            )  # fmt: skip
             if not changed.rowcount:
                 database.execute(
                     text("INSERT INTO study_user_attributes (study_id, key, value_json) "
-                         "SELECT study_id, :name, :value FROM studies"),
+                         "VALUES (:study, :name, :value)"),
                     where,
                 )  # fmt: skip
 
@@ -97,15 +142,23 @@ def on_network(path: Path) -> bool:
 
 def studies(runs: Path) -> tuple[str, ...]:
     """Names of the studies in a folder of runs."""
-    return tuple(sorted(path.parent.name for path in runs.glob("*/study.db")))
+    found = {path.parent.name for name in ("study.db", POINTER) for path in runs.glob(f"*/{name}")}
+    return tuple(sorted(found))
 
 
-def exists(folder: Path) -> bool:
-    """Whether a folder holds a study whose making was not cut short.
+def exists(folder: Path, url: str | None, name: str) -> bool:
+    """Whether there is a study whose making was not cut short.
+
+    Args:
+        folder: Its folder.
+        url: Its server; None for the folder itself.
+        name: What it is called on a server.
 
     Raises:
         EnvironmentError: the database cannot be read.
     """
+    if url:
+        return server.fact(url, name, WHOLE) is not None
     path = folder / "study.db"
     if not path.is_file():
         return False

@@ -61,7 +61,8 @@ def default_uri(runs: Path) -> str:
 
 def public(text: str) -> str:
     """A URI, or a text with URIs in it, without user names and passwords."""
-    return re.sub(r"://[^/\s]*@", "://", text)
+    plain = re.sub(r"://[^/\s]*@", "://", text)
+    return re.sub(r"([?&](?:user|(?:ssl)?password)=)[^&\s'\"]*", r"\1", plain)
 
 
 def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> Mirror:

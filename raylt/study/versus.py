@@ -70,16 +70,17 @@ def name(study: str, method: str) -> str:
 
 def partner(study: Record) -> tuple[Record, Record] | None:
     """A study and its rival, whichever of the two is given; None unless both have begun."""
-    from raylt.study import record
+    from raylt.study import storage, studies
 
-    runs = study.folder.parent
+    runs, url = study.folder.parent, study.url
     if (method := study.space.study.versus) is not None:
         folder = runs / name(study.name, method)
-        return (study, record.load(folder, sampler=None)) if record.exists(folder) else None
+        there = storage.exists(folder, url, folder.name)
+        return (study, studies.load(folder, sampler=None, url=url)) if there else None
     first, _, method = study.name.rpartition(_BETWEEN)
-    if not first or not record.exists(runs / first):
+    if not first or not storage.exists(runs / first, url, first):
         return None
-    other = record.load(runs / first, sampler=None)
+    other = studies.load(runs / first, sampler=None, url=url)
     if other.space.study.versus == method:
         return other, study
     other.close()
@@ -88,14 +89,15 @@ def partner(study: Record) -> tuple[Record, Record] | None:
 
 def follow(result: Result, settings: Settings) -> Result | None:
     """Search the rival of a study that has ended, or go on with it; None where there is none."""
-    from raylt.study import begin, driver, record
+    from raylt.study import begin, driver, storage
 
     if result.versus is None or result.interrupted:
         return None
-    study = driver.open_study(result.name, settings.runs)
+    study = driver.open_study(result.name, settings.runs, settings.storage)
     other = rival(study.space)
     study.close()
-    if record.exists(settings.runs / other.study.name):
+    folder = settings.runs / other.study.name
+    if storage.exists(folder, storage.chosen(folder, settings.storage), other.study.name):
         found = driver.resume(other.study.name, settings, retry_failed=False)
     else:
         found = begin.begin(other, settings)

@@ -25,14 +25,14 @@ def logs(study: str, trial: int, follow: bool, runs: Path) -> None:
     """
     import functools
 
-    from raylt.study import driver
+    from raylt.study import driver, lock
     from raylt.study import logs as printed
 
     with contextlib.closing(driver.open_study(common.study_name(study), runs)) as record:
         if follow:
             printed.follow(
                 record, trial, write=functools.partial(click.echo, nl=False),
-                there=lambda: driver.driver_of(record.folder) is not None,
+                there=lambda: lock.driver_of(record.folder) is not None,
             )  # fmt: skip
         else:
             click.echo(printed.text(record, trial))

@@ -78,6 +78,9 @@ run_options = several(
                  help="Begin though the store does not answer; it gets what it lacks later."),
     click.option("--system-metrics", is_flag=True,
                  help="Tell MLflow what each trial's machine does: processors, memory, GPUs."),
+    click.option("--storage", metavar="URL", envvar="OPTUNA_STORAGE", show_envvar=True,
+                 help="PostgreSQL database for the study of record, which any machine may go on "
+                      "with; study.db in the study's folder unless given."),
     _trial_options,
     cluster_options,
     click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),

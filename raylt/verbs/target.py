@@ -39,6 +39,8 @@ class Target:
     """Whether the command line says so; the profile may, too."""
     system_metrics: bool
     """Likewise."""
+    storage: str | None
+    """URL of the database of the study of record."""
     workers: int | None
     """None where the command line does not say."""
     pack: Literal["auto"] | int | None
@@ -73,7 +75,8 @@ class Target:
 def choose(
     *, cluster: Path | None, address: str | None, runs: Path, data: Path | None,
     tracking_uri: str | None, tracking_optional: bool | None, system_metrics: bool | None,
-    workers: int | None, concurrent: int | None, pack: Literal["auto"] | int | None,
+    storage: str | None, workers: int | None, concurrent: int | None,
+    pack: Literal["auto"] | int | None,
 ) -> Target:  # fmt: skip
     """Join the options of the command that runs now with its profile.
 
@@ -92,6 +95,7 @@ def choose(
         tracking_uri=tracking_uri or found.tracking_uri,
         tracking_optional=bool(tracking_optional),
         system_metrics=bool(system_metrics),
+        storage=storage or found.storage,
         workers=workers,
         pack=pack,
         concurrent=concurrent or found.concurrent,
@@ -109,6 +113,7 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
         tracking_uri=target.tracking_uri,
         tracking_optional=target.tracking_optional or target.profile.tracking_optional,
         system_metrics=target.system_metrics or target.profile.system_metrics,
+        storage=target.storage,
         workers=trial.workers,
         min_workers=trial.min_workers,
         cpus_per_worker=trial.cpus_per_worker,
@@ -164,6 +169,13 @@ def job(
         "--tracking-optional": target.tracking_optional, "--system-metrics": target.system_metrics,
     }  # fmt: skip
     words += [flag for flag, on in flags.items() if on]
+    if target.storage:
+        if "@" in target.storage or "password=" in target.storage:
+            raise InputError(
+                "--storage: must hold no user or password to be sent, for a job's command is "
+                "shown in the dashboard; set PGUSER and PGPASSWORD on the machines of the cluster"
+            )
+        words += ["--storage", target.storage]
     optional = {
         "--workers": target.workers, "--concurrent": target.concurrent, "--pack": target.pack,
     }  # fmt: skip
@@ -200,5 +212,5 @@ def _absolute(option: str, path: Path) -> str:
 def names(options: dict[str, Any]) -> dict[str, Any]:
     """The part of a command's options that `choose` takes."""
     keys = ("cluster", "address", "runs", "data", "tracking_uri", "tracking_optional",
-            "system_metrics", "workers", "concurrent", "pack")  # fmt: skip
+            "system_metrics", "storage", "workers", "concurrent", "pack")  # fmt: skip
     return {key: options.get(key) for key in keys}

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from raylt.study import driver, record
+from raylt.study import driver, studies
 from tests.study.drive import settings, toy
 
 
@@ -41,7 +41,7 @@ def main(arguments):
 
 def account(folder, address):
     """What must be true after every drill, as plain values."""
-    study = record.load(folder / "runs" / "toy", sampler=None)
+    study = studies.load(folder / "runs" / "toy", sampler=None)
     trials = [
         {
             "state": one.state,

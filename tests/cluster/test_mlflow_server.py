@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from raylt import recipe as recipes
-from raylt.study import artifacts, draws, record, tracking
+from raylt.study import artifacts, draws, studies, tracking
 from raylt.study.searcher import TruthfulSearcher
 from raylt.study.tracking import Tracker
 from tests.study import drive, server
@@ -123,7 +123,7 @@ def status(uri, **headers):
 
 def begun(folder):
     space = drive.toy(folder, f"study.name={folder.name}", f"epochs={EPOCHS}")
-    return record.create(
+    return studies.create(
         folder / "study", space, sampler=draws.sampler(space, begun=0), queue=(),
         facts={"floor": {"floor/logistic/accuracy": 0.83}, "fingerprint": "f1"},
     )  # fmt: skip

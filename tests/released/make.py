@@ -17,7 +17,7 @@ from typing import Any
 import raylt
 from raylt import datasets, plugins, recipe, space
 from raylt.space.plan import Study
-from raylt.study import draws, notes, record
+from raylt.study import draws, notes, studies
 from raylt.study.searcher import TruthfulSearcher
 from raylt.trial import worker
 
@@ -40,7 +40,7 @@ def searched(folder: Path) -> None:
     """Search the space one trial after the other, as the driver does with Ray."""
     wanted = space.load(HERE / "space.yaml")
     images = datasets.load(recipe.dataset(wanted.fixed), folder)
-    study = record.create(
+    study = studies.create(
         folder, wanted, sampler=draws.sampler(wanted, begun=0), queue=(),
         facts={"floor": {}, "fingerprint": images.fingerprint, "command": "",
                "versions": notes.provenance()},

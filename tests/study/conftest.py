@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from raylt.study import draws, record
+from raylt.study import draws, studies
 from tests.study.drive import toy
 
 
@@ -15,12 +15,12 @@ def study(tmp_path):
         space = toy(tmp_path, *overrides)
         folder = tmp_path / "runs" / space.study.name
         if folder.exists():
-            seen = record.load(folder, sampler=None)
+            seen = studies.load(folder, sampler=None)
             sampler = draws.sampler(space, begun=len(seen.outcomes()))
-            made.append(record.load(folder, sampler=sampler))
+            made.append(studies.load(folder, sampler=sampler))
         else:
             made.append(
-                record.create(
+                studies.create(
                     folder,
                     space,
                     sampler=draws.sampler(space, begun=0),

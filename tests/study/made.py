@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 
 from raylt import space
-from raylt.study import draws, record
+from raylt.study import draws, record, studies
 from raylt.trial import classes
 
 SPACE = """
@@ -41,16 +41,18 @@ FLOOR = {"floor/neighbour/accuracy": 0.42, "floor/logistic/accuracy": 0.45,
 
 def study(
     folder: Path, *overrides: str, name="made", trials=12, failed=(3,), stopped=(5, 7, 8),
-    tables=True, fingerprint="f" * 16, text=SPACE,
+    tables=True, fingerprint="f" * 16, text=SPACE, url=None,
 ) -> record.Record:  # fmt: skip
     """A record of `trials` ended trials under `folder/NAME`; trial 0 is the baseline."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.yaml"
     path.write_text(text)
     opened = space.load(path, [f"study.name={name}", f"study.trials={trials}", *overrides])
     facts = {"floor": FLOOR, "fingerprint": fingerprint, "command": "raylt tune <made & up>"}
-    made = record.create(
-        folder / name, opened, sampler=optuna.samplers.RandomSampler(seed=1), queue=(), facts=facts
-    )
+    made = studies.create(
+        folder / name, opened, sampler=optuna.samplers.RandomSampler(seed=1), queue=(),
+        facts=facts, url=url,
+    )  # fmt: skip
     rng = random.Random(0)
     for number in range(trials):
         assert made.open_trial() == number
@@ -75,6 +77,13 @@ def study(
             seconds=60.0 + 7 * number, failure="ValueError: <no> & luck" if not history else "",
         )  # fmt: skip
     return made
+
+
+def again(made: record.Record) -> record.Record:
+    """The same study as another driver would open it."""
+    return studies.load(
+        made.folder, sampler=optuna.samplers.RandomSampler(seed=1), url=made.url
+    )  # fmt: skip
 
 
 def metrics(point, epoch):

@@ -13,7 +13,7 @@ import pytest
 
 from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import driver, place
+from raylt.study import driver, lock, place
 from tests.study.drive import behave, settings, toy
 
 REPOSITORY = Path(__file__).parents[2]
@@ -165,7 +165,7 @@ def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
     assert (code, json.loads(out)["interrupted"]) == (130, True), err
     record = driver.open_study("toy", tmp_path / "runs")
     assert record.outcome(0).state == "running"
-    assert driver.driver_of(record.folder) is None
+    assert lock.driver_of(record.folder) is None
     record.close()
 
     behave(tmp_path, seconds=0.01)
@@ -220,12 +220,12 @@ def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
 
 def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
     folder = tmp_path / "toy"
-    assert driver.driver_of(folder) is None
-    with driver.locked(folder):
-        assert driver.driver_of(folder) == os.getpid()
+    assert lock.driver_of(folder) is None
+    with lock.locked(folder, None):
+        assert lock.driver_of(folder) == os.getpid()
         with pytest.raises(EnvironmentError, match=f"process {os.getpid()} drives"):
-            driver.locked(folder).__enter__()
-    assert driver.driver_of(folder) is None
+            lock.locked(folder, None).__enter__()
+    assert lock.driver_of(folder) is None
 
 
 def test_a_study_is_begun_once(study, tmp_path):

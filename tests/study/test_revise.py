@@ -4,7 +4,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import InputError
-from raylt.study import draws, driver, record, revise
+from raylt.study import draws, driver, revise, studies
 from raylt.study.searcher import TruthfulSearcher
 from tests.study.drive import toy
 from tests.study.test_searcher import result, run, searcher
@@ -19,7 +19,7 @@ def reopened(made):
     space = driver.open_study("toy", made.folder.parent)
     sampler = draws.sampler(space.space, begun=len(space.outcomes()))
     space.close()
-    return record.load(made.folder, sampler=sampler)
+    return studies.load(made.folder, sampler=sampler)
 
 
 def test_more_trials_are_drawn_after_those_that_were(study):

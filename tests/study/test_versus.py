@@ -5,7 +5,7 @@ import types
 import pytest
 
 from raylt.schema import InputError
-from raylt.study import begin, draws, driver, record, versus
+from raylt.study import begin, draws, driver, studies, versus
 from raylt.study.charts import interactive, picture
 from raylt.study.charts import versus as picturing
 from raylt.study.outcome import Outcome
@@ -67,7 +67,7 @@ def ended(space, accuracies, fingerprint="f", few=()):
 
 
 def create(folder, space):
-    return record.create(
+    return studies.create(
         folder / "runs" / space.study.name, space, sampler=draws.sampler(space, begun=0), queue=(),
         facts={"floor": {}, "fingerprint": "f"},
     )  # fmt: skip

@@ -1,0 +1,60 @@
+"""The lock of a study: one driver at a time, on this machine and on all that share its server."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+from raylt.schema import EnvironmentError
+from raylt.study import server
+
+
+def driver_of(folder: Path) -> int | None:
+    """The process that drives the study in a folder now, or None."""
+    try:
+        with (folder / "driver.lock").open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int((folder / "driver.lock").read_text().strip() or 0)
+    except FileNotFoundError:
+        pass
+    return None
+
+
+@contextlib.contextmanager
+def locked(folder: Path, url: str | None) -> Generator[None]:
+    """Hold a study for one driver; it comes free however the process ends.
+
+    Args:
+        folder: The study's folder.
+        url: The server that has the study, or None.
+
+    Raises:
+        EnvironmentError: another process holds it, the folder cannot be written, or the server
+            does not answer.
+    """
+    path = folder / "driver.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise EnvironmentError(
+            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
+            f"choose another with --runs or RAYLT_RUNS"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EnvironmentError(
+                f"a study must have one driver, but process {driver_of(folder)} drives "
+                f"{folder.name!r}; wait for it, or interrupt it"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        with server.locked(url, folder.name) if url else contextlib.nullcontext():
+            yield
