@@ -179,6 +179,8 @@ class Tracker:
 
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
+        # One that ran out of memory beside others is left open, and goes on alone.
+        self._interrupted.discard(task.number)
         self._tell(task.number)
 
     def reported(self, task: Task, metrics: Metrics) -> None:
