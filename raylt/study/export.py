@@ -106,7 +106,8 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
     from raylt.trial import portable
 
     recipe = recipes.parse(dict(one.recipe))
-    model, weights = portable.load(recipe, root=root, folder=record.trial_folder(one.number))
+    trained = record.trial_folder(one.number)
+    model, weights = portable.load(recipe, digest=one.digest, root=root, folder=trained)
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
     try:
         draft.mkdir(parents=True)
@@ -157,7 +158,8 @@ def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -
     from raylt.trial import portable
 
     recipe = recipes.parse(dict(one.recipe))
-    model, _ = portable.load(recipe, root=root, folder=record.trial_folder(one.number))
+    trained = record.trial_folder(one.number)
+    model, _ = portable.load(recipe, digest=one.digest, root=root, folder=trained)
     return models.register(model, run=noted["run"], uri=uri, name=name)
 
 

@@ -55,7 +55,9 @@ class Portable(nn.Module):
             )
 
 
-def load(recipe: Recipe, *, root: Path, folder: Path) -> tuple[Portable, dict[str, Tensor]]:
+def load(
+    recipe: Recipe, *, digest: str, root: Path, folder: Path
+) -> tuple[Portable, dict[str, Tensor]]:
     """The model of a finished run, on the CPU, and the method's weights as the run left them.
 
     A method without a classifier gets the probe that its scores are by, fitted again on the same
@@ -63,13 +65,14 @@ def load(recipe: Recipe, *, root: Path, folder: Path) -> tuple[Portable, dict[st
 
     Args:
         recipe: What was trained.
+        digest: What the recipe was called then; a newer version may call it otherwise.
         root: Folder of the datasets, for the probe.
         folder: The run's folder, with its checkpoints.
 
     Raises:
         EnvironmentError: there is no checkpoint, or the dataset is missing.
     """
-    found = checkpoint.latest(folder, digest=recipe.digest)
+    found = checkpoint.latest(folder, digest=digest)
     if found is None:
         raise EnvironmentError(
             f"{folder} must hold a checkpoint, but holds none; was it removed? train it again"

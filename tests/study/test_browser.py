@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from raylt.study import report, tracking
+from raylt.study import driver, report, tracking
 from tests.study import browser, made
 
 pytestmark = [
@@ -112,6 +112,8 @@ def test_trials_are_selected_and_compared_in_the_mlflow_ui(runs, page):
         keep(page, "mlflow-runs.png")
         _compare_two(page)
         keep(page, "mlflow-compare.png")
+        _look_at_the_machine(page, address, runs)
+        keep(page, "mlflow-system.png")
 
 
 def _unfold_the_study(page):
@@ -135,6 +137,15 @@ def _show_split_metrics(page):
         assert sum(bool(re.fullmatch(r"0\.\d+|1", text)) for text in found) == 17, found
     for kind in ("keyDown", "keyUp"):
         page.call("Input.dispatchKeyEvent", type=kind, key="Escape", windowsVirtualKeyCode=27)
+
+
+def _look_at_the_machine(page, address, runs):
+    """The readings of a trial's machine are in MLflow's own tab for them."""
+    with contextlib.closing(driver.open_study("made", runs)) as record:
+        run = record.facts["mlflow:trial/0"]["run"]
+    page.open(f"{address}/#/experiments/1/runs/{run}/system-metrics")
+    page.wait("document.body.innerText.includes('cpu_utilization_percentage')")
+    page.wait("document.querySelectorAll('.js-plotly-plot .main-svg').length > 0")
 
 
 def _compare_two(page):

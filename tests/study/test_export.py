@@ -77,7 +77,7 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
     record, _ = trained
     best = record.best()
     _, weights = portable.load(
-        recipes.parse(dict(best.recipe)), root=exported["load.py"],
+        recipes.parse(dict(best.recipe)), digest=best.digest, root=exported["load.py"],
         folder=record.trial_folder(best.number),
     )  # fmt: skip
     with safe_open(exported["weights.safetensors"], framework="pt") as file:
