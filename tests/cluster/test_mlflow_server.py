@@ -25,6 +25,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    # MLflow's own server, which its client of users imports.
+    pytest.mark.filterwarnings("ignore:starlette.middleware.wsgi is deprecated"),
 ]
 SERVE = Path(__file__).parents[2] / "clusters/mlflow/serve.sh"
 WRITERS, EPOCHS = 16, 20
