@@ -119,7 +119,7 @@ def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
         memory=_peak(),
         gpu_memory=_held(where) if cuda else 0,
         gpu_size=torch.cuda.get_device_properties(where).total_memory if cuda else 0,
-        gpu_busy=_gpu_seconds(watch) / trained_for if cuda else 0.0,
+        gpu_busy=min(1.0, _gpu_seconds(watch, few) / trained_for) if cuda else 0.0,
         device=torch.cuda.get_device_name(where) if cuda else "cpu",
     )
 
@@ -137,10 +137,17 @@ def _watch(device: torch.device) -> contextlib.AbstractContextManager[profile | 
     return profile(activities=[ProfilerActivity.CUDA])
 
 
-def _gpu_seconds(watch: profile | None) -> float:
-    """Seconds in which the GPU ran kernels, those of the first steps included."""
+def _gpu_seconds(watch: profile | None, few: _Few) -> float:
+    """Seconds in which the GPU ran kernels for the steps that count."""
     assert watch is not None
-    return sum(event.self_device_time_total for event in watch.key_averages()) / 1e6
+    kernels = sum(
+        event.self_device_time_total
+        for event in watch.key_averages()
+        # The loop's own phases lie over the kernels and would count them twice.
+        if not event.is_user_annotation
+    )
+    # The warm-up runs the same kernels.
+    return kernels / 1e6 * few.counted / (few.counted + _WARM)
 
 
 def _save(run: Parts) -> int:

@@ -225,3 +225,15 @@ def test_a_few_real_steps_are_measured_in_a_process_of_their_own(tmp_path):
     assert 100 * 2**20 < found.memory < 8 * 2**30
     assert (found.device, found.gpu_size, found.gpu_memory) == ("cpu", 0, 0)
     assert replace(found, epoch=0.0).seconds(recipe) < found.seconds(recipe)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_its_memory_and_its_time_are_measured_too(tmp_path):
+    space = toy(tmp_path)
+    recipe = space.at(space.baseline_point)
+    found = cost.measured(recipe, root=tmp_path / "data", threads=1, gpu=True)
+    assert 0 < found.gpu_memory < found.gpu_size
+    assert 0 < found.gpu_busy <= 1
+    assert found.device != "cpu"
+    hidden = cost.measured(recipe, root=tmp_path / "data", threads=1, gpu=False)
+    assert (hidden.device, hidden.gpu_memory) == ("cpu", 0)
