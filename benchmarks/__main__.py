@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from benchmarks import augment, cifar100, drills, pairs, search, startup, steps, trials
+from benchmarks import augment, cifar100, drills, pairs, scaling, search, startup, steps, trials
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = """# Results
@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
     "trials": ("A whole trial", lambda short: trials.speed(short=short)),
     "accuracy": ("The same accuracy", lambda short: trials.accuracy(short=short)),
     "startup": ("From the command to training", lambda short: startup.section(short=short)),
+    "scaling": ("Several processes, and memory", lambda short: scaling.section(short=short)),
     "search": ("Searching", lambda short: search.section(short=short)),
     "drills": ("When machines fail", lambda short: drills.section()),
 }
