@@ -104,7 +104,8 @@ class Drill:
         print(f"\n{name}: back after {seconds:.1f} s")
         if into := os.environ.get("RAYLT_DRILLS"):
             with Path(into).open("a") as file:
-                file.write(json.dumps({"blow": name, "seconds": seconds}) + "\n")
+                load = os.getloadavg()[0]
+                file.write(json.dumps({"blow": name, "seconds": seconds, "load": load}) + "\n")
 
     def end(self):
         """Wait for the driver, and check that nothing was lost."""
