@@ -85,7 +85,7 @@ def logistic(
     truth = functional.one_hot(labels, classes).T.to(features.dtype)
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=300, tolerance_grad=tolerance,
-        tolerance_change=1e-3 * tolerance, history_size=20, line_search_fn="strong_wolfe",
+        tolerance_change=1e-3 * tolerance, history_size=10, line_search_fn="strong_wolfe",
     )  # fmt: skip
 
     def objective() -> Tensor:
