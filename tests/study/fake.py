@@ -18,6 +18,8 @@ def work(recipe, *, root, folder, report, device, leave=None):
         done = len(history)
         for entry in history:
             report(entry)
+    if leave is not None:
+        meet()
     first = not (folder / "starts.txt").exists()
     with (folder / "starts.txt").open("a") as file:
         file.write(f"{os.getpid()} {done}\n")
@@ -41,6 +43,14 @@ def work(recipe, *, root, folder, report, device, leave=None):
         report(history[-1])
         if leave is not None and epoch < recipe.epochs and leave():
             return
+
+
+def meet():
+    """Wait until every worker of a group has read how far they are: each asks as often to leave."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def metrics(recipe, epoch, *, nan=False):
