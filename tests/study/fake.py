@@ -46,7 +46,7 @@ def work(recipe, *, root, folder, report, device, leave=None):
 
 
 def meet():
-    """Wait until every worker of a group has read how far they are: each asks as often to leave."""
+    """Wait until every worker has read how far they are: each must ask as often to leave."""
     import torch.distributed as dist
 
     if dist.is_initialized():
