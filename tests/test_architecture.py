@@ -23,7 +23,7 @@ FENCES = {
     # What is behind a fence can be swapped, and everything else runs and is tested without it.
     "ray": ("cluster/", "study/"),
     "optuna": ("study/",),
-    "mlflow": ("study/grandchildren.py", "study/mirror.py", "study/models.py",
+    "mlflow": ("study/gauges.py", "study/grandchildren.py", "study/mirror.py", "study/models.py",
                "study/tracking.py"),
     "sqlalchemy": ("study/epochs.py", "study/server.py", "study/storage.py"),
     "plotly": ("study/charts/", "study/report.py"),
