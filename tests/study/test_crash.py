@@ -62,7 +62,7 @@ def starts(folder, number):
 
 def crash(folder, rng):
     """Drive the study and kill it, while it starts or while it trains; what was known then."""
-    begun = storage.exists(folder / "runs" / "toy")
+    begun = storage.exists(folder / "runs" / "toy", None, "toy")
     run = Drive("resume" if begun else "search", folder, f"study.trials={TRIALS}")
     before = epochs_on_disk(folder)
     if rng.random() < 0.5:
