@@ -10,6 +10,8 @@ a busy machine slows both. Exits with 1 if a goal is missed.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
 import os
 import statistics
 import sys
@@ -27,6 +29,8 @@ from torchvision.transforms import InterpolationMode
 from raylt.data.augment import VIEWS, Knobs
 
 IMAGES = 512
+_BATCH = 128
+"""Images of a batch in the comparison of two programs that make batches."""
 KNOBS = Knobs(crop=0.1, flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0)
 
 
@@ -101,6 +105,40 @@ def measure(case: Case, rounds: int) -> tuple[float, float, float]:
     )
 
 
+def kornia(rounds: int) -> list[str]:
+    """SimCLR's view by kornia, whose batches draw for each image but jitter all in one order."""
+    if importlib.util.find_spec("kornia") is None:
+        return ["kornia: left out, for it is not installed; `uv sync --group bench` does it."]
+    from kornia import augmentation as batched
+
+    views = torch.nn.Sequential(
+        batched.RandomResizedCrop((32, 32), scale=(0.1, 1.0), resample="bicubic"),
+        batched.RandomHorizontalFlip(),
+        batched.ColorJiggle(0.4, 0.4, 0.4, 0.1, p=0.8),
+        batched.RandomGrayscale(p=0.2),
+    )
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (IMAGES, 3, 32, 32), generator=generator).to(torch.uint8)
+
+    def theirs() -> object:
+        return [views(part.float() / 255) for part in pixels.split(_BATCH)]
+
+    def ours() -> object:
+        return [
+            VIEWS["sim"](part, size=32, knobs=KNOBS, generator=generator)
+            for part in pixels.split(_BATCH)
+        ]
+
+    ours(), theirs()
+    pairs = [(seconds(theirs), seconds(ours)) for _ in range(rounds)]
+    slow, fast = (IMAGES / statistics.median(each) for each in zip(*pairs, strict=True))
+    ratio = statistics.median(one / two for one, two in pairs)
+    return [
+        f"kornia {importlib.metadata.version('kornia')} makes {slow:,.0f} of SimCLR's views of "
+        f"RGB 32x32 in batches of {_BATCH}, and raylt {fast:,.0f}: **{ratio:.1f}** times as many.",
+    ]
+
+
 def section(rounds: int) -> list[str]:
     """The table as Markdown."""
     lines = [
@@ -118,7 +156,7 @@ def section(rounds: int) -> list[str]:
             f"| {case.view} | {kind} {case.native}x{case.native} -> {case.size} | {slow:,.0f} "
             f"| {fast:,.0f} | **{ratio:.1f}** | {goal} |"
         )
-    return lines
+    return [*lines, "", *kornia(rounds)]
 
 
 def main() -> int:
