@@ -4,108 +4,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, SerializeAsAny, create_model, model_validator
 
 from raylt import plugins
+from raylt.changes import Change, changeable
+from raylt.plugins import did_you_mean
 from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig, Value
+from raylt.sections import Augment, Evaluation, Optimizer, Schedule
 
 Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
-
-
-class Augment(Frozen):
-    """How the images of a training step are disturbed; the defaults are SimCLR's for CIFAR."""
-
-    crop: float = Field(default=0.1, gt=0, le=1)
-    """Smallest share of the image's area that a random resized crop may keep."""
-    flip: float = Field(default=0.5, ge=0, le=1)
-    """Probability of a horizontal flip; 0 for digits and letters."""
-    jitter: float = Field(default=1.0, ge=0, le=2)
-    """Strength of the colour jitter: brightness, contrast, saturation 0.4 and hue 0.1 at 1."""
-    grey: float = Field(default=0.2, ge=0, le=1)
-    """Probability that a view loses its colours."""
-    blur: float = Field(default=0.0, ge=0, le=1)
-    """Probability of a Gaussian blur with a radius of 0.1 to 2 pixels."""
-    rotate: float = Field(default=0.0, ge=0, le=180)
-    """Largest turn of a view to either side in degrees; 0 in both papers, 20 for handwriting."""
-    shear: float = Field(default=0.0, ge=0, lt=90)
-    """Largest slant of a view to either side in degrees; 0 in both papers."""
-
-
-class Optimizer(Frozen):
-    """The optimizer and its step size."""
-
-    name: Literal["sgd", "lars"] = "sgd"
-    """Plain momentum SGD, or LARS for very large batches."""
-    lr: float = Field(gt=0)
-    """Peak learning rate, as given: it is never rescaled by the batch size."""
-    batch_size: int = Field(ge=2)
-    """Images of one step over all workers together."""
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD."""
-    weight_decay: float = Field(default=1e-4, ge=0)
-    """L2 penalty."""
-    decay_norms: bool = True
-    """Whether the penalty also falls on biases and norms, as in both published programs."""
-    drop_last: bool = False
-    """Whether the rest of an epoch that does not fill a batch is left out."""
-
-
-class Schedule(Frozen):
-    """The learning rate as a formula of the step."""
-
-    name: Literal["cosine", "step", "constant"] = "cosine"
-    """Cosine down to `floor`, or times `gamma` at each milestone, or flat."""
-    warmup: int = Field(default=0, ge=0)
-    """Epochs in which the learning rate climbs linearly to its peak."""
-    floor: float = Field(default=0.0, ge=0)
-    """Learning rate at the end of a cosine."""
-    milestones: tuple[int, ...] = Field(default=(), strict=False)
-    """Epochs after which a step schedule multiplies by `gamma`."""
-    gamma: float = Field(default=0.1, gt=0, le=1)
-    """Factor of a step schedule."""
-
-
-class Evaluation(Frozen):
-    """How a model is scored."""
-
-    labels: Literal["balanced", "tail", "few-shot"] = "balanced"
-    """The labels a probe is trained on: the balanced pool, the long-tailed training set itself,
-    or one per cent of the pool (at least 4 a class)."""
-    probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
-    """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
-    published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's
-    whole protocol, in which the images pass the encoder anew in every epoch, cropped and flipped,
-    and validation chooses the epoch. Their numbers are not comparable with each other."""
-    early_falls: bool = False
-    """Whether the learning rate of `sgd` and `reforward` falls one epoch early, as in SDCLR's
-    program for CIFAR; false is the schedule as it is written down."""
-    selection: Literal["top-1", "top-5", "last"] = "top-1"
-    """What chooses the epoch of a `reforward` probe on the validation images: the accuracy, the
-    accuracy of the five likeliest classes as in SDCLR's program for ImageNet-100, or nothing: the
-    last one is taken."""
-    neighbours: int = Field(default=20, ge=1)
-    """Neighbours that vote in the k-NN score."""
-    every: int = Field(default=1, ge=1)
-    """Epochs between two scores; the last epoch is always scored."""
-
-    @model_validator(mode="after")
-    def _nothing_without_effect(self) -> Evaluation:
-        if self.early_falls and self.probe not in ("sgd", "reforward"):
-            raise ValueError(
-                f"early_falls must be false for the probe {self.probe}, whose learning rate does "
-                "not fall; leave it out, or set probe: sgd or reforward"
-            )
-        if self.selection != "top-1" and self.probe != "reforward":
-            raise ValueError(
-                f"selection must be left out for the probe {self.probe}, which has no epoch to "
-                f"choose, but got {self.selection}; leave it out, or set probe: reforward"
-            )
-        return self
 
 
 class Recipe(Frozen):
@@ -127,6 +40,8 @@ class Recipe(Frozen):
     tiles, and float32 elsewhere."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the initial weights, the order of the images and every augmentation."""
+    changes: tuple[Change, ...] = Field(default=(), strict=False)
+    """Values that become others while it runs, by epoch; population based training finds them."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -152,6 +67,51 @@ class Recipe(Frozen):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _changes_in_mid_run(self) -> Self:
+        epochs = [0, *(change.epoch for change in self.changes), self.epochs]
+        if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+            raise ValueError(
+                f"changes must come one after another before the end at epoch {self.epochs}, but "
+                f"they come at {', '.join(map(str, epochs[1:-1]))}; sort them"
+            )
+        may = tuple(changeable(type(self))) if self.changes else ()
+        for path in (path for change in self.changes for path in change.values):
+            if path not in may:
+                raise ValueError(
+                    f"changes must be of real numbers of the method, the optimizer, the schedule "
+                    f"and the augmentation, but got {path}{did_you_mean(path, may)}; it must stay "
+                    f"as it is for the whole run"
+                )
+        if self.changes:
+            self._stage(self.changes)
+        return self
+
+    def _stage(self, changes: Sequence[Change]) -> Self:
+        values = self.model_dump(exclude={"changes"})
+        for change in changes:
+            values = filled(values, change.values)
+        return type(self).model_validate(values)
+
+    def stages(self, start: int) -> Iterator[tuple[Self, int]]:
+        """The rest of a run cut where values change.
+
+        Args:
+            start: Epochs already done.
+
+        Yields:
+            The recipe that holds, itself without changes, and the epoch at whose end another does.
+        """
+        ends = [*(change.epoch for change in self.changes), self.epochs]
+        for number, end in enumerate(ends):
+            if end > start:
+                yield (self._stage(self.changes[:number]) if self.changes else self), end
+
+    @property
+    def final(self) -> Self:
+        """The recipe that holds in the last epoch, itself without changes."""
+        return self._stage(self.changes) if self.changes else self
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The class is made for its method and dataset; another process makes its own.
         return parse, (self.model_dump(),)
@@ -168,6 +128,15 @@ class Recipe(Frozen):
         names = {"method": self.method.name, "data": self.data.name}
         text = json.dumps({"names": names, **chosen}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def forerunners(self) -> dict[str, int]:
+        """Digest -> epoch of every recipe that is this one until that epoch, itself among them."""
+        ends = [*(change.epoch for change in self.changes), self.epochs]
+        return {
+            self.model_copy(update={"changes": self.changes[:number]}).digest: end
+            for number, end in enumerate(ends)
+        }
 
 
 @functools.cache

@@ -123,4 +123,4 @@ def test_defaults_are_those_of_a_parsed_recipe() -> None:
     assert {path: parsed[path] for path in defaults} == defaults
     assert set(parsed) - set(defaults) == {
         "encoder", "optimizer.lr", "optimizer.batch_size", "epochs"}  # fmt: skip
-    assert set(recipe.paths(model)) == {*parsed, "schedule.milestones"}
+    assert set(recipe.paths(model)) == {*parsed, "schedule.milestones", "changes"}

@@ -48,12 +48,13 @@ class Temperature(nn.Module):
     def begin_epoch(self, epoch: int) -> None:
         """Set the temperature of the 0-based `epoch`."""
         config = self._config
+        value = config.temperature
         if config.temperature_schedule == "cosine":
-            self.value.fill_(
-                cosine_temperature(
-                    epoch,
-                    highest=config.temperature,
-                    lowest=config.temperature_min,
-                    period=config.temperature_period,
-                )
+            value = cosine_temperature(
+                epoch,
+                highest=config.temperature,
+                lowest=config.temperature_min,
+                period=config.temperature_period,
             )
+        # Always, for a checkpoint may be of a time when the recipe had another temperature.
+        self.value.fill_(value)

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,11 +87,7 @@ def save(
     so far, it stands under that name too, until a better one comes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{index}.{name}"] = _plain(value)
+    tensors = _tensors(method, optimizer)
     header = {
         "format": FORMAT,
         "epoch": epoch,
@@ -114,6 +110,22 @@ def save(
     for old in _files(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def copy(
+    source: tuple[nn.Module, torch.optim.Optimizer], to: tuple[nn.Module, torch.optim.Optimizer]
+) -> None:
+    """Put the state of one method and its optimizer into another pair, as a checkpoint would."""
+    Checkpoint(0, "", (), _tensors(*source)).restore(*to)
+
+
+def _tensors(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = _plain(value)
+    return tensors
 
 
 def read(path: Path) -> Checkpoint:
@@ -139,10 +151,12 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(header["epoch"], header["digest"], tuple(header["history"]), tensors)
 
 
-def latest(folder: Path, *, digest: str) -> Checkpoint | None:
-    """The newest undamaged checkpoint of the recipe `digest` in `folder`, or None.
+def latest(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
+    """The newest undamaged checkpoint of a recipe in `folder`, or None.
 
-    A damaged file is passed over with a warning that names it; the one before it is taken.
+    `digests` are its `Recipe.forerunners`: a checkpoint of another recipe is its own too, as long
+    as the two do not differ up to the checkpoint's epoch. A damaged file is passed over with a
+    warning that names it; the one before it is taken.
 
     Raises:
         InputError: the checkpoints in `folder` belong to another recipe.
@@ -153,19 +167,19 @@ def latest(folder: Path, *, digest: str) -> Checkpoint | None:
         except Damaged as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
             continue
-        if found.digest != digest:
+        if found.epoch > digests.get(found.digest, -1):
             raise InputError(
-                f"{path} must hold recipe {digest}, but holds recipe {found.digest}; "
+                f"{path} must hold recipe {list(digests)[-1]}, but holds recipe {found.digest}; "
                 "choose another folder or remove this one"
             )
         return found
     return None
 
 
-def best(folder: Path, *, digest: str) -> Checkpoint | None:
-    """The checkpoint of the recipe's best scored epoch in `folder`, or None.
+def best(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
+    """The checkpoint of a recipe's best scored epoch in `folder`, or None.
 
-    A damaged file is passed over with a warning that names it.
+    `digests` are its `Recipe.forerunners`. A damaged file is passed over with a warning that names it.
     """
     path = folder / BEST
     if not path.is_file():
@@ -175,7 +189,7 @@ def best(folder: Path, *, digest: str) -> Checkpoint | None:
     except Damaged as error:
         warnings.warn(f"{error}; the best epoch is not scored", stacklevel=2)
         return None
-    return found if found.digest == digest else None
+    return found if found.epoch <= digests.get(found.digest, -1) else None
 
 
 def _link(source: Path, target: Path) -> None:

@@ -72,14 +72,15 @@ def load(
     Raises:
         EnvironmentError: there is no checkpoint, or the dataset is missing.
     """
-    found = checkpoint.latest(folder, digest=digest)
+    names = {**recipe.forerunners, digest: recipe.epochs}
+    found = checkpoint.latest(folder, digests=names)
     if found is None:
         raise EnvironmentError(
             f"{folder} must hold a checkpoint, but holds none; was it removed? train it again"
         )
     device = torch.device("cpu")
     splits = datasets.load(recipe.data, root)
-    method = worker.method_of(recipe, splits, device)
+    method = worker.method_of(recipe.final, splits, device)
     method.load_state_dict(found.method)
     classify = score.classifier(method, splits, recipe, device=device)
     shape = (splits.train.take(np.zeros(1, np.int64)).shape[1], recipe.size, recipe.size)

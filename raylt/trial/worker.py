@@ -53,14 +53,15 @@ class Parts:
     optimizer: torch.optim.Optimizer
     batches: Batches
 
-    def epochs(self, batches: Training, *, start: int) -> Iterator[Epoch]:
-        """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch."""
+    def epochs(self, batches: Training, *, start: int, end: int | None = None) -> Iterator[Epoch]:
+        """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch, the
+        last of them `end` or that of the whole run."""
         return fit(
             self.method, self.step, batches, self.optimizer,
             learning_rate=_learning_rate(self.recipe, batches.steps),
             autocast=_autocast(self.recipe, self.device),
             start=start,
-            epochs=self.recipe.epochs,
+            epochs=end or self.recipe.epochs,
         )  # fmt: skip
 
 
@@ -115,25 +116,18 @@ def work(
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
     where = device_of(device)
-    run = parts(recipe, root=root, device=where)
-    method, optimizer, splits = run.method, run.optimizer, run.splits
-    found = checkpoint.latest(folder, digest=recipe.digest)
-    history: list[dict[str, float]] = []
-    if found:
-        found.restore(method, optimizer)
-        history = list(found.history)
-        for entry in history:
-            report(entry)
-    epochs = run.epochs(run.batches, start=found.epoch if found else 0)
+    found = checkpoint.latest(folder, digests=recipe.forerunners)
+    history = list(found.history) if found else []
+    for entry in history:
+        report(entry)
     last: Score | None = None
     saved = time.monotonic()
-    for epoch in epochs:
+    for run, epoch in _epochs(recipe, found, root=root, device=where):
         leaving = leave is not None and epoch.number < recipe.epochs and leave()
         scored = not epoch.number % recipe.evaluation.every or epoch.number == recipe.epochs
         best = False
         if scored:
-            with record_function("raylt/evaluation"):
-                last = score(method, splits, splits.validation, recipe, device=where)
+            last = _score(run)
             entry = _entry(epoch, last)
             chosen = _best([*history, entry])
             # Without validation images there is nothing to choose by.
@@ -143,20 +137,54 @@ def work(
             if collectives.rank() == 0 and last is not None and scored:
                 classes.keep(
                     folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
-                    train_counts=splits.train_counts,
+                    train_counts=run.splits.train_counts,
                 )  # fmt: skip
             due = scored or leaving or time.monotonic() - saved > SPACING
             if collectives.rank() == 0 and due:
                 checkpoint.save(
                     folder, epoch=epoch.number, digest=recipe.digest, history=history,
-                    method=method, optimizer=optimizer, best=best,
+                    method=run.method, optimizer=run.optimizer, best=best,
                 )  # fmt: skip
                 saved = time.monotonic()
             if scored:
                 report(history[-1])
         if leaving:
             return None
-    return last or score(method, splits, splits.validation, recipe, device=where)
+    return last or _score(next(_stages(recipe, found, root=root, device=where))[0])
+
+
+def _epochs(
+    recipe: Recipe, found: checkpoint.Checkpoint | None, *, root: Path, device: torch.device
+) -> Iterator[tuple[Parts, Epoch]]:
+    """Train what is left of a run, and yield after each epoch, with the parts that hold then."""
+    for run, start, end in _stages(recipe, found, root=root, device=device):
+        for epoch in run.epochs(run.batches, start=start, end=end):
+            yield run, epoch
+
+
+def _stages(
+    recipe: Recipe, found: checkpoint.Checkpoint | None, *, root: Path, device: torch.device
+) -> Iterator[tuple[Parts, int, int]]:
+    """What is left of a run, cut where its values change; of a run that is over, its last stage.
+
+    Yields:
+        The parts in the state in which the stage begins, the epochs done, and those at its end.
+    """
+    start = found.epoch if found else 0
+    before: Parts | None = None
+    for stage, end in recipe.stages(min(start, recipe.epochs - 1)):
+        run = parts(stage, root=root, device=device)
+        if before is not None:
+            checkpoint.copy((before.method, before.optimizer), (run.method, run.optimizer))
+        elif found is not None:
+            found.restore(run.method, run.optimizer)
+        yield run, start, end
+        start, before = end, run
+
+
+def _score(run: Parts) -> Score:
+    with record_function("raylt/evaluation"):
+        return score(run.method, run.splits, run.splits.validation, run.recipe, device=run.device)
 
 
 def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:

@@ -36,7 +36,7 @@ def save(folder, epoch, digest="abc", seed=0, best=False):
 def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
     model, optimizer = trained(1)
     save(tmp_path, 3, seed=0)
-    found = checkpoint.latest(tmp_path, digest="abc")
+    found = checkpoint.latest(tmp_path, digests={"abc": 9})
     found.restore(model, optimizer)
     expected, expected_optimizer = trained(0)
     for name, mine in model.state_dict().items():
@@ -69,7 +69,7 @@ def test_a_cut_checkpoint_is_named_and_the_one_before_it_is_taken(tmp_path):
         with pytest.raises(checkpoint.Damaged, match="checkpoint-000002"):
             checkpoint.read(newest)
         with pytest.warns(UserWarning, match="checkpoint-000002"):
-            assert checkpoint.latest(tmp_path, digest="abc").epoch == 1
+            assert checkpoint.latest(tmp_path, digests={"abc": 9}).epoch == 1
 
 
 def test_one_flipped_bit_is_noticed(tmp_path):
@@ -104,14 +104,14 @@ def test_a_pickle_in_the_place_of_a_checkpoint_is_never_run(tmp_path):
 def test_another_recipe_s_checkpoint_is_refused(tmp_path):
     save(tmp_path, 1, digest="abc")
     with pytest.raises(InputError, match="must hold recipe xyz, but holds recipe abc"):
-        checkpoint.latest(tmp_path, digest="xyz")
+        checkpoint.latest(tmp_path, digests={"xyz": 9})
 
 
 def test_an_empty_or_missing_folder_holds_no_checkpoint(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert checkpoint.latest(tmp_path, digest="abc") is None
-        assert checkpoint.latest(tmp_path / "missing", digest="abc") is None
+        assert checkpoint.latest(tmp_path, digests={"abc": 9}) is None
+        assert checkpoint.latest(tmp_path / "missing", digests={"abc": 9}) is None
 
 
 def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, monkeypatch):
@@ -130,27 +130,27 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, mon
 def test_the_best_stays_until_a_better_one_comes(links, tmp_path, monkeypatch):
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: os.stat("/nowhere"))
-    assert checkpoint.best(tmp_path, digest="abc") is None
+    assert checkpoint.best(tmp_path, digests={"abc": 9}) is None
     for epoch in range(1, 8):
         save(tmp_path, epoch, seed=epoch, best=epoch in (1, 3))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "best.safetensors", "checkpoint-000006.safetensors", "checkpoint-000007.safetensors",
     ]  # fmt: skip
-    found = checkpoint.best(tmp_path, digest="abc")
+    found = checkpoint.best(tmp_path, digests={"abc": 9})
     assert found.epoch == 3
     expected = trained(3)[0].state_dict()
     assert all(torch.equal(found.method[name], value) for name, value in expected.items())
     # A run that was killed after the link trains the epoch again.
     save(tmp_path, 7, seed=7, best=True)
     save(tmp_path, 7, seed=7, best=True)
-    assert checkpoint.best(tmp_path, digest="abc").epoch == 7
+    assert checkpoint.best(tmp_path, digests={"abc": 9}).epoch == 7
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_best_of_another_recipe_or_a_damaged_one_is_not_taken(tmp_path):
     save(tmp_path, 1, best=True)
-    assert checkpoint.best(tmp_path, digest="other") is None
+    assert checkpoint.best(tmp_path, digests={"other": 9}) is None
     path = tmp_path / checkpoint.BEST
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.warns(UserWarning, match="the best epoch is not scored"):
-        assert checkpoint.best(tmp_path, digest="abc") is None
+        assert checkpoint.best(tmp_path, digests={"abc": 9}) is None

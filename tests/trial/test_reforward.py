@@ -148,7 +148,7 @@ def test_the_cached_probe_agrees_with_it_on_one_checkpoint(view, apart, tmp_path
     for seed in range(4):
         trained = wanted(labels="balanced", every=8).model_copy(update={"seed": seed})
         scored(trained, folder=tmp_path / str(seed))
-        found = checkpoint.latest(tmp_path / str(seed), digest=trained.digest)
+        found = checkpoint.latest(tmp_path / str(seed), digests=trained.forerunners)
         accuracies = []
         for evaluation in ({"selection": "last"}, {"probe": "sgd"}):
             run = wanted(labels="balanced", **evaluation).model_copy(update={"seed": seed})

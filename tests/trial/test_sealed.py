@@ -69,7 +69,7 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     chosen = max(reports, key=lambda entry: entry["val/accuracy"])
     assert chosen["epoch"] < 6
     found = opened(recipe, tmp_path).metrics
-    kept = checkpoint.best(tmp_path, digest=recipe.digest)
+    kept = checkpoint.best(tmp_path, digests=recipe.forerunners)
     assert kept.epoch == chosen["epoch"]
     splits = datasets.load(recipe.data, Path("unused"))
     method = worker.method_of(recipe, splits, CPU)

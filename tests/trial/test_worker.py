@@ -40,7 +40,7 @@ def run(wanted, folder, report=None):
 
 
 def weights(folder, wanted):
-    found = checkpoint.latest(folder, digest=wanted.digest)
+    found = checkpoint.latest(folder, digests=wanted.forerunners)
     return found.epoch, found.tensors
 
 
