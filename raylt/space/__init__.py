@@ -15,7 +15,7 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import document, explain, leaf, opened, presets, settings, watched
+from raylt.space import document, explain, leaf, opened, population, presets, settings, watched
 from raylt.space.document import Document, Keys
 from raylt.space.explain import shown
 from raylt.space.expressions import Expression
@@ -172,9 +172,12 @@ def _check_study(found: Document, space: Space) -> None:
                     "must have a finite list of values for a grid, but is a range without steps; "
                     "give it `step` or `choices`, or take another study.sampler.name",
                 )
+    if study.is_watched:
+        _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)
+    if study.breeds and space.leaves:
+        population.demand(found, space)
     if not study.stops_early:
         return
-    _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)
     epochs = next((each.high for each in space.leaves if each.path == "epochs"), None)
     longest = epochs if epochs is not None else space.known.get("epochs")
     if isinstance(longest, int) and study.scheduler.grace > longest:

@@ -16,8 +16,11 @@ IDLE = {
         "grid": ("startup", "seed"),
     },
     "scheduler": {
-        "median": ("factor",),
-        "none": ("metric", "grace", "factor"),
+        "asha": ("every", "share"),
+        "hyperband": ("every", "share"),
+        "median": ("factor", "every", "share"),
+        "pbt": ("grace", "factor"),
+        "none": ("metric", "grace", "factor", "every", "share"),
     },
 }
 """Keys of a section that mean nothing under a name."""
@@ -25,8 +28,10 @@ _WHY = {
     "startup": "has no model that would wait for random trials",
     "seed": "draws nothing: it walks all combinations in their order",
     "factor": "has no rungs",
-    "metric": "stops nothing and so watches nothing",
+    "metric": "watches nothing",
     "grace": "stops nothing",
+    "every": "has no generations",
+    "share": "has no generations",
 }
 _PACKAGES = {"cmaes": "cmaes"}
 """What a sampler needs that raylt does not install by itself."""
@@ -63,16 +68,22 @@ class Sampler(_Named):
 
 
 class Scheduler(_Named):
-    """Who stops weak trials early; the resource is the epoch."""
+    """Who stops weak trials early, or lets them go on from better ones; the resource is the
+    epoch."""
 
-    name: Literal["asha", "hyperband", "median", "none"] = "asha"
-    """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
+    name: Literal["asha", "hyperband", "median", "pbt", "none"] = "asha"
+    """Asynchronous successive halving, HyperBand, the median rule, population based training, or
+    nobody."""
     metric: Metric | None = None
     """What it watches; the objective where there is one."""
     grace: int = Field(default=1, ge=1)
-    """Epochs that every trial is given."""
+    """Epochs that every trial is given; not for `pbt`."""
     factor: int = Field(default=3, ge=2)
-    """One in this many trials survives a rung; not for `median`."""
+    """One in this many trials survives a rung; for `asha` and `hyperband`."""
+    every: int = Field(default=10, ge=1)
+    """Epochs of a generation of `pbt`; at its end the weakest go on from the best."""
+    share: float = Field(default=0.25, gt=0, le=0.5)
+    """Share of the population of `pbt` that is replaced after a generation."""
 
 
 def demand_installed(sampler: Sampler) -> None:

@@ -159,6 +159,7 @@ def worker(config: dict[str, Any]) -> Left | None:
         trainable.demand_finite(metrics)
         # The searcher keeps account of what a trial books.
         train.report({**metrics, "booked": world / shape.workers})
+        trainable.demand_more(metrics, config["until"])
 
     leaving = Leaving(_asks(shape, config["counts"]))
     rank = train.get_context().get_world_rank()
@@ -172,6 +173,8 @@ def worker(config: dict[str, Any]) -> Left | None:
                     recipe, root=Path(config["root"]), folder=folder, report=told,
                     device=str(get_device()), leave=leaving,
                 )  # fmt: skip
+        except trainable.Reached:
+            return None
         except Exception as error:
             (folder / f"error-{rank}.txt").write_text(traceback.format_exc(), "utf-8")
             (folder / f"failure-{rank}.txt").write_text(trainable.one_line(error), "utf-8")

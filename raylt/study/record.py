@@ -16,6 +16,7 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from raylt.recipe import Recipe
 from raylt.schema import Value
 from raylt.space import Space
 from raylt.study import storage
@@ -192,6 +193,23 @@ class Record:
         # Last, for it says that the draw is whole.
         self._set(number, recipe=dict(recipe))
 
+    def take_over(
+        self, number: int, recipe: Recipe, *, parent: int, epoch: int, values: Metrics
+    ) -> None:
+        """A trial goes on from another one: with its whole lineage as its recipe from now on.
+
+        Args:
+            number: The trial; its point stays the one that it began with.
+            recipe: What trains its model from the start.
+            parent: The trial whose checkpoint it has now.
+            epoch: Finished epochs of that checkpoint.
+            values: The leaves' values that it goes on with.
+        """
+        before = [one for one in self.outcome(number).takeovers if one["epoch"] != epoch]
+        entry = {"epoch": epoch, "parent": parent, "values": dict(values)}
+        self._set(number, takeovers=[*before, entry], digest=recipe.digest,
+                  recipe=recipe.model_dump(mode="json"))  # fmt: skip
+
     def begin_attempt(self, number: int) -> int:
         """Count a start of a trial; returns how many there were."""
         attempts = self.outcome(number).attempts + 1
@@ -289,6 +307,7 @@ class Record:
             point=attrs.get("point", {}),
             digest=attrs.get("digest", ""),
             recipe=attrs.get("recipe", {}),
+            takeovers=attrs.get("takeovers", ()),
             last=last,
             best=attrs.get("best", {}),
             seconds=attrs.get("seconds", 0.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from raylt import recipe
+from raylt.changes import Change
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import confirmed, driver, ledger, lock, purse, revise, storage
 from raylt.study.progress import SHOWN, duration, percent, plain
@@ -56,8 +59,9 @@ def best_text(record: Record) -> str:
     lines = [f"{record.name}: trial {found.number} is the best of {len(record.outcomes())}", ""]
     rows = [("", "best", "baseline")]
     reference: Mapping[str, Any] = baseline.point if baseline else {}
+    last = {**found.point, **{k: v for one in _schedule(found) for k, v in one.values.items()}}
     for path in (each.path for each in record.space.leaves):
-        rows.append((path, _cell(found.point, path), _cell(reference, path)))
+        rows.append((path, _cell(last, path), _cell(reference, path)))
     scores: Mapping[str, Any] = baseline.last if baseline else {}
     wanted = dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN])
     for name in (name for name in wanted if name in found.last):
@@ -67,7 +71,7 @@ def best_text(record: Record) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    lines += ["", *confirmed.brief(record)]
+    lines += [*_lineage(found), "", *confirmed.brief(record)]
     return "\n".join([*lines, "", f"Train it again: {plain_values['retrain']}"])
 
 
@@ -234,11 +238,41 @@ def _cell(values: Mapping[str, Any], path: str) -> str:
     return plain(values[path]) if path in values else "-"
 
 
-def _retrain(record: Record, found: Outcome) -> str:
-    values = " ".join(
-        f"{path}={value if isinstance(value, str) else json.dumps(value)}"
-        for path, value in found.point.items()
+def _schedule(found: Outcome) -> tuple[Change, ...]:
+    """What changed in the runs that a trial is the end of."""
+    return tuple(Change.model_validate(one) for one in found.recipe.get("changes", ()))
+
+
+def _lineage(found: Outcome) -> list[str]:
+    """The schedule that trains a trial's model, and whom it took over from, for people."""
+    schedule = _schedule(found)
+    if not schedule:
+        return []
+    told = [
+        f"  from epoch {change.epoch + 1}: "
+        + ", ".join(f"{path} {plain(value)}" for path, value in change.values.items())
+        for change in schedule
+    ]
+    parents = ", ".join(
+        f"from trial {one['parent']} after epoch {one['epoch']}" for one in found.takeovers
     )
-    return (
-        f"raylt train -s {record.folder / 'space.yaml'} --study {record.name}-best {values}"
-    ).rstrip()
+    return ["", "Its values are those of its last epochs; they changed in the run:", *told,
+            f"It went on {parents}." if parents else ""]  # fmt: skip
+
+
+def _retrain(record: Record, found: Outcome) -> str:
+    point: Mapping[str, Any] = found.point
+    words: list[str] = []
+    if schedule := _schedule(found):
+        # Its own start may not be where its model began: it went on from others.
+        flat = recipe.flat(found.recipe)
+        point = {path: flat[path] for path in point}
+        changes = json.dumps([change.model_dump() for change in schedule])
+        words = [shlex.quote(f"changes={changes}")]
+    values = [
+        f"{path}={value if isinstance(value, str) else json.dumps(value)}"
+        for path, value in point.items()
+    ]
+    file = record.folder / "space.yaml"
+    return " ".join(["raylt train -s", str(file), "--study", f"{record.name}-best", *values,
+                     *words])  # fmt: skip

@@ -63,7 +63,8 @@ def scheduler(record: Record) -> TrialScheduler:
     common: dict[str, Any] = {"metric": metric, "mode": direction, "time_attr": "epoch",
                               "grace_period": chosen.grace}  # fmt: skip
     match chosen.name:
-        case "none":
+        case "none" | "pbt":
+            # A population is the searcher's affair: see `raylt.study.population`.
             return FIFOScheduler()
         case "median":
             # Nobody is paused to let others catch up: a paused trial loses its process.

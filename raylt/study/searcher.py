@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ray.tune.search import Searcher
@@ -19,6 +19,7 @@ from raylt import recipe as recipes
 from raylt.study import draws, gauges
 from raylt.study.events import Listener, Task
 from raylt.study.outcome import Metrics, Outcome
+from raylt.study.population import Population
 from raylt.study.purse import Purse
 from raylt.study.record import Record
 
@@ -33,8 +34,12 @@ class _Live:
     """What is known of a running trial."""
 
     task: Task
+    until: int
+    """Epochs at which it is to end or to rest."""
     alone: bool = False
     """Whether no other trial shares its GPU or its machine."""
+    rested: bool = False
+    """Whether it goes on after a rest, which is no new attempt."""
     epochs: dict[int, Metrics] = field(default_factory=dict)
     failure: str = ""
     out_of_memory: bool = False
@@ -79,10 +84,20 @@ class TruthfulSearcher(Searcher):
         self._purse = purse or Purse(record, cpus=0, gpus=0)
         self._crowded = crowded
         self._live: dict[str, _Live] = {}
+        space = record.space
+        self._population = Population(record) if space.study.breeds and space.leaves else None
         outcomes = record.outcomes()
         running = [one for one in outcomes if one.state == "running"]
-        self._left = [one.number for one in running if not one.alone]
-        self._alone = [one.number for one in running if one.alone]
+        self._resting = [
+            one.number
+            for one in running
+            if self._population and self._population.rests(one.number)
+        ]
+        """Trials of the population that wait for the others."""
+        trains = [one for one in running if one.number not in self._resting]
+        self._left = [one.number for one in trains if not one.alone]
+        self._alone = [one.number for one in trains if one.alone]
+        self._rested: set[int] = set()
         self._taken = {one.digest for one in outcomes if one.digest}
         self._handed = sum(one.state not in ("running", "waiting") for one in outcomes)
         self._successes = sum(one.state in ("complete", "stopped") for one in outcomes)
@@ -106,8 +121,13 @@ class TruthfulSearcher(Searcher):
         if task is None:
             return None if self._may_come_back() else Searcher.FINISHED
         alone = bool(self._record.outcome(task.number).alone)
-        self._live[trial_id] = _Live(task, alone, dict(self._history(task.number)))
+        until = task.recipe.epochs
+        if self._population:
+            until = min(until, self._population.end(task.number))
+        rested = task.number in self._rested
+        self._live[trial_id] = _Live(task, until, alone, rested, dict(self._history(task.number)))
         return {
+            "until": until,
             "number": task.number,
             "role": task.role,
             "alone": alone,
@@ -136,6 +156,10 @@ class TruthfulSearcher(Searcher):
         if live.out_of_memory and self._crowded is not None and not live.alone:
             self._run_alone(live, self._crowded)
             return
+        if not live.failure and live.until <= live.last.get("epoch", 0) < live.task.recipe.epochs:
+            self._purse.end(live.task.number)
+            self._resting.append(live.task.number)
+            return
         outcome = self._close(live)
         for listener in self._listeners:
             listener.ended(live.task, outcome)
@@ -153,10 +177,10 @@ class TruthfulSearcher(Searcher):
         live = self._live[trial_id]
         # A process that starts late has not cost anything yet.
         self._purse.begin(live.task.number)
-        attempt = self._record.begin_attempt(live.task.number)
-        live.began = True
-        live.task = Task(live.task.number, live.task.role, live.task.point, live.task.recipe,
-                         attempt)  # fmt: skip
+        if not live.rested:
+            attempt = self._record.begin_attempt(live.task.number)
+            live.task = replace(live.task, attempt=attempt)
+        live.rested, live.began = False, True
         for listener in self._listeners:
             listener.started(live.task)
 
@@ -165,12 +189,19 @@ class TruthfulSearcher(Searcher):
         for live in self._live.values():
             self._leave_open(live)
         self._live.clear()
+        for number in self._resting:
+            if task := self._again(number):
+                for listener in self._listeners:
+                    listener.interrupted(task)
+        self._resting.clear()
 
     # Handing out
 
     def _next(self) -> Task | None:
         begun = self._handed + len(self._live) + len(self._left) + len(self._alone)
-        more = begun < self._record.wanted
+        more = begun + len(self._resting) < self._record.wanted
+        if not (self._left or more or self._alone):
+            self._breed()
         if not (self._left or more or self._alone):
             return None
         self.stopped = self._purse.spent
@@ -181,9 +212,19 @@ class TruthfulSearcher(Searcher):
         return self._again(self._record.open_trial() if more else self._alone.pop(0))
 
     def _may_come_back(self) -> bool:
-        """Whether a trial that runs may have to run once more, alone."""
-        company = not self.stopped and self._crowded is not None
-        return company and any(not live.alone for live in self._live.values())
+        """Whether a trial that runs may run once more: alone, or in the next generation."""
+        if self.stopped or not self._live:
+            return False
+        if self._population:
+            return True
+        return self._crowded is not None and any(not live.alone for live in self._live.values())
+
+    def _breed(self) -> None:
+        """End a generation of the population once all of it rests."""
+        if self._population and self._resting and not self._live:
+            self._left = self._population.breed(self._resting)
+            self._rested.update(self._left)
+            self._resting = [n for n in self._resting if n not in self._left]
 
     def _again(self, number: int) -> Task | None:
         """The task of a running trial, with its point drawn now if that had not happened yet."""
@@ -230,6 +271,8 @@ class TruthfulSearcher(Searcher):
         if epoch in live.epochs:
             return
         metrics = own_metrics(result)
+        if self._population:
+            metrics = {**metrics, **self._population.values(live.task.recipe, epoch)}
         for objective in self._record.objectives:
             value = metrics.get(objective.metric, math.nan)
             if not math.isfinite(value):
@@ -314,7 +357,7 @@ def own_metrics(result: Mapping[str, Any]) -> Metrics:
     return {
         key: float(value)
         for key, value in result.items()
-        if key in names or key.startswith(("val/", "train/", gauges.PREFIX))
+        if key in names or key.startswith(("val/", "train/", "leaf/", gauges.PREFIX))
     }
 
 

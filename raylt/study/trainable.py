@@ -33,7 +33,8 @@ def trial(config: dict[str, Any]) -> None:
 
     Args:
         config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and
-            `gpu_share`, the share of a GPU that a trial gets beside others, of the driver.
+            `gpu_share`, the share of a GPU that a trial gets beside others, of the driver. The
+            trial ends once `until` epochs are reported, and may go on from there later.
     """
     from ray import tune
 
@@ -43,6 +44,7 @@ def trial(config: dict[str, Any]) -> None:
     def report(metrics: Mapping[str, float]) -> None:
         demand_finite(metrics)
         tune.report(dict(metrics))
+        demand_more(metrics, config["until"])
 
     with output(folder / "output.txt"):
         try:
@@ -53,6 +55,8 @@ def trial(config: dict[str, Any]) -> None:
                 work(config["work"])(
                     recipe, root=Path(config["root"]), folder=folder, report=told, device=None
                 )
+        except Reached:
+            return
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             end = {"failure": one_line(error), "out_of_memory": memory.ran_out(error)}
@@ -61,6 +65,20 @@ def trial(config: dict[str, Any]) -> None:
         # Only now are the variables of the work gone.
         memory.release()
         tune.report(end)
+
+
+class Reached(Exception):
+    """A trial has come as far as it was to come for now."""
+
+
+def demand_more(metrics: Mapping[str, float], until: int) -> None:
+    """Let a trial go on if it has not come as far as it is to come.
+
+    Raises:
+        Reached: it has.
+    """
+    if metrics["epoch"] >= until:
+        raise Reached
 
 
 @contextlib.contextmanager

@@ -174,4 +174,5 @@ def _trial(
 
 
 def _folder_name(trial: Trial) -> str:
-    return str(trial.config["number"])
+    # The trials of a population are run more than once.
+    return f"{trial.config['number']}-{trial.trial_id}"

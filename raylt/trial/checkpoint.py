@@ -112,6 +112,24 @@ def save(
     return path
 
 
+def adopt(source: Path, folder: Path, *, epoch: int) -> None:
+    """Put the checkpoint of `epoch` in `source`, and the best up to it, in the place of all that
+    are in `folder`.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    name = f"checkpoint-{epoch:06d}.safetensors"
+    if (source / BEST).is_file():
+        _link(source / BEST, folder / BEST)
+    else:
+        (folder / BEST).unlink(missing_ok=True)
+    _link(source / name, folder / name)
+    for old in _files(folder):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+
+
 def copy(
     source: tuple[nn.Module, torch.optim.Optimizer], to: tuple[nn.Module, torch.optim.Optimizer]
 ) -> None:
