@@ -197,7 +197,8 @@ def latest(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
 def best(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
     """The checkpoint of a recipe's best scored epoch in `folder`, or None.
 
-    `digests` are its `Recipe.forerunners`. A damaged file is passed over with a warning that names it.
+    `digests` are its `Recipe.forerunners`. A damaged file is passed over with a warning that names
+    it.
     """
     path = folder / BEST
     if not path.is_file():
