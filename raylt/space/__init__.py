@@ -189,6 +189,15 @@ def _check_study(found: Document, space: Space) -> None:
 
 
 def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> None:
+    if metric.startswith("cost/"):
+        first = space.study.objective[0].metric == metric and "objective" in keys
+        if "scheduler" in keys or first:
+            raise found.error(
+                keys,
+                f"must not be {metric}, since the trial that learns least would be the best; "
+                f"{'put it behind val/accuracy' if first else 'watch val/accuracy'}",
+            )
+        return
     if metric.startswith("train/"):
         changing = [
             each.path

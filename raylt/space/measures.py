@@ -23,8 +23,10 @@ METRICS: dict[str, Direction] = {
     "val/harmonic": "maximize",
     "val/std": "minimize",
     "train/loss": "minimize",
+    "cost/seconds": "minimize",
 }
-"""What a search may look at, and which way is better."""
+"""What a search may look at, and which way is better; `cost/seconds` is the wall-clock time that a
+trial has taken so far, over all of its attempts."""
 
 
 def known_metric(name: str) -> str:

@@ -236,6 +236,8 @@ class Mirror:
         values = {
             **_summary("best", outcome.best),
             "seconds": outcome.seconds,
+            "cpu_hours": outcome.cpu_seconds / 3600,
+            "gpu_hours": outcome.gpu_seconds / 3600,
             "epochs": float(outcome.epoch),
         }
         at = int(1000 * outcome.ended)

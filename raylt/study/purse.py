@@ -90,6 +90,12 @@ class Purse:
         self._record.spend(number, **cost)
         return cost["seconds"]
 
+    def seconds(self, number: int) -> float:
+        """Seconds that a trial has taken so far, over all of its attempts."""
+        before = self._costs[number]["seconds"] if number in self._costs else 0.0
+        since = self._running.get(number)
+        return before + (0.0 if since is None else time.monotonic() - since)
+
     def tick(self) -> None:
         """Write down what was used so far, every `INTERVAL` seconds; cheap to be called often."""
         if time.monotonic() - self._written >= INTERVAL:

@@ -19,7 +19,7 @@ from raylt import recipe
 from raylt.changes import Change
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import confirmed, driver, ledger, lock, purse, revise, storage
-from raylt.study.progress import SHOWN, duration, percent, plain
+from raylt.study.progress import SHOWN, duration, percent, plain, score
 from raylt.study.record import Outcome, Record
 
 _LOOPBACK = "127.0.0.1"
@@ -65,7 +65,7 @@ def best_text(record: Record) -> str:
     scores: Mapping[str, Any] = baseline.last if baseline else {}
     wanted = dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN])
     for name in (name for name in wanted if name in found.last):
-        rows.append((name, percent(found.last[name]), percent(scores.get(name))))
+        rows.append((name, score(name, found.last[name]), score(name, scores.get(name))))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines += [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -220,9 +220,9 @@ def _sentence(line: Mapping[str, Any]) -> str:
     states = ", ".join(f"{n} {state}" for state, n in line["states"].items()) or "none begun"
     who = f" (process {line['pid']})" if line["pid"] is not None else ""
     found = line["best"]
-    score = (
+    best = (
         f"; best trial {found['number']} with {line['objective']} "
-        f"{percent(found['last'].get(line['objective']))}"
+        f"{score(line['objective'], found['last'].get(line['objective']))}"
         if found
         else ""
     )
@@ -231,7 +231,7 @@ def _sentence(line: Mapping[str, Any]) -> str:
     trials = f"{line['wanted']} trials"
     if line["revision"] > 1:
         trials += f", revision {line['revision']} of the space"
-    return f"{line['study']}: {line['state']}{who}, {trials}: {states}{score}{spent}{go_on}"
+    return f"{line['study']}: {line['state']}{who}, {trials}: {states}{best}{spent}{go_on}"
 
 
 def _cell(values: Mapping[str, Any], path: str) -> str:

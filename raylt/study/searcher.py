@@ -270,7 +270,9 @@ class TruthfulSearcher(Searcher):
         # A trial that goes on from its checkpoint reports again what it had reported.
         if epoch in live.epochs:
             return
-        metrics = own_metrics(result)
+        metrics = {
+            **own_metrics(result), "cost/seconds": round(self._purse.seconds(live.task.number), 3)
+        }  # fmt: skip
         if self._population:
             metrics = {**metrics, **self._population.values(live.task.recipe, epoch)}
         for objective in self._record.objectives:
@@ -357,7 +359,7 @@ def own_metrics(result: Mapping[str, Any]) -> Metrics:
     return {
         key: float(value)
         for key, value in result.items()
-        if key in names or key.startswith(("val/", "train/", "leaf/", gauges.PREFIX))
+        if key in names or key.startswith(("val/", "train/", "leaf/", "cost/", gauges.PREFIX))
     }
 
 
