@@ -196,14 +196,9 @@ class Record:
     def take_over(
         self, number: int, recipe: Recipe, *, parent: int, epoch: int, values: Metrics
     ) -> None:
-        """A trial goes on from another one: with its whole lineage as its recipe from now on.
+        """A trial goes on from the checkpoint of `parent` after `epoch`, with other `values`.
 
-        Args:
-            number: The trial; its point stays the one that it began with.
-            recipe: What trains its model from the start.
-            parent: The trial whose checkpoint it has now.
-            epoch: Finished epochs of that checkpoint.
-            values: The leaves' values that it goes on with.
+        `recipe` is its whole lineage from now on; its point stays the one that it began with.
         """
         before = [one for one in self.outcome(number).takeovers if one["epoch"] != epoch]
         entry = {"epoch": epoch, "parent": parent, "values": dict(values)}
