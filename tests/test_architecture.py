@@ -30,7 +30,6 @@ FENCES = {
     "matplotlib": ("study/charts/picture.py",),
     "pandas": ("study/notebook.py",),
     "scipy": ("study/verdict.py",),
-    "sklearn": ("datasets/", "trial/floor.py"),
     "safetensors": ("study/export.py", "trial/checkpoint.py"),
     "torchvision": ("datasets/", "nn/"),
     "PIL": ("data/",),
