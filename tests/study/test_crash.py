@@ -60,24 +60,27 @@ def starts(folder, number):
     return [int(line.split()[1]) for line in lines]
 
 
-def crash(folder, rng):
-    """Drive the study and kill it, while it starts or while it trains; what was known then."""
+def drive(folder):
+    """Begin the study, or go on with it where it is there."""
     begun = storage.exists(folder / "runs" / "toy", None, "toy")
-    run = Drive("resume" if begun else "search", folder, f"study.trials={TRIALS}")
+    return Drive("resume" if begun else "search", folder, f"study.trials={TRIALS}")
+
+
+def crash(folder, moment, rng):
+    """Drive the study and kill it, at its start or while it trains; what was known then."""
+    run = drive(folder)
     before = epochs_on_disk(folder)
-    if rng.random() < 0.5:
+    if moment == "start":
         time.sleep(rng.uniform(0.0, 8.0))
-        moment = "start"
     else:
         run.until(lambda: epochs_on_disk(folder) != before, seconds=180)
         time.sleep(rng.uniform(0.0, 1.0))
-        moment = "work"
     assert run.process.poll() is None, run.process.communicate()
     kill_all(run.process.pid)
     run.process.communicate()
     known = epochs_on_disk(folder)
     attempts = {number: len(starts(folder, number)) for number in known}
-    return run.process.pid, moment, known, attempts
+    return run.process.pid, known, attempts
 
 
 @pytest.mark.ray
@@ -88,12 +91,12 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     print(f"RAYLT_DRILL_SEED={seed}")
     rng = random.Random(seed)
     behave(tmp_path, seconds=0.5)
-    crashes = [crash(tmp_path, rng) for _ in range(KILLS)]
-    moments = [moment for _, moment, _, _ in crashes]
-    print(f"{moments.count('start')} kills at start-up, {moments.count('work')} at work")
+    moments = ["start", "work"] * (KILLS // 2)
+    rng.shuffle(moments)
+    crashes = [crash(tmp_path, moment, rng) for moment in moments]
 
     behave(tmp_path, seconds=0.01)
-    code, out, err = Drive("resume", tmp_path).end(300)
+    code, out, err = drive(tmp_path).end(300)
     assert code == 0, err
     record = driver.open_study("toy", tmp_path / "runs")
     outcomes = record.outcomes()
@@ -114,7 +117,7 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     # What was in flight went on from its last checkpoint: nothing that the record had was trained
     # once more.
     in_flight = 0
-    for _, _, known, attempts in crashes:
+    for _, known, attempts in crashes:
         for number, epochs in known.items():
             later = starts(tmp_path, number)[attempts[number] :]
             in_flight += bool(later)
