@@ -21,7 +21,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from benchmarks import augment, cifar100, drills, pairs, scaling, search, startup, steps, trials
+from benchmarks import (
+    augment,
+    cifar100,
+    drills,
+    pairs,
+    sampling,
+    scaling,
+    search,
+    startup,
+    steps,
+    trials,
+)
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = """# Results
@@ -39,6 +50,11 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
     "accuracy": ("The same accuracy", lambda short: trials.accuracy(short=short)),
     "startup": ("From the command to training", lambda short: startup.section(short=short)),
     "scaling": ("Several processes, and memory", lambda short: scaling.section(short=short)),
+    "sampling": ("Choosing the next trial: a law", lambda short: sampling.on_law(short=short)),
+    "lattice": (
+        "Choosing the next trial: the digits",
+        lambda short: sampling.on_digits(short=short),
+    ),
     "search": ("Searching", lambda short: search.section(short=short)),
     "drills": ("When machines fail", lambda short: drills.section()),
 }
