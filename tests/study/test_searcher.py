@@ -261,10 +261,9 @@ def test_a_grid_is_walked_in_order_and_once(study):
 @pytest.mark.parametrize("name", ["tpe", "random", "gp", "nsga2"])
 def test_every_sampler_is_repeatable(study, tmp_path, name):
     def recipes(study_name):
+        startup = () if name == "random" else ("study.sampler.startup=3",)
         search = searcher(
-            study(
-                f"study.name={study_name}", f"study.sampler.name={name}", "study.sampler.startup=3"
-            )
+            study(f"study.name={study_name}", f"study.sampler.name={name}", *startup)
         )
         return [run(search, f"t{i}", [0.1 * i])["recipe"] for i in range(6)]
 
