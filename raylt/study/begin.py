@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from raylt import datasets, metrics, recipe
-from raylt.cluster import room
 from raylt.schema import InputError
 from raylt.space import Space, watched
 from raylt.space.strategy import demand_installed
-from raylt.study import driver, server, storage
+from raylt.study import driver, place, server, storage
 from raylt.study.driver import Settings
 from raylt.study.result import Result
 
@@ -27,7 +26,7 @@ def begin(space: Space, settings: Settings) -> Result:
     """
     demand_installed(space.study.sampler)
     _refuse_existing(space, settings)
-    _demand_even_batches(space, settings)
+    place.demand_even(space, driver.wish(settings))
     splits = datasets.load(recipe.dataset(space.fixed), settings.root)
     _demand_metrics(space, splits)
     return driver.search(
@@ -45,23 +44,6 @@ def _refuse_existing(space: Space, settings: Settings) -> None:
             f"already; go on with it by `raylt resume {space.study.name}`, or choose another name "
             f"with --study"
         )
-
-
-def _demand_even_batches(space: Space, settings: Settings) -> None:
-    path = "optimizer.batch_size"
-    ends = next(
-        (each.ends for each in space.leaves if each.path == path), (space.known.get(path),)
-    )
-    for size in ends:
-        most = settings.workers
-        least = settings.min_workers or most
-        if isinstance(size, int) and not room.even(size, least=least, most=most):
-            nearest = max(2 * most, size // most * most)
-            told = str(most) if least == most else f"{least} to {most}"
-            raise InputError(
-                f"{space.source}: {path}: must divide evenly over {told} workers, two images or "
-                f"more for each, but got {size}; try {nearest}, or another number of --workers"
-            )
 
 
 def _demand_metrics(space: Space, splits: Splits) -> None:

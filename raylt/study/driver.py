@@ -163,6 +163,7 @@ def resume(
     place.demand_here(wish(settings))
     folder = settings.runs / name
     seen = open_study(name, settings.runs, settings.storage)
+    place.demand_even(space or seen.space, wish(settings))
     with lock.locked(folder, seen.url):
         sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
         if space is not None:

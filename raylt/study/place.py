@@ -13,6 +13,7 @@ from raylt.cluster import connect, room
 from raylt.cluster.profile import Placement
 from raylt.cluster.room import Need, Node, Shape
 from raylt.schema import InputError
+from raylt.space import Space
 from raylt.study import machine
 
 Weigh = Callable[[Shape], Need]
@@ -105,6 +106,28 @@ def planned(wish: Wish, weigh: Weigh) -> Share:
     shape = _packed(wish, [node], weigh)
     fit = room.demand([node], replace(shape, gpus=0) if gpus is None else shape)
     return Share(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=(node,))
+
+
+def demand_even(space: Space, wish: Wish) -> None:
+    """Refuse at once batches that the workers of a trial cannot share evenly.
+
+    Raises:
+        InputError: an end of the batch size does not divide over them.
+    """
+    path = "optimizer.batch_size"
+    ends = next(
+        (each.ends for each in space.leaves if each.path == path), (space.known.get(path),)
+    )
+    most = wish.workers
+    least = wish.min_workers or most
+    for size in ends:
+        if isinstance(size, int) and not room.even(size, least=least, most=most):
+            nearest = max(2 * most, size // most * most)
+            told = str(most) if least == most else f"{least} to {most}"
+            raise InputError(
+                f"{space.source}: {path}: must divide evenly over {told} workers, two images or "
+                f"more for each, but got {size}; try {nearest}, or another number of --workers"
+            )
 
 
 @contextlib.contextmanager

@@ -40,7 +40,8 @@ def test_more_trials_are_drawn_after_those_that_were(study):
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random"])
 def test_a_wider_space_keeps_all_trials_in_the_history_of_the_sampler(study, tmp_path, sampler):
-    how = (f"study.sampler={{name: {sampler}, startup: 4, seed: 1}}", "study.trials=12")
+    startup = "" if sampler == "random" else "startup: 4, "
+    how = (f"study.sampler={{name: {sampler}, {startup}seed: 1}}", "study.trials=12")
     made = study(CHOICES, *how)
     search = searcher(made)
     for i in range(6):
@@ -154,3 +155,11 @@ def test_the_difference_of_two_files_is_printed_and_a_refused_one_is_exit_2(
     runs = ["--runs", str(made.folder.parent), "--data", str(tmp_path)]
     assert cli.run(["resume", "toy", "--space", str(other), *runs]) == 2
     assert "epochs: 6 -> 7" in capsys.readouterr().err
+
+
+def test_a_study_goes_on_only_where_its_batches_divide_over_the_workers(study, tmp_path):
+    made = study()
+    made.close()
+    settings = driver.Settings(runs=made.folder.parent, root=tmp_path, workers=5, cpus=5)
+    with pytest.raises(InputError, match="divide evenly over 5 workers, .* but got 128; try 125"):
+        driver.resume("toy", settings, retry_failed=False)
