@@ -161,5 +161,5 @@ def test_a_study_goes_on_only_where_its_batches_divide_over_the_workers(study, t
     made = study()
     made.close()
     settings = driver.Settings(runs=made.folder.parent, root=tmp_path, workers=5, cpus=5)
-    with pytest.raises(InputError, match="divide evenly over 5 workers, .* but got 128; try 125"):
+    with pytest.raises(InputError, match=r"divide evenly over 5 workers, .* but got 128; try 125"):
         driver.resume("toy", settings, retry_failed=False)
