@@ -23,7 +23,7 @@ _WIDE = 160
 
 def main() -> NoReturn:
     """The program `raylt`."""
-    exits.leave(run(sys.argv[1:]))
+    exits.program(run)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
 import shlex
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import click
@@ -18,13 +20,27 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
-def leave(code: int) -> NoReturn:
-    """End the process once its output is out."""
+def program(run: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Run the command line of this process, and end the process once its output is out."""
+    codes: list[int] = []
+    # What is registered first is called last.
+    atexit.register(_end, codes)
+    codes.append(run(sys.argv[1:]))
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        code = _broken_pipe()
-    sys.exit(code)
+        codes.append(_broken_pipe())
+    sys.exit(codes[-1])
+
+
+def _end(codes: Sequence[int]) -> None:
+    """Leave at once where a thread still draws or computes: it would lose the interpreter under
+    its native code, and the process would end by a signal instead of its code."""
+    if codes and any(each.daemon for each in threading.enumerate()):
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(codes[-1])
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
