@@ -125,7 +125,7 @@ def encoder(values: Mapping[str, Any], data: Path, seed: int) -> tuple[Method, S
     method = worker.method_of(run, splits, CPU)
     with tempfile.TemporaryDirectory() as folder:
         worker.work(run, root=data, folder=Path(folder), report=lambda _: None, device="cpu")
-        found = checkpoint.latest(Path(folder), digest=run.digest)
+        found = checkpoint.latest(Path(folder), digests=run.forerunners)
     assert found is not None
     method.load_state_dict(found.method)
     return method, splits, run

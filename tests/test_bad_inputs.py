@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from raylt import cli
+from tests.study import made
 
 BASE = """\
 study:
@@ -416,8 +417,7 @@ def test_an_existing_study_is_never_mixed_with(
 ) -> None:
     """Row 26."""
     (here / "x.yaml").write_text(BASE)
-    (here / "runs/spoilt").mkdir(parents=True)
-    (here / "runs/spoilt/study.db").touch()
+    made.study(here / "runs", name="spoilt", trials=1, failed=(), stopped=(), tables=False).close()
     assert cli.run(["tune", "x.yaml"]) == 2
     assert "raylt resume spoilt" in capsys.readouterr().err
 

@@ -348,6 +348,7 @@ def test_the_command_prints_the_verdict_and_leaves_with_its_code(toy, tmp_path, 
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
     study, store, tmp_path
 ):

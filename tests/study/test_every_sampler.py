@@ -111,7 +111,7 @@ def test_the_record_tells_what_happened(study, sampler, scheduler):
 def test_so_it_does_through_ray(tmp_path, sampler, scheduler):
     behave(tmp_path, seconds=0.05)
     made = toy(tmp_path, *overrides(sampler, scheduler))
-    result = driver.search(made, settings(tmp_path), floor={}, fingerprint="f")
+    result = driver.search(made, settings(tmp_path), floor=dict, fingerprint="f")
     assert result.exit_code == 0
     record = driver.open_study("toy", tmp_path / "runs")
     ends = {

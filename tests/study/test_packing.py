@@ -99,6 +99,7 @@ def test_what_says_that_memory_ran_out():
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     behave(tmp_path, seconds=0.1, greedy=[1], huge=[2])
     plain = ("study.trials=5", "study.scheduler={name: none}")

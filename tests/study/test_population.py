@@ -223,7 +223,7 @@ def test_more_trials_catch_up_and_join(study):
 def test_a_population_through_ray(tmp_path):
     made = toy(tmp_path, *PBT)
     options = settings(tmp_path, work="tests.study.fake_population:work")
-    result = driver.search(made, options, floor={}, fingerprint="f")
+    result = driver.search(made, options, floor=dict, fingerprint="f")
     assert result.exit_code == 0
     record = driver.open_study("toy", tmp_path / "runs")
     check(record)

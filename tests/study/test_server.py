@@ -212,7 +212,7 @@ from tests.study import drive
 @click.argument("folder", type=click.Path(path_type=Path))
 def search(folder):
     space = drive.toy(folder, "study.name=gone")
-    driver.search(space, drive.settings(folder), floor={}, fingerprint="f")
+    driver.search(space, drive.settings(folder), floor=dict, fingerprint="f")
 
 sys.exit(exits.run(search, sys.argv[1:]))
 """

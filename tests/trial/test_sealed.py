@@ -44,7 +44,7 @@ def test_only_confirm_opens_the_seal():
         for path in package.rglob("*.py")
         if re.search(_LOOKS, path.read_text("utf-8"))
     }
-    assert uses == {"trial/sealed.py", "study/confirm.py"}
+    assert uses == {"trial/sealed.py", "study/contenders.py"}
 
 
 @pytest.mark.parametrize("method", ["simclr", "bcl"])

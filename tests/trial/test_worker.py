@@ -87,7 +87,7 @@ def test_a_run_that_leaves_its_places_goes_on_as_if_it_had_not(tmp_path):
         score = worker.work(wanted, root=Path("unused"), folder=tmp_path / "parts",
                             report=lambda _: None, device="cpu", leave=leave)  # fmt: skip
         assert score is None
-        kept.append(checkpoint.latest(tmp_path / "parts", digest=wanted.digest).epoch)
+        kept.append(checkpoint.latest(tmp_path / "parts", digests=wanted.forerunners).epoch)
     # The first and the third epoch are not scored, and yet nothing of them is lost.
     assert kept == [1, 2, 3]
     assert run(wanted, tmp_path / "parts") == whole
