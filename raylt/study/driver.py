@@ -280,8 +280,11 @@ def room(settings: Settings) -> Generator[Sequence[Node]]:
     """Ray and its machines, for the time of a `with`.
 
     Raises:
-        EnvironmentError: Ray does not come up, or the machines are not as they must be.
+        EnvironmentError: the tracker does not answer at all, Ray does not come up, or the machines
+            are not as they must be.
     """
+    if not settings.tracking_optional:
+        tracking.demand_reachable(tracking_uri(settings))
     _prepare(settings)
     with place.taken(wish(settings), runs=settings.runs, work=settings.work) as nodes:
         yield nodes

@@ -7,11 +7,14 @@ and doubles none: what is missing is read from the record and sent again later.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import os
 import re
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _START = 10.0
 """Seconds in which a tracker must answer before a search begins."""
+_PING = 4.0
+"""Seconds in which a server must say anything at all."""
 _FLUSH = 30.0
 """Seconds that the end of a search waits for what is not yet sent."""
 _RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -63,6 +68,33 @@ def public(text: str) -> str:
     """A URI, or a text with URIs in it, without user names and passwords."""
     plain = re.sub(r"://[^/\s]*@", "://", text)
     return re.sub(r"([?&](?:user|(?:ssl)?password)=)[^&\s'\"]*", r"\1", plain)
+
+
+def demand_reachable(uri: str) -> None:
+    """Refuse a store at once that does not answer at all, before anything that takes long.
+
+    Raises:
+        EnvironmentError: it does not.
+    """
+    why = _sqlite_trouble(uri)
+    if why is None and uri.startswith(("http://", "https://")):
+        address = public(uri).rstrip("/")
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=_PING).close()
+        except urllib.error.HTTPError:
+            # Whatever it answers, it is there; MLflow's own client tells the rest.
+            why = ""
+        except (OSError, http.client.HTTPException) as error:
+            why = _line(error)
+    if why:
+        raise _unreachable(public(uri), why)
+
+
+def _unreachable(uri: str, why: str) -> EnvironmentError:
+    return EnvironmentError(
+        f"MLflow must be reachable at {uri}, but is not: {why}; start it, choose another store "
+        f"with --tracking-uri or MLFLOW_TRACKING_URI, or begin without it by --tracking-optional"
+    )
 
 
 def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> Mirror:
@@ -137,6 +169,7 @@ class Tracker:
         self._connect = connect
         self._thread = threading.Thread(target=self._main, name="tracker", daemon=True)
         self._answered = threading.Event()
+        self._accepted = optional
         self._news = threading.Condition()
         # Guarded by the condition.
         self._pending: set[int] = set()
@@ -171,11 +204,8 @@ class Tracker:
             why = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
         if why:
             self.leave()
-            raise EnvironmentError(
-                f"MLflow must be reachable at {self.uri}, but is not: {why}; start it, choose "
-                f"another store with --tracking-uri or MLFLOW_TRACKING_URI, or begin without it "
-                f"by --tracking-optional"
-            )
+            raise _unreachable(self.uri, why)
+        self._accepted = True
 
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
@@ -290,8 +320,7 @@ class Tracker:
     def _complain(self, error: Exception) -> None:
         self._trouble = public(_line(error))
         # At the start of a search that needs the store, `demand` has the word.
-        heard = self._optional or self._answered.is_set()
-        if heard and time.monotonic() - self._warned >= _WARN:
+        if self._accepted and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()
             _log.warning("MLflow at %s: %s; the search goes on", self.uri, self._trouble)
 

@@ -102,7 +102,8 @@ def _watch(device: str | None) -> watched:
     activities = [ProfilerActivity.CPU]
     if worker.device_of(device).type == "cuda":
         activities.append(ProfilerActivity.CUDA)
-    return watched(activities=activities)
+    # Without it torch 2.11 warns of a cycle that never comes.
+    return watched(activities=activities, acc_events=True)
 
 
 def _phases(watch: watched) -> tuple[Phase, ...]:

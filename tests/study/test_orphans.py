@@ -60,7 +60,7 @@ def test_a_group_of_a_dead_process_is_found_and_freed(monkeypatch):
 
     monkeypatch.setattr(orphans, "GRACE", 0.0)
     machine.prepare(threads=1, alone=True)
-    with machine.ray_here(cpus=1, dashboard=False):
+    with machine.ray_here(cpus=1, dashboard=False, preload=None):
         made = ray.remote(num_cpus=0)(Maker).remote()
         ray.get(made.book.remote())
         assert orphans.orphans() == {}

@@ -1,4 +1,5 @@
 import functools
+import http.server
 import json
 import threading
 import time
@@ -395,3 +396,19 @@ def test_an_experiment_that_was_deleted_is_an_error_with_its_remedy(study, conne
 )
 def test_credentials_are_left_out_of_every_text(text, shown):
     assert tracking.public(text) == shown
+
+
+def test_a_server_that_says_anything_is_there_and_a_closed_port_is_not():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        uri = f"http://ann:secret@127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        tracking.demand_reachable(uri)
+        thread.join()
+    with pytest.raises(EnvironmentError, match="must be reachable") as caught:
+        tracking.demand_reachable(uri)
+    assert "secret" not in str(caught.value)
