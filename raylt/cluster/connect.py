@@ -183,25 +183,32 @@ def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
         folder.rmdir()
 
 
-def demand_shared(runs: Path, machines: Sequence[Node]) -> None:
+def demand_shared(runs: Path, machines: Sequence[Node]) -> list[Node]:
     """Every machine must read what this one writes among the studies, and the other way round.
+
+    Returns:
+        The machines without those that have left the cluster meanwhile: one that lost its power a
+        moment ago is still listed for some seconds.
 
     Raises:
         EnvironmentError: one does not, so its trials' checkpoints would be lost.
     """
     with probe_folder(runs) as (folder, word):
         answers = ask(machines, folder=folder, tracking_uri=None)
+        alive = {node.id for node in nodes()}
+        there = [node for node in machines if node.id in alive]
         apart = [
             f"{node.name} ({why})"
-            for node, answer in answers.items()
-            if (why := not_shared(answer, folder, word))
+            for node in there
+            if (why := not_shared(answers[node], folder, word))
         ]
     if apart:
         raise EnvironmentError(
-            f"the folder of runs must be one folder on all {len(machines)} machines, but {runs} "
+            f"the folder of runs must be one folder on all {len(there)} machines, but {runs} "
             f"is not on {', '.join(apart)}; name a folder on NFS or Lustre with --runs or `runs` "
             f"of the profile, and see `raylt doctor`"
         )
+    return there
 
 
 def not_shared(answer: Facts | str, folder: Path, word: str) -> str:

@@ -160,7 +160,7 @@ def taken(wish: Wish, *, runs: Path, work: str) -> Generator[Sequence[Node]]:
                 connect.awaited(shape, trials=wanted, minutes=wish.wait)
             )  # fmt: skip
             if len(nodes) > 1:
-                connect.demand_shared(runs, nodes)
+                nodes = connect.demand_shared(runs, nodes)
         yield nodes
 
 
