@@ -87,6 +87,18 @@ class Page:
                 button="none" if kind == "mouseMoved" else "left", clickCount=1,
             )  # fmt: skip
 
+    def press_until(self, expression, outcome):
+        """Click the element that an expression gives, again while it leads nowhere."""
+        for last in (False, False, True):
+            self.press(expression)
+            try:
+                self.wait(outcome, seconds=_PATIENCE if last else 15)
+            except AssertionError:
+                if last:
+                    raise
+            else:
+                return
+
     def screenshot(self, path, whole=False):
         found = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(found["data"]))

@@ -157,8 +157,11 @@ def _compare_two(page):
             "return document.querySelector(`.ag-row[row-index='${row}'] .ag-selection-checkbox "
             "input`); })()"
         )
-    page.press("[...document.querySelectorAll('button')].find(e => e.innerText === 'Compare')")
-    page.wait("document.body.innerText.includes('Comparing 2 Runs from 1 Experiment')")
+    # The table still moves as it fills, and a click may miss the button.
+    page.press_until(
+        "[...document.querySelectorAll('button')].find(e => e.innerText === 'Compare')",
+        "document.body.innerText.includes('Comparing 2 Runs from 1 Experiment')",
+    )
     # Parallel coordinates of the open leaves and a metric.
     page.wait("document.querySelectorAll('.js-plotly-plot .gl-canvas').length > 0")
     axes = page.wait(
