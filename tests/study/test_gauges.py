@@ -16,9 +16,7 @@ NAMES = {
 
 
 def test_unasked_nothing_is_read():
-    def report(metrics):
-        raise NotImplementedError
-
+    report = {}.update
     with gauges.read(report, on=False) as told:
         assert told is report
 
