@@ -11,6 +11,7 @@ import http.client
 import logging
 import os
 import re
+import ssl
 import threading
 import time
 import urllib.error
@@ -85,7 +86,9 @@ def demand_reachable(uri: str) -> None:
             # Whatever it answers, it is there; MLflow's own client tells the rest.
             why = ""
         except (OSError, http.client.HTTPException) as error:
-            why = _line(error)
+            # A certificate that this one request does not know may be known to MLflow's client.
+            secured = isinstance(getattr(error, "reason", error), ssl.SSLError)
+            why = "" if secured else _line(error)
     if why:
         raise _unreachable(public(uri), why)
 

@@ -1,8 +1,10 @@
 import functools
 import http.server
 import json
+import ssl
 import threading
 import time
+import urllib.error
 
 import pytest
 
@@ -412,3 +414,11 @@ def test_a_server_that_says_anything_is_there_and_a_closed_port_is_not():
     with pytest.raises(EnvironmentError, match="must be reachable") as caught:
         tracking.demand_reachable(uri)
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_whose_certificate_only_mlflow_knows_is_there(monkeypatch):
+    def refuse(*_, **__):
+        raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "self-signed certificate"))
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    tracking.demand_reachable("https://mlflow.example:5000")
