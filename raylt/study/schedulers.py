@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, cast
 
 from ray.tune.schedulers import (
@@ -23,32 +25,75 @@ _MEDIAN_OF = 3
 """Trials that must have come as far before the median stops one."""
 
 
-class _Sparing:
-    """Lets the baseline run to its end, and learns nothing from a trial that failed."""
+@dataclass(frozen=True)
+class _Contender:
+    """A trial of the study as a scheduler knows it: whoever drives it, and however often."""
 
-    _spared: bool = False
+    number: int
+    role: str
+
+    def __hash__(self) -> int:
+        return hash(self.trial_id)
+
+    @property
+    def trial_id(self) -> str:
+        return str(self.number)
+
+
+class _Fair:
+    """Judges every epoch of a trial once, lets the baseline run to its end, and learns nothing
+    from a trial that failed.
+
+    A trial that is taken up again reports anew what it had reported, while others have gone on:
+    judged by what they reached meanwhile it would end at an epoch that it had long passed.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._judged: dict[int, float] = {}
+        """The last epoch of every trial that the scheduler knows."""
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self.add(_contender(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        baseline = trial.config["role"] == "baseline"
-        if baseline and self._spared:
-            # The median rule will not be asked twice about a trial that it has stopped.
-            return TrialScheduler.CONTINUE
-        # Asked even for the baseline: the others are compared with it too.
-        decision = cast(Any, super()).on_trial_result(tune_controller, trial, result)
-        if baseline and decision != TrialScheduler.CONTINUE:
-            self._spared = True
-            return TrialScheduler.CONTINUE
-        return decision
+        return self.judge(_contender(trial), result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         if "failure" not in result:
-            cast(Any, super()).on_trial_complete(tune_controller, trial, result)
+            self.end(_contender(trial), result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        cast(Any, super()).on_trial_remove(None, _contender(trial))
+
+    def add(self, one: _Contender) -> None:
+        if one.number not in self._judged:
+            self._judged[one.number] = 0
+            cast(Any, super()).on_trial_add(None, one)
+
+    def judge(self, one: _Contender, result: Mapping[str, Any]) -> str:
+        epoch = result.get("epoch", math.inf)
+        if epoch <= self._judged[one.number]:
+            return TrialScheduler.CONTINUE
+        self._judged[one.number] = epoch
+        # Asked even for the baseline: the others are compared with it too.
+        decision = cast(Any, super()).on_trial_result(None, one, result)
+        if decision == TrialScheduler.CONTINUE or one.role == "baseline":
+            return TrialScheduler.CONTINUE
+        return TrialScheduler.STOP
+
+    def end(self, one: _Contender, result: Mapping[str, Any]) -> None:
+        cast(Any, super()).on_trial_complete(None, one, result)
 
 
-class _Asha(_Sparing, AsyncHyperBandScheduler): ...
+def _contender(trial: Any) -> _Contender:
+    return _Contender(trial.config["number"], trial.config["role"])
 
 
-class _Median(_Sparing, MedianStoppingRule): ...
+class _Asha(_Fair, AsyncHyperBandScheduler): ...
+
+
+class _Median(_Fair, MedianStoppingRule): ...
 
 
 def scheduler(record: Record) -> TrialScheduler:
@@ -69,7 +114,8 @@ def scheduler(record: Record) -> TrialScheduler:
         case "median":
             # Nobody is paused to let others catch up: a paused trial loses its process.
             common["min_time_slice"] = math.inf
-            made: TrialScheduler = _Median(**common, min_samples_required=_MEDIAN_OF)
+            # Hard, the rule may not be asked again about one that it has stopped: the baseline.
+            made = _Median(**common, min_samples_required=_MEDIAN_OF, hard_stop=False)
         case "asha" | "hyperband":
             made = _Asha(
                 **common, reduction_factor=chosen.factor,
@@ -88,25 +134,19 @@ def _longest(space: Space) -> int:
     return max(value for value in values if isinstance(value, int))
 
 
-@dataclass(frozen=True)
-class _Past:
-    """Stands for a trial of an earlier driver."""
-
-    trial_id: str
-    config: dict[str, str]
-
-    def __hash__(self) -> int:
-        return hash(self.trial_id)
-
-
-def _remember(made: Any, record: Record) -> None:
-    """Show a scheduler the finished trials, so that a resumed search stops as sharply."""
-    for one in record.outcomes():
-        epochs = record.epochs(one.number)
-        if one.state not in ("complete", "stopped") or not epochs:
-            continue
-        past = _Past(f"past-{one.number}", {"role": one.role})
-        made.on_trial_add(None, past)
-        for result in epochs:
-            made.on_trial_result(None, past, result)
-        made.on_trial_complete(None, past, epochs[-1])
+def _remember(made: _Fair, record: Record) -> None:
+    """Show a scheduler what trials have reported, in that order, so that a resumed search goes on
+    as sharply as if it had never ended."""
+    past = {
+        _Contender(one.number, one.role): one.state
+        for one in record.outcomes()
+        if one.state in ("complete", "stopped", "running")
+    }
+    reports = [(entry["time"], one, entry) for one in past for entry in record.epochs(one.number)]
+    for _, one, entry in sorted(reports, key=itemgetter(0)):
+        made.add(one)
+        made.judge(one, entry)
+    last = {one: entry for _, one, entry in reports}
+    for one, entry in last.items():
+        if past[one] != "running":
+            made.end(one, entry)

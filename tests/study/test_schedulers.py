@@ -19,10 +19,10 @@ class Trial(SimpleNamespace):
         return hash(self.trial_id)
 
 
-def race(made, accuracies, roles=None):
+def race(made, accuracies, roles=None, first=0):
     """Run trials one after another as far as the scheduler lets them; their last epochs."""
     ends = []
-    for number, curve in enumerate(accuracies):
+    for number, curve in enumerate(accuracies, first):
         trial = Trial(number, (roles or {}).get(number, "draw"))
         made.on_trial_add(None, trial)
         for epoch, accuracy in enumerate(curve, 1):
@@ -98,12 +98,49 @@ def test_a_metric_that_falls_is_watched_downwards(study):
 def test_a_resumed_study_stops_as_sharply_as_before(study):
     search = TruthfulSearcher(study(), [], str)
     for i in range(3):
-        search.suggest(f"t{i}")
-        search.started(f"t{i}")
-        for epoch in range(1, 7):
-            search.on_trial_result(f"t{i}", {"epoch": epoch, "val/accuracy": 0.9})
+        begin(search, i, GOOD)
         search.on_trial_complete(f"t{i}", {"epoch": 6, "val/accuracy": 0.9})
-    assert race(schedulers.scheduler(study()), [BAD]) == [1]
+    assert race(schedulers.scheduler(study()), [BAD], first=3) == [1]
+
+
+@pytest.mark.parametrize("name", ["asha", "median", "hyperband"])
+def test_a_trial_in_flight_is_not_ended_at_an_epoch_that_it_had_passed(study, name):
+    """It was the first to come so far; since then others have done better."""
+    search = TruthfulSearcher(study(f"study.scheduler.name={name}"), [], str)
+    begin(search, 0, BAD[:2])
+    for i in range(1, 4):
+        begin(search, i, GOOD)
+        search.on_trial_complete(f"t{i}", {"epoch": 6, "val/accuracy": 0.9})
+    made = schedulers.scheduler(study())
+    again = Trial(0)
+    made.on_trial_add(None, again)
+    judged = [
+        made.on_trial_result(None, again, {"epoch": epoch, "val/accuracy": 0.1})
+        for epoch in (1, 2, 3)
+    ]
+    assert judged[:2] == [CONTINUE, CONTINUE]
+    assert judged[2] == STOP or name == "hyperband"
+
+
+@pytest.mark.parametrize("name", ["asha", "median", "hyperband"])
+def test_a_process_that_died_does_not_count_an_epoch_twice(study, name):
+    made = schedulers.scheduler(study(f"study.scheduler.name={name}"))
+    early = Trial(0)
+    made.on_trial_add(None, early)
+    for epoch in (1, 2):
+        made.on_trial_result(None, early, {"epoch": epoch, "val/accuracy": 0.1})
+    race(made, [GOOD, GOOD, GOOD], first=1)
+    for epoch in (1, 2):
+        found = made.on_trial_result(None, early, {"epoch": epoch, "val/accuracy": 0.1})
+        assert found == CONTINUE
+
+
+def begin(search, number, curve):
+    """Report a curve under the next trial."""
+    search.suggest(f"t{number}")
+    search.started(f"t{number}")
+    for epoch, accuracy in enumerate(curve, 1):
+        search.on_trial_result(f"t{number}", {"epoch": epoch, "val/accuracy": accuracy})
 
 
 def test_the_longest_trial_counts_where_epochs_are_open(study):
