@@ -110,12 +110,12 @@ def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> M
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
-    from raylt.study import notes
+    from raylt.study import localstore, notes
     from raylt.study.mirror import Mirror
 
     return Mirror(
         record,
-        MlflowClient(tracking_uri=uri),
+        MlflowClient(tracking_uri=localstore.made(uri) if uri.startswith("sqlite:") else uri),
         uri=public(uri),
         artifacts=artifacts if uri.startswith(_DATABASES) else None,
         tags=notes.provenance(),
