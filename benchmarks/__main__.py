@@ -31,6 +31,7 @@ from benchmarks import (
     search,
     startup,
     steps,
+    trainings,
     trials,
 )
 
@@ -50,10 +51,14 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
     "accuracy": ("The same accuracy", lambda short: trials.accuracy(short=short)),
     "startup": ("From the command to training", lambda short: startup.section(short=short)),
     "scaling": ("Several processes, and memory", lambda short: scaling.section(short=short)),
-    "sampling": ("Choosing the next trial: a law", lambda short: sampling.on_law(short=short)),
-    "lattice": (
+    "sampling": ("Choosing the next trial: laws", lambda short: sampling.on_laws(short=short)),
+    "grace": (
+        "How early a trial may be stopped",
+        lambda short: sampling.on_grace(short=short),
+    ),
+    "digits": (
         "Choosing the next trial: the digits",
-        lambda short: sampling.on_digits(short=short),
+        lambda short: trainings.section(short=short),
     ),
     "search": ("Searching", lambda short: search.section(short=short)),
     "drills": ("When machines fail", lambda short: drills.section()),
