@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from raylt import recipe as recipes
-from raylt.study import forecast, measures, purse
+from raylt.study import bill, forecast, measures, purse
 from raylt.study.events import Task
 from raylt.study.forecast import Means
 from raylt.study.outcome import Metrics, Outcome
@@ -78,6 +78,7 @@ class Foresight:
         self._open = False
         trials = self._record.wanted
         seen = forecast.forecast(self._record.space, found, self._means, trials=trials)
+        bill.foresee(self._record, seen, source=source)
         for line in forecast.budget(seen):
             self._say(f"forecast ({source}): {trials} trials take {line}")
 

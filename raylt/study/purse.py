@@ -11,7 +11,7 @@ checkpoints, and go on when the study is resumed with a larger budget.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from raylt.space.plan import Budget
@@ -118,7 +118,7 @@ class Purse:
             + rate * sum((now - t) * self._parts.get(n, 1.0) for n, t in self._running.items())
             for name, rate in self._rates.items()
         }
-        return _spent(_accounts(self._budget, wall=self._wall, **totals))
+        return _spent(_accounts(self._budget, _hours(wall=self._wall, **totals)))
 
     @property
     def _wall(self) -> float:
@@ -136,17 +136,19 @@ class Purse:
             cost[name] += rate * passed * self._parts.get(number, 1.0)
 
 
+def used(record: Record) -> dict[str, float]:
+    """Hours that a study has used, as far as its record knows, by the key of a budget."""
+    outcomes = record.outcomes()
+    return _hours(
+        wall=record.facts.get(_FACT, 0.0),
+        cpu_seconds=sum(one.cpu_seconds for one in outcomes),
+        gpu_seconds=sum(one.gpu_seconds for one in outcomes),
+    )
+
+
 def accounts(record: Record) -> tuple[Account, ...]:
     """Every limit of a study's budget, as far as the record knows what was used."""
-    outcomes = record.outcomes()
-    return tuple(
-        _accounts(
-            record.space.study.budget,
-            wall=record.facts.get(_FACT, 0.0),
-            cpu_seconds=sum(one.cpu_seconds for one in outcomes),
-            gpu_seconds=sum(one.gpu_seconds for one in outcomes),
-        )
-    )
+    return tuple(_accounts(record.space.study.budget, used(record)))
 
 
 def sentence(record: Record) -> str:
@@ -167,12 +169,14 @@ def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
     )
 
 
-def _accounts(
-    budget: Budget, *, wall: float, cpu_seconds: float, gpu_seconds: float
-) -> Iterator[Account]:
-    used = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
+def _accounts(budget: Budget, used: Mapping[str, float]) -> Iterator[Account]:
     for name, limit in limits(budget).items():
-        yield Account(name, used[name] / 3600, limit)
+        yield Account(name, used[name], limit)
+
+
+def _hours(*, wall: float, cpu_seconds: float, gpu_seconds: float) -> dict[str, float]:
+    found = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
+    return {name: seconds / 3600 for name, seconds in found.items()}
 
 
 def limits(budget: Budget) -> dict[str, float]:

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from raylt import metrics
 from raylt.schema import EnvironmentError
-from raylt.study import charts, confirmed, purse, review
+from raylt.study import bill, charts, confirmed, purse, review
 from raylt.study.charts import classes, interactive
 from raylt.study.charts.figure import Chart
 from raylt.study.outcome import Outcome
@@ -28,7 +28,6 @@ _LINES = 100
 """Trials in the ranking."""
 _RESULTS = ("versus", "cost", "paid", "classes", "pareto", "curves")
 """Charts of the results, the most telling first; that of a rival is there only with one."""
-_STATES = ("complete", "stopped", "failed", "running", "waiting")
 
 
 def write(record: Record, path: Path) -> Path:
@@ -211,14 +210,17 @@ def _ranking(record: Record) -> str:
     best = record.best()
     ranking = [one for one in record.ranking() if one.state != "waiting"]
     heads = ["trial", "state", "epochs", *short(paths),
-             *(metric.removeprefix("val/") for metric in shown), "time", "failure"]  # fmt: skip
+             *(metric.removeprefix("val/") for metric in shown), "time", "CPU-hours",
+             "GPU-hours", "failure"]  # fmt: skip
     rows = [
         (
             "best" if best and one.number == best.number else one.role,
             [
                 str(one.number), one.state, str(one.epoch),
                 *(plain(one.point[path]) if path in one.point else "-" for path in paths),
-                *(_metric(metric, one) for metric in shown), duration(one.seconds), one.failure,
+                *(_metric(metric, one) for metric in shown), duration(one.seconds),
+                bill.plain(one.cpu_seconds / 3600), bill.plain(one.gpu_seconds / 3600),
+                one.failure,
             ],
         )
         for one in ranking[:_LINES]
@@ -233,24 +235,12 @@ def _ranking(record: Record) -> str:
 
 
 def _costs(record: Record) -> str:
-    outcomes = record.outcomes()
-    rows: list[tuple[str, list[str]]] = []
-    for state in _STATES:
-        those = [one for one in outcomes if one.state == state]
-        if not those:
-            continue
-        seconds, epochs = sum(o.seconds for o in those), sum(o.epoch for o in those)
-        each = duration(seconds / epochs) if epochs else "-"
-        again = sum(max(0, one.attempts - 1) for one in those)
-        rows.append(
-            ("", [state, str(len(those)), str(epochs), duration(seconds), each, str(again)])
-        )
-    heads = ["state", "trials", "epochs", "time", "time of an epoch", "started again"]
-    whole = duration(sum(one.seconds for one in outcomes))
-    return (
-        f"<h2>Costs</h2>\n<p>All trials together took {whole}. A trial is counted from its start "
-        f"to its end, over all attempts.</p>\n{_table(heads, rows)}"
+    told = "".join(f"<p>{_text(line)}</p>" for line in bill.text(record))
+    tables = "\n".join(
+        _table(heads, [("", row) for row in rows])
+        for heads, rows in (bill.hours(record), bill.states(record.outcomes()))
     )
+    return f"<h2>Costs</h2>\n{told}\n{tables}"
 
 
 def _data(record: Record) -> str:

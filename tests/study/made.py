@@ -71,10 +71,12 @@ def study(
             made.report(number, entry)
         if tables and history:
             table(made.trial_folder(number), history[-1], recipe.data.train_counts())
+        seconds = 60.0 + 7 * number
+        made.spend(number, seconds=seconds, cpu_seconds=2 * seconds, gpu_seconds=seconds / 2)
         made.finish(
             number, state, last=history[-1] if history else {},
             best=max(history, key=lambda e: e["val/accuracy"], default={}), baseline={},
-            seconds=60.0 + 7 * number, failure="ValueError: <no> & luck" if not history else "",
+            seconds=seconds, failure="ValueError: <no> & luck" if not history else "",
         )  # fmt: skip
     return made
 

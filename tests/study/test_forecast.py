@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from raylt import cli
 from raylt.space.plan import Scheduler
-from raylt.study import forecast, measures
+from raylt.study import bill, forecast, measures
 from raylt.study.forecast import Means, corners, nearest, trained_share
 from raylt.study.foresight import Foresight
 from raylt.study.place import Share
@@ -161,6 +161,7 @@ def test_a_search_with_a_budget_says_what_it_will_take(study, tmp_path):
     assert before == []
     assert len(after) == 1
     assert after[0].startswith("forecast (from the baseline): 50 trials take wall_clock: ")
+    assert bill.foreseen(record)["source"] == "from the baseline"
 
 
 def test_a_resumed_search_knows_its_baseline(study, tmp_path):
@@ -187,7 +188,9 @@ def test_it_says_so_at_once_where_the_corners_were_measured(study, tmp_path):
 
 
 def test_a_search_without_a_budget_says_nothing(study, tmp_path):
-    assert told(study(), tmp_path) == ([], [])
+    record = study()
+    assert told(record, tmp_path) == ([], [])
+    assert bill.foreseen(record) is None
 
 
 def test_check_measures_when_asked(tmp_path, capsys, monkeypatch):
