@@ -8,6 +8,10 @@ import hypothesis
 # on several threads, and several times slower when something else runs on the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Some tests import Ray before raylt can say so: under `uv run` Ray would copy the folder and build
+# the environment anew for each worker.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
 # What the developer's shell says must not decide where a test looks.
 for name in ("MLFLOW_TRACKING_URI", "RAYLT_DATA", "RAYLT_RUNS"):
     os.environ.pop(name, None)
