@@ -257,7 +257,6 @@ class Underway:
         with (
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
             Watchdog(look, patience=watchdog.PATIENCE) as dog,
-            server.answering(study.url) if study.url else contextlib.nullcontext(),
         ):
             foresight = Foresight(
                 study, self.share, runs=settings.runs, threads=settings.cpus_per_worker,
@@ -320,7 +319,11 @@ def underway(
     weigh = packing.weigher(
         study, root=settings.root, runs=settings.runs, threads=settings.cpus_per_worker, say=say
     )  # fmt: skip
-    with Interruption() as interruption:
+    with (
+        # At the end, too: the tracker counts in the record what MLflow lacks.
+        server.answering(study.url) if study.url else contextlib.nullcontext(),
+        Interruption() as interruption,
+    ):
         tracker.start()
         try:
             share = place.share(wish(settings), nodes, weigh)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
+from typing import cast
 
 import mlflow
 import numpy as np
@@ -42,8 +44,10 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
         Schema([TensorSpec(image, (-1, model.classes))]),
     )
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    users = os.environ.get("MLFLOW_TRACKING_URI")
     try:
         before = client.get_run(run).info
+        # The store of whatever this process, and every process that it starts, does with MLflow.
         mlflow.set_tracking_uri(uri)
         with warnings.catch_warnings(), torch.no_grad():
             # Torch and MLflow warn of their own affairs while they trace and write.
@@ -60,5 +64,7 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
         raise EnvironmentError(
             f"MLflow must take the model, but does not: {' '.join(str(error).split())[:300]}"
         ) from error
+    finally:
+        mlflow.set_tracking_uri(cast(str, users))
     assert made.registered_model_version is not None
     return int(made.registered_model_version)

@@ -212,7 +212,11 @@ from tests.study import drive
 @click.argument("folder", type=click.Path(path_type=Path))
 def search(folder):
     space = drive.toy(folder, "study.name=gone")
-    driver.search(space, drive.settings(folder), floor=dict, fingerprint="f")
+    # A tracker that does not answer either: what it lacks cannot be counted.
+    settings = drive.settings(
+        folder, tracking_uri="http://127.0.0.1:9", tracking_optional=True
+    )
+    driver.search(space, settings, floor=dict, fingerprint="f")
 
 sys.exit(exits.run(search, sys.argv[1:]))
 """
