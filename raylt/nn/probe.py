@@ -14,8 +14,10 @@ from torch.nn import functional
 import raylt.optim  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 Kind = Literal["lbfgs", "sgd", "sgd-few-shot", "adam"]
-_PEAK = 30.0
-"""Learning rate of SDCLR's linear evaluation."""
+_PEAK, _MOMENTUM = 30.0, 0.9
+"""Learning rate and momentum of SDCLR's linear evaluation."""
+_NOTHING = 1e-20
+"""Probabilities below this one are taken for 0: no sum of a step in float32 would notice them."""
 Head = Callable[[Tensor], Tensor]
 """Features (n, width) -> logits (n, classes)."""
 
@@ -168,22 +170,32 @@ class Descent:
     def __init__(
         self, width: int, classes: int, generator: torch.Generator, device: torch.device
     ) -> None:
-        self._layer = _layer(width, classes, generator, device)
-        self._optimizer = torch.optim.SGD(
-            self._layer.parameters(), lr=_PEAK, momentum=0.9, weight_decay=0.0
-        )
+        layer = _layer(width, classes, generator, device)
+        self._weight, self._bias = layer.weight.detach(), layer.bias.detach()
+        self._velocities = torch.zeros_like(self._weight), torch.zeros_like(self._bias)
 
+    @torch.no_grad()
     def step(
         self, features: Float[Tensor, "image feature"], labels: Int[Tensor, " image"], rate: float
     ) -> None:
         """One step on a batch of features, at a learning rate."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        _descend(self._layer, self._optimizer, features, labels)
+        # The gradient of the mean cross-entropy in closed form: autograd and an optimizer would
+        # take three times as long for a layer as small as this.
+        surprise = torch.addmm(self._bias, features, self._weight.T).softmax(1)
+        # Numbers below the smallest normal one take processors a hundred times as long.
+        functional.threshold_(surprise, _NOTHING, 0.0)
+        surprise.scatter_add_(1, labels[:, None], surprise.new_full((len(labels), 1), -1.0))
+        surprise /= len(labels)
+        slopes = surprise.T @ features, surprise.sum(0)
+        for parameter, velocity, slope in zip(
+            (self._weight, self._bias), self._velocities, slopes, strict=True
+        ):
+            velocity.mul_(_MOMENTUM).add_(slope)
+            parameter.sub_(velocity, alpha=rate)
 
     def head(self) -> Head:
         """The layer as it is now; later steps do not change it."""
-        return _head(self._layer.weight.detach().clone(), self._layer.bias.detach().clone())
+        return _head(self._weight.clone(), self._bias.clone())
 
 
 def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:

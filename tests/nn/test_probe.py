@@ -113,6 +113,24 @@ def test_the_learning_rate_falls_where_the_program_has_it(few, early, falls, epo
     assert rates == pytest.approx(expected)
 
 
+def test_a_step_is_one_of_torchs_own_optimizer():
+    features, labels = clusters(96, 4, 8, seed=0, spread=3.0)
+    fitted = probe.Descent(8, 4, torch.Generator().manual_seed(3), torch.device("cpu"))
+    layer = torch.nn.Linear(8, 4)
+    torch.nn.init.normal_(layer.weight, std=0.01, generator=torch.Generator().manual_seed(3))
+    torch.nn.init.zeros_(layer.bias)
+    theirs = torch.optim.SGD(layer.parameters(), lr=0.5, momentum=0.9)
+    for rate in (0.5, 0.5, 0.5, 0.05, 0.05):
+        theirs.param_groups[0]["lr"] = rate
+        for chosen in torch.arange(96).split(32):
+            theirs.zero_grad()
+            logits = layer(features[chosen])
+            torch.nn.functional.cross_entropy(logits, labels[chosen]).backward()
+            theirs.step()
+            fitted.step(features[chosen], labels[chosen], rate)
+    assert_close(fitted.head()(features), layer(features).detach(), rtol=1e-4, atol=1e-4)
+
+
 def test_an_early_fall_is_another_probe():
     features, labels = clusters(200, 4, 8, seed=0, spread=3.0)
     textbook, early = (
