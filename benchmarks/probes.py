@@ -105,8 +105,8 @@ def section(cases: Sequence[Case], scored: Scored) -> list[str]:
         for name in CACHED
     ]
     return [
-        f"Validation accuracy of a linear probe on frozen features, over {seeds} encoders: SDCLR of "
-        "2 epochs on CIFAR-100-LT or SimCLR of 8 on the digits, both small. `cached` computes "
+        f"Validation accuracy of a linear probe on frozen features, over {seeds} encoders: SDCLR "
+        "of 2 epochs on CIFAR-100-LT or SimCLR of 8 on the digits, both small. `cached` computes "
         "the features once; `published` lets the images pass the encoder anew in each epoch, "
         "shifted by up to an eighth and, but for digits, mirrored, and takes the last epoch. The "
         "interval of the mean difference is Student's, at 95 %.",
