@@ -9,16 +9,18 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from raylt.cluster import facts, room, token
 from raylt.cluster.facts import Facts
 from raylt.cluster.room import Node, Shape
 from raylt.schema import EnvironmentError
+from raylt.trial import bucket
 
+_T = TypeVar("_T")
 _CONNECT = 5.0
 """Seconds that the cluster's head may take to answer."""
 _ASK = 60.0
@@ -135,18 +137,27 @@ def ask(
         folder: A folder for the answers; the driver's word is in `driver.txt` there.
         tracking_uri: MLflow's store; None where it is a file of the driver.
     """
+    return _everywhere(
+        facts.gather, {node: (str(folder), node.id, tracking_uri) for node in machines}
+    )
+
+
+def _everywhere(
+    function: Callable[..., _T], arguments: Mapping[Node, tuple[Any, ...]]
+) -> dict[Node, _T | str]:
+    """What a function gives on every machine, or why it does not."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    gather: Any = ray.remote(num_cpus=0, max_retries=0)(facts.gather)
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(function)
     asked = {
-        gather.options(
+        task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
-        ).remote(str(folder), node.id, tracking_uri): node
-        for node in machines
+        ).remote(*given): node
+        for node, given in arguments.items()
     }
     done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ASK)
-    answers: dict[Node, Facts | str] = {}
+    answers: dict[Node, _T | str] = {}
     for future, node in asked.items():
         if future not in done:
             answers[node] = f"no answer within {_ASK:.0f} s"
@@ -207,6 +218,28 @@ def demand_shared(runs: Path, machines: Sequence[Node]) -> list[Node]:
             f"the folder of runs must be one folder on all {len(there)} machines, but {runs} "
             f"is not on {', '.join(apart)}; name a folder on NFS or Lustre with --runs or `runs` "
             f"of the profile, and see `raylt doctor`"
+        )
+    return there
+
+
+def demand_bucket(uri: str, machines: Sequence[Node]) -> list[Node]:
+    """Every machine must write and read the bucket of checkpoints.
+
+    Returns:
+        The machines without those that have left the cluster meanwhile.
+
+    Raises:
+        EnvironmentError: one does not, so its trials' checkpoints would be lost.
+    """
+    answers = _everywhere(bucket.trouble, {node: (uri,) for node in machines})
+    alive = {node.id for node in nodes()}
+    there = [node for node in machines if node.id in alive]
+    apart = [f"{node.name} ({why})" for node in there if (why := answers[node])]
+    if apart:
+        raise EnvironmentError(
+            f"all {len(there)} machines must write the bucket of checkpoints, but {uri} cannot be "
+            f"written on {', '.join(apart)}; set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, "
+            f"for a server of your own, AWS_ENDPOINT_URL where Ray is started"
         )
     return there
 

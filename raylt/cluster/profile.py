@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from raylt.schema import Frozen, InputError
 from raylt.space import document, explain
+from raylt.trial import bucket
 
 Placement = Literal["pack", "spread", "strict_pack", "strict_spread"]
 
@@ -24,7 +25,7 @@ def _folder(text: str) -> str:
         scheme = text.partition("://")[0]
         raise ValueError(
             f"must be a folder that every machine sees under the same name, but got {scheme}://; "
-            f"mount it, or name a folder on NFS or Lustre"
+            f"mount it, name a folder on NFS or Lustre, or see `checkpoints` for buckets"
         )
     if not os.path.isabs(text) and not text.startswith("~"):
         raise ValueError(
@@ -136,6 +137,9 @@ class Profile(Frozen):
     """Minutes that machines may take to come up, an autoscaler's for instance."""
     runs: Folder | None = None
     """Folder of all studies; on more than one machine it must be shared."""
+    checkpoints: Annotated[str, AfterValidator(bucket.demand_uri)] | None = None
+    """Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX, so that trials of one
+    worker go on elsewhere without a shared folder; only the folder of runs where left out."""
     data: Folder | None = None
     """Folder of the datasets on every machine."""
     tracking_uri: Annotated[str, AfterValidator(_tracking_uri)] | None = None

@@ -15,7 +15,6 @@ import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,6 +27,7 @@ from raylt.study import (
     driver,
     ledger,
     lock,
+    remote,
     scoring,
     seeds,
     tracking,
@@ -86,6 +86,7 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
     """
     with contextlib.closing(driver.open_study(name, settings.runs, settings.storage)) as seen:
         url = seen.url
+        settings = replace(settings, checkpoints=remote.chosen(seen, settings.checkpoints))
     with (
         lock.locked(settings.runs / name, url),
         contextlib.closing(driver.open_study(name, settings.runs, url)) as study,
@@ -109,7 +110,7 @@ def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmatio
     if _block(race, options) or _untested(race):
         tracker = _tracker(race.study, race.runs, settings)
         with (
-            driver.room(settings) as nodes,
+            driver.room(settings, race.study.space) as nodes,
             driver.underway(settings, tracker, race.study, nodes) as now,
         ):
             found = _run(race, now, options)
@@ -166,7 +167,7 @@ def _run(race: _Race, now: Underway, options: Options) -> Confirmation:
     failures: dict[int, str] = {}
     if untested := _untested(race):
         ledger.open_test(race.study, [one.digest for one in _trained(race)])
-        failures = scoring.score(now, untested, opener=options.opener)
+        failures = scoring.score(now, race.runs.record, untested, opener=options.opener)
     found = replace(_judge(race, failures, uri=uri), interrupted=now.interrupted)
     if not found.interrupted:
         confirmed.keep(race.study, found)
@@ -214,13 +215,9 @@ def _trained(race: _Race) -> list[Outcome]:
     return [one for each in settings for one in race.runs.finished(each, race.seeds).values()]
 
 
-def _untested(race: _Race) -> dict[int, tuple[Outcome, Path]]:
-    """The trained runs that are not scored on the test images, and their folders."""
-    return {
-        one.number: (one, race.runs.record.trial_folder(one.number))
-        for one in _trained(race)
-        if _tested(race, one) is None
-    }
+def _untested(race: _Race) -> list[Outcome]:
+    """The trained runs that are not scored on the test images."""
+    return [one for one in _trained(race) if _tested(race, one) is None]
 
 
 def _judge(race: _Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation:

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ from raylt.study import (
     packing,
     place,
     purse,
+    remote,
     revise,
     server,
     storage,
@@ -38,11 +39,12 @@ from raylt.study.foresight import Foresight
 from raylt.study.interruption import Interruption
 from raylt.study.meanwhile import meanwhile
 from raylt.study.place import Share, Wish
-from raylt.study.record import Record
+from raylt.study.record import CHECKPOINTS, Record
 from raylt.study.result import Result
 from raylt.study.retention import Retention
 from raylt.study.tracking import Tracker
 from raylt.study.watchdog import Watchdog
+from raylt.trial import bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,9 @@ class Settings:
     storage: str | None = None
     """URL of the PostgreSQL database that has the study of record; where None, that of
     OPTUNA_STORAGE, or else a SQLite file in the study's folder."""
+    checkpoints: str | None = None
+    """Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX; that of the study where
+    None, if it has one."""
     workers: int = 1
     """Processes that train one trial together."""
     min_workers: int | None = None
@@ -120,7 +125,7 @@ def search(
     with lock.locked(folder, url):
         try:
             measured = meanwhile(floor)
-            with room(settings) as nodes:
+            with room(settings, space) as nodes:
                 facts = {
                     "floor": dict(measured()),
                     "fingerprint": fingerprint,
@@ -163,6 +168,7 @@ def resume(
     place.demand_here(wish(settings))
     folder = settings.runs / name
     seen = open_study(name, settings.runs, settings.storage)
+    settings = replace(settings, checkpoints=remote.chosen(seen, settings.checkpoints))
     place.demand_even(space or seen.space, wish(settings))
     with lock.locked(folder, seen.url):
         sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
@@ -175,7 +181,7 @@ def resume(
         try:
             if retry_failed:
                 study.requeue_failed()
-            with room(settings) as nodes:
+            with room(settings, study.space) as nodes:
                 return _run(study, settings, nodes)
         finally:
             study.close()
@@ -253,10 +259,13 @@ class Underway:
         from raylt.study.progress import Progress
 
         settings = self.settings
+        if settings.checkpoints is not None:
+            study.note(CHECKPOINTS, settings.checkpoints)
         look = functools.partial(watchdog.look, shape=self.share.shape)
         with (
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
             Watchdog(look, patience=watchdog.PATIENCE) as dog,
+            Retention(study) as retention,
         ):
             foresight = Foresight(
                 study, self.share, runs=settings.runs, threads=settings.cpus_per_worker,
@@ -265,7 +274,15 @@ class Underway:
             return tuning.run(
                 study,
                 share=self.share,
-                listeners=(progress, self.tracker, dog, Retention(study), foresight),
+                # What a trial sent is to be here before anybody looks at it.
+                listeners=(
+                    remote.Fetching(study),
+                    progress,
+                    self.tracker,
+                    dog,
+                    retention,
+                    foresight,
+                ),
                 interrupted=lambda: self.interrupted,
                 retries=settings.retries,
                 root=settings.root,
@@ -275,17 +292,24 @@ class Underway:
 
 
 @contextlib.contextmanager
-def room(settings: Settings) -> Generator[Sequence[Node]]:
-    """Ray and its machines, for the time of a `with`.
+def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
+    """Ray and its machines for the trials of a space, for the time of a `with`.
 
     Raises:
-        EnvironmentError: the tracker does not answer at all, Ray does not come up, or the machines
-            are not as they must be.
+        EnvironmentError: the tracker or the bucket does not answer at all, Ray does not come up,
+            or the machines are not as they must be.
     """
     if not settings.tracking_optional:
         tracking.demand_reachable(tracking_uri(settings))
+    if settings.checkpoints is not None:
+        bucket.demand_writable(settings.checkpoints)
     _prepare(settings)
-    with place.taken(wish(settings), runs=settings.runs, work=settings.work) as nodes:
+    # Workers of one trial meet in its folder, and so do the trials of a population.
+    apart = settings.workers == 1 and not space.study.breeds
+    with place.taken(
+        wish(settings), runs=settings.runs, work=settings.work,
+        checkpoints=settings.checkpoints if apart else None,
+    ) as nodes:  # fmt: skip
         yield nodes
 
 

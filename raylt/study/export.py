@@ -9,7 +9,7 @@ from typing import Any
 
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import report
+from raylt.study import remote, report
 from raylt.study.outcome import Outcome
 from raylt.study.progress import SHOWN, percent
 from raylt.study.record import Record
@@ -106,7 +106,7 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
     from raylt.trial import portable
 
     recipe = recipes.parse(dict(one.recipe))
-    trained = record.trial_folder(one.number)
+    trained = remote.trial_folder(record, one.number, whole=True)
     model, weights = portable.load(recipe, digest=one.digest, root=root, folder=trained)
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
     try:
@@ -158,7 +158,7 @@ def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -
     from raylt.trial import portable
 
     recipe = recipes.parse(dict(one.recipe))
-    trained = record.trial_folder(one.number)
+    trained = remote.trial_folder(record, one.number, whole=True)
     model, _ = portable.load(recipe, digest=one.digest, root=root, folder=trained)
     return models.register(model, run=noted["run"], uri=uri, name=name)
 

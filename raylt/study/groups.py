@@ -25,6 +25,8 @@ from raylt import recipe as recipes
 from raylt.cluster import room
 from raylt.cluster.room import Shape
 from raylt.study import elastic, gauges, trainable
+from raylt.trial import bucket
+from raylt.trial.sending import sending
 
 Left = Literal["notice", "growth"]
 """Why a group left before its trial was done."""
@@ -57,6 +59,8 @@ def trial(config: dict[str, Any]) -> None:
     if not counts:
         tune.report({"failure": _uneven(recipe, shape)})
         return
+    if (bucketed := trainable.bucket_of(config)) is not None:
+        bucket.bring(bucketed, folder, whole=True)
     left: Left | None = "notice"
     for attempt in itertools.count():
         trials = 1 if left == "growth" else config["trials"]
@@ -163,7 +167,9 @@ def worker(config: dict[str, Any]) -> Left | None:
 
     leaving = Leaving(_asks(shape, config["counts"]))
     rank = train.get_context().get_world_rank()
-    with trainable.output(folder / f"output-{rank}.txt"):
+    # The first worker writes the checkpoints; the folder is shared.
+    bucketed = trainable.bucket_of(config) if rank == 0 else None
+    with trainable.output(folder / f"output-{rank}.txt"), sending(folder, bucketed):
         try:
             recipe = _recipe(config)
             # Only the first worker's report is read, so only its machine is watched.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from raylt.schema import InputError
+from raylt.study import remote
 from raylt.study.record import Record
 
 _PERIOD = 0.5
@@ -43,6 +44,7 @@ def follow(
     folder = _folder(record, number)
     read: dict[Path, int] = {}
     while True:
+        remote.trial_folder(record, number, whole=False)
         # Asked before the files are read: what was printed until then is in them.
         over = record.outcome(number).state in _ENDED or not there()
         for piece in _news(folder, read):
@@ -62,7 +64,7 @@ def _folder(record: Record, number: int) -> Path:
         known = f"trials 0 to {numbers[-1]}" if numbers else "no trials yet"
         raise InputError(f"TRIAL: must be a trial that {record.name} has begun, but got {number}; "
                          f"it has {known}")  # fmt: skip
-    return record.trial_folder(number)
+    return remote.trial_folder(record, number, whole=False)
 
 
 def _news(folder: Path, read: dict[Path, int]) -> Iterator[str]:

@@ -131,13 +131,17 @@ def demand_even(space: Space, wish: Wish) -> None:
 
 
 @contextlib.contextmanager
-def taken(wish: Wish, *, runs: Path, work: str) -> Generator[Sequence[Node]]:
+def taken(
+    wish: Wish, *, runs: Path, work: str, checkpoints: str | None
+) -> Generator[Sequence[Node]]:  # fmt: skip
     """Ray and its machines, for the time of a `with`.
 
     Args:
         wish: What is asked for.
         runs: Folder of all studies, which all machines must share.
         work: `package.module:function` that the trials will run.
+        checkpoints: A bucket by which the machines can do without sharing the folder; None where
+            there is none, or where it is not enough.
 
     Raises:
         EnvironmentError: Ray does not come up, a cluster has no room for one trial, or its
@@ -160,7 +164,10 @@ def taken(wish: Wish, *, runs: Path, work: str) -> Generator[Sequence[Node]]:
                 connect.awaited(shape, trials=wanted, minutes=wish.wait)
             )  # fmt: skip
             if len(nodes) > 1:
-                nodes = connect.demand_shared(runs, nodes)
+                nodes = (
+                    connect.demand_shared(runs, nodes) if checkpoints is None
+                    else connect.demand_bucket(checkpoints, nodes)
+                )  # fmt: skip
         yield nodes
 
 

@@ -23,6 +23,7 @@ from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
 from raylt.space import Leaf, Space
 from raylt.space.measures import METRICS
+from raylt.study import remote
 from raylt.study.outcome import Metrics
 from raylt.study.record import Record
 
@@ -170,6 +171,7 @@ class Population:
             number, parent = found["number"], found["parent"]
             folder = self._record.trial_folder
             checkpoint.adopt(folder(parent), folder(number), epoch=epoch)
+            remote.adopt(self._record, parent, number, epoch=epoch)
             values = dict(self._record.outcome(parent).recipe)
             change = {"epoch": epoch, "values": found["values"]}
             values["changes"] = [*values.get("changes", ()), change]

@@ -23,6 +23,7 @@ from raylt.study import storage
 from raylt.study.epochs import Entry, Epochs, InFiles, InTable
 from raylt.study.held import Held
 from raylt.study.outcome import Metrics, Outcome, State, baseline_of, ranked, violations, winner
+from raylt.trial import bucket
 
 _STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -35,6 +36,8 @@ _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed"
 _NO_POINT = "no point"
 NEXT = "space.next.yaml"
 """The file of a new space until the database has it."""
+CHECKPOINTS = "checkpoints"
+"""The fact that names the bucket of a study."""
 TEXT = "space.yaml"
 """The fact that holds the text of a space on a server."""
 
@@ -99,6 +102,16 @@ class Record:
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and epochs."""
         return self.folder / "trials" / str(number)
+
+    def bucket(self, number: int | None = None) -> str | None:
+        """Where a trial keeps its checkpoints in a bucket, too, or all trials; None without one.
+
+        Two studies of one name in one bucket do not meet.
+        """
+        if (uri := self.facts.get(CHECKPOINTS)) is None:
+            return None
+        top = bucket.join(uri, f"{self.name}-{self.facts['id'][:12]}", "trials")
+        return top if number is None else bucket.join(top, number)
 
     def close(self) -> None:
         """Let go of the database; it is one whole file then."""

@@ -5,19 +5,27 @@ What a trial reported, its predictions and its output are small, and always stay
 
 from __future__ import annotations
 
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
 from raylt.study.events import Task
 from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record
+from raylt.trial import bucket, names
 
 _ENDED = ("complete", "stopped", "failed")
-_CHECKPOINTS = "*.safetensors"
+_log = logging.getLogger("raylt")
 
 
 class Retention:
     """A listener that removes checkpoints when a trial ends, as `study.checkpoints` says.
 
     With `top` those stay that may still be wanted: of the baseline, of the best `confirm.top`
-    trials, of a Pareto front, and of every trial that has not ended.
+    trials, of a Pareto front, and of every trial that has not ended. In the bucket of a study they
+    go in a thread, and at the end of a `with` once more: a trial that was stopped may have sent
+    one late.
 
     Args:
         record: The study.
@@ -27,6 +35,21 @@ class Retention:
         self._record = record
         self._held = {one.number for one in record.outcomes() if one.state in _ENDED}
         """Ended trials whose checkpoints may still be there."""
+        self._unwanted: frozenset[int] = frozenset()
+        """Ended trials whose checkpoints must not be there."""
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._sweeping: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._thread.shutdown(cancel_futures=True)
+        if kind is None:
+            self._sweep()
 
     def started(self, task: Task) -> None:
         """A trial begins: nothing to remove."""
@@ -44,9 +67,21 @@ class Retention:
             return
         kept = self._kept()
         for number in self._held - kept:
-            for path in self._record.trial_folder(number).glob(_CHECKPOINTS):
+            for path in self._record.trial_folder(number).glob(names.PATTERN):
                 path.unlink(missing_ok=True)
+        self._unwanted |= self._held - kept
         self._held &= kept
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = self._thread.submit(self._sweep)
+
+    def _sweep(self) -> None:
+        top = self._record.bucket()
+        if top is None or not self._unwanted:
+            return
+        try:
+            bucket.retire(top, self._unwanted)
+        except OSError as error:
+            _log.warning("checkpoints cannot be removed from %s now: %s", top, bucket.why(error))
 
     def _kept(self) -> set[int]:
         finished = [one for one in self._record.ranking() if one.state == "complete"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
-from raylt.study import trainable
+from raylt.study import remote, trainable
 from raylt.study.driver import Underway
 from raylt.study.outcome import Outcome
+from raylt.study.record import Record
+from raylt.trial.sending import sending
 
 _FILE = "test.json"
 _LOOK = 0.5
@@ -20,13 +22,14 @@ _LOOK = 0.5
 
 
 def score(
-    now: Underway, runs: Mapping[int, tuple[Outcome, Path]], *, opener: str
+    now: Underway, record: Record, runs: Iterable[Outcome], *, opener: str
 ) -> dict[int, str]:
     """Score runs; the scores lie in their folders.
 
     Args:
         now: Ray.
-        runs: The finished runs and their folders, by their number.
+        record: The study of the runs.
+        runs: The finished ones that are to be scored.
         opener: `package.module:function` that scores one run.
 
     Returns:
@@ -37,24 +40,29 @@ def score(
     from ray.exceptions import RayError
 
     shape = now.share.shape
-    remote: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
+    job: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
+    root = str(now.settings.root.resolve())
     waiting = {
-        remote.remote(dict(run.recipe), str(now.settings.root.resolve()), str(folder), opener): n
-        for n, (run, folder) in runs.items()
-    }
+        job.remote(
+            dict(run.recipe), root, str(record.trial_folder(run.number)), opener,
+            record.bucket(run.number),
+        ): run.number
+        for run in runs
+    }  # fmt: skip
     failures: dict[int, str] = {}
     while waiting and not now.interrupted:
         ready, _ = ray.wait(list(waiting), timeout=_LOOK)
-        for job in ready:
-            number = waiting.pop(job)
+        for done in ready:
+            number = waiting.pop(done)
             try:
-                failure: str = ray.get(job)
+                failure: str = ray.get(done)
+                remote.trial_folder(record, number, whole=False)
             except RayError as error:
                 failure = trainable.one_line(error)
             if failure:
                 failures[number] = failure
-    for job in waiting:
-        ray.cancel(job, force=True)
+    for left in waiting:
+        ray.cancel(left, force=True)
     return failures
 
 
@@ -70,10 +78,13 @@ def read(folder: Path, *, digest: str) -> dict[str, Any] | None:
     return found if found["digest"] == digest else None
 
 
-def _score(values: dict[str, Any], root: str, folder: str, opener: str) -> str:
+def _score(
+    values: dict[str, Any], root: str, folder: str, opener: str, bucket: str | None
+) -> str:  # fmt: skip
     """In a process of Ray: score one run and keep the result; returns why it failed, or ""."""
     place = Path(folder)
-    with trainable.output(place / "test-output.txt"):
+    place.mkdir(parents=True, exist_ok=True)
+    with trainable.output(place / "test-output.txt"), sending(place, bucket):
         try:
             open_test: Callable[..., Any] = trainable.work(opener)
             recipe = recipes.parse(values)

@@ -17,7 +17,8 @@ from typing import Any
 
 from raylt import recipe as recipes
 from raylt.study import gauges
-from raylt.trial import memory
+from raylt.trial import bucket, memory
+from raylt.trial.sending import sending
 
 _PACKAGE = str(Path(__file__).parents[1])
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
@@ -33,7 +34,8 @@ def trial(config: dict[str, Any]) -> None:
 
     Args:
         config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and
-            `gpu_share`, the share of a GPU that a trial gets beside others, of the driver. The
+            `gpu_share`, the share of a GPU that a trial gets beside others, and `bucket`, that of
+            all trials or None, of the driver. The
             trial ends once `until` epochs are reported, and may go on from there later.
     """
     from ray import tune
@@ -46,7 +48,7 @@ def trial(config: dict[str, Any]) -> None:
         tune.report(dict(metrics))
         demand_more(metrics, config["until"])
 
-    with output(folder / "output.txt"):
+    with output(folder / "output.txt"), sending(folder, bucket_of(config)):
         try:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
@@ -65,6 +67,12 @@ def trial(config: dict[str, Any]) -> None:
         # Only now are the variables of the work gone.
         memory.release()
         tune.report(end)
+
+
+def bucket_of(config: Mapping[str, Any]) -> str | None:
+    """Where a trial keeps its checkpoints in a bucket, too."""
+    top = config["bucket"]
+    return None if top is None else bucket.join(top, config["number"])
 
 
 class Reached(Exception):

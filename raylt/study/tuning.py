@@ -112,7 +112,7 @@ def run(
     scratch = (record.folder / ".tune").resolve()
     constants = {
         "work": work, "root": str(root.resolve()), "scratch": str(scratch),
-        "system_metrics": system_metrics,
+        "system_metrics": system_metrics, "bucket": record.bucket(),
     }  # fmt: skip
     tuner = tune.Tuner(
         _trainable(share, constants, wanted=record.wanted),

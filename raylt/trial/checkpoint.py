@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,15 +23,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from raylt.schema import InputError
+from raylt.trial import names
+from raylt.trial.names import BEST
 
 FORMAT = 1
 KEPT = 2
 """Newest checkpoints kept of a run: one more in case the newest is damaged."""
-
-BEST = "best.safetensors"
-"""The checkpoint of the scored epoch with the highest validation accuracy."""
-
-_NAME = re.compile(r"checkpoint-(\d{6})\.safetensors")
 
 
 class Damaged(Exception):
@@ -95,7 +91,7 @@ def save(
         "history": list(history),
         "sha256": _sha256(tensors),
     }
-    path = folder / f"checkpoint-{epoch:06d}.safetensors"
+    path = folder / names.checkpoint(epoch)
     draft = path.with_suffix(f".{os.getpid()}.draft")
     try:
         save_file(tensors, draft, {"raylt": json.dumps(header)})
@@ -119,7 +115,7 @@ def adopt(source: Path, folder: Path, *, epoch: int) -> None:
     Raises:
         FileNotFoundError: there is none.
     """
-    name = f"checkpoint-{epoch:06d}.safetensors"
+    name = names.checkpoint(epoch)
     if (source / BEST).is_file():
         _link(source / BEST, folder / BEST)
     else:
@@ -228,7 +224,7 @@ def _files(folder: Path) -> list[Path]:
     """Checkpoint files, newest first."""
     if not folder.is_dir():
         return []
-    return sorted((p for p in folder.iterdir() if _NAME.fullmatch(p.name)), reverse=True)
+    return sorted((p for p in folder.iterdir() if names.epoch_of(p.name)), reverse=True)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -59,6 +59,17 @@ cluster_options = several(
     click.option("--ship", type=click.Path(path_type=Path), metavar="PATH", multiple=True,
                  help="A file or folder to send along, such as a module of your own."),
 )  # fmt: skip
+
+
+def _bucket(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    from raylt.trial import bucket
+
+    try:
+        return None if text is None else bucket.demand_uri(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _trial_options = several(
     click.option("--workers", type=click.IntRange(min=1),
                  help="Processes that train one trial together; 1 unless given."),
@@ -81,6 +92,10 @@ run_options = several(
     click.option("--storage", metavar="URL", envvar="OPTUNA_STORAGE", show_envvar=True,
                  help="PostgreSQL database for the study of record, which any machine may go on "
                       "with; study.db in the study's folder unless given."),
+    click.option("--checkpoints", metavar="URI", envvar="RAYLT_CHECKPOINTS", show_envvar=True,
+                 callback=_bucket,
+                 help="Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX: "
+                      "trials go on elsewhere without a shared folder."),
     _trial_options,
     cluster_options,
     click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),

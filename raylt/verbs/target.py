@@ -41,6 +41,8 @@ class Target:
     """Likewise."""
     storage: str | None
     """URL of the database of the study of record."""
+    checkpoints: str | None
+    """Bucket that keeps the checkpoints, too."""
     workers: int | None
     """None where the command line does not say."""
     pack: Literal["auto"] | int | None
@@ -75,7 +77,7 @@ class Target:
 def choose(
     *, cluster: Path | None, address: str | None, runs: Path, data: Path | None,
     tracking_uri: str | None, tracking_optional: bool | None, system_metrics: bool | None,
-    storage: str | None, workers: int | None, concurrent: int | None,
+    storage: str | None, checkpoints: str | None, workers: int | None, concurrent: int | None,
     pack: Literal["auto"] | int | None,
 ) -> Target:  # fmt: skip
     """Join the options of the command that runs now with its profile.
@@ -96,6 +98,7 @@ def choose(
         tracking_optional=bool(tracking_optional),
         system_metrics=bool(system_metrics),
         storage=storage or found.storage,
+        checkpoints=checkpoints or found.checkpoints,
         workers=workers,
         pack=pack,
         concurrent=concurrent or found.concurrent,
@@ -114,6 +117,7 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
         tracking_optional=target.tracking_optional or target.profile.tracking_optional,
         system_metrics=target.system_metrics or target.profile.system_metrics,
         storage=target.storage,
+        checkpoints=target.checkpoints,
         workers=trial.workers,
         min_workers=trial.min_workers,
         cpus_per_worker=trial.cpus_per_worker,
@@ -177,7 +181,8 @@ def job(
             )
         words += ["--storage", target.storage]
     optional = {
-        "--workers": target.workers, "--concurrent": target.concurrent, "--pack": target.pack,
+        "--checkpoints": target.checkpoints, "--workers": target.workers,
+        "--concurrent": target.concurrent, "--pack": target.pack,
     }  # fmt: skip
     for name, value in optional.items():
         words += [name, str(value)] if value is not None else []
@@ -212,5 +217,6 @@ def _absolute(option: str, path: Path) -> str:
 def names(options: dict[str, Any]) -> dict[str, Any]:
     """The part of a command's options that `choose` takes."""
     keys = ("cluster", "address", "runs", "data", "tracking_uri", "tracking_optional",
-            "system_metrics", "storage", "workers", "concurrent", "pack")  # fmt: skip
+            "system_metrics", "storage",
+            "checkpoints", "workers", "concurrent", "pack")  # fmt: skip
     return {key: options.get(key) for key in keys}

@@ -84,14 +84,17 @@ def toy(study, tmp_path, monkeypatch):
         calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
         yield calls[-1]
 
-    def score(now, runs, *, opener):
+    def score(now, record, runs, *, opener):
         found = {
-            n: scoring._score(dict(run.recipe), str(now.settings.root), str(folder), opener)
-            for n, (run, folder) in runs.items()
-        }
+            run.number: scoring._score(
+                dict(run.recipe), str(now.settings.root), str(record.trial_folder(run.number)),
+                opener, None,
+            )
+            for run in runs
+        }  # fmt: skip
         return {n: why for n, why in found.items() if why}
 
-    monkeypatch.setattr(driver, "room", lambda chosen: contextlib.nullcontext([]))
+    monkeypatch.setattr(driver, "room", lambda chosen, space: contextlib.nullcontext([]))
     monkeypatch.setattr(driver, "underway", underway)
     monkeypatch.setattr(scoring, "score", score)
     toy = types.SimpleNamespace(
@@ -195,8 +198,8 @@ def test_an_interrupted_confirmation_goes_on_where_it_was(toy):
 def test_a_confirmation_killed_while_the_test_set_is_open_counts_it_once(toy, monkeypatch):
     score = scoring.score
 
-    def killed(now, runs, *, opener):
-        score(now, dict(list(runs.items())[:3]), opener=opener)
+    def killed(now, record, runs, *, opener):
+        score(now, record, runs[:3], opener=opener)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(scoring, "score", killed)

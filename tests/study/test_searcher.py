@@ -26,8 +26,8 @@ class Heard:
         self.events.append(("interrupted", task.number))
 
 
-def searcher(study, heard=None):
-    return TruthfulSearcher(study, [heard] if heard else [], lambda trial_id: f"{trial_id} died")
+def searcher(study, *heard):
+    return TruthfulSearcher(study, heard, lambda trial_id: f"{trial_id} died")
 
 
 def result(epoch, accuracy=0.5, **more):
