@@ -59,8 +59,10 @@ def test_a_sent_space_is_the_space_that_was_checked(sent, tmp_path):
     from raylt import space
 
     raylt("tune", SPACE, "optimizer.lr=0.3", "--address", "http://h:8265", "--runs", "/r",
-          "--system-metrics", "--tracking-optional")  # fmt: skip
-    assert {"--system-metrics", "--tracking-optional"} <= set(sent[0][0].words)
+          "--system-metrics", "--tracking-optional", "--checkpoints", "s3://kept/it")  # fmt: skip
+    words = sent[0][0].words
+    assert {"--system-metrics", "--tracking-optional"} <= set(words)
+    assert words[words.index("--checkpoints") + 1] == "s3://kept/it"
     path = tmp_path / "space.yaml"
     path.write_text(sent[0][0].files["space.yaml"])
     again = space.load(path)
@@ -147,3 +149,23 @@ def test_a_doctor_is_sent_to_the_cluster_as_well(sent):
     assert raylt("doctor", "--address", "http://h:8265", "--runs", "/r") == 4
     # Nothing but options that the verb has.
     assert sent[0][0].words == ("doctor", "--address", "auto", "--runs", "/r")
+
+
+@pytest.mark.parametrize("uri", ["gs://bucket/p", "s3://", "s3://me:canary@bucket/p", "/shared"])
+def test_what_is_no_bucket_is_refused_at_once_and_nothing_begins(uri, searched, tmp_path, capsys):
+    code = raylt("tune", SPACE, "--runs", str(tmp_path / "runs"), "--checkpoints", uri)
+    assert (code, searched) == (2, [])
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert "--checkpoints" in told
+    assert told.count("\n") == 1
+    assert "canary" not in told
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bucket_comes_from_the_command_line_before_the_profile(searched, tmp_path):
+    profile = tmp_path / "p.yaml"
+    profile.write_text("checkpoints: s3://theirs/p\n")
+    raylt("tune", SPACE, "--cluster", str(profile))
+    raylt("tune", SPACE, "--cluster", str(profile), "--checkpoints", "s3://ours/p")
+    assert [one.checkpoints for one in searched] == ["s3://theirs/p", "s3://ours/p"]

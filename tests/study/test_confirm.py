@@ -253,7 +253,9 @@ def test_a_setting_that_fails_with_a_seed_is_not_called_better(toy, tmp_path):
 
 
 def test_a_run_that_cannot_be_tested_is_told(toy, monkeypatch):
-    monkeypatch.setattr(scoring, "score", lambda now, runs, *, opener: {min(runs): "no file"})
+    monkeypatch.setattr(
+        scoring, "score", lambda now, record, runs, *, opener: {runs[0].number: "no file"}
+    )
     found = toy.confirm()
     assert found.baseline.failures == {"1": "not tested: no file"}
     assert found.candidates[0].verdict.mean is None
