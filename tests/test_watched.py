@@ -66,12 +66,24 @@ def test_everything_that_a_study_looks_at_is_named() -> None:
 
 def test_a_metric_without_classes_is_told_with_the_counts() -> None:
     counts = [500, 200, 120]
-    assert {m for m in METRICS if watched.no_classes(m, counts)} == {"val/medium", "val/few"}
+    assert {m for m in METRICS if watched.no_classes(m, counts)} == {
+        "val/medium", "val/few", "val/best/medium", "val/best/few",
+    }  # fmt: skip
     assert watched.no_classes("val/few", counts) == (
         "must be a group that has classes, but got val/few, which needs a class with < 20 "
         "training images, and the training counts are 500, 200, 120; there are many"
     )
     assert watched.no_classes("val/thirds/few", [9, 8]) is not None
+
+
+def test_who_chooses_the_best_epoch_as_objective_is_told_that_it_flatters(tmp_path: Path) -> None:
+    assert loaded(tmp_path, {"objective": "val/accuracy"}, {}).warnings == ()
+    (told,) = loaded(tmp_path, {"objective": "val/best/few"}, {}).warnings
+    assert told.startswith("study.objective: val/best/few is that of the epoch")
+    assert "luck flatters it" in told
+    assert "test/best/few" in told
+    bounded = {"objective": "val/few", "constraints": [{"metric": "val/best/many", "min": 0.5}]}
+    assert loaded(tmp_path, bounded, {}).warnings == ()
 
 
 class BegunError(Exception):
@@ -111,6 +123,8 @@ def test_counts_that_only_the_files_tell_are_looked_at_before_anything_starts(
     assert not (tmp_path / "runs").exists()
     with pytest.raises(BegunError):
         begin_with(tmp_path, {"objective": "val/few"}, 15)
+    with pytest.raises(BegunError):
+        begin_with(tmp_path, {"objective": "val/best/few"}, 15)
 
 
 @pytest.mark.usefixtures("_no_search")

@@ -73,7 +73,13 @@ def of(found: Document) -> Space:
         infeasible=0.0,
         baseline_point=None,
         points=(),
-        warnings=(*content.warnings, *kept, *overruled, *_cold(content)),
+        warnings=(
+            *content.warnings,
+            *kept,
+            *overruled,
+            *_cold(content),
+            *watched.flattered(study),
+        ),
     )
     _check_study(found, space)
     _check_conditions(found, space)

@@ -10,6 +10,11 @@ from raylt.plugins import did_you_mean
 
 Direction = Literal["maximize", "minimize"]
 
+BEST = "val/best/"
+"""What the names of metrics begin with that are of the best epoch and not of the last one."""
+GROUPS = ("accuracy", "many", "medium", "few")
+"""What is known of the best epoch."""
+
 METRICS: dict[str, Direction] = {
     "val/accuracy": "maximize",
     "val/many": "maximize",
@@ -22,11 +27,14 @@ METRICS: dict[str, Direction] = {
     "val/worst": "maximize",
     "val/harmonic": "maximize",
     "val/std": "minimize",
+    **{BEST + group: "maximize" for group in GROUPS},
     "train/loss": "minimize",
     "cost/seconds": "minimize",
 }
-"""What a search may look at, and which way is better; `cost/seconds` is the wall-clock time that a
-trial has taken so far, over all of its attempts."""
+"""What a search may look at, and which way is better. A trial is judged by its last epoch; a
+metric `val/best/...` is that of the scored epoch with the best validation accuracy so far, which
+flatters: the more epochs are scored, the luckier is the best of them. `cost/seconds` is the
+wall-clock time that a trial has taken so far, over all of its attempts."""
 
 
 def known_metric(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from raylt import metrics
+from raylt.space.measures import BEST
 from raylt.space.plan import Study
 
 
@@ -26,7 +27,7 @@ def no_classes(metric: str, counts: Sequence[int]) -> str | None:
         metric: Such as `val/few` or `val/thirds/few`.
         counts: Training images of each class, (classes,).
     """
-    group = metric.removeprefix("val/").removeprefix("thirds/")
+    group = metric.removeprefix("val/").removeprefix("best/").removeprefix("thirds/")
     if group not in ("many", "medium", "few"):
         return None
     by = "thirds" if "thirds/" in metric else "thresholds"
@@ -38,6 +39,17 @@ def no_classes(metric: str, counts: Sequence[int]) -> str | None:
         f"must be a group that has classes, but got {metric}, which needs {size}, and the "
         f"training counts are {_range(counts)}; there are {', '.join(there)}"
     )
+
+
+def flattered(study: Study) -> Iterator[str]:
+    """What is to be known of objectives that are of the best epoch."""
+    for key, metric in named(study):
+        if key.startswith("study.objective") and metric.startswith(BEST):
+            yield (
+                f"{key}: {metric} is that of the epoch which validation liked best, so luck "
+                f"flatters it, the more the more epochs are scored; `raylt confirm` compares "
+                f"{metric.replace('val/', 'test/', 1)}, which is not flattered"
+            )
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from raylt import datasets, metrics, recipe
 from raylt.schema import InputError
 from raylt.space import Space, watched
+from raylt.space.measures import BEST, GROUPS
 from raylt.space.strategy import demand_installed
 from raylt.study import driver, place, server, storage
 from raylt.study.driver import Settings
@@ -50,6 +51,7 @@ def _demand_metrics(space: Space, splits: Splits) -> None:
     # Lists and folders of images tell only now how many there are of each class.
     labels, counts = splits.validation.labels, splits.train_counts
     there = {f"val/{name}" for name in (*metrics.summary(labels, labels, counts), "knn")}
+    there |= {BEST + group for group in GROUPS if f"val/{group}" in there}
     for key, metric in watched.named(space.study):
         if metric.startswith("val/") and metric not in there:
             why = watched.no_classes(metric, counts) or (

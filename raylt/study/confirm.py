@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from raylt.schema import EnvironmentError
+from raylt.space.measures import BEST
 from raylt.space.plan import LEVEL, METRICS
 from raylt.study import (
     confirmed,
@@ -127,6 +128,13 @@ def metric_of(study: Record) -> str:
     return next((name for name in named if name.startswith("val/")), "val/accuracy")
 
 
+def tested_metric(metric: str, *, validated: bool) -> str:
+    """The test metric that a validation metric stands for; of the last epoch where the runs hold
+    no images out, for nothing chooses among their epochs."""
+    known = metric if validated else metric.replace(BEST, "val/", 1)
+    return known.replace("val/", "test/", 1)
+
+
 def hopeless(differences: Sequence[float]) -> bool:
     """Whether a candidate with these differences to the baseline leaves the race."""
     return verdict.sign_flip([-each for each in differences]) <= HOPELESS
@@ -223,13 +231,13 @@ def _untested(race: _Race) -> list[Outcome]:
 def _judge(race: _Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
     baseline = _runs(race, race.baseline, unscored)
     everyone = [_runs(race, each, unscored) for each in race.candidates]
-    metric = race.metric.replace("val/", "test/", 1)
+    metric = tested_metric(race.metric, validated=race.validated)
     sign = 1 if METRICS[race.metric] == "maximize" else -1
     differences = [
         [
             sign * (scores[metric] - baseline.test[seed][metric])
             for seed, scores in each.test.items()
-            if seed in baseline.test
+            if metric in scores and metric in baseline.test.get(seed, {})
         ]
         for each in everyone
     ]
@@ -308,9 +316,10 @@ def _paid(race: _Race, setting: Setting) -> Paid | None:
     whole = [(base, own) for base, own in pairs if base is not None and own is not None]
     if not whole:
         return None
+    of = "best_predictions" if race.metric.startswith(BEST) else "predictions"
     return paid(
-        np.array([base["predictions"] for base, _ in whole]),
-        np.array([own["predictions"] for _, own in whole]),
+        np.array([base.get(of) or base["predictions"] for base, _ in whole]),
+        np.array([own.get(of) or own["predictions"] for _, own in whole]),
         np.array(whole[0][0]["labels"]),
         whole[0][0]["train_counts"],
     )

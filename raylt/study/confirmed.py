@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raylt.schema import Value
+from raylt.space.measures import GROUPS
 from raylt.study import ledger
 from raylt.study.paid import Change, Paid
 from raylt.study.progress import plain, short
@@ -16,6 +17,8 @@ from raylt.study.seeds import FOLDER
 from raylt.study.verdict import Verdict
 
 _FILE = "verdict.json"
+_BEST = "test/best/"
+"""What the names of metrics begin with that are of the epoch that validation chose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,11 @@ def text(found: Confirmation) -> str:
             if found.retrain == "pool"
             else []
         ),
+        *(
+            ["best/... is after the epoch that validation chose, the others after the last one"]
+            if found.metric.startswith(_BEST)
+            else []
+        ),
         "",
         f"baseline, trial {found.baseline.trial}: {_scores(found.baseline, found.metric)}",
         *_failures(found.baseline),
@@ -204,9 +212,11 @@ def _mean(change: Change | None) -> float:
 
 
 def _scores(runs: Runs, metric: str) -> str:
-    """The mean over seeds of the metric and the shot groups."""
+    """The mean over seeds of the metric and the shot groups, after the last epoch and, where the
+    metric is of the best one, after that too."""
     parts: list[str] = []
-    for name in dict.fromkeys((metric, "test/accuracy", "test/many", "test/medium", "test/few")):
+    groups = [f"{_BEST}{group}" for group in GROUPS if metric.startswith(_BEST)]
+    for name in dict.fromkeys((metric, *groups, *(f"test/{group}" for group in GROUPS))):
         values = [scores[name] for scores in runs.test.values() if name in scores]
         if values:
             mean = sum(values) / len(values)

@@ -9,6 +9,7 @@ from typing import Any
 
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
+from raylt.space.measures import BEST, GROUPS
 from raylt.study import remote, report
 from raylt.study.outcome import Outcome
 from raylt.study.progress import SHOWN, percent
@@ -36,7 +37,7 @@ if __name__ == "__main__":
 
 _README = """# {name}
 
-Trial {number} of the study {study}: {scores} on the validation images, after epoch {epoch}.
+Trial {number} of the study {study}: {scores} on the validation images, after {epoch}.
 {method} on {data} (fingerprint {fingerprint}), trained with raylt {raylt}.
 
 | file | holds |
@@ -107,7 +108,9 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
 
     recipe = recipes.parse(dict(one.recipe))
     trained = remote.trial_folder(record, one.number, whole=True)
-    model, weights = portable.load(recipe, digest=one.digest, root=root, folder=trained)
+    model, weights = portable.load(
+        recipe, digest=one.digest, root=root, folder=trained, best=_of_best(record)
+    )
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
     try:
         draft.mkdir(parents=True)
@@ -159,22 +162,32 @@ def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -
 
     recipe = recipes.parse(dict(one.recipe))
     trained = remote.trial_folder(record, one.number, whole=True)
-    model, _ = portable.load(recipe, digest=one.digest, root=root, folder=trained)
+    model, _ = portable.load(
+        recipe, digest=one.digest, root=root, folder=trained, best=_of_best(record)
+    )
     return models.register(model, run=noted["run"], uri=uri, name=name)
+
+
+def _of_best(record: Record) -> bool:
+    """Whether a study judges its trials by their best epoch."""
+    return record.objectives[0].metric.startswith(BEST)
 
 
 def _words(
     record: Record, one: Outcome, *, torch: str, size: str, classes: int, probe: bool
 ) -> str:
+    best = _of_best(record)
+    named = [f"{BEST}{group}" for group in GROUPS] if best else SHOWN
     scores = ", ".join(
-        f"{name.removeprefix('val/')} {percent(one.last[name])}"
-        for name in SHOWN
+        f"{name.rpartition('/')[2]} {percent(one.last[name])}"
+        for name in named
         if name in one.last
     )
     told = _PROBE.format(labels=one.recipe["evaluation"]["labels"]) if probe else ""
     return _README.format(
         name=f"{record.name}, trial {one.number}", number=one.number, study=record.name,
-        scores=scores, epoch=one.epoch, method=one.recipe["method"]["name"],
+        scores=scores, epoch="the epoch that validation chose" if best else f"epoch {one.epoch}",
+        method=one.recipe["method"]["name"],
         data=one.recipe["data"]["name"], fingerprint=record.facts["fingerprint"],
         raylt=record.facts["raylt"], torch=torch.split("+")[0], size=size,
         side=one.recipe["size"], classes=classes, probe=told,

@@ -148,6 +148,25 @@ class Population:
             if isinstance(value, int | float)
         }
 
+    def lineage(self, number: int, own: Mapping[int, Metrics]) -> dict[int, Metrics]:
+        """The epochs that lie behind a trial's weights: its own since it last went on from
+        another, and before that those of the other; what it had reached until then is gone.
+
+        Args:
+            number: The trial.
+            own: Every epoch that it has reported.
+        """
+        return self._behind(number, own, math.inf)
+
+    def _behind(self, number: int, own: Mapping[int, Metrics], end: float) -> dict[int, Metrics]:
+        taken = [one for one in self._record.outcome(number).takeovers if one["epoch"] < end]
+        if not taken:
+            return {epoch: found for epoch, found in own.items() if epoch <= end}
+        last = max(taken, key=lambda one: one["epoch"])
+        theirs = {int(entry["epoch"]): entry for entry in self._record.epochs(last["parent"])}
+        since = {epoch: found for epoch, found in own.items() if last["epoch"] < epoch <= end}
+        return {**self._behind(last["parent"], theirs, last["epoch"]), **since}
+
     def _takeovers(self, members: Sequence[int], epoch: int) -> Iterator[dict[str, Any]]:
         space = self._record.space
         rng = random.Random(f"{space.study.sampler.seed} {epoch} {members}")

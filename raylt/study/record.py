@@ -282,9 +282,14 @@ class Record:
     def requeue_failed(self) -> int:
         """Queue every failed trial again under a new number; returns how many there are."""
         outcomes = self.outcomes()
-        retried = {one.digest for one in outcomes if one.state != "failed"}
-        failed = {one.digest: one for one in outcomes if one.state == "failed"}
-        again = [one for digest, one in failed.items() if digest not in retried]
+        # By the point that a trial began with: the recipe of one that went on from another is a
+        # whole lineage, and that of one that waits is not made yet.
+        retried = [dict(one.point) for one in outcomes if one.state != "failed"]
+        again: list[Outcome] = []
+        for one in outcomes:
+            if one.state == "failed" and dict(one.point) not in retried:
+                retried.append(dict(one.point))
+                again.append(one)
         for one in again:
             self.enqueue(one.point, role=one.role)
         self.note("trials", self.wanted + len(again))

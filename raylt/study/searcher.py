@@ -321,7 +321,7 @@ class TruthfulSearcher(Searcher):
             state = "stopped"
         first = self._record.objectives[0]
         best: Metrics = {}
-        for metrics in live.epochs.values():
+        for metrics in self._reachable(live).values():
             sign = 1 if first.better == "maximize" else -1
             if not best or sign * metrics[first.metric] > sign * best[first.metric]:
                 best = metrics
@@ -333,6 +333,12 @@ class TruthfulSearcher(Searcher):
         self._handed += 1
         self._count(outcome)
         return outcome
+
+    def _reachable(self, live: _Live) -> Mapping[int, Metrics]:
+        """The epochs that a trial's weights have behind them."""
+        if self._population is None:
+            return live.epochs
+        return self._population.lineage(live.task.number, live.epochs)
 
     def _count(self, outcome: Outcome) -> None:
         """Stop handing out trials once the first ones have all failed in one way."""

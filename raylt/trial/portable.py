@@ -56,7 +56,7 @@ class Portable(nn.Module):
 
 
 def load(
-    recipe: Recipe, *, digest: str, root: Path, folder: Path
+    recipe: Recipe, *, digest: str, root: Path, folder: Path, best: bool
 ) -> tuple[Portable, dict[str, Tensor]]:
     """The model of a finished run, on the CPU, and the method's weights as the run left them.
 
@@ -68,12 +68,13 @@ def load(
         digest: What the recipe was called then; a newer version may call it otherwise.
         root: Folder of the datasets, for the probe.
         folder: The run's folder, with its checkpoints.
+        best: Whether the epoch is taken that validation would choose, and not the last one.
 
     Raises:
         EnvironmentError: there is no checkpoint, or the dataset is missing.
     """
     names = {**recipe.forerunners, digest: recipe.epochs}
-    found = checkpoint.latest(folder, digests=names)
+    found = (checkpoint.best if best else checkpoint.latest)(folder, digests=names)
     if found is None:
         raise EnvironmentError(
             f"{folder} must hold a checkpoint, but holds none; was it removed? train it again"

@@ -5,7 +5,7 @@ Who calls it writes the opening into the ledger of the study first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from raylt import datasets
@@ -25,11 +25,14 @@ class Opened:
     """As of a scored epoch, fractions: of the last one under `test/...`, and the accuracies of the
     one that validation would choose under `test/best/...`, where its checkpoint is there."""
     predictions: list[int]
-    """The predicted class of each test image."""
+    """The predicted class of each test image, after the last epoch."""
     labels: list[int]
     """The true ones."""
     train_counts: list[int]
     """Training images of each class."""
+    best_predictions: list[int] = field(default_factory=list[int])
+    """As `predictions`, of the epoch that validation would choose; empty without its
+    checkpoint."""
 
 
 def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -> Opened:
@@ -58,15 +61,18 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
     last = scored = score(method, splits, splits.test, recipe, device=where)
     found = {f"test/{name}": value for name, value in last.metrics.items()}
     best = checkpoint.best(folder, digests=recipe.forerunners)
+    chosen: list[int] = []
     if best is not None:
         if best.epoch != recipe.epochs:
             method.load_state_dict(best.method)
             scored = score(method, splits, splits.test, recipe, device=where)
         found |= worker.groups_of(scored.metrics, of="", to="test/best/")
+        chosen = scored.predictions.tolist()
     return Opened(
         digest=recipe.digest,
         metrics=found,
         predictions=last.predictions.tolist(),
         labels=last.labels.tolist(),
         train_counts=list(splits.train_counts),
+        best_predictions=chosen,
     )

@@ -1,6 +1,7 @@
 """A work function whose trials can go on from each other: skill grows by how good the values are.
 
-The best temperature falls with the epochs, so that no constant one is best.
+The best temperature falls with the epochs, so that no constant one is best. The few-shot accuracy
+is the better the less skill there is.
 """
 
 import json
@@ -18,10 +19,11 @@ def work(recipe, *, root, folder, report, device):
         part = folder / "part"
         part.write_text(json.dumps(state))
         part.replace(folder / f"checkpoint-{epoch:06d}.safetensors")
-        report({"epoch": epoch, "val/accuracy": state["skill"] / recipe.epochs, "lr": 0.1})
+        accuracy = state["skill"] / recipe.epochs
+        report({"epoch": epoch, "val/accuracy": accuracy, "val/few": 1 - accuracy, "lr": 0.1})
 
 
 def gain(recipe, epoch):
     wanted = 0.8 - 0.6 * epoch / recipe.epochs
     miss = abs(math.log(recipe.method.temperature / wanted)) + abs(recipe.method.prune - 0.5)
-    return max(0.0, 1 - miss)
+    return math.exp(-miss)

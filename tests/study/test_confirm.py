@@ -67,13 +67,17 @@ class Now:
 
 
 @pytest.fixture
-def toy(study, tmp_path, monkeypatch):
-    """A finished toy study: the baseline prunes 0.9, trial 1 prunes 0.5 and is truly better."""
+def toy(study, tmp_path, monkeypatch, request):
+    """A finished toy study: the baseline prunes 0.9, trial 1 prunes 0.5 and is truly better; a
+    parameter names its objective."""
     drive.behave(tmp_path)
     good = "method.temperature: 0.3, method.prune: 0.5"
     bad = "method.temperature: 0.4, method.prune: 0.98"
     made = study(
-        f"study.points=[{{{good}}}, {{{bad}}}]", "study.trials=3", "study.scheduler.name=none"
+        f"study.points=[{{{good}}}, {{{bad}}}]",
+        "study.trials=3",
+        "study.scheduler.name=none",
+        f"study.objective={getattr(request, 'param', 'val/accuracy')}",
     )
     Now(settings(tmp_path)).trials(made)
     made.close()
@@ -127,6 +131,30 @@ def test_a_better_setting_is_called_better_on_seeds_that_the_search_has_not_seen
     text = confirmed.text(found)
     assert "trial 1 (temperature=0.3 prune=0.5): better, +" in text
     assert "Test set opened 1x" in text
+
+
+@pytest.mark.parametrize("toy", ["val/best/accuracy"], indirect=True)
+def test_where_the_best_epoch_is_searched_the_verdict_is_by_the_chosen_epoch_on_test(toy):
+    found = toy.confirm()
+    (candidate,) = found.candidates
+    assert found.metric == "test/best/accuracy"
+    # 0.2 after the last epoch, and the best one is 0.1 better still.
+    assert candidate.verdict.mean == pytest.approx(0.3, abs=0.02)
+    assert candidate.promised == pytest.approx(0.3)
+    assert candidate.paid.groups["few"].mean == pytest.approx(0.3, abs=0.02)
+    text = confirmed.text(found)
+    scores = candidate.runs.test.values()
+    for name in ("best/accuracy", "accuracy"):
+        mean = sum(one[f"test/{name}"] for one in scores) / len(scores)
+        assert f"{name} {100 * mean:.1f}" in text
+    assert "after the epoch that validation chose" in text
+
+
+@pytest.mark.parametrize("toy", ["val/best/accuracy"], indirect=True)
+def test_nothing_chooses_an_epoch_where_no_images_are_held_out(toy):
+    found = toy.confirm(retrain="pool")
+    assert found.metric == "test/accuracy"
+    assert found.candidates[0].verdict.mean == pytest.approx(0.2, abs=0.02)
 
 
 def test_who_paid_is_drawn_from_the_test_images_that_were_opened(toy):

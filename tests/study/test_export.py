@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from raylt import cli
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import export
-from raylt.trial import portable, worker
+from raylt.trial import checkpoint, portable, worker
 from tests.study import made
 
 # Torch reads what it wrote and warns of its own archive.
@@ -79,7 +80,7 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
     best = record.best()
     _, weights = portable.load(
         recipes.parse(dict(best.recipe)), digest=best.digest, root=exported["load.py"],
-        folder=record.trial_folder(best.number),
+        folder=record.trial_folder(best.number), best=False,
     )  # fmt: skip
     with safe_open(exported["weights.safetensors"], framework="pt") as file:
         assert set(file.keys()) == set(weights)
@@ -92,6 +93,22 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
     words = exported["README.md"].read_text()
     assert f"Trial {best.number} of the study made" in words
     assert "fitted\non the labels `tail`" in words
+
+
+def test_a_study_of_best_epochs_exports_the_epoch_that_validation_chose(trained, tmp_path):
+    record, _ = trained
+    one = record.best()
+    folder = record.trial_folder(one.number)
+    copy = shutil.copytree(folder, tmp_path / "trial")
+    for last in copy.glob("checkpoint-*.safetensors"):
+        last.unlink()
+    known = {"digest": one.digest, "root": tmp_path, "folder": copy}
+    recipe = recipes.parse(dict(one.recipe))
+    _, chosen = portable.load(recipe, best=True, **known)
+    kept = checkpoint.best(folder, digests=recipe.forerunners)
+    assert all(torch.equal(chosen[name], kept.method[name]) for name in kept.method)
+    with pytest.raises(EnvironmentError, match="holds none"):
+        portable.load(recipe, best=False, **known)
 
 
 def test_a_folder_with_something_in_it_is_refused(trained, exported):

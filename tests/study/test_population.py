@@ -165,6 +165,35 @@ def test_the_schedule_of_the_best_is_shown_and_can_be_trained_again(study):
     assert again.at({}).digest == best.digest
 
 
+def test_the_best_epoch_of_a_trial_is_one_that_its_weights_have_behind_them(study):
+    # Weak trials have the best few-shot accuracy, and lose it when they go on from strong ones.
+    metric = "study.scheduler.metric=val/accuracy"
+    made = study(*PBT, metric, "study.objective=val/few", "data.imbalance=20")
+    breed(made)
+    replaced = [one for one in made.outcomes() if one.takeovers]
+    for one in replaced:
+        wanted = recipe.parse(dict(one.recipe))
+        first = 1 - fake_population.gain(next(wanted.stages(0))[0], 1) / wanted.epochs
+        assert one.best["epoch"] == 1
+        assert one.best["val/few"] == pytest.approx(first)
+    lost = [made.epochs(one.number)[0]["val/few"] - one.best["val/few"] for one in replaced]
+    assert max(lost) > 0
+
+
+def test_a_failed_member_is_retried_once_whoever_it_went_on_from(study):
+    made = study(*PBT)
+    breed(made, until=lambda record: any(one.takeovers for one in record.outcomes()))
+    one = next(one for one in made.outcomes() if one.takeovers)
+    made.finish(one.number, "failed", last={}, best={}, baseline={}, seconds=1.0, failure="no")
+    again = study(*PBT)
+    assert again.requeue_failed() == 1
+    assert again.requeue_failed() == 0
+    breed(again)
+    assert again.requeue_failed() == 0
+    retried = again.outcomes()[-1]
+    assert (retried.state, retried.point) == ("complete", one.point)
+
+
 def test_a_driver_killed_in_a_generation_is_followed_by_one_that_ends_it(
     study, tmp_path, monkeypatch
 ):

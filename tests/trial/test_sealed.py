@@ -68,7 +68,8 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     reports = run(recipe, tmp_path)
     chosen = max(reports, key=lambda entry: entry["val/accuracy"])
     assert chosen["epoch"] < 6
-    found = opened(recipe, tmp_path).metrics
+    whole = opened(recipe, tmp_path)
+    found = whole.metrics
     kept = checkpoint.best(tmp_path, digests=recipe.forerunners)
     assert kept.epoch == chosen["epoch"]
     splits = datasets.load(recipe.data, Path("unused"))
@@ -78,11 +79,13 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     for name in ("accuracy", "many", "medium", "few"):
         assert found[f"test/best/{name}"] == expected[name]
     assert found["test/accuracy"] != found["test/best/accuracy"]
+    right = np.equal(whole.best_predictions, whole.labels)
+    assert found["test/best/accuracy"] == pytest.approx(right.mean())
     # Without its checkpoint only the last epoch is known.
     (tmp_path / checkpoint.BEST).unlink()
-    assert opened(recipe, tmp_path).metrics == {
-        name: value for name, value in found.items() if "best" not in name
-    }
+    left = opened(recipe, tmp_path)
+    assert left.metrics == {name: value for name, value in found.items() if "best" not in name}
+    assert left.best_predictions == []
 
 
 def test_a_run_that_is_not_finished_is_not_scored(tmp_path):

@@ -55,7 +55,7 @@ def told(one: Outcome) -> str:
 
 def floor(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
     """The level that raw pixels reach, by the better of the two classifiers, from 0 to `width`."""
-    group = metric.removeprefix("val/")
+    group = metric.removeprefix("val/").removeprefix("best/")
     known: Mapping[str, float] = record.facts["floor"]
     found = [value for key, value in known.items() if key.split("/", 2)[2] == group]
     if not found:
