@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from raylt.study import driver, storage, tracking
-from tests.study.drive import behave
+from tests.study.drive import behave, settings
 from tests.study.test_driver import Drive, processes_of
 
 KILLS = 20
@@ -125,7 +125,10 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     print(f"{in_flight} trials were in flight at a kill and went on")
     assert in_flight
 
-    # MLflow has exactly the record's points.
+    # MLflow has exactly the record's points; on a busy machine once it was given more time.
+    end = time.monotonic() + 300
+    while pending := driver.send("toy", settings(tmp_path)):
+        assert time.monotonic() < end, pending
     tracking.prepare()
     from mlflow import MlflowClient
 
