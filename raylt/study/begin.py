@@ -27,7 +27,7 @@ def begin(space: Space, settings: Settings) -> Result:
     """
     demand_installed(space.study.sampler)
     _refuse_existing(space, settings)
-    place.demand_even(space, driver.wish(settings))
+    place.demand_even(space, settings)
     splits = datasets.load(recipe.dataset(space.fixed), settings.root)
     _demand_metrics(space, splits)
     return driver.search(

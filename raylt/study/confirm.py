@@ -109,6 +109,7 @@ def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmatio
     if options.retry_failed:
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if _block(race, options) or _untested(race):
+        driver.prepare(settings)
         tracker = _tracker(race.study, race.runs, settings)
         with (
             driver.room(settings, race.study.space) as nodes,

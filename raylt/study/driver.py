@@ -10,12 +10,10 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 
 from raylt.cluster import address as addresses
-from raylt.cluster.profile import Placement
 from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError
 from raylt.space import Space
@@ -48,8 +46,8 @@ from raylt.trial import bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a search runs on this machine; what it searches is the space's affair."""
+class Settings(Wish):
+    """How a search runs, and on which machines; what it searches is the space's affair."""
 
     runs: Path
     """Folder of all studies."""
@@ -67,26 +65,6 @@ class Settings:
     checkpoints: str | None = None
     """Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX; that of the study where
     None, if it has one."""
-    workers: int = 1
-    """Processes that train one trial together."""
-    min_workers: int | None = None
-    """The fewest that a trial makes do with while machines are missing; all where None."""
-    cpus_per_worker: int = 1
-    """Cores, and threads of torch, of each."""
-    gpus_per_worker: float | None = None
-    """GPUs of each, or a share of one; where None, one if this machine has any."""
-    pack: Literal["auto"] | int | None = None
-    """Trials that share a GPU; None where `gpus_per_worker` says it."""
-    cpus: int | None = None
-    """Cores that the search may use; all where None."""
-    placement: Placement = "pack"
-    """Where the workers of a trial stand on several machines."""
-    address: str | None = None
-    """The Ray cluster that this machine belongs to; this machine alone where None."""
-    wait: float = 0.0
-    """Minutes that the machines of a cluster may take to come up."""
-    concurrent: int | None = None
-    """Trials at a time; as many as fit where None."""
     retries: int = 2
     """How often a trial is started again whose process died."""
     quiet: bool = False
@@ -113,13 +91,12 @@ def search(
         InputError: the study exists already, or the space does not suit its sampler.
         EnvironmentError: the machine, the folder or the tracker is not as it must be.
     """
-    place.demand_here(wish(settings))
+    prepare(settings)
     folder = settings.runs / space.study.name
     url = storage.chosen(folder, settings.storage)
     queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
     sampler = draws.sampler(space, begun=0)
     studies.demand_new(folder, url, space)
-    _prepare(settings)
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url):
@@ -165,11 +142,11 @@ def resume(
         InputError: there is no such study, or its trials would not mean the same in the space.
         EnvironmentError: another process drives it, or as for `search`.
     """
-    place.demand_here(wish(settings))
+    prepare(settings)
     folder = settings.runs / name
     seen = open_study(name, settings.runs, settings.storage)
     settings = replace(settings, checkpoints=remote.chosen(seen, settings.checkpoints))
-    place.demand_even(space or seen.space, wish(settings))
+    place.demand_even(space or seen.space, settings)
     with lock.locked(folder, seen.url):
         sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
         if space is not None:
@@ -219,20 +196,17 @@ def open_study(name: str, runs: Path, url: str | None = None) -> Record:
     return studies.load(folder, sampler=None, url=storage.chosen(folder, url))
 
 
-def wish(settings: Settings) -> Wish:
-    """What a search asks of machines."""
-    return Wish(
-        address=settings.address,
-        workers=settings.workers,
-        min_workers=settings.min_workers,
-        cpus_per_worker=settings.cpus_per_worker,
-        gpus_per_worker=settings.gpus_per_worker,
-        pack=settings.pack,
-        placement=settings.placement,
-        cpus=settings.cpus,
-        concurrent=settings.concurrent,
-        wait=settings.wait,
-    )
+def prepare(settings: Settings) -> None:
+    """Look whether a trial can fit at all, and set what Ray, torch and MLflow read at import:
+    what a search does before it imports any of them.
+
+    Raises:
+        InputError: the address is not one of a cluster that a search may join.
+        EnvironmentError: not even one trial fits this machine.
+    """
+    place.demand_here(settings)
+    alone = addresses.way(settings.address) == "here"
+    machine.prepare(threads=settings.cpus_per_worker, alone=alone)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -293,7 +267,7 @@ class Underway:
 
 @contextlib.contextmanager
 def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
-    """Ray and its machines for the trials of a space, for the time of a `with`.
+    """Ray and its machines for the trials of a space, for the time of a `with`; after `prepare`.
 
     Raises:
         EnvironmentError: the tracker or the bucket does not answer at all, Ray does not come up,
@@ -303,19 +277,13 @@ def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
         tracking.demand_reachable(tracking_uri(settings))
     if settings.checkpoints is not None:
         bucket.demand_writable(settings.checkpoints)
-    _prepare(settings)
     # Workers of one trial meet in its folder, and so do the trials of a population.
     apart = settings.workers == 1 and not space.study.breeds
     with place.taken(
-        wish(settings), runs=settings.runs, work=settings.work,
+        settings, runs=settings.runs, work=settings.work,
         checkpoints=settings.checkpoints if apart else None,
     ) as nodes:  # fmt: skip
         yield nodes
-
-
-def _prepare(settings: Settings) -> None:
-    alone = addresses.way(settings.address) == "here"
-    machine.prepare(threads=settings.cpus_per_worker, alone=alone)
 
 
 @contextlib.contextmanager
@@ -350,9 +318,11 @@ def underway(
     ):
         tracker.start()
         try:
-            share = place.share(wish(settings), nodes, weigh)
+            share = place.share(settings, nodes, weigh)
             tracker.demand()
             say(str(share))
+            if settings.pack == "auto":
+                say(packing.sentence(share))
             now = Underway(
                 settings=settings, tracker=tracker, interruption=interruption, share=share
             )

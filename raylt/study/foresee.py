@@ -13,7 +13,7 @@ from raylt.cluster.room import Need, Shape
 from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.space import Space
-from raylt.study import driver, forecast, foresight, measures, packing, place
+from raylt.study import forecast, foresight, measures, packing, place
 from raylt.study.driver import Settings
 from raylt.study.forecast import Forecast
 from raylt.trial import cost
@@ -38,7 +38,7 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             f"{settings.address}; run it on one of its machines, with a profile that has no "
             f"address"
         )
-    wish, threads = driver.wish(settings), settings.cpus_per_worker
+    threads = settings.cpus_per_worker
     found: list[tuple[Recipe, Cost]] = []
 
     def weigh(shape: Shape) -> Need:
@@ -49,7 +49,7 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
         )  # fmt: skip
         return packing.need([one for _, one in found])
 
-    share = place.planned(wish, weigh)
+    share = place.planned(settings, weigh)
     if not found:
         weigh(share.shape)
     return forecast.forecast(space, found, foresight.means(share), trials=space.study.trials)

@@ -87,6 +87,16 @@ def crowded(record: Record, share: Share) -> None:
     record.note(_FACT, {**record.facts.get(_FACT, {}), **shown})
 
 
+def sentence(share: Share) -> str:
+    """What packing by measure came to, for the user."""
+    if share.shape.gpus:
+        return f"pack auto: {round(1 / share.shape.gpus)} trials share a GPU by what was measured"
+    return (
+        "pack auto: there is no GPU to share, so as many trials run side by side as have their "
+        "cores and their measured memory"
+    )
+
+
 def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
     """Measure a recipe on a machine of the cluster that has what a trial books."""
     import ray

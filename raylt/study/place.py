@@ -24,23 +24,26 @@ Weigh = Callable[[Shape], Need]
 class Wish:
     """What a search asks of machines."""
 
-    address: str | None
-    """The cluster; this machine alone where None."""
-    workers: int
-    min_workers: int | None
-    """The fewest that a trial makes do with; all where None."""
-    cpus_per_worker: int
-    gpus_per_worker: float | None
-    """Where None, one if there are any."""
-    pack: Literal["auto"] | int | None
+    workers: int = 1
+    """Processes that train one trial together."""
+    min_workers: int | None = None
+    """The fewest that a trial makes do with while machines are missing; all where None."""
+    cpus_per_worker: int = 1
+    """Cores, and threads of torch, of each."""
+    gpus_per_worker: float | None = None
+    """GPUs of each, or a share of one; where None, one if there are any."""
+    pack: Literal["auto"] | int | None = None
     """Trials that share a GPU; None where `gpus_per_worker` says it."""
-    placement: Placement
-    cpus: int | None
+    cpus: int | None = None
     """Cores of this machine that may be used; all where None."""
-    concurrent: int | None
-    """Trials at a time; as many as fit where None."""
-    wait: float
+    placement: Placement = "pack"
+    """Where the workers of a trial stand on several machines."""
+    address: str | None = None
+    """The Ray cluster that this machine belongs to; this machine alone where None."""
+    wait: float = 0.0
     """Minutes that the machines of a cluster may take to come up."""
+    concurrent: int | None = None
+    """Trials at a time; as many as fit where None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

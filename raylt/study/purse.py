@@ -49,12 +49,21 @@ class Purse:
         record: The study; the caller holds its lock.
         cpus: Cores that a trial books, over all of its workers.
         gpus: GPUs, likewise.
+        alone: Cores and GPUs of a trial that has no other one beside it; as of any other where
+            None.
     """
 
-    def __init__(self, record: Record, *, cpus: float, gpus: float) -> None:
+    def __init__(
+        self, record: Record, *, cpus: float, gpus: float,
+        alone: tuple[float, float] | None = None,
+    ) -> None:  # fmt: skip
         self._record = record
         self._budget = record.space.study.budget
         self._rates = {"cpu_seconds": cpus, "gpu_seconds": gpus}
+        most = alone or (cpus, gpus)
+        self._rates_alone = {"cpu_seconds": most[0], "gpu_seconds": most[1]}
+        self._alone: set[int] = set()
+        """Trials that run with no other one beside them."""
         self._parts: dict[int, float] = {}
         """How much of the rates a trial books, where not all of them."""
         self._running: dict[int, float] = {}
@@ -63,9 +72,11 @@ class Purse:
         self._before: float = record.facts.get(_FACT, 0.0)
         self._began = self._written = time.monotonic()
 
-    def begin(self, number: int) -> None:
-        """The process of a trial is up, for the first time or once more."""
+    def begin(self, number: int, *, alone: bool = False) -> None:
+        """The process of a trial is up, for the first time or once more, maybe alone."""
         self._count(number)
+        if alone:
+            self._alone.add(number)
         self._costs.setdefault(number, {"seconds": 0.0, "cpu_seconds": 0.0, "gpu_seconds": 0.0})
         self._running[number] = time.monotonic()
 
@@ -115,8 +126,8 @@ class Purse:
         now = time.monotonic()
         totals = {
             name: sum(cost[name] for cost in self._costs.values())
-            + rate * sum((now - t) * self._parts.get(n, 1.0) for n, t in self._running.items())
-            for name, rate in self._rates.items()
+            + sum((now - t) * self._rate(n, name) for n, t in self._running.items())
+            for name in self._rates
         }
         return _spent(_accounts(self._budget, _hours(wall=self._wall, **totals)))
 
@@ -132,8 +143,13 @@ class Purse:
         passed, self._running[number] = now - self._running[number], now
         cost = self._costs[number]
         cost["seconds"] += passed
-        for name, rate in self._rates.items():
-            cost[name] += rate * passed * self._parts.get(number, 1.0)
+        for name in self._rates:
+            cost[name] += passed * self._rate(number, name)
+
+    def _rate(self, number: int, name: str) -> float:
+        """What a running trial books now."""
+        rates = self._rates_alone if number in self._alone else self._rates
+        return rates[name] * self._parts.get(number, 1.0)
 
 
 def used(record: Record) -> dict[str, float]:

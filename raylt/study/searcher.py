@@ -176,7 +176,7 @@ class TruthfulSearcher(Searcher):
         """A trial's process is up: count the attempt."""
         live = self._live[trial_id]
         # A process that starts late has not cost anything yet.
-        self._purse.begin(live.task.number)
+        self._purse.begin(live.task.number, alone=live.alone)
         if not live.rested:
             attempt = self._record.begin_attempt(live.task.number)
             live.task = replace(live.task, attempt=attempt)

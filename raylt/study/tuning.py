@@ -106,7 +106,10 @@ def run(
     """
     watch = _Watch()
     shape = share.shape
-    purse = Purse(record, cpus=shape.workers * shape.cpus, gpus=shape.workers * shape.gpus)
+    purse = Purse(
+        record, cpus=shape.workers * shape.cpus, gpus=shape.workers * shape.gpus,
+        alone=(shape.workers * share.alone.cpus, shape.workers * share.alone.gpus),
+    )  # fmt: skip
     crowded = functools.partial(packing.crowded, record, share) if share.has_company else None
     searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause, purse, crowded)
     scratch = (record.folder / ".tune").resolve()

@@ -109,7 +109,6 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
     """How a search runs at a target that is not elsewhere."""
     from raylt.study.driver import Settings
 
-    trial = target.trial
     return Settings(
         runs=target.runs,
         root=target.data or Path("data"),
@@ -118,12 +117,7 @@ def settings(target: Target, *, quiet: bool, command: str) -> Settings:
         system_metrics=target.system_metrics or target.profile.system_metrics,
         storage=target.storage,
         checkpoints=target.checkpoints,
-        workers=trial.workers,
-        min_workers=trial.min_workers,
-        cpus_per_worker=trial.cpus_per_worker,
-        gpus_per_worker=trial.gpus_per_worker,
-        pack=trial.pack,
-        placement=trial.placement,
+        **target.trial.model_dump(),
         address=target.address if target.address != "local" else None,
         wait=target.profile.wait,
         concurrent=target.concurrent,

@@ -47,7 +47,7 @@ def test_trials_have_company_where_they_share_and_could_do_without():
 
 def test_a_number_of_sharers_is_a_share_of_a_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr(place.machine, "gpus", lambda: 1)
-    wish = driver.wish(settings(tmp_path, pack=2))
+    wish = settings(tmp_path, pack=2)
     assert place.planned(wish, None).shape.gpus == 0.5
     monkeypatch.setattr(place.machine, "gpus", lambda: 0)
     with pytest.raises(EnvironmentError, match="--concurrent"):
@@ -57,7 +57,7 @@ def test_a_number_of_sharers_is_a_share_of_a_gpu(tmp_path, monkeypatch):
 def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(place.machine, "gpus", lambda: 0)
     monkeypatch.setattr(place.machine, "memory", lambda: 3.0 * 2**30)
-    wish = driver.wish(settings(tmp_path, pack="auto", cpus=8))
+    wish = settings(tmp_path, pack="auto", cpus=8)
     share = place.planned(wish, lambda _: packing.need([made(memory=2**30)]))
     assert share.concurrent == 2
     assert "1.1 GiB each" in str(share)

@@ -50,6 +50,24 @@ def test_a_trial_costs_its_time_times_what_it_books(study, clock):
     assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (3600, 7200, 1800)
 
 
+def test_a_trial_that_runs_alone_costs_all_that_it_keeps_from_others(study, clock):
+    record = study()
+    purse = Purse(record, cpus=1.0, gpus=0.5, alone=(1.0, 1.0))
+    search = TruthfulSearcher(record, [], str, purse, crowded=lambda: None)
+    begin(search, "a")
+    begin(search, "b")
+    clock.hours(1)
+    search.on_trial_complete("a", {"failure": "no room", "out_of_memory": True})
+    search.on_trial_complete("b", result(6))
+    record.note("trials", 2)
+    assert begin(search, "c") == 0
+    clock.hours(1)
+    search.on_trial_complete("c", result(6))
+    shared, alone = record.outcome(1), record.outcome(0)
+    assert (shared.cpu_seconds, shared.gpu_seconds) == (3600, 1800)
+    assert (alone.cpu_seconds, alone.gpu_seconds) == (7200, 1800 + 3600)
+
+
 def test_a_trial_with_fewer_workers_costs_its_part(study, clock):
     record = study()
     search, _ = searcher(record)
