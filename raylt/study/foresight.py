@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from raylt import recipe as recipes
@@ -52,7 +53,7 @@ class Foresight:
             )  # fmt: skip
             before = record.baseline()
             if len(found) == len(corners):
-                self._tell(found, "measured before")
+                self._tell(found, "measured before", self._means)
             elif before is not None and before.state == "complete":
                 self._tell_from(before)
 
@@ -72,12 +73,14 @@ class Foresight:
 
     def _tell_from(self, baseline: Outcome) -> None:
         recipe = recipes.parse(dict(baseline.recipe))
-        self._tell([(recipe, _of_run(baseline.seconds / recipe.epochs))], "from the baseline")
+        found = [(recipe, _of_run(baseline.seconds / recipe.epochs))]
+        # All of its workers took that time: it is not to be divided among them once more.
+        self._tell(found, "from the baseline", replace(self._means, workers=1))
 
-    def _tell(self, found: forecast.Measured, source: str) -> None:
+    def _tell(self, found: forecast.Measured, source: str, means: Means) -> None:
         self._open = False
         trials = self._record.wanted
-        seen = forecast.forecast(self._record.space, found, self._means, trials=trials)
+        seen = forecast.forecast(self._record.space, found, means, trials=trials)
         bill.foresee(self._record, seen, source=source)
         for line in forecast.budget(seen):
             self._say(f"forecast ({source}): {trials} trials take {line}")

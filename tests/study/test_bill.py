@@ -4,7 +4,10 @@ import pytest
 
 from raylt.study import bill, charts, forecast, report
 from raylt.study.forecast import Means
+from raylt.study.foresight import Foresight
+from raylt.study.place import Share
 from raylt.trial.cost import Cost
+from tests.cluster.test_room import node, shape
 from tests.study import made
 
 CORES = 2
@@ -58,6 +61,19 @@ def test_a_forecast_that_was_told_stands_beside_what_was_used(tmp_path):
         seen.cpu_hours, rel=5e-3
     )
     assert "The forecast was for 4 trials, from the baseline." in bill.text(record)
+
+
+def test_the_time_of_a_baseline_is_not_divided_among_its_workers_again(tmp_path):
+    wall = {}
+    for workers in (1, 4):
+        name = f"by{workers}"
+        record = made.study(tmp_path, "study.budget.wall_clock=9h", name=name, failed=())
+        share = Share(shape=shape(workers=workers), concurrent=1, machines=(node(4),))
+        Foresight(record, share, runs=tmp_path, threads=1, say=str)
+        wall[workers] = bill.foreseen(record)["wall_clock"]
+    assert wall[1] == wall[4]
+    # The baseline took a minute, and no trial takes longer than it.
+    assert 60 <= 3600 * wall[1] <= 12 * 60
 
 
 def test_the_page_tells_every_trial_its_hours(tmp_path):
