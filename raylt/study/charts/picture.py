@@ -24,6 +24,8 @@ _MARKERS = {"circle": "o", "hollow": "o", "diamond": "D", "star": "*", "square":
 _SIZES = {"circle": 26, "hollow": 26, "diamond": 50, "star": 140, "square": 26}
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _HATCHES = {"": "", "/": "///", "x": "xxx"}
+_EDGE = 0.1
+"""Inches around a picture."""
 _ROOM = 110
 """Letters of a caption in one line."""
 
@@ -53,12 +55,14 @@ def png(chart: Chart) -> bytes:
     figure.set_layout_engine("none")
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+    # What "tight" would find by drawing everything once more.
+    box = figure.get_tightbbox().padded(_EDGE)
     found = io.BytesIO()
     figure.savefig(
         found,
         format="png",
         dpi=_DPI,
-        bbox_inches="tight",
+        bbox_inches=box,
         facecolor="white",
         pil_kwargs={"compress_level": 3},
     )
