@@ -31,7 +31,9 @@ from raylt.data.augment import VIEWS, Knobs
 IMAGES = 512
 _BATCH = 128
 """Images of a batch in the comparison of two programs that make batches."""
-KNOBS = Knobs(crop=0.1, flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0)
+KNOBS = Knobs(
+    crop=0.1, resample="bicubic", flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0
+)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def evaluation(*, images: int, size: int, device: torch.device) -> Pair:
             for each in (train, test)
         )
         head = probe.linear(known, labels[:split].to(device), classes=10, kind="lbfgs",
-                            early=False, seed=0)  # fmt: skip
+                            early=False, batch_size=128, seed=0)  # fmt: skip
         head(seen).argmax(1)
 
     return Pair(f"linear evaluation of {images} images, {size}x{size}", slow, fast, 25.0)

@@ -14,6 +14,8 @@ class Augment(Frozen):
 
     crop: float = Field(default=0.1, gt=0, le=1)
     """Smallest share of the image's area that a random resized crop may keep."""
+    resample: Literal["bicubic", "bilinear"] = "bicubic"
+    """How a crop is brought to its size: bicubic as in SDCLR's program, bilinear as in BCL's."""
     flip: float = Field(default=0.5, ge=0, le=1)
     """Probability of a horizontal flip; 0 for digits and letters."""
     jitter: float = Field(default=1.0, ge=0, le=2)
@@ -72,7 +74,9 @@ class Evaluation(Frozen):
     """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
     published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's
     whole protocol, in which the images pass the encoder anew in every epoch, cropped and flipped,
-    and validation chooses the epoch. Their numbers are not comparable with each other."""
+    and validation chooses the epoch. Numbers to compare with papers come from `sgd`, which the
+    published settings of SDCLR take, or from `reforward`: on photographs these two agree, while
+    `lbfgs`, which goes on to the optimum, may be two points above (benchmarks/RESULTS.md)."""
     early_falls: bool = False
     """Whether the learning rate of `sgd` and `reforward` falls one epoch early, as in SDCLR's
     program for CIFAR; false is the schedule as it is written down."""

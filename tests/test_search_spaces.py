@@ -13,11 +13,12 @@ _SDCLR = {
     "encoder": "resnet18", "epochs": 2000, "optimizer.batch_size": 512, "optimizer.lr": 0.5,
     "optimizer.weight_decay": 1e-4, "optimizer.momentum": 0.9, "optimizer.decay_norms": True,
     "schedule.name": "cosine", "schedule.warmup": 10, "schedule.floor": 1e-6,
-    "augment.crop": 0.1, "augment.blur": 0.0, "method.temperature": 0.2, "method.prune": 0.9,
+    "augment.crop": 0.1, "augment.resample": "bicubic", "augment.blur": 0.0,
+    "method.temperature": 0.2, "method.prune": 0.9,
     "method.own_norms": True, "method.random_share": 0.0, "method.refresh": 1,
     "method.out_dim": 128, "method.temperature_schedule": "constant",
     "data.normalise": "imagenet", "data.imbalance": 100, "data.split": 1,
-    "evaluation.labels": "balanced",
+    "evaluation.labels": "balanced", "evaluation.probe": "sgd",
 }  # fmt: skip
 _BCL = {
     "encoder": "resnet32", "epochs": 200, "optimizer.batch_size": 256, "optimizer.lr": 0.15,
@@ -27,6 +28,7 @@ _BCL = {
     "method.contrastive_weight": 0.6, "method.classification_weight": 2.0, "method.tau": 1.0,
     "method.hidden_dim": 512, "method.out_dim": 128, "method.classifier": "linear",
     "method.classification_view": "policy", "method.views": "sim-sim", "data.imbalance": 100,
+    "augment.resample": "bilinear",
 }  # fmt: skip
 _BCL_IMAGENET = {
     "size": 224, "epochs": 90, "optimizer.batch_size": 256, "optimizer.lr": 0.1,
@@ -36,7 +38,7 @@ _BCL_IMAGENET = {
     "method.cosine_scale": 30.0, "method.hidden_dim": 2048, "method.out_dim": 1024,
     "method.classification_view": "class", "method.views": "sim-sim",
     "method.complement_weight": 1.0, "method.complement_power": 0.0, "augment.crop": 0.08,
-    "augment.blur": 0.0,
+    "augment.resample": "bilinear", "augment.blur": 0.0,
 }  # fmt: skip
 # Copied once from the papers' programs and, where these are silent, from their re-runs.
 PUBLISHED = {
@@ -46,6 +48,7 @@ PUBLISHED = {
         "encoder": "resnet50", "size": 224, "epochs": 500, "optimizer.batch_size": 256,
         "optimizer.lr": 0.5, "optimizer.weight_decay": 1e-4, "schedule.warmup": 10,
         "method.temperature": 0.3, "method.prune": 0.3, "augment.crop": 0.08, "augment.blur": 0.5,
+        "evaluation.probe": "sgd",
     },
     "bcl-cifar10-lt": _BCL | {"data.name": "cifar10"},
     "bcl-cifar100-lt": _BCL | {"data.name": "cifar100"},

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from raylt.data import colour, frames, policy
 from raylt.data.colour import Paint
-from raylt.data.frames import Boxes
+from raylt.data.frames import Boxes, Kernel
 
 _CACHED = 3 * 2**15
 """Numbers of a part of the batch on a CPU: a few such parts fit a core's cache together."""
@@ -25,6 +25,8 @@ class Knobs:
 
     crop: float
     """Smallest share of the area that a random crop keeps."""
+    resample: Kernel
+    """How a crop is brought to its size."""
     flip: float
     """Probability of a horizontal flip."""
     jitter: float
@@ -39,7 +41,9 @@ class Knobs:
     """Largest slant to either side in degrees."""
 
 
-CALM = Knobs(crop=1.0, flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0)
+CALM = Knobs(
+    crop=1.0, resample="bicubic", flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0
+)
 """Nothing is disturbed."""
 
 Law = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
@@ -109,7 +113,9 @@ class View:
         memory = torch.contiguous_format if self.finishes else torch.channels_last
         views = torch.empty(n, channels, size, size, device=images.device, memory_format=memory)
         for part in _parts(views):
-            view = frames.resample(images[part], boxes and boxes[part], size)
+            view = frames.resample(
+                images[part], boxes and boxes[part], size, kernel=knobs.resample
+            )
             for paint in paints:
                 view = paint(view, part)
             views[part] = view

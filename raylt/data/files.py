@@ -15,7 +15,8 @@ from PIL import Image
 from raylt.schema import EnvironmentError, InputError
 
 _MARGIN = 8 / 7
-"""Evaluation resizes the shorter side to 256 pixels for views of 224, as both papers do."""
+"""Evaluation resizes the shorter side to 256 pixels for views of 224, bilinearly, as both papers'
+programs do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,14 @@ class FileImages:
 
 
 def centred(image: Image.Image, size: int) -> Image.Image:
-    """The middle of an image: its shorter side resized to 8/7 of `size`, then a central square."""
-    width, height = image.size
-    scale = round(size * _MARGIN) / min(width, height)
-    wide, tall = round(width * scale), round(height * scale)
-    resized = image.resize((wide, tall), Image.Resampling.BICUBIC)
-    left, top = (wide - size) // 2, (tall - size) // 2
+    """The middle of an image: its shorter side resized to 8/7 of `size`, then a central square.
+
+    Halves of a pixel go where torchvision's Resize and CenterCrop put them.
+    """
+    short, side = min(image.size), round(size * _MARGIN)
+    wide, tall = (side * each // short for each in image.size)
+    resized = image.resize((wide, tall), Image.Resampling.BILINEAR)
+    left, top = round((wide - size) / 2), round((tall - size) / 2)
     return resized.crop((left, top, left + size, top + size))
 
 
@@ -106,7 +109,7 @@ def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np
         if not name or not label.isdecimal() or int(label) >= classes:
             raise InputError(
                 f"{path}:{number}: must be a path and a class from 0 to {classes - 1}, but is "
-                f"{line[:200]!r}"
+                f"{line[:200]!r}; correct the line, or name another list"
             )
         names.append(name.strip())
         labels.append(int(label))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+Kernel = Literal["bicubic", "bilinear"]
+"""How pixels are mixed where an image changes its size."""
 _RATIO = (3 / 4, 4 / 3)
 """Aspect ratios of a random resized crop: torchvision's, which both papers use."""
 _TRIES = 10
@@ -86,9 +89,13 @@ def cropped(
 
 
 def resample(
-    images: UInt8[Tensor, "n channel height width"], boxes: Boxes | None, size: int
+    images: UInt8[Tensor, "n channel height width"],
+    boxes: Boxes | None,
+    size: int,
+    *,
+    kernel: Kernel,
 ) -> Float[Tensor, "n channel size size"]:
-    """What the boxes hold, bicubic and antialiased as in PIL, in [0, 1]; all of it without boxes.
+    """What the boxes hold, antialiased as in PIL, in [0, 1]; all of it without boxes.
 
     Two matrix products for each image: one resamples its columns, one its rows. The matrices hold
     the crop, the scaling, the mirroring and the range of uint8, so these cost nothing more.
@@ -98,8 +105,9 @@ def resample(
     n, channels, height, width = images.shape
     no = torch.zeros_like(boxes.mirrored)
     borders = [round(side * _PADDING) if boxes.padded else 0 for side in (height, width)]
-    rows = _weights(boxes.top, boxes.height, no, height, size, borders[0])
-    columns = _weights(boxes.left, boxes.width, boxes.mirrored, width, size, borders[1])
+    mix = _KERNELS[kernel]
+    rows = _weights(boxes.top, boxes.height, no, height, size, borders[0], mix)
+    columns = _weights(boxes.left, boxes.width, boxes.mirrored, width, size, borders[1], mix)
     lines = images.float().reshape(n, channels * height, width)
     narrow = torch.bmm(lines, columns.transpose(1, 2)).view(n, channels, height, size)
     return torch.matmul(rows[:, None], narrow).div_(255).clamp_(0, 1)
@@ -154,12 +162,12 @@ def _weights(
     extent: int,
     size: int,
     border: int,
+    mix: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "n size extent"]:
     """What each pixel of an axis gives to each of `size` samples of [start, start + length).
 
-    PIL's rules: the cubic kernel with a = -1/2, widened where the box is shrunk; pixels outside
-    the box have no weight and the rest is normalised. Pixels of the border count in that, and
-    are black.
+    PIL's rules: the kernel `mix`, widened where the box is shrunk; pixels outside the box have no
+    weight and the rest is normalised. Pixels of the border count in that, and are black.
     """
     device = start.device
     start, length = start[:, None, None], length[:, None, None]
@@ -170,7 +178,7 @@ def _weights(
     distance = (inside - centre).div_(scale.clamp(min=1)).abs_()
     # Pixel centres lie at least half a pixel from the box's edge: 1 within it, 0 without.
     within = torch.minimum(inside, length - inside).add_(0.5).clamp_(0, 1)
-    weight = _cubic(distance).mul_(within)
+    weight = mix(distance).mul_(within)
     weight.div_(weight.sum(-1, keepdim=True))
     return weight[:, :, border : border + extent]
 
@@ -185,3 +193,11 @@ def _cubic(t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     far = (near + 1).clamp_(min=0)
     clipped = near.clamp(min=0)
     return far.square_().mul_(near).mul_(0.5).add_(clipped.square_().mul_(1 - 2 * near))
+
+
+def _triangle(t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The kernel of linear interpolation at the distances t >= 0."""
+    return (1 - t).clamp_(min=0)
+
+
+_KERNELS: dict[Kernel, Callable[[Tensor], Tensor]] = {"bicubic": _cubic, "bilinear": _triangle}

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from raylt.data import files
 from raylt.data.augment import Knobs, View
 from raylt.data.files import FileImages
-from raylt.data.frames import Boxes
+from raylt.data.frames import Boxes, Kernel
 from raylt.data.images import Images
 from raylt.schema import EnvironmentError
 
@@ -161,21 +161,25 @@ class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
         for view in self._looks.views:
             if view.frame.of_originals:
                 boxes = view.frame.boxes(heights, widths, self._looks.knobs, generator)
-                cropped = _crop(originals, boxes, self._looks.size)
+                kernel = self._looks.knobs.resample
+                cropped = _crop(originals, boxes, self._looks.size, kernel)
             else:
                 cropped = [files.centred(image, self._images.size) for image in originals]
             shown.append(torch.from_numpy(np.stack([files.pixels(image) for image in cropped])))
         return shown
 
 
-def _crop(originals: Sequence[Image.Image], boxes: Boxes, size: int) -> list[Image.Image]:
+def _crop(
+    originals: Sequence[Image.Image], boxes: Boxes, size: int, kernel: Kernel
+) -> list[Image.Image]:
+    filter_ = Image.Resampling[kernel.upper()]
     sides = torch.stack((boxes.left, boxes.top, boxes.width, boxes.height)).T.tolist()
     cropped: list[Image.Image] = []
     for image, (left, top, width, height), mirrored in zip(
         originals, sides, boxes.mirrored.tolist(), strict=True
     ):
         part = image.crop((left, top, left + width, top + height))
-        part = part.resize((size, size), Image.Resampling.BICUBIC)
+        part = part.resize((size, size), filter_)
         cropped.append(part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else part)
     return cropped
 

@@ -9,7 +9,7 @@ import numpy as np
 from raylt.data import files
 from raylt.data.files import FileImages
 from raylt.data.images import Splits
-from raylt.data.longtail import Listed, empty_class, hold_out, subsample
+from raylt.data.longtail import Listed, hold_out, subsample
 from raylt.schema import InputError
 
 _VALIDATION_SHARE = 5
@@ -84,9 +84,13 @@ def _without(images: FileImages, others: FileImages) -> FileImages:
 
 
 def _demand_every_class(images: FileImages, listed: str, classes: int) -> None:
-    counts = np.bincount(images.labels, minlength=classes).tolist()
-    if min(counts) < 1:
-        raise InputError(f"{listed}: {empty_class(counts)}")
+    empty = np.setdiff1d(np.arange(classes), images.labels)
+    if len(empty):
+        raise InputError(
+            f"{listed}: must name an image of each of the {classes} classes, but names none of "
+            f"class {empty[0]}{f' and {len(empty) - 1} more' if len(empty) > 1 else ''}; is this "
+            "the list of another dataset, or cut off?"
+        )
 
 
 def _demand_apart(train: FileImages, part: FileImages, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -32,6 +32,7 @@ def linear(
     classes: int,
     kind: Kind,
     early: bool,
+    batch_size: int,
     seed: int,
 ) -> Head:
     """A linear classifier fitted on frozen features.
@@ -46,6 +47,8 @@ def linear(
             not comparable with each other.
         early: Whether the learning rate of the "sgd" kinds falls one epoch early, as in SDCLR's
             program for CIFAR.
+        batch_size: Images of a step of the "sgd" kinds: 128 in that program for CIFAR, 512 for
+            ImageNet-100.
         seed: Decides the initial weights and the order of the images of all but "lbfgs".
     """
     features = features.detach().float()
@@ -54,9 +57,11 @@ def linear(
             case "lbfgs":
                 return logistic(features, labels, classes=classes, decay=1e-4, tolerance=1e-5)
             case "sgd":
-                return _sgd(features, labels, classes, few=False, early=early, seed=seed)
+                rates = sgd_rates(few=False, early=early)
+                return _sgd(features, labels, classes, rates, batch_size=batch_size, seed=seed)
             case "sgd-few-shot":
-                return _sgd(features, labels, classes, few=True, early=early, seed=seed)
+                rates = sgd_rates(few=True, early=early)
+                return _sgd(features, labels, classes, rates, batch_size=batch_size, seed=seed)
             case "adam":
                 return _adam(features, labels, classes, seed=seed)
 
@@ -147,12 +152,13 @@ def sgd_rates(*, few: bool, early: bool) -> tuple[float, ...]:
 
 
 def _sgd(
-    features: Tensor, labels: Tensor, classes: int, *, few: bool, early: bool, seed: int
-) -> Head:
+    features: Tensor, labels: Tensor, classes: int, rates: Sequence[float], *, batch_size: int,
+    seed: int,
+) -> Head:  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     fitted = Descent(features.shape[1], classes, generator, features.device)
-    for rate in sgd_rates(few=few, early=early):
-        for chosen in _batches(len(labels), 128, generator, features.device):
+    for rate in rates:
+        for chosen in _batches(len(labels), batch_size, generator, features.device):
             fitted.step(features[chosen], labels[chosen], rate)
     return fitted.head()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from raylt import collectives
 from raylt.data.augment import CALM
 from raylt.data.batches import Batches
+from raylt.data.frames import Kernel
 from raylt.data.images import Images
 from raylt.nn.probe import Descent, Head, sgd_rates
 from raylt.recipe import Recipe
@@ -29,6 +30,8 @@ class Protocol:
 
     view: str
     """How training images are disturbed; a name in `raylt.data.augment.VIEWS`."""
+    resample: Kernel
+    """How a crop is brought to its size."""
     batch_size: int
     rates: tuple[float, ...]
     """Learning rate of each epoch."""
@@ -47,6 +50,9 @@ def protocol(*, size: int, few: bool, early: bool) -> Protocol:
     small = size <= _SMALL_IMAGE
     return Protocol(
         view="weak" if small else "crop",
+        # torchvision's default, unlike in the program's pre-training; a shift resizes nothing but
+        # pictures that are shown larger than they are, like those that the probe is scored on.
+        resample="bicubic" if small else "bilinear",
         batch_size=128 if small else 512,
         rates=sgd_rates(few=few, early=early),
         every={(True, False): 1, (True, True): 5, (False, False): 2, (False, True): 10}[
@@ -117,7 +123,7 @@ def _batches(images: Images, plan: Protocol, recipe: Recipe, device: torch.devic
         views=(plan.view,),
         size=recipe.size,
         # Digits and letters are not mirrored here either.
-        knobs=replace(CALM, crop=_CROP, flip=recipe.augment.flip),
+        knobs=replace(CALM, crop=_CROP, resample=plan.resample, flip=recipe.augment.flip),
         batch_size=min(plan.batch_size, len(images)) // world * world,
         drop_last=False,
         seed=recipe.seed,

@@ -102,11 +102,12 @@ def _head(
             classes=splits.classes, device=device,
         )  # fmt: skip
     # The published schedule for few labels is longer: 100 epochs against 30 in SDCLR's scripts.
-    few = kind == "sgd" and recipe.evaluation.labels == "few-shot"
+    few = recipe.evaluation.labels == "few-shot"
+    plan = reforward.protocol(size=recipe.size, few=few, early=recipe.evaluation.early_falls)
     return probe.linear(
         known, _labels(images, device), classes=splits.classes,
-        kind="sgd-few-shot" if few else kind, early=recipe.evaluation.early_falls,
-        seed=recipe.seed,
+        kind="sgd-few-shot" if few and kind == "sgd" else kind,
+        early=recipe.evaluation.early_falls, batch_size=plan.batch_size, seed=recipe.seed,
     )  # fmt: skip
 
 

@@ -6,7 +6,9 @@ import torch
 from raylt.data import frames
 from raylt.data.augment import CALM, VIEWS, Knobs
 
-KNOBS = Knobs(crop=0.2, flip=0.5, jitter=1.0, grey=0.2, blur=0.5, rotate=10.0, shear=5.0)
+KNOBS = Knobs(
+    crop=0.2, resample="bilinear", flip=0.5, jitter=1.0, grey=0.2, blur=0.5, rotate=10.0, shear=5.0
+)
 EVERY_VIEW = pytest.mark.parametrize("name", sorted(VIEWS))
 
 

@@ -67,16 +67,17 @@ def test_shifts_are_uniform_over_the_padded_image():
     assert abs(boxes.mirrored.float().mean() - 0.3) < 0.02
 
 
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("size", [16, 32, 48])
-def test_resampling_agrees_with_pil_on_the_same_boxes(size):
+def test_resampling_agrees_with_pil_on_the_same_boxes(size, kernel):
     images = photographs(24, 32, 40)
     boxes = frames.cropped(*sides(24, 32, 40), crop=0.1, flip=0.5, generator=generator())
-    ours = frames.resample(images, boxes, size) * 255
+    ours = frames.resample(images, boxes, size, kernel=kernel) * 255
     for k, image in enumerate(images):
         pil = Image.fromarray(image.permute(1, 2, 0).numpy())
         box = [int(side[k]) for side in (boxes.top, boxes.left, boxes.height, boxes.width)]
         expected = functional.resized_crop(
-            pil, *box, [size, size], transforms.InterpolationMode.BICUBIC
+            pil, *box, [size, size], transforms.InterpolationMode(kernel)
         )
         if boxes.mirrored[k]:
             expected = functional.hflip(expected)
@@ -87,7 +88,7 @@ def test_resampling_agrees_with_pil_on_the_same_boxes(size):
 def test_a_shift_is_an_exact_move_with_black_beside_it():
     images = photographs(12, 32, 32)
     boxes = frames.shifted(*sides(12, 32, 32), flip=0.5, generator=generator())
-    ours = frames.resample(images, boxes, 32)
+    ours = frames.resample(images, boxes, 32, kernel="bicubic")
     padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
     for k in range(12):
         top, left = int(boxes.top[k]) + 4, int(boxes.left[k]) + 4
@@ -101,19 +102,19 @@ def test_a_shift_of_an_image_that_is_not_square_keeps_to_its_sides():
     images = photographs(200, 16, 40)
     boxes = frames.shifted(*sides(200, 16, 40), flip=0.0, generator=generator())
     assert (boxes.top.abs().max(), boxes.left.abs().max()) == (2, 5)
-    assert bool(frames.resample(images, boxes, 24).isfinite().all())
+    assert bool(frames.resample(images, boxes, 24, kernel="bicubic").isfinite().all())
 
 
 def test_the_whole_image_at_its_own_size_is_itself():
     images = photographs(3, 20, 20, channels=1)
-    same = frames.resample(images, frames.whole(*sides(3, 20, 20)), 20)
+    same = frames.resample(images, frames.whole(*sides(3, 20, 20)), 20, kernel="bicubic")
     torch.testing.assert_close(same * 255, images.float(), atol=1e-3, rtol=0)
 
 
 def test_an_even_image_stays_even_whatever_the_box():
     images = torch.full((50, 3, 17, 23), 200, dtype=torch.uint8)
     boxes = frames.cropped(*sides(50, 17, 23), crop=0.05, flip=0.5, generator=generator())
-    even = frames.resample(images, boxes, 31)
+    even = frames.resample(images, boxes, 31, kernel="bicubic")
     torch.testing.assert_close(even, torch.full_like(even, 200 / 255))
 
 
@@ -121,6 +122,6 @@ def test_a_box_of_one_pixel_shows_that_pixel():
     images = photographs(1, 9, 9)
     one = torch.ones(1)
     box = Boxes(4 * one, 2 * one, one, one, torch.zeros(1, dtype=torch.bool), False)
-    view = frames.resample(images, box, 5) * 255
+    view = frames.resample(images, box, 5, kernel="bicubic") * 255
     expected = images[:, :, 4:5, 2:3].expand(1, 3, 5, 5).float()
     torch.testing.assert_close(view, expected, atol=1e-3, rtol=0)

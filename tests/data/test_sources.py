@@ -88,15 +88,16 @@ def photographs(n, size):
     return (smooth * 255).round().to(torch.uint8)
 
 
-def test_a_process_crops_as_the_device_does():
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear"])
+def test_a_process_crops_as_the_device_does(kernel):
     images = photographs(20, 48)
     generator = torch.Generator().manual_seed(0)
     sides = torch.full((20,), 48.0)
     boxes = frames.cropped(sides, sides, crop=0.2, flip=0.5, generator=generator)
     originals = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
-    cropped = sources._crop(originals, boxes, 24)
+    cropped = sources._crop(originals, boxes, 24, kernel)
     theirs = torch.stack([torch.from_numpy(np.array(each)).permute(2, 0, 1) for each in cropped])
-    ours = frames.resample(images, boxes, 24) * 255
+    ours = frames.resample(images, boxes, 24, kernel=kernel) * 255
     assert (ours - theirs).abs().max() < 4
 
 

@@ -17,6 +17,8 @@ from tests import distributed
 
 COUNTS = (60, 20, 7, 3)
 LABELS = torch.tensor([0, 0, 0, 1, 0, 1, 2, 3])
+# These can be shared out over three workers, too.
+MORE_LABELS = torch.tensor([0, 0, 0, 1, 0, 1, 2, 3, 0, 2, 0, 1])
 
 SWING = {"temperature": 1.0, "temperature_schedule": "cosine"}
 # Settings that take another way through the code than the defaults.
@@ -54,10 +56,10 @@ def build(name, changes, seed=0):
     return _base.build(config, net, COUNTS), config
 
 
-def views(config, method, seed=1):
+def views(config, method, seed=1, images=8):
     generator = torch.Generator().manual_seed(seed)
     names = type(method).views(config)
-    return [torch.rand(len(LABELS), 1, 8, 8, generator=generator) for _ in names]
+    return [torch.rand(images, 1, 8, 8, generator=generator) for _ in names]
 
 
 def steps(method, images, count):
@@ -201,12 +203,13 @@ def test_under_autocast_the_terms_are_float32_and_about_the_same(name, changes):
         assert_close(term, exact[key], rtol=0.1, atol=0.1)
 
 
-def _trained(name, changes):
+def _trained(name, changes, labels):
     """Gradients, buffers and terms of one worker after a step on its part of the batch."""
     method, config = build(name, changes)
     method = method.double().to(memory_format=torch.channels_last)
     world, rank = collectives.world(), collectives.rank()
-    images = [view.double().chunk(world)[rank] for view in views(config, method)]
+    whole = views(config, method, images=len(labels))
+    images = [view.double().chunk(world)[rank] for view in whole]
     collectives.synchronise_norms(method)
     method.begin_epoch(0)
     # Finding unused parameters is off, so that one without a gradient would be an error.
@@ -214,7 +217,7 @@ def _trained(name, changes):
     losses = []
     for _ in range(2):
         method.zero_grad()
-        terms = module(images, LABELS.chunk(world)[rank])
+        terms = module(images, labels.chunk(world)[rank])
         sum(terms.values()).backward()
         losses.append({key: collectives.mean(term) for key, term in terms.items()})
     gradients = {key: parameter.grad for key, parameter in method.named_parameters()}
@@ -223,8 +226,19 @@ def _trained(name, changes):
 
 @every_case
 def test_two_workers_are_one(name, changes):
-    losses, gradients, buffers = _trained(name, changes)
-    for found in distributed.run(_trained, name, changes):
+    _demand_equal(name, changes, LABELS, workers=2)
+
+
+@pytest.mark.slow
+@every_name
+def test_three_workers_are_one_too(name):
+    """An elastic trial goes on with any number of them."""
+    _demand_equal(name, {}, MORE_LABELS, workers=3)
+
+
+def _demand_equal(name, changes, labels, *, workers):
+    losses, gradients, buffers = _trained(name, changes, labels)
+    for found in distributed.run(_trained, name, changes, labels, workers=workers):
         for expected, step in zip(losses, found[0], strict=True):
             for key, term in expected.items():
                 assert_close(step[key], term.detach(), rtol=1e-10, atol=1e-12)

@@ -17,7 +17,9 @@ def clusters(images, classes, width, seed, spread=1.0):
 @pytest.mark.parametrize("kind", ["lbfgs", "sgd", "sgd-few-shot", "adam"])
 def test_separable_features_are_separated(kind):
     features, labels = clusters(400, 4, 16, seed=0, spread=0.5)
-    head = probe.linear(features, labels, classes=4, kind=kind, early=False, seed=0)
+    head = probe.linear(
+        features, labels, classes=4, kind=kind, early=False, batch_size=128, seed=0
+    )
     unseen, truth = clusters(400, 4, 16, seed=1, spread=0.5)
     logits = head(unseen)
     assert logits.shape == (400, 4)
@@ -29,7 +31,9 @@ def test_separable_features_are_separated(kind):
 def test_the_same_seed_gives_the_same_probe(kind):
     features, labels = clusters(100, 3, 4, seed=0)
     first, second = (
-        probe.linear(features, labels, classes=3, kind=kind, early=False, seed=1)(features)
+        probe.linear(features, labels, classes=3, kind=kind, early=False, batch_size=128, seed=1)(
+            features
+        )
         for _ in range(2)
     )
     assert_close(first, second, rtol=0, atol=0)
@@ -38,7 +42,9 @@ def test_the_same_seed_gives_the_same_probe(kind):
 def test_lbfgs_is_the_minimum_of_the_penalised_likelihood():
     features, labels = clusters(300, 3, 5, seed=0, spread=3.0)
     features = features * torch.tensor([1, 10, 0.1, 1, 1]) + 5
-    head = probe.linear(features, labels, classes=3, kind="lbfgs", early=False, seed=0)
+    head = probe.linear(
+        features, labels, classes=3, kind="lbfgs", early=False, batch_size=128, seed=0
+    )
     standard = (features - features.mean(0)) / features.std(0, correction=0)
     # scikit-learn divides the penalty by C and sums over the images instead of averaging.
     theirs = LogisticRegression(C=1 / (1e-4 * 300), max_iter=2000, tol=1e-8)
@@ -51,7 +57,9 @@ def test_lbfgs_is_the_minimum_of_the_penalised_likelihood():
 def test_a_constant_feature_does_no_harm():
     features, labels = clusters(100, 2, 4, seed=0)
     features[:, 2] = 7.0
-    head = probe.linear(features, labels, classes=2, kind="lbfgs", early=False, seed=0)
+    head = probe.linear(
+        features, labels, classes=2, kind="lbfgs", early=False, batch_size=128, seed=0
+    )
     assert head(features).isfinite().all()
 
 
@@ -59,7 +67,13 @@ def test_a_probe_can_be_fitted_where_gradients_are_off():
     features, labels = clusters(60, 2, 4, seed=0, spread=0.3)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         head = probe.linear(
-            features.bfloat16(), labels, classes=2, kind="lbfgs", early=False, seed=0
+            features.bfloat16(),
+            labels,
+            classes=2,
+            kind="lbfgs",
+            early=False,
+            batch_size=128,
+            seed=0,
         )
         assert head(features).dtype == torch.float32
         assert (head(features).argmax(1) == labels).float().mean() > 0.9
@@ -67,7 +81,9 @@ def test_a_probe_can_be_fitted_where_gradients_are_off():
 
 def test_a_class_without_an_image_is_never_predicted():
     features, labels = clusters(90, 3, 4, seed=0)
-    head = probe.linear(features, labels, classes=5, kind="lbfgs", early=False, seed=0)
+    head = probe.linear(
+        features, labels, classes=5, kind="lbfgs", early=False, batch_size=128, seed=0
+    )
     assert head(features).shape == (90, 5)
     assert head(features).argmax(1).max() < 3
     found = probe.neighbours(features, labels, features, classes=5, k=3)
@@ -134,7 +150,9 @@ def test_a_step_is_one_of_torchs_own_optimizer():
 def test_an_early_fall_is_another_probe():
     features, labels = clusters(200, 4, 8, seed=0, spread=3.0)
     textbook, early = (
-        probe.linear(features, labels, classes=4, kind="sgd", early=early, seed=0)(features)
+        probe.linear(features, labels, classes=4, kind="sgd", early=early, batch_size=128, seed=0)(
+            features
+        )
         for early in (False, True)
     )
     assert not torch.equal(textbook, early)

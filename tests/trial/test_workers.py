@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from raylt import recipe
@@ -31,13 +33,16 @@ def scored():
     found, cpu = wanted(), torch.device("cpu")
     splits = worker._splits(found, Path("unused"))
     method = worker.method_of(found, splits, cpu)
-    result = score(method, splits, splits.validation, found, device=cpu)
+    # A number that neither two nor three divide, so that a worker has to repeat an image.
+    images = splits.validation.only(np.arange(299))
+    result = score(method, splits, images, found, device=cpu)
     return result.metrics, result.predictions.tolist()
 
 
-def test_images_shared_out_over_two_workers_score_as_in_one():
+@pytest.mark.parametrize("workers", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_images_shared_out_over_workers_score_as_in_one(workers):
     alone = scored()
-    assert distributed.run(scored) == [alone, alone]
+    assert distributed.run(scored, workers=workers) == [alone] * workers
 
 
 def trained(folder):
