@@ -110,6 +110,8 @@ CASES = [
     case(4, "temperature: 0.2", "temperature: 1_0", "must be a number, but got '1_0'"),
     case(5, LR, "lr: {low: 0, high: 1.0, log: true}", "must be > 0 on a log scale, but got 0"),
     case(5, LR, "lr: {low: -0.1, high: 1.0, log: true}", "must be > 0 on a log scale"),
+    case(5, LR, "lr: {low: 0.1, high: 0.9, log: odds}", "must be true, false or complement"),
+    case(5, LR, "lr: {low: 0.1, high: 1.0, log: complement}", "shares from 0.0 to less than 1"),
     case(6, LR, "lr: {low: 1.0, high: 0.1}", "must be <= high", "swap them"),
     case(8, LR, "lr: {low: .nan, high: 1.0}", "optimizer.lr.low: must be a finite number"),
     case(8, LR, "lr: {low: 0.1, high: .inf}", "optimizer.lr.high: must be a finite number"),

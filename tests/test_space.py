@@ -248,8 +248,10 @@ bounds = st.tuples(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6)).map(sorted)
 whole_bounds = st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)).map(sorted)
 
 
-def ranged(low: float, high: float, *, log: bool, step: float | None) -> Leaf:
-    return Leaf("x", low, high, log=log, step=step, choices=None, when=None)
+def ranged(
+    low: float, high: float, *, log: bool, step: float | None, complement: bool = False
+) -> Leaf:
+    return Leaf("x", low, high, log=log, complement=complement, step=step, choices=None, when=None)
 
 
 @given(bounds | whole_bounds, st.booleans(), st.integers())
@@ -260,6 +262,24 @@ def test_draws_stay_within_inclusive_ends(pair: list[float], log: bool, seed: in
         value = leaf.draw(rng)
         assert leaf.admits(value)
         assert type(value) is type(pair[0])
+
+
+@given(st.floats(0, 0.9999), st.floats(0, 0.9999), st.integers())
+def test_draws_towards_one_are_even_in_the_logarithm_of_the_rest(
+    one: float, other: float, seed: int
+) -> None:
+    low, high = sorted((one, other))
+    leaf = ranged(low, high, log=False, step=None, complement=True)
+    rng = random.Random(seed)
+    assert all(leaf.admits(leaf.draw(rng)) for _ in range(20))
+
+
+def test_as_many_draws_are_sparser_than_a_tenth_as_lie_in_the_decade_before() -> None:
+    leaf = ranged(0.0, 0.99, log=False, step=None, complement=True)
+    rng = random.Random(0)
+    sparse = sum(leaf.draw(rng) > 0.9 for _ in range(4000))
+    assert abs(sparse / 4000 - 0.5) < 0.03
+    assert str(leaf) == "0 to 0.99 (log of 1 - it)"
 
 
 @given(st.integers(-50, 50), st.integers(1, 9), st.integers(1, 30), st.integers(),

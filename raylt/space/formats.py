@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from raylt import plugins
 from raylt.recipe import Recipe
+from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import METRICS, Study
 
 _SCALAR = {"type": ["number", "string", "boolean", "null"]}
@@ -19,7 +20,10 @@ _LEAF: dict[str, Any] = {
         "properties": {
             "low": {"type": "number", "description": "Smallest value, included."},
             "high": {"type": "number", "description": "Largest value, included."},
-            "log": {"type": "boolean", "description": "Whether the logarithm is drawn evenly."},
+            "log": {
+                "enum": [True, False, COMPLEMENT],
+                "description": "Whether the logarithm is drawn evenly, or that of 1 - the value.",
+            },
             "step": {"type": "number", "exclusiveMinimum": 0},
             "when": _WHEN,
         },

@@ -15,6 +15,8 @@ from raylt.space.document import Document, Keys
 from raylt.space.explain import dotted, shown
 from raylt.space.expressions import Expression
 
+COMPLEMENT = "complement"
+"""Word for a scale that is even in the logarithm of one minus the value."""
 KEYS = ("low", "high", "log", "step", "choices", "when")
 """What the mapping of an open leaf is made of."""
 
@@ -32,6 +34,8 @@ class Leaf:
     high: int | float | None
     log: bool
     """Whether the logarithm is what is drawn evenly."""
+    complement: bool
+    """Whether the logarithm of one minus the value is, as for a share that comes near to 1."""
     step: int | float | None
     """Distance of the values from each other, counted from `low`."""
     choices: tuple[Value, ...] | None
@@ -77,6 +81,8 @@ class Leaf:
             return min(high, max(low, round(found)))
         if self.log:
             found = math.exp(rng.uniform(math.log(low), math.log(high)))
+        elif self.complement:
+            found = 1 - math.exp(rng.uniform(math.log(1 - high), math.log(1 - low)))
         else:
             found = rng.uniform(low, high)
         return min(high, max(low, found))
@@ -86,7 +92,8 @@ class Leaf:
             return "one of " + ", ".join(map(shown, self.choices))
         kind = "whole number " if self.integer else ""
         step = f" in steps of {self.step:g}" if self.step is not None else ""
-        return f"{kind}{self.low:g} to {self.high:g}{' (log)' if self.log else ''}{step}"
+        scale = " (log)" if self.log else " (log of 1 - it)" if self.complement else ""
+        return f"{kind}{self.low:g} to {self.high:g}{scale}{step}"
 
 
 def active(
@@ -149,18 +156,16 @@ class _Opening:
         when = self._when()
         if "choices" in self.found:
             return Leaf(
-                self.path, None, None, log=False, step=None, choices=self._choices(), when=when
-            )
+                self.path, None, None, log=False, complement=False, step=None,
+                choices=self._choices(), when=when,
+            )  # fmt: skip
         low, high = self._bounds()
-        log = self.found.get("log", False)
-        if not isinstance(log, bool):
-            raise self._error("log", f"must be true or false, but got {shown(log)}")
-        if log and low <= 0:
-            raise self._error(
-                "low", f"must be > 0 on a log scale, but got {low}; raise it, or remove `log`"
-            )
+        scale = self._scale(low, high)
         step = self._step(low, high) if "step" in self.found and low < high else None
-        return Leaf(self.path, low, high, log=log, step=step, choices=None, when=when)
+        return Leaf(
+            self.path, low, high, log=scale is True, complement=scale == COMPLEMENT, step=step,
+            choices=None, when=when,
+        )  # fmt: skip
 
     def _error(self, key: str, message: str) -> InputError:
         return self.document.error((*self.keys, key), message, name=f"{self.path}.{key}")
@@ -235,6 +240,24 @@ class _Opening:
             return low, high
         return float(low), float(high)
 
+    def _scale(self, low: int | float, high: int | float) -> bool | str:
+        scale = self.found.get("log", False)
+        if not isinstance(scale, bool) and scale != COMPLEMENT:
+            raise self._error(
+                "log", f"must be true, false or {COMPLEMENT}, but got {shown(scale)}"
+            )
+        if scale is True and low <= 0:
+            raise self._error(
+                "low", f"must be > 0 on a log scale, but got {low}; raise it, or remove `log`"
+            )
+        if scale == COMPLEMENT and not (isinstance(high, float) and low >= 0 and high < 1):
+            raise self._error(
+                "log",
+                f"must be true or false unless low and high are shares from 0.0 to less than 1, "
+                f"but got {low} and {high}; the logarithm of 1 - the value is drawn evenly",
+            )
+        return scale
+
     def _step(self, low: int | float, high: int | float) -> int | float:
         step: Any = self.found["step"]
         number = isinstance(step, int | float) and not isinstance(step, bool)
@@ -244,10 +267,10 @@ class _Opening:
                 f"must be a number > 0, but got {shown(step)}; leave it out for a continuous "
                 f"range",
             )
-        if self.found.get("log") is True:
+        if self.found.get("log", False) is not False:
             raise self._error(
                 "step",
-                "must not stand beside `log: true`; remove one of them, or list `choices`",
+                "must not stand beside `log`; remove one of them, or list `choices`",
             )
         if isinstance(low, int) and not isinstance(step, int):
             raise self._error(

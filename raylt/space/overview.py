@@ -9,6 +9,7 @@ from typing import Any
 from raylt import metrics, recipe
 from raylt.schema import Value
 from raylt.space import Leaf, Point, Space
+from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import Study
 
 _SAMPLES = 3
@@ -75,7 +76,7 @@ def _leaf(each: Leaf) -> dict[str, Any]:
         "path": each.path,
         "low": each.low,
         "high": each.high,
-        "log": each.log,
+        "log": COMPLEMENT if each.complement else each.log,
         "step": each.step,
         "choices": each.choices and list(each.choices),
         "when": each.when and each.when.text,

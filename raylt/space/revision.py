@@ -87,7 +87,7 @@ def _lost(old: Leaf, new: Leaf) -> str:
     if old.choices is not None:
         missing = [choice for choice in old.choices if not new.admits(choice)]
         return f"{', '.join(map(shown, missing))} must stay a choice" if missing else ""
-    if (old.integer, old.log) != (new.integer, new.log):
+    if (old.integer, old.log, old.complement) != (new.integer, new.log, new.complement):
         return "whole numbers, real numbers and a log scale are drawn differently"
     assert old.low is not None
     assert old.high is not None

@@ -42,12 +42,41 @@ def distribution(leaf: Leaf) -> BaseDistribution:
     assert isinstance(high, int | float)
     if leaf.integer:
         return IntDistribution(int(low), int(high), log=leaf.log, step=int(leaf.step or 1))
+    if leaf.complement:
+        return FloatDistribution(1 - high, 1 - low, log=True)
     return FloatDistribution(low, high, log=leaf.log, step=leaf.step)
 
 
-def distributions(space: Space, point: Mapping[str, Value]) -> dict[str, BaseDistribution]:
-    """The distribution of each leaf that a point sets."""
-    return {leaf.path: distribution(leaf) for leaf in space.leaves if leaf.path in point}
+def parameter(leaf: Leaf) -> str:
+    """The name of a leaf in Optuna, which knows no scale that is even towards 1."""
+    return f"1 - {leaf.path}" if leaf.complement else leaf.path
+
+
+def inside(leaf: Leaf, value: Value) -> Value:
+    """What Optuna is told of a leaf's value."""
+    return 1 - value if leaf.complement and isinstance(value, int | float) else value
+
+
+def outside(leaf: Leaf, told: Value) -> Value:
+    """The leaf's value for what Optuna tells."""
+    if not leaf.complement:
+        return told
+    assert isinstance(told, float)
+    assert leaf.low is not None
+    assert leaf.high is not None
+    # 1 - (1 - x) may miss x by the last digit.
+    return min(leaf.high, max(leaf.low, 1 - told))
+
+
+def parameters(
+    space: Space, point: Mapping[str, Value]
+) -> dict[str, tuple[BaseDistribution, Value]]:
+    """Optuna's name of each leaf that a point sets, its distribution, and what Optuna is told."""
+    return {
+        parameter(leaf): (distribution(leaf), inside(leaf, point[leaf.path]))
+        for leaf in space.leaves
+        if leaf.path in point
+    }
 
 
 def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
@@ -120,12 +149,12 @@ def suggest(study: optuna.Study, trial: FrozenTrial, space: Space) -> Point:
     together = study.sampler.sample_relative(study, trial, joint)
 
     def choose(leaf: Leaf) -> Value:
-        law = distribution(leaf)
+        law, name = distribution(leaf), parameter(leaf)
         if law.single():
-            return only_value(law)
-        if leaf.path in together and joint[leaf.path] == law:
-            return together[leaf.path]
-        return study.sampler.sample_independent(study, trial, leaf.path, law)
+            return outside(leaf, only_value(law))
+        if name in together and joint[name] == law:
+            return outside(leaf, together[name])
+        return outside(leaf, study.sampler.sample_independent(study, trial, name, law))
 
     return leaves.assemble(space.leaves, space.known, choose)
 
@@ -164,7 +193,7 @@ def _values(leaf: Leaf) -> tuple[Value, ...]:
         return leaf.choices
     law = distribution(leaf)
     if law.single():
-        return (only_value(law),)
+        return (outside(leaf, only_value(law)),)
     if isinstance(law, IntDistribution) and not law.log:
         return tuple(range(law.low, law.high + 1, law.step))
     if isinstance(law, FloatDistribution) and law.step is not None:

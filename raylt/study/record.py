@@ -192,15 +192,15 @@ class Record:
 
     def start(
         self, number: int, *, point: Mapping[str, Value], recipe: Mapping[str, Any], digest: str,
-        distributions: Mapping[str, optuna.distributions.BaseDistribution],
+        parameters: Mapping[str, tuple[optuna.distributions.BaseDistribution, Value]],
     ) -> None:  # fmt: skip
-        """Write down what a trial runs, before it runs."""
+        """Write down what a trial runs, and by Optuna's names what it drew, before it runs."""
         trial = self._trial_id(number)
         known = self._storage.get_trial(trial).params
-        for path, distribution in distributions.items():
-            if path not in known:
-                internal = distribution.to_internal_repr(point[path])
-                self._storage.set_trial_param(trial, path, internal, distribution)
+        for name, (distribution, drawn) in parameters.items():
+            if name not in known:
+                internal = distribution.to_internal_repr(drawn)
+                self._storage.set_trial_param(trial, name, internal, distribution)
         self._set(number, point=dict(point), digest=digest)
         self.trial_folder(number).mkdir(parents=True, exist_ok=True)
         # Last, for it says that the draw is whole.

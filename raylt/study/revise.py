@@ -64,7 +64,7 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
         "changes": [str(change) for change in found],
     }
     record.revise(
-        new, {leaf.path: draws.distribution(leaf) for leaf in new.leaves},
+        new, {draws.parameter(leaf): draws.distribution(leaf) for leaf in new.leaves},
         {_FACT: [*record.facts.get(_FACT, []), entry], "trials": _count(record, str(count))},
     )  # fmt: skip
     return found

@@ -252,7 +252,7 @@ class TruthfulSearcher(Searcher):
         self._taken.add(recipe.digest)
         self._record.start(
             number, point=point, recipe=recipe.model_dump(mode="json"), digest=recipe.digest,
-            distributions=draws.distributions(space, point),
+            parameters=draws.parameters(space, point),
         )  # fmt: skip
         if outcome.role == "baseline":
             self._baseline = number

@@ -154,7 +154,8 @@ def _space(space: Space, *, validated: bool) -> Space:
     if not validated:
         plan = plan.model_copy(update={"objective": (Objective(metric="train/loss"),)})
     seed = Leaf(
-        path=_SEED, low=0, high=2**32 - 1, log=False, step=None, choices=None, when=None
+        path=_SEED, low=0, high=2**32 - 1, log=False, complement=False, step=None, choices=None,
+        when=None,
     )  # fmt: skip
     leaves = (*(each for each in space.leaves if each.path != _SEED), seed)
     return replace(space, study=plan, leaves=leaves, baseline_point=None, points=())

@@ -61,7 +61,7 @@ def study(
         recipe = opened.at(point)
         made.start(
             number, point=point, recipe=recipe.model_dump(mode="json"), digest=recipe.digest,
-            distributions=draws.distributions(opened, point),
+            parameters=draws.parameters(opened, point),
         )  # fmt: skip
         made.begin_attempt(number)
         state = "failed" if number in failed else "stopped" if number in stopped else "complete"

@@ -8,7 +8,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from raylt import recipe
-from raylt.study import driver, schedulers
+from raylt.study import draws, driver, schedulers
 from raylt.study.searcher import TruthfulSearcher
 from tests.study import fake
 from tests.study.drive import behave, settings, toy
@@ -30,13 +30,15 @@ SCHEDULERS = {
 STEPS = ("method.temperature={low: 0.1, high: 0.9, step: 0.1}",
          "method.prune={low: 0.1, high: 0.9, step: 0.1}",
          "study.baseline.values={method.temperature: 0.2, method.prune: 0.9}")  # fmt: skip
+DENSITY = ("method.prune={low: 0.1, high: 0.99, log: complement}",)
 TRIALS = 10
 
 
 def overrides(sampler, scheduler):
+    leaves = STEPS if sampler == "grid" else DENSITY if scheduler == "none" else ()
     return (
         f"study.sampler={SAMPLERS[sampler]}", f"study.scheduler={SCHEDULERS[scheduler]}",
-        f"study.trials={TRIALS}", *(STEPS if sampler == "grid" else ()),
+        f"study.trials={TRIALS}", *leaves,
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def play(search, stops, slots=3):
             ends[slot.config["number"]] = slot.epoch
 
 
-def agree(record, ends, scheduler):
+def agree(record, ends, sampler, scheduler):
     """The record holds what happened, and no setting was tried twice."""
     # The rest of a grid waits in its queue.
     outcomes = [one for one in record.outcomes() if one.state != "waiting"]
@@ -85,7 +87,11 @@ def agree(record, ends, scheduler):
         curve = {epoch: fake.metrics(made, epoch)["val/accuracy"] for epoch in range(1, end + 1)}
         assert trial.intermediate_values == pytest.approx(curve)
         assert trial.value == pytest.approx(curve[end])
-        assert trial.params == pytest.approx(one.point)
+        told = {draws.parameter(leaf): draws.inside(leaf, one.point[leaf.path])
+                for leaf in record.space.leaves}  # fmt: skip
+        assert trial.params == pytest.approx(told)
+        assert scheduler != "none" or sampler == "grid" or "1 - method.prune" in trial.params
+        assert all(leaf.admits(one.point[leaf.path]) for leaf in record.space.leaves)
     assert outcomes[0].role == "baseline"
     assert ends[0] == 6
     stopped = [number for number, end in ends.items() if end < 6]
@@ -98,7 +104,7 @@ def agree(record, ends, scheduler):
 def test_the_record_tells_what_happened(study, sampler, scheduler):
     made = study(*overrides(sampler, scheduler))
     ends = play(TruthfulSearcher(made, [], str), schedulers.scheduler(made))
-    agree(made, ends, scheduler)
+    agree(made, ends, sampler, scheduler)
 
 
 @pytest.mark.ray
@@ -118,4 +124,4 @@ def test_so_it_does_through_ray(tmp_path, sampler, scheduler):
         int(path.parent.name): len(path.read_text().split())
         for path in (record.folder / "trials").glob("*/ran.txt")
     }
-    agree(record, ends, scheduler)
+    agree(record, ends, sampler, scheduler)

@@ -44,8 +44,8 @@ def test_a_quarter_is_replaced_from_a_quarter():
 @given(st.integers(0, 2**32))
 def test_changed_values_stay_in_their_ranges_and_near_the_old_ones(seed):
     leaves = (
-        space.Leaf("a", 0.1, 0.4, log=True, step=None, choices=None, when=None),
-        space.Leaf("b", 0.0, 1.0, log=False, step=0.25, choices=None, when=None),
+        space.Leaf("a", 0.1, 0.4, log=True, complement=False, step=None, choices=None, when=None),
+        space.Leaf("b", 0.0, 1.0, log=False, complement=False, step=0.25, choices=None, when=None),
     )
     found = changed({"a": 0.2, "b": 0.5}, leaves, random.Random(seed))
     assert all(leaf.admits(found[leaf.path]) for leaf in leaves)

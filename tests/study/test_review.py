@@ -21,7 +21,7 @@ def ended(study: Any, number: int, accuracy: float) -> None:
     recipe = space.at(point)
     study.start(
         number, point=point, recipe=recipe.model_dump(mode="json"), digest=recipe.digest,
-        distributions=draws.distributions(space, point),
+        parameters=draws.parameters(space, point),
     )  # fmt: skip
     last = {"epoch": 6.0, "val/accuracy": accuracy, "val/few": accuracy / 2}
     study.finish(number, "complete", last=last, best=last, baseline=last, seconds=2.0, failure="")

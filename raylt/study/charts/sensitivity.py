@@ -138,10 +138,13 @@ def _weigh(
     record: Record, chosen: Sequence[Outcome], paths: Sequence[str], values: Mapping[int, float]
 ) -> dict[str, float]:
     """fANOVA of leaves that all of the chosen trials have, beside a leaf of pure chance."""
-    laws: dict[str, BaseDistribution] = {
-        leaf.path: draws.distribution(leaf)
+    weighed = {
+        leaf.path: leaf
         for leaf in record.space.leaves
         if leaf.path in paths and len({one.point[leaf.path] for one in chosen}) > 1
+    }
+    laws: dict[str, BaseDistribution] = {
+        path: draws.distribution(leaf) for path, leaf in weighed.items()
     }
     sums = dict.fromkeys([*laws, CHANCE], 0.0)
     for seed in range(_SHADOWS):
@@ -151,7 +154,10 @@ def _weigh(
         for one in chosen:
             study.add_trial(
                 optuna.trial.create_trial(
-                    params={**{path: one.point[path] for path in laws}, CHANCE: rng.random()},
+                    params={
+                        **{p: draws.inside(leaf, one.point[p]) for p, leaf in weighed.items()},
+                        CHANCE: rng.random(),
+                    },
                     distributions={**laws, CHANCE: FloatDistribution(0, 1)},
                     value=values[one.number],
                 )
