@@ -1,10 +1,12 @@
+import contextlib
+import functools
 import math
 
 import pytest
 
 from raylt import cli
 from raylt.schema import EnvironmentError
-from raylt.study import begin, driver, packing, place
+from raylt.study import begin, driver, forecast, measures, packing, place
 from raylt.study.place import Share
 from raylt.trial import memory
 from tests.cluster.test_room import node, shape
@@ -112,11 +114,45 @@ def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     assert "no room for trial 2" in record.outcome(2).failure
     assert record.facts["memory_needed"]["memory"] < math.inf
     assert result.exit_code == 4
-    # Nobody reported anything while it ran alone.
-    times = {n: [entry["time"] for entry in record.epochs(n)] for n in (0, 1, 3, 4)}
-    begin, *_, end = times.pop(1)
-    assert not [at for seen in times.values() for at in seen if begin <= at <= end]
+    assert alone_in_time(record, 1)
     record.close()
+
+
+def alone_in_time(record, number):
+    """Whether nobody else reported anything between the reports of a trial."""
+    times = {one.number: [entry["time"] for entry in record.epochs(one.number)]
+             for one in record.outcomes()}  # fmt: skip
+    begin, *_, end = times.pop(number)
+    return not [at for seen in times.values() for at in seen if begin <= at <= end]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
+    tmp_path, monkeypatch
+):
+    import ray
+
+    # A GPU that Ray books and nobody uses, and what was measured on it before.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(ray, "init", functools.partial(ray.init, num_gpus=1))
+    space = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
+    cost = made(memory=2**20, gpu_memory=30 * 2**30, gpu_size=80 * 2**30, gpu_busy=0.1)
+    measures.measured(
+        forecast.corners(space), runs=tmp_path / "runs", threads=1, gpu=True, say=str,
+        how=lambda _: cost,
+    )  # fmt: skip
+    behave(tmp_path, seconds=0.2, greedy=[1])
+    result = driver.search(space, settings(tmp_path, pack="auto"), floor=dict, fingerprint="f")
+    assert [one.state for one in result.ranking] == ["complete"] * 5
+    with contextlib.closing(driver.open_study("toy", tmp_path / "runs")) as record:
+        assert {one.number for one in record.outcomes() if one.alone} == {1}
+        assert record.outcome(1).attempts == 2
+        assert alone_in_time(record, 1)
+        assert record.facts["memory_needed"] == {"sharers_of_a_gpu": 1}
+        for one in record.outcomes():
+            part = one.gpu_seconds / one.seconds
+            assert part == pytest.approx(0.5) if one.number != 1 else 0.5 < part < 1
 
 
 @pytest.mark.gpu
