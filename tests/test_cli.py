@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -332,7 +334,9 @@ def test_a_taken_port_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
-def test_the_ui_serves_until_ctrl_c_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_ui_serves_this_machine_alone_until_ctrl_c_and_leaves_nothing_running(
+    tmp_path: Path,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "raylt", "ui", "--port", str(port), "--tracking-uri",
@@ -340,11 +344,59 @@ def test_the_ui_serves_until_ctrl_c_and_leaves_nothing_running(tmp_path: Path) -
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         assert answers(port, within=120)
+        demand_closed(port, tmp_path)
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=30) == 0
         assert not answers(port, within=1)
     finally:
         server.kill()
+
+
+_SPELLINGS = (
+    "../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "%2e%2e%2fsecret.txt",
+    "..%252fsecret.txt", "..%5csecret.txt", "....//secret.txt", "a/../../secret.txt",
+)  # fmt: skip
+
+
+def demand_closed(port: int, runs: Path) -> None:
+    """Nobody from elsewhere reaches the server, and nobody at all a file beside its own."""
+    (runs / "artifacts").mkdir(exist_ok=True)
+    (runs / "artifacts" / "own.txt").write_text("canary-own")
+    (runs / "secret.txt").write_text("canary-secret")
+    paths = "/api/2.0/mlflow-artifacts/artifacts/"
+    assert asked(port, "GET", f"{paths}own.txt") == (200, "canary-own")
+    absolute = str(runs / "secret.txt")
+    for spelling in (*_SPELLINGS, absolute, absolute.replace("/", "%2f"), f"file://{absolute}"):
+        code, told = asked(port, "GET", paths + spelling)
+        assert code in (400, 404), (spelling, code)
+        assert "canary" not in told
+        code, told = asked(port, "GET", f"/static-files/{spelling}")
+        assert "canary" not in told, spelling
+    search = ("POST", "/api/2.0/mlflow/experiments/search", {"max_results": 1})
+    assert asked(port, *search)[0] == 200
+    for name, value in (("Host", "evil.example"), ("Origin", "http://evil.example")):
+        assert asked(port, *search, **{name: value})[0] == 403, name
+    listens = [
+        line.split()[1]
+        for kind in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+    ]
+    assert listens == [f"0100007F:{port:04X}"]
+
+
+def asked(
+    port: int, method: str, path: str, body: object = None, **headers: str
+) -> tuple[int, str]:
+    """Status and text of an answer; the path goes out as it is written."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        content = None if body is None else json.dumps(body)
+        connection.request(
+            method, path, content, {"Content-Type": "application/json", **headers}
+        )  # fmt: skip
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
 
 
 def answers(port: int, within: float) -> bool:

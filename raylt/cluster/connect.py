@@ -21,6 +21,7 @@ from raylt.schema import EnvironmentError
 from raylt.trial import bucket
 
 _T = TypeVar("_T")
+_log = logging.getLogger("raylt")
 _CONNECT = 5.0
 """Seconds that the cluster's head may take to answer."""
 _ASK = 60.0
@@ -47,6 +48,8 @@ def joined(address: str) -> Generator[None]:
     """
     _demand_head(address)
     has_token = token.use()
+    for warning in token.warnings():
+        _log.warning("warning: %s", warning)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray

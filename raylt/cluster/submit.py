@@ -76,7 +76,8 @@ def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
     with tempfile.TemporaryDirectory(prefix="raylt-job-") as folder:
         pack(job, Path(folder))
         _demand_cluster(address)
-        for warning in addresses.warnings(address, has_token=has_token):
+        unsafe = addresses.warnings(address, has_token=has_token)
+        for warning in (*unsafe, *token.warnings()):
             say(f"warning: {warning}\n")
         client, name = _send(job, address, Path(folder))
     if not wait:

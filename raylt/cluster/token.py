@@ -36,3 +36,11 @@ def exposed() -> Path | None:
     if path is not None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return path
     return None
+
+
+def warnings() -> tuple[str, ...]:
+    """What is unsafe about how the token is kept here, in words."""
+    path = exposed()
+    if path is None:
+        return ()
+    return (f"other users of this machine may read {path}, the cluster's token; chmod 600 it",)

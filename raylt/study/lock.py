@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
+import stat
 from collections.abc import Generator
 from pathlib import Path
 
 from raylt.schema import EnvironmentError
 from raylt.study import server
+
+_log = logging.getLogger("raylt")
 
 
 def driver_of(folder: Path) -> int | None:
@@ -45,6 +49,11 @@ def locked(folder: Path, url: str | None) -> Generator[None]:
             f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
             f"choose another with --runs or RAYLT_RUNS"
         ) from error
+    if folder.stat().st_mode & stat.S_IWOTH:
+        _log.warning(
+            "warning: every user of this machine may change the results in %s; chmod o-w it",
+            folder,
+        )
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import hosts
+from tests.cluster.hosts import RAY
 
 WHY = hosts.missing()
 pytestmark = [
@@ -220,20 +221,81 @@ def test_a_search_outlives_its_drivers_host_and_then_the_head(drill):
 def test_a_command_is_sent_as_a_job_and_its_exit_code_comes_back(drill):
     drill.cluster("a")
     # The head's dashboard listens on loopback only; a tunnel would end there.
-    head = drill.hosts.hosts["head"]
-    words = [
-        sys.executable, "-m", "raylt", "doctor", "--address", "http://127.0.0.1:8265",
-        "--runs", str(drill.folder / "runs"), "--json",
-    ]  # fmt: skip
-    env = drill.hosts.env
-    done = subprocess.run(head.words(*words), capture_output=True, text=True, env=env, timeout=150)
+    head, env = drill.hosts.hosts["head"], drill.hosts.env
+    where = ["--address", "http://127.0.0.1:8265", "--runs", str(drill.folder / "runs")]
+
+    def raylt(*words, **changes):
+        return subprocess.run(
+            head.words(sys.executable, "-m", "raylt", *words, *where), capture_output=True,
+            text=True, env={**env, **changes}, timeout=200,
+        )  # fmt: skip
+
+    done = raylt("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     findings = json.loads(done.stdout[done.stdout.index("[\n") :])
     shared = [finding for finding in findings if finding["check"] == "storage"]
     assert {finding["where"] for finding in shared} == {"head", "a"}
-    wrong = {**env, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    done = subprocess.run(
-        head.words(*words), capture_output=True, text=True, env=wrong, timeout=60
-    )
+    # What the command on the cluster exits with comes back.
+    done = raylt("resume", "nothing")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "must hold the study 'nothing'" in done.stdout + done.stderr
+    small = [
+        "epochs=1",
+        "schedule.warmup=0",
+        "size=8",
+        "encoder=small",
+        "study.scheduler={name: none}",
+    ]
+    space = ["--space", str(ROOT / "search_spaces" / "sdclr.yaml"), "--trials", "1", *small]
+    sent = raylt("tune", *space, "--study", "sent", "--no-wait")
+    assert sent.returncode == 0, sent.stdout + sent.stderr
+    name = sent.stdout.split()[-1]
+    assert name.startswith("raylt-sent-")
+    status = [RAY, "job", "status", "--address", "http://127.0.0.1:8265", name]
+    deadline = time.monotonic() + PATIENCE
+    while "SUCCEEDED" not in (told := _told(head, env, status)):
+        assert "FAILED" not in told, told
+        assert time.monotonic() < deadline, told
+        time.sleep(2)
+    found = json.loads(raylt_here("best", "sent", drill.folder / "runs"))
+    assert found["best"]["state"] == "complete"
+    # Nobody gets in without the token, whatever is tried.
+    wrong = secrets.token_hex(32)
+    done = raylt("doctor", RAY_AUTH_TOKEN=wrong)
     assert done.returncode == 3
     assert "our token" in done.stderr
+    for method in ("GET", "POST", "DELETE"):
+        path = f"/api/jobs/{name}" if method == "DELETE" else "/api/jobs/"
+        assert _http(head, method, path) == "401"
+        assert _http(head, method, path, token=wrong) == "403"
+    assert _http(head, "GET", "/api/jobs/", token=env["RAY_AUTH_TOKEN"]) == "200"
+
+
+def raylt_here(verb, study, runs):
+    words = [sys.executable, "-m", "raylt", verb, study, "--runs", str(runs), "--json"]
+    return subprocess.check_output(words, text=True, timeout=120)
+
+
+def _told(host, env, words):
+    done = subprocess.run(host.words(*words), capture_output=True, text=True, env=env, timeout=60)
+    return done.stdout + done.stderr
+
+
+_ASK = """
+import sys, urllib.request, urllib.error
+method, path, token = sys.argv[1:]
+body = b'{"entrypoint": "touch /tmp/raylt-was-here"}' if method == "POST" else None
+request = urllib.request.Request("http://127.0.0.1:8265" + path, data=body, method=method)
+request.add_header("Content-Type", "application/json")
+if token:
+    request.add_header("Authorization", "Bearer " + token)
+try:
+    print(urllib.request.urlopen(request, timeout=30).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+def _http(host, method, path, token=""):
+    """What the head's dashboard answers on the head itself."""
+    return host.run(sys.executable, "-c", _ASK, method, path, token).strip()

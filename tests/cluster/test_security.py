@@ -40,3 +40,16 @@ def test_ray_here_shows_its_dashboard_to_this_machine_only():
     text = (ROOT / "raylt/study/machine.py").read_text()
     assert 'dashboard_host="127.0.0.1"' in text
     assert 'address="local"' in text
+
+
+def test_the_command_that_makes_a_token_makes_one_that_only_its_owner_reads(tmp_path):
+    texts = [ROOT / "clusters/README.md", *sorted((ROOT / "clusters/ray-up").glob("*.yaml"))]
+    for number, text in enumerate(texts):
+        (command,) = set(re.findall(r"\(umask.*?auth_token\)", text.read_text()))
+        home = tmp_path / str(number)
+        home.mkdir()
+        words = ["sh", "-c", f"umask 022; {command}"]
+        subprocess.run(words, env={**os.environ, "HOME": str(home)}, check=True)
+        made = home / ".ray" / "auth_token"
+        assert made.stat().st_mode & 0o777 == 0o600
+        assert re.fullmatch(r"[0-9a-f]{64}\n", made.read_text())

@@ -143,6 +143,21 @@ def test_what_is_no_dashboard_is_said_so(server, monkeypatch):
         run("http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])
+def test_who_sends_a_job_is_warned_of_a_token_that_others_may_read(
+    server, monkeypatch, tmp_path, mode, warned
+):
+    path = tmp_path / "token"
+    path.write_text("open")
+    path.chmod(mode)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    monkeypatch.setattr(submit, "_send", lambda *_: (None, "raylt-toy-1"))
+    said = []
+    assert submit.run(job(), server.address, wait=False, say=said.append) == 0
+    assert said[-1] == "raylt-toy-1\n"
+    assert any("other users" in text for text in said) is warned
+
+
 class Client:
     """A Jobs API whose log breaks off once and starts from its beginning again."""
 
@@ -178,9 +193,13 @@ def test_a_token_that_others_may_read_is_noticed(monkeypatch, tmp_path):
     path = tmp_path / "token"
     path.write_text("word")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
-    path.chmod(0o644)
-    assert token.exposed() == path
+    for mode in (0o644, 0o640, 0o604, 0o620):
+        path.chmod(mode)
+        assert token.exposed() == path
+        assert f"may read {path}" in token.warnings()[0]
+        assert "word" not in token.warnings()[0]
     path.chmod(0o600)
     assert token.exposed() is None
+    assert token.warnings() == ()
     assert token.use() is True
     assert os.environ["RAY_AUTH_MODE"] == "token"

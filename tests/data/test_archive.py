@@ -171,7 +171,15 @@ def evil(name, **attributes):
     return member, b"evil" if member.isreg() else b""
 
 
-def test_an_archive_writes_nothing_but_its_known_files(tmp_path):
+def bomb(name, size):
+    """A few bytes of an archive that are many outside of it."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member, bytes(size)
+
+
+def test_an_archive_writes_nothing_but_its_known_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_LARGEST", 20_000)
     extra = (
         evil("../evil"),
         evil(str(tmp_path / "absolute")),
@@ -179,6 +187,11 @@ def test_an_archive_writes_nothing_but_its_known_files(tmp_path):
         evil("toy-set/unknown"),
         evil("toy-set/train", type=tarfile.SYMTYPE, linkname=str(tmp_path / "target")),
         evil("toy-set/test", type=tarfile.FIFOTYPE),
+        evil("toy-set/test", type=tarfile.LNKTYPE, linkname="../../evil"),
+        evil("toy-set/test", type=tarfile.CHRTYPE),
+        evil("toy-set/test", type=tarfile.DIRTYPE, mode=0o777),
+        bomb("toy-set/test", 20_001),
+        bomb("toy-set/other", 30_000_000),
     )
     path = tmp_path / "toy.tar.gz"
     path.write_bytes(packed(extra=extra))

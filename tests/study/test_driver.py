@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -53,6 +54,22 @@ def processes_of(pid):
             if f"_{pid}/" in command and "session_" in command and state != "Z":
                 found.append(command)
     return found
+
+
+PICKLES = (
+    ".tune/run/tuner.pkl", ".tune/run/searcher-state-0.pkl", ".tune/run/experiment_state-0.json",
+    "tuner.pkl", "searcher-state-0.pkl", "trials/0/tuner.pkl", "trials/0/checkpoint.pkl",
+)  # fmt: skip
+
+
+class Evil:
+    """A file is there once this was unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 class Drive:
@@ -189,6 +206,11 @@ def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path):
     seen = driver.open_study("toy", tmp_path / "runs")
     ended = {o.number: o.last for o in seen.outcomes() if o.state in ("complete", "stopped")}
     seen.close()
+    # What Tune would go on from is a pickle, which is a program: it must never be read.
+    for planted in [*(tmp_path / "runs" / "toy" / ".tune").rglob("*.pkl"), *PICKLES]:
+        path = tmp_path / "runs" / "toy" / planted
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps(Evil(tmp_path / "evil")))
 
     behave(tmp_path, seconds=0.01)
     code, _, err = Drive("resume", tmp_path).end()
@@ -199,6 +221,7 @@ def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path):
     for number, last in ended.items():
         assert record.outcome(number).last == last
         assert record.outcome(number).attempts == 1
+    assert not (tmp_path / "evil").exists()
     end = time.monotonic() + 60
     while processes_of(pid):
         assert time.monotonic() < end, processes_of(pid)
