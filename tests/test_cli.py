@@ -343,7 +343,7 @@ def test_the_ui_serves_this_machine_alone_until_ctrl_c_and_leaves_nothing_runnin
                f"sqlite:///{tmp_path / 'mlflow.db'}", "--runs", str(tmp_path)]  # fmt: skip
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        assert answers(port, within=120)
+        assert answers(port, within=200)
         demand_closed(port, tmp_path)
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=30) == 0

@@ -41,6 +41,7 @@ from raylt.study.outcome import Outcome
 from raylt.study.paid import Paid, paid
 from raylt.study.record import Record
 from raylt.study.seeds import Seeds, Setting
+from raylt.study.server import Hold
 from raylt.study.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         url = seen.url
         settings = replace(settings, checkpoints=remote.chosen(seen, settings.checkpoints))
     with (
-        lock.locked(settings.runs / name, url),
+        lock.locked(settings.runs / name, url) as hold,
         contextlib.closing(driver.open_study(name, settings.runs, url)) as study,
     ):
         baseline, candidates = contenders.of(study, options)
@@ -102,10 +103,12 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
                 seeds.fresh((baseline, *candidates), count), contenders.retrain(study, options),
                 validated,
             )  # fmt: skip
-            return _confirmed(race, settings, options)
+            return _confirmed(race, settings, options, hold)
 
 
-def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmation:
+def _confirmed(
+    race: _Race, settings: Settings, options: Options, hold: Hold
+) -> Confirmation:  # fmt: skip
     if options.retry_failed:
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if _block(race, options) or _untested(race):
@@ -113,7 +116,7 @@ def _confirmed(race: _Race, settings: Settings, options: Options) -> Confirmatio
         tracker = _tracker(race.study, race.runs, settings)
         with (
             driver.room(settings, race.study.space) as nodes,
-            driver.underway(settings, tracker, race.study, nodes) as now,
+            driver.underway(settings, tracker, race.study, nodes, hold) as now,
         ):
             found = _run(race, now, options)
         return replace(found, notices=now.notices)

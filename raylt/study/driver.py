@@ -40,6 +40,7 @@ from raylt.study.place import Share, Wish
 from raylt.study.record import CHECKPOINTS, Record
 from raylt.study.result import Result
 from raylt.study.retention import Retention
+from raylt.study.server import Hold
 from raylt.study.tracking import Tracker
 from raylt.study.watchdog import Watchdog
 from raylt.trial import bucket
@@ -99,7 +100,7 @@ def search(
     studies.demand_new(folder, url, space)
     new = not folder.exists()
     study: Record | None = None
-    with lock.locked(folder, url):
+    with lock.locked(folder, url) as hold:
         try:
             measured = meanwhile(floor)
             with room(settings, space) as nodes:
@@ -112,7 +113,7 @@ def search(
                 study = studies.create(
                     folder, space, sampler=sampler, queue=queue, facts=facts, url=url
                 )
-                return _run(study, settings, nodes)
+                return _run(study, settings, nodes, hold)
         except BaseException as error:
             # Where nothing was started nothing stays.
             if study is None and new:
@@ -147,7 +148,7 @@ def resume(
     seen = open_study(name, settings.runs, settings.storage)
     settings = replace(settings, checkpoints=remote.chosen(seen, settings.checkpoints))
     place.demand_even(space or seen.space, settings)
-    with lock.locked(folder, seen.url):
+    with lock.locked(folder, seen.url) as hold:
         sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
         if space is not None:
             revise.space(seen, space)
@@ -159,7 +160,7 @@ def resume(
             if retry_failed:
                 study.requeue_failed()
             with room(settings, study.space) as nodes:
-                return _run(study, settings, nodes)
+                return _run(study, settings, nodes, hold)
         finally:
             study.close()
 
@@ -216,6 +217,7 @@ class Underway:
     settings: Settings
     tracker: Tracker
     interruption: Interruption
+    hold: Hold
     share: Share
     """What a trial books, and how many run at a time."""
     notices: tuple[str, ...] = ()
@@ -223,8 +225,8 @@ class Underway:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the user wants an end."""
-        return self.interruption.seen
+        """Whether the user wants an end, or another process may drive the study."""
+        return self.interruption.seen or self.hold.lost
 
     def trials(self, study: Record) -> str:
         """Run the trials that a study still wants; returns why it ended early, or ""."""
@@ -288,7 +290,7 @@ def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
 
 @contextlib.contextmanager
 def underway(
-    settings: Settings, tracker: Tracker, study: Record, nodes: Sequence[Node]
+    settings: Settings, tracker: Tracker, study: Record, nodes: Sequence[Node], hold: Hold
 ) -> Generator[Underway]:
     """The tracker for the time of a `with` in which trials run; it is flushed at its end.
 
@@ -297,6 +299,7 @@ def underway(
         tracker: Not started yet.
         study: Whose trials are packed, if that is wished, by what they need.
         nodes: The machines, of `room`.
+        hold: By which the study is held.
 
     Raises:
         EnvironmentError: the machines have no room for a trial, or the tracker is not as it must
@@ -324,7 +327,11 @@ def underway(
             if settings.pack == "auto":
                 say(packing.sentence(share))
             now = Underway(
-                settings=settings, tracker=tracker, interruption=interruption, share=share
+                settings=settings,
+                tracker=tracker,
+                interruption=interruption,
+                hold=hold,
+                share=share,
             )
             yield now
         except KeyboardInterrupt:
@@ -337,10 +344,10 @@ def underway(
                 now.notices = notices
 
 
-def _run(study: Record, settings: Settings, nodes: Sequence[Node]) -> Result:
+def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    with underway(settings, tracker, study, nodes) as now:
+    with underway(settings, tracker, study, nodes, hold) as now:
         stopped = now.trials(study)
     baseline = study.space.study.baseline
     return Result(

@@ -6,30 +6,41 @@ import contextlib
 import fcntl
 import logging
 import os
+import socket
 import stat
 from collections.abc import Generator
 from pathlib import Path
 
 from raylt.schema import EnvironmentError
 from raylt.study import server
+from raylt.study.server import Driver, Hold
 
 _log = logging.getLogger("raylt")
 
 
-def driver_of(folder: Path) -> int | None:
-    """The process that drives the study in a folder now, or None."""
+def driver_of(folder: Path, url: str | None) -> Driver | None:
+    """The process that drives a study now, on any machine that shares its folder or server.
+
+    Args:
+        folder: The study's folder.
+        url: The server that has the study, or None.
+
+    Raises:
+        EnvironmentError: the server does not answer.
+    """
     try:
         with (folder / "driver.lock").open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int((folder / "driver.lock").read_text().strip() or 0)
+        pid, _, host = (folder / "driver.lock").read_text().strip().partition(" ")
+        return Driver(int(pid or 0), host or "this machine")
     except FileNotFoundError:
         pass
-    return None
+    return server.driver(url, folder.name) if url else None
 
 
 @contextlib.contextmanager
-def locked(folder: Path, url: str | None) -> Generator[None]:
+def locked(folder: Path, url: str | None) -> Generator[Hold]:
     """Hold a study for one driver; it comes free however the process ends.
 
     Args:
@@ -59,11 +70,11 @@ def locked(folder: Path, url: str | None) -> Generator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EnvironmentError(
-                f"a study must have one driver, but process {driver_of(folder)} drives "
+                f"a study must have one driver, but {driver_of(folder, None)} drives "
                 f"{folder.name!r}; wait for it, or interrupt it"
             ) from None
         file.truncate(0)
-        file.write(f"{os.getpid()}\n")
+        file.write(f"{os.getpid()} {socket.gethostname()}\n")
         file.flush()
-        with server.locked(url, folder.name) if url else contextlib.nullcontext():
-            yield
+        with server.locked(url, folder.name) if url else contextlib.nullcontext(Hold()) as hold:
+            yield hold

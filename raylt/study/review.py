@@ -18,7 +18,7 @@ from typing import Any
 from raylt import recipe
 from raylt.changes import Change
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import confirmed, driver, ledger, lock, purse, revise, storage
+from raylt.study import confirmed, driver, ledger, lock, purse, revise, server, storage
 from raylt.study.progress import SHOWN, duration, percent, plain, score
 from raylt.study.record import Outcome, Record
 
@@ -80,17 +80,18 @@ def trial(outcome: Outcome) -> dict[str, Any]:
     return asdict(outcome)
 
 
-def study(name: str, runs: Path) -> dict[str, Any]:
+def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
     """The state of one study, as plain values."""
-    record = driver.open_study(name, runs)
+    record = driver.open_study(name, runs, url)
     trials = [trial(one) for one in record.ranking()]
     told = confirmed.brief(record)
     return {**_line(record), **_confirmation(record), "told": told, "trials": trials}
 
 
-def studies(runs: Path) -> list[dict[str, Any]]:
-    """The state of every study in a folder of runs, as plain values."""
-    return [_line(driver.open_study(name, runs)) for name in storage.studies(runs)]
+def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
+    """The state of every study in a folder of runs or on a server, as plain values."""
+    names = {*storage.studies(runs), *(server.studies(url) if url else ())}
+    return [_line(driver.open_study(name, runs, url)) for name in sorted(names)]
 
 
 def studies_text(found: Sequence[Mapping[str, Any]], runs: Path) -> str:
@@ -184,15 +185,20 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 def _line(record: Record) -> dict[str, Any]:
     states = _states(record)
     finished = record.best()
-    pid = lock.driver_of(record.folder)
-    if pid is None and "running" in states:
+    held = lock.driver_of(record.folder, record.url)
+    if held is None and "running" in states:
         # Nobody trains them now: a driver that was ended left them to be taken up again.
         states["interrupted"] = states.pop("running")
     open_trials = record.wanted - sum(states.get(s, 0) for s in ("complete", "stopped", "failed"))
     return {
         "study": record.name,
-        "state": "running" if pid is not None else "unfinished" if open_trials > 0 else "finished",
-        "pid": pid,
+        "state": "running"
+        if held is not None
+        else "unfinished"
+        if open_trials > 0
+        else "finished",
+        "pid": held and held.pid,
+        "host": held and held.host,
         "wanted": record.wanted,
         "revision": revise.number(record),
         "states": states,
@@ -218,7 +224,7 @@ def _states(record: Record) -> dict[str, int]:
 
 def _sentence(line: Mapping[str, Any]) -> str:
     states = ", ".join(f"{n} {state}" for state, n in line["states"].items()) or "none begun"
-    who = f" (process {line['pid']})" if line["pid"] is not None else ""
+    who = f" (process {line['pid']} on {line['host']})" if line["pid"] is not None else ""
     found = line["best"]
     best = (
         f"; best trial {found['number']} with {line['objective']} "

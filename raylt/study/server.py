@@ -10,8 +10,11 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import socket
+import threading
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -27,6 +30,8 @@ _SECRET = ("user", "password", "passfile", "sslpassword")
 """Parameters of libpq that may stand in the query of a URL and are nobody's business."""
 _ANSWER = 10
 """Seconds that the server may take to answer."""
+_PERIOD = 10.0
+"""Seconds between two looks at whether a study is still held."""
 _ALIVE = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
 """A firewall on the way must not forget a connection that waits for the next epoch."""
 
@@ -112,16 +117,38 @@ def fact(given: str, study: str, name: str) -> str | None:
         return connection.execute(text(asked), {"study": study, "name": name}).scalar()
 
 
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """The process that drives a study."""
+
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        """In words, as they stand in the name of a connection, too."""
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(slots=True)
+class Hold:
+    """A study is held for this process."""
+
+    lost: bool = False
+    """Whether it was, and another process may drive it by now."""
+
+
 @contextlib.contextmanager
-def locked(given: str, study: str) -> Generator[None]:
+def locked(given: str, study: str) -> Generator[Hold]:
     """Hold a study for one driver, on whatever machine; the server gives it free with us.
 
     Raises:
-        EnvironmentError: another process holds it, or the server does not answer.
+        EnvironmentError: another process holds it, the server does not answer, or the connection
+            was cut meanwhile.
     """
+    hold, over = Hold(), threading.Event()
     with contextlib.ExitStack() as stack:
         with answering(given):
-            who = f"raylt on {socket.gethostname()}, process {os.getpid()}"
+            who = str(Driver(os.getpid(), socket.gethostname()))
             connection = stack.enter_context(_session(parsed(given), who))
             for name, value in (("idle", 20), ("interval", 5), ("count", 3)):
                 # The server learns by these that our machine has lost its power.
@@ -133,11 +160,33 @@ def locked(given: str, study: str) -> Generator[None]:
                 f"a study must have one driver, but {driver(given, study) or 'another one'} "
                 f"drives {study!r}; wait for it, or interrupt it"
             )
-        yield
+        watch = threading.Thread(target=_watch, args=(connection, hold, over), daemon=True)
+        watch.start()
+        try:
+            yield hold
+        finally:
+            over.set()
+            watch.join()
+        if hold.lost:
+            raise EnvironmentError(
+                f"a study must have one driver, but the connection to {public(given)} by which "
+                f"this one held {study!r} was cut; it stopped, and nothing is lost: go on with "
+                f"`raylt resume {study}`"
+            )
 
 
-def driver(given: str, study: str) -> str | None:
-    """Who drives a study now, in words, or None."""
+def _watch(connection: Any, hold: Hold, over: threading.Event) -> None:
+    """Look now and then whether the connection that holds a study is still there."""
+    while not over.wait(_PERIOD):
+        try:
+            connection.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            hold.lost = True
+            return
+
+
+def driver(given: str, study: str) -> Driver | None:
+    """Who drives a study now, or None."""
     key = _key(study) % 2**64
     asked = (
         "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE "
@@ -147,7 +196,25 @@ def driver(given: str, study: str) -> str | None:
     )
     with answering(given), _session(parsed(given)) as connection:
         where = {"high": key >> 32, "low": key % 2**32}
-        return connection.execute(text(asked), where).scalar()
+        named = connection.execute(text(asked), where).scalar()
+    found = re.fullmatch(r"process (\d+) on (.+)", named or "")
+    return Driver(int(found[1]), found[2]) if found else None
+
+
+def studies(given: str) -> tuple[str, ...]:
+    """Names of the studies on the server, without confirmations and what was cut short.
+
+    Raises:
+        EnvironmentError: the server does not answer, or does not let us in.
+    """
+    asked = (
+        "SELECT study_name FROM studies JOIN study_user_attributes USING (study_id) "
+        "WHERE key = 'whole' AND study_name NOT LIKE '%/%' ORDER BY study_name"
+    )
+    with answering(given), _session(parsed(given)) as connection:
+        if not connection.execute(text("SELECT to_regclass('studies')")).scalar():
+            return ()
+        return tuple(connection.execute(text(asked)).scalars())
 
 
 @contextlib.contextmanager

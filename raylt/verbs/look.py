@@ -15,7 +15,8 @@ from raylt.verbs import common, options
 @click.argument("trial", type=click.IntRange(min=0))
 @click.option("-f", "--follow", is_flag=True, help="Go on showing it until the trial ends.")
 @options.runs_option
-def logs(study: str, trial: int, follow: bool, runs: Path) -> None:
+@options.storage_option
+def logs(study: str, trial: int, follow: bool, runs: Path, storage: str | None) -> None:
     """Show what a trial printed, and the traceback of its failure.
 
     \b
@@ -28,11 +29,11 @@ def logs(study: str, trial: int, follow: bool, runs: Path) -> None:
     from raylt.study import driver, lock
     from raylt.study import logs as printed
 
-    with contextlib.closing(driver.open_study(common.study_name(study), runs)) as record:
+    with contextlib.closing(driver.open_study(common.study_name(study), runs, storage)) as record:
         if follow:
             printed.follow(
                 record, trial, write=functools.partial(click.echo, nl=False),
-                there=lambda: lock.driver_of(record.folder) is not None,
+                there=lambda: lock.driver_of(record.folder, record.url) is not None,
             )  # fmt: skip
         else:
             click.echo(printed.text(record, trial))
@@ -41,8 +42,9 @@ def logs(study: str, trial: int, follow: bool, runs: Path) -> None:
 @click.command()
 @click.argument("study")
 @options.runs_option
+@options.storage_option
 @options.json_option
-def best(study: str, runs: Path, as_json: bool) -> None:
+def best(study: str, runs: Path, storage: str | None, as_json: bool) -> None:
     """Show the best trial of a study, against its baseline, and how to train it again.
 
     \b
@@ -51,7 +53,7 @@ def best(study: str, runs: Path, as_json: bool) -> None:
     """
     from raylt.study import driver, review
 
-    record = driver.open_study(common.study_name(study), runs)
+    record = driver.open_study(common.study_name(study), runs, storage)
     if as_json:
         common.print_json(review.best(record))
     else:
@@ -61,8 +63,9 @@ def best(study: str, runs: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("study", required=False)
 @options.runs_option
+@options.storage_option
 @options.json_option
-def status(study: str | None, runs: Path, as_json: bool) -> None:
+def status(study: str | None, runs: Path, storage: str | None, as_json: bool) -> None:
     """Show the trials of a study, or all studies.
 
     \b
@@ -73,10 +76,10 @@ def status(study: str | None, runs: Path, as_json: bool) -> None:
     from raylt.study import review
 
     if study is None:
-        lines = review.studies(runs)
+        lines = review.studies(runs, storage)
         found, text = lines, review.studies_text(lines, runs)
     else:
-        found = review.study(common.study_name(study), runs)
+        found = review.study(common.study_name(study), runs, storage)
         text = review.study_text(found)
     if as_json:
         common.print_json(found)
@@ -127,7 +130,8 @@ def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) ->
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
               help="The file; report.html in the study's folder unless given.")  # fmt: skip
 @options.runs_option
-def report(study: str, output: Path | None, runs: Path) -> None:
+@options.storage_option
+def report(study: str, output: Path | None, runs: Path, storage: str | None) -> None:
     """Write a study on one page: verdict, charts, ranking, costs, and how to repeat it.
 
     \b
@@ -138,7 +142,7 @@ def report(study: str, output: Path | None, runs: Path) -> None:
     from raylt.study import driver
     from raylt.study.report import write
 
-    record = driver.open_study(common.study_name(study), runs)
+    record = driver.open_study(common.study_name(study), runs, storage)
     click.echo(write(record, output or record.folder / "report.html"))
 
 
@@ -150,10 +154,11 @@ def report(study: str, output: Path | None, runs: Path) -> None:
 @click.option("--lines", type=click.IntRange(min=1), default=30, show_default=True,
               help="Trials that are shown.")  # fmt: skip
 @options.runs_option
+@options.storage_option
 @options.json_option
 def compare(
     studies: tuple[str, ...], metric: str | None, force: bool, lines: int, runs: Path,
-    as_json: bool,
+    storage: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Rank the trials of several studies that saw the same data.
 
@@ -164,7 +169,7 @@ def compare(
     from raylt.study import compare as comparing
     from raylt.study import driver
 
-    records = [driver.open_study(common.study_name(study), runs) for study in studies]
+    records = [driver.open_study(common.study_name(study), runs, storage) for study in studies]
     found = comparing.compare(records, metric=metric, force=force)
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -186,9 +191,10 @@ def compare(
 @click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
               help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
 @options.runs_option
+@options.storage_option
 def export(
     study: str, folder: Path, trial: int | None, name: str | None, root: Path,
-    tracking_uri: str | None, runs: Path,
+    tracking_uri: str | None, runs: Path, storage: str | None,
 ) -> None:  # fmt: skip
     """Take a trained model away: weights, recipe, and a program that needs torch alone.
 
@@ -200,7 +206,7 @@ def export(
     from raylt.study import driver, tracking
     from raylt.study import export as exporting
 
-    record = driver.open_study(common.study_name(study), runs)
+    record = driver.open_study(common.study_name(study), runs, storage)
     one = exporting.chosen(record, trial)
     for path in exporting.export(record, one, folder, root=root).values():
         click.echo(path)

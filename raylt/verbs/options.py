@@ -44,6 +44,11 @@ data_option = click.option(
     envvar="RAYLT_DATA", show_default=True, show_envvar=True,
     help="Folder of the datasets' files.",
 )  # fmt: skip
+storage_option = click.option(
+    "--storage", metavar="URL", envvar="OPTUNA_STORAGE", show_envvar=True,
+    help="PostgreSQL database for the study of record, which any machine may go on with; study.db "
+         "in the study's folder unless given.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _profile_option = click.option(
     "--cluster", type=click.Path(path_type=Path), metavar="FILE", envvar="RAYLT_CLUSTER",
@@ -89,9 +94,7 @@ run_options = several(
                  help="Begin though the store does not answer; it gets what it lacks later."),
     click.option("--system-metrics", is_flag=True,
                  help="Tell MLflow what each trial's machine does: processors, memory, GPUs."),
-    click.option("--storage", metavar="URL", envvar="OPTUNA_STORAGE", show_envvar=True,
-                 help="PostgreSQL database for the study of record, which any machine may go on "
-                      "with; study.db in the study's folder unless given."),
+    storage_option,
     click.option("--checkpoints", metavar="URI", envvar="RAYLT_CHECKPOINTS", show_envvar=True,
                  callback=_bucket,
                  help="Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX: "

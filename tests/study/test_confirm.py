@@ -84,7 +84,7 @@ def toy(study, tmp_path, monkeypatch, request):
     calls = []
 
     @contextlib.contextmanager
-    def underway(chosen, tracker, study, nodes):
+    def underway(chosen, tracker, study, nodes, hold):
         calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
         yield calls[-1]
 

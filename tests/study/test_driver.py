@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import driver, lock, place
+from raylt.study.server import Driver
 from tests.study.drive import behave, settings, toy
 
 REPOSITORY = Path(__file__).parents[2]
@@ -182,7 +184,7 @@ def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
     assert (code, json.loads(out)["interrupted"]) == (130, True), err
     record = driver.open_study("toy", tmp_path / "runs")
     assert record.outcome(0).state == "running"
-    assert lock.driver_of(record.folder) is None
+    assert lock.driver_of(record.folder, None) is None
     record.close()
 
     behave(tmp_path, seconds=0.01)
@@ -243,12 +245,12 @@ def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
 
 def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
     folder = tmp_path / "toy"
-    assert lock.driver_of(folder) is None
+    assert lock.driver_of(folder, None) is None
     with lock.locked(folder, None):
-        assert lock.driver_of(folder) == os.getpid()
-        with pytest.raises(EnvironmentError, match=f"process {os.getpid()} drives"):
+        assert lock.driver_of(folder, None) == Driver(os.getpid(), socket.gethostname())
+        with pytest.raises(EnvironmentError, match=f"process {os.getpid()} on .* drives"):
             lock.locked(folder, None).__enter__()
-    assert lock.driver_of(folder) is None
+    assert lock.driver_of(folder, None) is None
 
 
 def test_a_study_is_begun_once(study, tmp_path):

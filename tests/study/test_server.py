@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
+from raylt import cli
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import driver, lock, record, server, storage
 from tests.study import drive, made, postgres
@@ -135,10 +137,13 @@ def test_a_wider_space_changes_its_own_study_alone(pg, tmp_path):
 @pytest.mark.slow
 def test_one_driver_wherever_it_runs(pg, tmp_path):
     with lock.locked(tmp_path / "a" / "toy", pg.url):
-        assert str(os.getpid()) in (server.driver(pg.url, "toy") or "")
+        me = server.Driver(os.getpid(), socket.gethostname())
+        assert server.driver(pg.url, "toy") == me
+        # Whoever shares no folder with the driver asks the server.
+        assert lock.driver_of(tmp_path / "b" / "toy", pg.url) == me
         assert server.driver(pg.url, "another") is None
         with (
-            pytest.raises(EnvironmentError, match=rf"process {os.getpid()} drives 'toy'"),
+            pytest.raises(EnvironmentError, match=rf"process {os.getpid()} on .* drives 'toy'"),
             lock.locked(tmp_path / "b" / "toy", pg.url),
         ):
             pass
@@ -147,6 +152,77 @@ def test_one_driver_wherever_it_runs(pg, tmp_path):
     with lock.locked(tmp_path / "b" / "toy", pg.url):
         pass
     assert server.driver(pg.url, "toy") is None
+
+
+def cut(pg, study):
+    """End the connection that holds a study, and no other one."""
+    key = server._key(study) % 2**64
+    with server._session(server.parsed(pg.url)) as connection:
+        asked = (
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+            "AND classid::bigint = :high AND objid::bigint = :low"
+        )
+        where = {"high": key >> 32, "low": key % 2**32}
+        assert connection.execute(server.text(asked), where).scalar() is True
+
+
+@pytest.mark.slow
+def test_a_driver_whose_hold_alone_is_cut_notices_and_says_so(pg, tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_PERIOD", 0.1)
+
+    def drive_on():
+        with lock.locked(tmp_path / "toy", pg.url) as hold:
+            time.sleep(0.5)
+            assert not hold.lost
+            cut(pg, "toy")
+            _await(lambda: hold.lost)
+
+    with pytest.raises(EnvironmentError, match="go on with `raylt resume toy`") as caught:
+        drive_on()
+    assert postgres.PASSWORD not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_search_whose_hold_is_cut_stops_within_a_minute_and_can_be_resumed(pg, tmp_path):
+    drive.behave(tmp_path, seconds=0.5)
+    environment = {**os.environ, server.VARIABLE: pg.url}
+    words = [sys.executable, "-c", _SEARCH, str(tmp_path), "cut"]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        _await(lambda: _ended(pg, tmp_path, "cut") >= 1)
+        cut(pg, "cut")
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 3, told
+    assert "held 'cut' was cut" in told
+    assert "Traceback" not in told
+    drive.behave(tmp_path)
+    options = drive.settings(tmp_path, storage=pg.url)
+    result = driver.resume("cut", options, retry_failed=False)
+    assert {one.state for one in result.ranking} <= {"complete", "stopped"}
+    assert len({one.digest for one in result.ranking}) == len(result.ranking) == 6
+
+
+@pytest.mark.slow
+def test_every_verb_that_reads_finds_a_study_on_its_server(pg, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv(server.VARIABLE, raising=False)
+    made.study(tmp_path / "there", name="read", url=pg.url).close()
+    for number, words in enumerate(_READS):
+        where = ["--runs", str(tmp_path / str(number)), "--storage", pg.url]
+        words = [word.replace("OUT", str(tmp_path / f"{number}.html")) for word in words]
+        assert cli.run([*words, *where]) == 0, capsys.readouterr().err
+        shown = capsys.readouterr()
+        assert shown.out.strip()
+        assert postgres.PASSWORD not in shown.out + shown.err
+    with lock.locked(tmp_path / "driver" / "read", pg.url):
+        assert cli.run(["status", "--storage", pg.url, "--runs", str(tmp_path / "new")]) == 0
+    who = f"read: running (process {os.getpid()} on {socket.gethostname()})"
+    assert who in capsys.readouterr().out
+
+
+_READS = (
+    ["status"], ["status", "read"], ["best", "read"], ["logs", "read", "3"],
+    ["compare", "read", "read"], ["report", "read", "-o", "OUT"],
+)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -183,7 +259,7 @@ def test_a_killed_search_goes_on_from_another_machine(pg, tmp_path):
 def test_a_server_that_stops_ends_the_search_in_one_line_and_nothing_is_lost(pg, tmp_path):
     drive.behave(tmp_path, seconds=0.3)
     environment = {**os.environ, server.VARIABLE: pg.url}
-    words = [sys.executable, "-c", _SEARCH, str(tmp_path)]
+    words = [sys.executable, "-c", _SEARCH, str(tmp_path), "gone"]
     with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
         _await(lambda: _ended(pg, tmp_path, "gone") >= 1)
         pg.stop()
@@ -210,8 +286,9 @@ from tests.study import drive
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-def search(folder):
-    space = drive.toy(folder, "study.name=gone")
+@click.argument("name")
+def search(folder, name):
+    space = drive.toy(folder, f"study.name={name}")
     # A tracker that does not answer either: what it lacks cannot be counted.
     settings = drive.settings(
         folder, tracking_uri="http://127.0.0.1:9", tracking_optional=True
@@ -233,7 +310,7 @@ def _ended(pg, folder, name="toy"):
 
 
 def _await(true):
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 200
     while not true():
         assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.3)
