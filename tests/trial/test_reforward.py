@@ -8,9 +8,10 @@ import torch
 
 from raylt import datasets, recipe
 from raylt.data.images import ArrayImages
+from raylt.nn import probe
 from raylt.schema import InputError
 from raylt.trial import checkpoint, reforward, worker
-from raylt.trial.score import score
+from raylt.trial.score import classifier, score
 from tests import distributed
 
 CPU = torch.device("cpu")
@@ -134,6 +135,27 @@ def test_two_workers_fit_one_classifier_and_agree():
     # of one worker agree on seven images in ten, and by chance it would be one.
     agreed = sum(a == b for a, b in zip(first, alone, strict=True)) / len(alone)
     assert agreed > 0.6
+
+
+def test_undisturbed_images_give_the_steps_of_the_cached_probe(monkeypatch):
+    """Few labels make one batch, so that the two do not even differ in the order of images.
+
+    At the published learning rate the steps are chaotic and blow rounding up, so a smaller one.
+    """
+    monkeypatch.setattr(probe, "_PEAK", 0.3)
+    plan = reforward.protocol
+    monkeypatch.setattr(reforward, "protocol", lambda **given: replace(plan(**given), view="none"))
+    found = []
+    for evaluation in ({"selection": "last"}, {"probe": "sgd"}, {"probe": "lbfgs"}):
+        run = wanted(labels="few-shot", **evaluation)
+        splits = datasets.load(run.data, Path("-"))
+        images = torch.cat(list(_pixels(splits.validation)))
+        classify = classifier(worker.method_of(run, splits, CPU), splits, run, device=CPU)
+        with torch.no_grad():
+            found.append(classify(images).log_softmax(1))
+    anew, cached, other = found
+    torch.testing.assert_close(cached, anew, rtol=1e-3, atol=1e-3)
+    assert (other - anew).abs().max() > 0.1
 
 
 @pytest.mark.slow
