@@ -205,16 +205,16 @@ def _define(trial: optuna.Trial) -> None:
 def row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Means in points and the paired difference with a BCa interval."""
     gaps = 100 * (np.array(ours) - np.array(theirs))
-    low, high = np.nan, np.nan
+    ends = "-"
     if len(set(gaps.tolist())) > 1:
         found = stats.bootstrap(
             (gaps,), np.mean, n_resamples=9999, rng=np.random.default_rng(0), method="BCa"
         ).confidence_interval
-        low, high = found.low, found.high
+        ends = f"{found.low:+.2f} ... {found.high:+.2f}"
     wins, ties = int(np.sum(gaps > 0)), int(np.sum(gaps == 0))
     return (
         f"| {name} | {100 * statistics.mean(ours):.2f} | {100 * statistics.mean(theirs):.2f} "
-        f"| **{gaps.mean():+.2f}** | {low:+.2f} ... {high:+.2f} "
+        f"| **{gaps.mean():+.2f}** | {ends} "
         f"| {wins} won, {ties} equal, {len(gaps) - wins - ties} lost |"
     )
 
