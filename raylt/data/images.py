@@ -44,9 +44,39 @@ class ArrayImages:
         """The images at `indices`, (len(indices), channels, height, width)."""
         return self.pixels[indices]
 
-    def only(self, indices: NDArray[np.int64]) -> ArrayImages:
+    def only(self, indices: NDArray[np.int64]) -> PickedImages:
+        """The part of these images that `indices` names, in that order; nothing is copied."""
+        return PickedImages(self, indices)
+
+
+@dataclass(frozen=True, slots=True)
+class PickedImages:
+    """Some of the images of an array, which all parts of a dataset share."""
+
+    whole: ArrayImages
+    rows: NDArray[np.int64]
+    """Which of them, in order, (n,)."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each image, (n,)."""
+        return self.whole.labels[self.rows]
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """A copy of all pixels, (n, channels, height, width)."""
+        return self.take(np.arange(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images at `indices`, (len(indices), channels, height, width)."""
+        return self.whole.take(self.rows[indices])
+
+    def only(self, indices: NDArray[np.int64]) -> PickedImages:
         """The part of these images that `indices` names, in that order."""
-        return ArrayImages(self.pixels[indices], self.labels[indices])
+        return PickedImages(self.whole, self.rows[indices])
 
 
 class Sealed:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision.datasets import CIFAR10
 
-from raylt.data import archive, longtail
+from raylt.data import archive, decoded, longtail
 from raylt.data.archive import Archive
 from raylt.data.images import ArrayImages, Splits
 from raylt.data.longtail import LongTailed
@@ -24,23 +23,12 @@ _STATISTICS = {
 }
 
 
-def described(dataset: str, published: type[CIFAR10], *, sha256: str) -> Archive:
-    """The published archive of a CIFAR set, as torchvision knows it and with a stronger sum."""
-    return Archive(
-        dataset=dataset,
-        url=published.url,
-        sha256=sha256,
-        folder=published.base_folder,
-        files={name: md5 for name, md5 in (*published.train_list, *published.test_list)},
-    )
-
-
 def load(
     source: Archive,
-    published: type[CIFAR10],
     config: LongTailed,
     root: Path,
     *,
+    sealed: str,
     labels: str,
     normalise: str,
 ) -> Splits:
@@ -48,9 +36,9 @@ def load(
 
     Args:
         source: The published archive.
-        published: torchvision's class, which names the files of the pool and of the test set.
         config: The tail to cut.
         root: Folder of the datasets.
+        sealed: The file of the test images; all others are the pool.
         labels: Key of the labels in each file.
         normalise: Whose channel statistics the encoder uses, "cifar" or "imagenet".
 
@@ -58,18 +46,18 @@ def load(
         EnvironmentError: a file is missing or damaged.
     """
     mean, std = _STATISTICS[normalise]
-    pool, sealed = (
-        _images(source, root, [name for name, _ in files], labels)
-        for files in (published.train_list, published.test_list)
-    )
-    return longtail.cut(pool, sealed, config, root=root, mean=mean, std=std)
+    rest = [name for name in source.files if name != sealed]
+    pool, test = (_images(source, root, names, labels) for names in (rest, [sealed]))
+    return longtail.cut(pool, test, config, root=root, mean=mean, std=std)
 
 
 def _images(source: Archive, root: Path, names: Sequence[str], labels: str) -> ArrayImages:
-    batches = [_plain(archive.read(source, root, name)) for name in names]
-    pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
-    targets = np.concatenate([batch[labels] for batch in batches]).astype(np.int64)
-    return ArrayImages(pixels, targets)
+    def decode() -> decoded.Arrays:
+        batches = [_plain(archive.read(source, root, name)) for name in names]
+        pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
+        return pixels, np.concatenate([batch[labels] for batch in batches]).astype(np.int64)
+
+    return ArrayImages(*decoded.once([root / source.folder / name for name in names], decode))
 
 
 def _plain(content: bytes) -> dict[str, Any]:

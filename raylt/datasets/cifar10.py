@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from torchvision.datasets import CIFAR10
 
 from raylt.data import archive
-from raylt.data.archive import Progress
+from raylt.data.archive import Archive, Progress
 from raylt.data.images import Splits
 from raylt.data.longtail import LongTailed
 from raylt.datasets import _cifar
@@ -51,8 +50,20 @@ class Config(LongTailed):
         return self.tail_counts(largest=5000 - self.validation, classes=CLASSES)
 
 
-ARCHIVE = _cifar.described(
-    "cifar10", CIFAR10, sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+# As torchvision has it, but for the SHA-256; importing that takes two seconds.
+ARCHIVE = Archive(
+    dataset="cifar10",
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    folder="cifar-10-batches-py",
+    files={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+    },
 )
 
 
@@ -62,7 +73,9 @@ def load(config: Config, root: Path) -> Splits:
     Raises:
         EnvironmentError: a file is missing or damaged.
     """
-    return _cifar.load(ARCHIVE, CIFAR10, config, root, labels="labels", normalise=config.normalise)
+    return _cifar.load(
+        ARCHIVE, config, root, sealed="test_batch", labels="labels", normalise=config.normalise
+    )
 
 
 def fetch(root: Path, *, source: str | None, progress: Progress) -> Path:

@@ -83,6 +83,17 @@ def test_files_are_read_as_torchvision_reads_them(tmp_path):
     np.testing.assert_array_equal(images.pixels[6:].reshape(6, -1), pixels)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(cifar10, torchvision.datasets.CIFAR10), (cifar100, torchvision.datasets.CIFAR100)],
+)
+def test_the_archives_are_the_ones_that_torchvision_knows(ours, theirs):
+    known = ours.ARCHIVE
+    assert (known.url, known.folder) == (theirs.url, theirs.base_folder)
+    # The order of the files is that of the images.
+    assert list(known.files.items()) == [tuple(f) for f in theirs.train_list + theirs.test_list]
+
+
 class Payload:
     def __reduce__(self):
         return print, ("this program ran",)

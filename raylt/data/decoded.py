@@ -1,0 +1,75 @@
+"""Arrays that are decoded once and then mapped into memory by every process that wants them.
+
+What is mapped is shared: however many trials run on a machine, they hold one copy of a dataset
+between them, and none of them waits for its decoding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Pixels and labels."""
+
+
+def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
+    """The arrays that files decode to, mapped from two `.npy` files beside the first of them.
+
+    They are decoded again when a source was changed, and stay in this process's own memory where
+    the folder cannot be written.
+
+    Args:
+        sources: The files; a missing one is left for `decode` to complain of.
+        decode: Reads them, and refuses what must not be read.
+    """
+    paths = tuple(sources)
+    try:
+        key = _key(paths)
+    except OSError:
+        return decode()
+    files = (paths[0].with_name(f".{key}.pixels.npy"), paths[0].with_name(f".{key}.labels.npy"))
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        return _mapped(files[0]), _mapped(files[1])
+    found = decode()
+    try:
+        for path, array in zip(files, found, strict=True):
+            _write(path, array)
+    except OSError:
+        return found
+    return _mapped(files[0]), _mapped(files[1])
+
+
+def _key(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        stat = path.stat()
+        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return f"decoded-{digest.hexdigest()[:16]}"
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    # Copied on write: torch wants memory that it may write to, and the file stays as it is.
+    return np.load(path, mmap_mode="c", allow_pickle=False)
+
+
+def _write(path: Path, array: NDArray[Any]) -> None:
+    """Write a file that is there whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        # Who may read the dataset may read this.
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
