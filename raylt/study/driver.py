@@ -290,8 +290,9 @@ def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
 
 @contextlib.contextmanager
 def underway(
-    settings: Settings, tracker: Tracker, study: Record, nodes: Sequence[Node], hold: Hold
-) -> Generator[Underway]:
+    settings: Settings, tracker: Tracker, study: Record, nodes: Sequence[Node], hold: Hold, *,
+    trials: int | None = None,
+) -> Generator[Underway]:  # fmt: skip
     """The tracker for the time of a `with` in which trials run; it is flushed at its end.
 
     Args:
@@ -300,6 +301,7 @@ def underway(
         study: Whose trials are packed, if that is wished, by what they need.
         nodes: The machines, of `room`.
         hold: By which the study is held.
+        trials: How many are to run; None where that is not known yet.
 
     Raises:
         EnvironmentError: the machines have no room for a trial, or the tracker is not as it must
@@ -321,7 +323,7 @@ def underway(
     ):
         tracker.start()
         try:
-            share = place.share(settings, nodes, weigh)
+            share = place.share(settings, nodes, weigh, trials=trials)
             tracker.demand()
             say(str(share))
             if settings.pack == "auto":
@@ -347,7 +349,9 @@ def underway(
 def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    with underway(settings, tracker, study, nodes, hold) as now:
+    ended = sum(one.state in ("complete", "stopped", "failed") for one in study.outcomes())
+    trials = max(0, study.wanted - ended)
+    with underway(settings, tracker, study, nodes, hold, trials=trials) as now:
         stopped = now.trials(study)
     baseline = study.space.study.baseline
     return Result(

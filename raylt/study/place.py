@@ -174,20 +174,22 @@ def taken(
         yield nodes
 
 
-def share(wish: Wish, nodes: Sequence[Node], weigh: Weigh) -> Share:
+def share(wish: Wish, nodes: Sequence[Node], weigh: Weigh, *, trials: int | None) -> Share:
     """What a search takes of machines.
 
     Args:
         wish: What is asked for.
         nodes: The machines.
         weigh: What a trial needs, asked where trials are to be packed by it.
+        trials: How many are to run; None where that is not known yet.
 
     Raises:
         EnvironmentError: not even one trial fits.
     """
     shape = _packed(wish, nodes, weigh)
     fit = room.demand(nodes, shape)
-    return Share(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=tuple(nodes))
+    wanted = min(wish.concurrent or fit, trials or fit)
+    return Share(shape=shape, concurrent=min(fit, wanted), machines=tuple(nodes))
 
 
 def _every_process_trains(wish: Wish, cpus: int) -> bool:
