@@ -27,6 +27,7 @@ from benchmarks import (
     drills,
     pairs,
     sampling,
+    scale,
     scaling,
     search,
     startup,
@@ -61,6 +62,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
         lambda short: trainings.section(short=short),
     ),
     "search": ("Searching", lambda short: search.section(short=short)),
+    "scale": ("A study of thousands of trials", lambda short: scale.section(short=short)),
     "drills": ("When machines fail", lambda short: drills.section()),
 }
 

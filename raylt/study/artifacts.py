@@ -17,9 +17,10 @@ Files = dict[str, bytes]
 """Content by its path in the run's artifacts."""
 
 
-def of_trial(record: Record, number: int) -> Files:
-    """Learning curves, confusions and accuracy by class of a trial, and the table behind them."""
-    return _drawn(lambda: _of_trial(record, number))
+def of_trial(record: Record, number: int, *, drawn: bool) -> Files:
+    """The table of a trial's classes; where it is `drawn`, its learning curves, confusions and
+    accuracy by class too."""
+    return _drawn(lambda: _of_trial(record, number, drawn=drawn))
 
 
 def of_study(record: Record) -> Files:
@@ -27,8 +28,8 @@ def of_study(record: Record) -> Files:
     return _drawn(lambda: _of_study(record))
 
 
-def _of_trial(record: Record, number: int) -> Files:
-    found = _pictures(charts.of_trial(record, number))
+def _of_trial(record: Record, number: int, *, drawn: bool) -> Files:
+    found = _pictures(charts.of_trial(record, number)) if drawn else {}
     table = record.trial_folder(number) / classes.FILE
     if table.is_file():
         found[classes.FILE] = table.read_bytes()

@@ -27,7 +27,8 @@ from mlflow.utils.mlflow_tags import (
 
 from raylt.schema import EnvironmentError
 from raylt.study import artifacts, notes
-from raylt.study.outcome import Metrics, Outcome, improvements
+from raylt.study.bestsofar import BestSoFar
+from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record
 
 _STUDY = "study"
@@ -35,6 +36,11 @@ _EPOCHS = 50
 """Epochs of one request at most; MLflow takes 1000 metrics in one."""
 _REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE")
 _ENDED = {"complete": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
+DRAWN = 200
+"""Trials of a study up to which each has its charts; of a larger one only the baseline and those
+that were the best when they ended, for a chart costs half a second of the driver's processor."""
+_RANKED = 200
+"""Trials that are told their rank at the end of a search, which waits for it."""
 
 
 @dataclass(slots=True)
@@ -87,7 +93,7 @@ class Mirror:
         }
         self._runs: dict[str, Run] = {}
         self._ranks: dict[int, int] = {}
-        self._improved = 0
+        self._best = BestSoFar(record)
         self._experiment = self._find_experiment(artifacts)
         self._parent = self._open_study()
 
@@ -105,8 +111,8 @@ class Mirror:
             self._client.log_batch(run.id, metrics=[m for entry in part for m in _points(entry)])
             run.epoch = int(part[-1]["epoch"])
         if outcome.state in _ENDED:
-            self._close_trial(run, outcome)
             self._improve()
+            self._close_trial(run, outcome)
         elif interrupted:
             self._client.log_batch(run.id, tags=_tags({"state": "interrupted"}))
             self._client.set_terminated(run.id, "KILLED")
@@ -253,7 +259,10 @@ class Mirror:
             metrics=[Metric(key, value, at, outcome.epoch) for key, value in values.items()],
             tags=_tags(tags),
         )
-        self._keep(run, artifacts.of_trial(self._record, outcome.number))
+        drawn = (
+            self._record.wanted <= DRAWN or outcome.role == "baseline" or self._best.was(outcome)
+        )
+        self._keep(run, artifacts.of_trial(self._record, outcome.number, drawn=drawn))
         self._client.set_terminated(run.id, _ENDED[outcome.state], at)
         run.closed = True
         self._note(f"trial/{outcome.number}", run)
@@ -272,22 +281,15 @@ class Mirror:
     def _improve(self) -> None:
         """The best objective so far, over the trials in the order in which they ended."""
         metric = self._record.objectives[0].metric
-        outcomes = self._record.outcomes()
-        better = improvements(outcomes, self._record.space.study)
-        ended = sorted(
-            (one for one in outcomes if one.state in _ENDED),
-            key=lambda one: (one.ended, one.number),
-        )
-        best: float | None = None
-        points: list[Metric] = []
-        for step, one in enumerate(ended, 1):
-            best = better.get(one.number, best)
-            if best is not None and step > self._improved:
-                at = int(1000 * one.ended)
-                points.append(Metric(f"best_so_far/{metric}", best, at, step))
-        if points:
-            self._client.log_batch(self._parent.id, metrics=points[-1000:])
-        self._improved = len(ended)
+        steps = self._best.steps()
+        points = [
+            Metric(f"best_so_far/{metric}", step.best, int(1000 * step.at), step.number)
+            for step in steps
+            if step.best is not None
+        ]
+        for start in range(0, len(points), 1000):
+            self._client.log_batch(self._parent.id, metrics=points[start : start + 1000])
+        self._best.advance(steps)
 
     def _run(self, key: str) -> Run | None:
         """The run of a key: known, noted in the record, or found by its tag after a crash."""
@@ -309,7 +311,7 @@ class Mirror:
         return run
 
     def _write_ranks(self, complete: Sequence[Outcome]) -> None:
-        for rank, one in enumerate(complete, 1):
+        for rank, one in enumerate(complete[:_RANKED], 1):
             run = self._run(f"trial/{one.number}")
             if run is None or self._ranks.get(one.number) == rank:
                 continue

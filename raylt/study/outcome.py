@@ -102,19 +102,33 @@ def improvements(outcomes: Iterable[Outcome], plan: Study) -> dict[int, float]:
     everyone = sorted(outcomes, key=lambda one: (one.ended, one.number))
     baseline = baseline_of(everyone)
     reference = baseline.last if baseline else {}
-    first = plan.objective[0]
-    sign = 1 if first.better == "maximize" else -1
     found: dict[int, float] = {}
-    best = -math.inf
+    best: float | None = None
     for one in everyone:
-        value = one.last.get(first.metric)
-        if one.state != "complete" or value is None or sign * value <= best:
-            continue
-        missed = violations(plan.constraints, one.last, reference)
-        if all(gap <= 0 for gap in missed.values()):
-            found[one.number] = value
-            best = sign * value
+        value = improved(one, best, reference, plan)
+        if value is not None:
+            found[one.number] = best = value
     return found
+
+
+def improved(one: Outcome, best: float | None, baseline: Metrics, plan: Study) -> float | None:
+    """The objective of a finished trial that keeps the constraints and beats `best`, if it does.
+
+    Args:
+        one: The trial.
+        best: The objective to beat; None where there is none yet.
+        baseline: Metrics of the baseline, as far as they are known.
+        plan: Says what is better, and the constraints.
+    """
+    first = plan.objective[0]
+    value = one.last.get(first.metric)
+    if one.state != "complete" or value is None:
+        return None
+    sign = 1 if first.better == "maximize" else -1
+    if best is not None and sign * value <= sign * best:
+        return None
+    missed = violations(plan.constraints, one.last, baseline)
+    return value if all(gap <= 0 for gap in missed.values()) else None
 
 
 def violations(

@@ -27,6 +27,7 @@ SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
 """Metrics with a column of their own; an objective that is not among them gets one too."""
 _AROUND = 8
 """Lines of the terminal that are no rows of the table."""
+_ENDED = ("complete", "stopped", "failed")
 _STYLES = {"running": "cyan", "complete": "", "stopped": "dim", "failed": "red",
            "interrupted": "yellow", "waiting": "dim"}  # fmt: skip
 
@@ -76,6 +77,7 @@ class Progress:
         self._objective = record.objectives[0]
         self._paths = tuple(leaf.path for leaf in record.space.leaves)
         self._rows = {one.number: Row.of(one) for one in record.outcomes()}
+        self._ended = sum(row.state in _ENDED for row in self._rows.values())
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._quiet = quiet
@@ -124,10 +126,11 @@ class Progress:
         """A trial is over."""
         with self._lock:
             self._rows[task.number] = row = Row.of(outcome)
-            ended = sum(r.state in ("complete", "stopped", "failed") for r in self._rows.values())
+            self._ended += 1
         if self._live is None and not self._quiet:
             self._console.print(
-                Text(f"[{ended}/{self._wanted}] {sentence(row, self._paths)}"), soft_wrap=True
+                Text(f"[{self._ended}/{self._wanted}] {sentence(row, self._paths)}"),
+                soft_wrap=True,
             )
 
     def interrupted(self, task: Task) -> None:

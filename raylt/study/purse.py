@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from raylt.space.plan import Budget
+from raylt.study.outcome import Outcome
 from raylt.study.record import Record
 
 INTERVAL = 10.0
@@ -68,7 +69,9 @@ class Purse:
         """How much of the rates a trial books, where not all of them."""
         self._running: dict[int, float] = {}
         """When each running trial was last counted, by the monotonic clock."""
-        self._costs = {one.number: _cost(record, one.number) for one in record.outcomes()}
+        self._costs = {one.number: _cost(one) for one in record.outcomes()}
+        self._totals = {name: sum(c[name] for c in self._costs.values()) for name in self._rates}
+        """What all trials have cost, as far as it is counted."""
         self._before: float = record.facts.get(_FACT, 0.0)
         self._began = self._written = time.monotonic()
 
@@ -123,9 +126,11 @@ class Purse:
     @property
     def spent(self) -> str:
         """Which limit was reached, in words; "" while none is."""
+        if not limits(self._budget):
+            return ""
         now = time.monotonic()
         totals = {
-            name: sum(cost[name] for cost in self._costs.values())
+            name: self._totals[name]
             + sum((now - t) * self._rate(n, name) for n, t in self._running.items())
             for name in self._rates
         }
@@ -144,7 +149,9 @@ class Purse:
         cost = self._costs[number]
         cost["seconds"] += passed
         for name in self._rates:
-            cost[name] += passed * self._rate(number, name)
+            more = passed * self._rate(number, name)
+            cost[name] += more
+            self._totals[name] += more
 
     def _rate(self, number: int, name: str) -> float:
         """What a running trial books now."""
@@ -210,8 +217,7 @@ def _spent(found: Iterator[Account] | tuple[Account, ...]) -> str:
     return f"budget spent: {', '.join(over)}" if over else ""
 
 
-def _cost(record: Record, number: int) -> dict[str, float]:
-    one = record.outcome(number)
+def _cost(one: Outcome) -> dict[str, float]:
     return {
         "seconds": one.seconds, "cpu_seconds": one.cpu_seconds, "gpu_seconds": one.gpu_seconds
     }  # fmt: skip

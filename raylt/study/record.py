@@ -157,6 +157,11 @@ class Record:
         frozen = self.study.get_trials(deepcopy=False)
         return tuple(self._outcome(t) for t in frozen if not t.user_attrs.get(_NO_POINT))
 
+    @property
+    def count(self) -> int:
+        """Trials that there are, those that wait included."""
+        return self._storage.get_n_trials(self._id)
+
     def outcome(self, number: int) -> Outcome:
         """One trial."""
         return self._outcome(self.frozen(number))
@@ -270,8 +275,8 @@ class Record:
             failure: Why it failed, in one line; "" unless it did.
         """
         self._set(number, last=dict(last), best=dict(best), seconds=seconds, failure=failure)
-        trial = optuna.trial.Trial(self.study, self._trial_id(number))
-        if last and state != "failed":
+        if last and state != "failed" and self.space.study.constraints:
+            trial = optuna.trial.Trial(self.study, self._trial_id(number))
             for key, value in violations(self.space.study.constraints, last, baseline).items():
                 trial.set_constraint(key, value)
         values = [last[o.metric] for o in self.objectives] if state == "complete" else None
@@ -300,9 +305,9 @@ class Record:
         self.study.enqueue_trial(dict(point), user_attrs={"role": role, "point": dict(point)})
 
     def _set(self, number: int, **attrs: Any) -> None:
-        trial = self._trial_id(number)
-        for key, value in attrs.items():
-            self._storage.set_trial_user_attr(trial, key, value)
+        # Whoever writes has brought a sampler, and so holds the trials.
+        assert isinstance(self._storage, Held)
+        self._storage.set_trial_user_attrs(self._trial_id(number), attrs)
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

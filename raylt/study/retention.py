@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from raylt.study.events import Task
-from raylt.study.outcome import Metrics, Outcome
+from raylt.study.outcome import Metrics, Outcome, ranked
 from raylt.study.record import Record
 from raylt.trial import bucket, names
 
@@ -35,6 +35,7 @@ class Retention:
         self._record = record
         self._held = {one.number for one in record.outcomes() if one.state in _ENDED}
         """Ended trials whose checkpoints may still be there."""
+        self._baseline = record.baseline()
         self._unwanted: frozenset[int] = frozenset()
         """Ended trials whose checkpoints must not be there."""
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -63,6 +64,8 @@ class Retention:
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over: remove what is not wanted any more."""
         self._held.add(task.number)
+        if outcome.role == "baseline":
+            self._baseline = outcome
         if self._record.space.study.checkpoints == "all":
             return
         kept = self._kept()
@@ -84,7 +87,14 @@ class Retention:
             _log.warning("checkpoints cannot be removed from %s now: %s", top, bucket.why(error))
 
     def _kept(self) -> set[int]:
-        finished = [one for one in self._record.ranking() if one.state == "complete"]
+        # What has no checkpoints any more cannot be kept: looking at every trial whenever one ends
+        # would take ever longer.
+        there = {number: self._record.outcome(number) for number in self._held}
+        if self._baseline is not None:
+            # The constraints are measured against it, whatever became of it.
+            there[self._baseline.number] = self._baseline
+        ranking = ranked(tuple(there.values()), self._record.space.study)
+        finished = [one for one in ranking if one.state == "complete"]
         kept = {one.number for one in finished if one.role == "baseline"}
         others = [one.number for one in finished if one.role != "baseline"]
         kept.update(others[: self._record.space.study.confirm.top])

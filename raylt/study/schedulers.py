@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, cast
 
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
     FIFOScheduler,
@@ -40,7 +41,23 @@ class _Contender:
         return str(self.number)
 
 
-class _Fair:
+class _Queue(FIFOScheduler):
+    """First come, first served, without a look at the trials that are over.
+
+    Tune asks after each report who is next, and its own answer walks through all trials of the
+    study, twice.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        found = [
+            (one.status == Trial.PAUSED, one.config["number"], one)
+            for one in tune_controller.get_live_trials()
+            if one.status in (Trial.PENDING, Trial.PAUSED)
+        ]
+        return min(found)[2] if found else None
+
+
+class _Fair(_Queue):
     """Judges every epoch of a trial once, lets the baseline run to its end, and learns nothing
     from a trial that failed.
 
@@ -110,7 +127,7 @@ def scheduler(record: Record) -> TrialScheduler:
     match chosen.name:
         case "none" | "pbt":
             # A population is the searcher's affair: see `raylt.study.population`.
-            return FIFOScheduler()
+            return _Queue()
         case "median":
             # Nobody is paused to let others catch up: a paused trial loses its process.
             common["min_time_slice"] = math.inf

@@ -82,6 +82,26 @@ def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def set_trial_user_attrs(
+    database: optuna.storages.RDBStorage, trial_id: int, attrs: Mapping[str, Any]
+) -> None:
+    """Set several attributes of a trial in one commit; Optuna makes one for each.
+
+    Args:
+        database: Where the study lies.
+        trial_id: The trial, not a finished one.
+        attrs: Plain JSON.
+    """
+    kept = (
+        "INSERT INTO trial_user_attributes (trial_id, key, value_json) "
+        "VALUES (:trial, :key, :value) "
+        "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
+    )
+    rows = [{"trial": trial_id, "key": k, "value": json.dumps(v)} for k, v in attrs.items()]
+    with database.engine.begin() as connection:
+        connection.execute(text(kept), rows)
+
+
 def rewrite(
     storage: optuna.storages.RDBStorage,
     study_id: int,

@@ -58,9 +58,14 @@ def why_dead(told: str) -> str:
     return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
 
 
-class _Stopper(tune.Stopper):
+class Stopper(tune.Stopper):
     """Ends a trial that reported a failure, each one at its next score when the budget is spent,
-    and everything when the search is interrupted."""
+    and everything when the search is interrupted.
+
+    Args:
+        interrupted: Becomes true when the search must end at once.
+        purse: Knows what is spent, and writes it down now and then.
+    """
 
     def __init__(self, interrupted: Callable[[], bool], purse: Purse) -> None:
         self._interrupted = interrupted
@@ -70,9 +75,11 @@ class _Stopper(tune.Stopper):
         return {"_interrupted": bool, "_purse": None}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial ends with this report."""
         return "failure" in result or bool(self._purse.spent)
 
     def stop_all(self) -> bool:
+        """Whether everything ends."""
         # Tune asks this all the time, whether anything is reported or not.
         self._purse.tick()
         return self._interrupted()
@@ -132,7 +139,7 @@ def run(
         run_config=tune.RunConfig(
             name="run",
             storage_path=str(scratch),
-            stop=_Stopper(interrupted, purse),
+            stop=Stopper(interrupted, purse),
             callbacks=[watch],
             failure_config=tune.FailureConfig(max_failures=retries),
             verbose=0,

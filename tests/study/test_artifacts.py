@@ -5,6 +5,8 @@ import shutil
 import pytest
 
 from raylt.study import artifacts, tracking
+from raylt.study import mirror as mirrors
+from raylt.study.outcome import improvements
 from tests.study import made
 
 # MLflow's own store still uses what SQLAlchemy warns of.
@@ -52,6 +54,30 @@ def test_a_trial_has_its_charts_and_its_table(tracked):
     assert paths(client, trials[3]) == {"recipe.json"}
 
 
+def test_in_a_large_study_only_what_stands_out_is_drawn(tmp_path, empty_store, monkeypatch):
+    monkeypatch.setattr(mirrors, "DRAWN", 4)
+    record = made.study(tmp_path, trials=5, failed=(), stopped=())
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.setattr(
+        artifacts, "of_trial", lambda _, number, drawn: found.update({number: drawn}) or {}
+    )
+    found = {}
+    mirror = tracking.open_mirror(
+        record, uri=f"sqlite:///{tmp_path / 'mlflow.db'}", artifacts=tmp_path / "artifacts",
+        command="",
+    )  # fmt: skip
+    for number in mirror.missing():
+        mirror.trial(number, interrupted=False)
+    best = set(improvements(record.outcomes(), record.space.study))
+    assert {number for number, drawn in found.items() if drawn} == {0, *best}
+    assert set(found) == {0, 1, 2, 3, 4} != {0, *best}
+
+
+def test_what_is_not_drawn_keeps_its_table(tmp_path):
+    record = made.study(tmp_path, trials=1, failed=(), stopped=())
+    assert set(artifacts.of_trial(record, 0, drawn=False)) == {"classes.json"}
+
+
 def test_the_study_has_its_report_and_its_charts(tracked):
     record, client, runs = tracked
     parent = next(r for r in runs if r.data.tags["role"] == "study")
@@ -68,7 +94,7 @@ def test_the_study_has_its_report_and_its_charts(tracked):
 def test_a_chart_that_fails_costs_no_numbers(tmp_path, monkeypatch, caplog):
     record = made.study(tmp_path, trials=1, failed=(), stopped=())
     (record.trial_folder(0) / "classes.json").write_text("{")
-    found = artifacts.of_trial(record, 0)
+    found = artifacts.of_trial(record, 0, drawn=True)
     assert list(found) == ["charts/not-drawn.txt"]
     assert b"classes.json must be readable" in found["charts/not-drawn.txt"]
     assert "could not be drawn" in caplog.text

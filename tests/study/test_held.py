@@ -57,3 +57,16 @@ def test_a_driver_that_takes_over_sees_the_same(written):
     assert seen.facts == written.facts
     assert [seen.epochs(n) for n in range(12)] == [written.epochs(n) for n in range(12)]
     seen.close()
+
+
+def test_attributes_that_are_set_together_are_what_the_database_has(tmp_path):
+    record = made.study(tmp_path, trials=1, failed=(), stopped=())
+    held, database = record._storage, record._database
+    trial = record._trial_id(record.open_trial())
+    held.set_trial_user_attrs(trial, {"a": [1, {"b": None}], "seconds": 1.0})
+    held.set_trial_user_attrs(trial, {"seconds": 2.5, "c": (1, 2)})
+    expected = {"a": [1, {"b": None}], "seconds": 2.5, "c": [1, 2]}
+    assert held.get_trial(trial).user_attrs == expected
+    assert database.get_trial(trial).user_attrs == expected
+    assert record.count == database.get_n_trials(record._id) == 2
+    record.close()

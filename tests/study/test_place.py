@@ -2,7 +2,7 @@ import pytest
 
 from raylt.cluster.room import Need, Node
 from raylt.study import place
-from raylt.study.driver import Settings, wish
+from raylt.study.driver import Settings
 
 
 def weigh(shape):
@@ -24,7 +24,7 @@ def weigh(shape):
 def test_no_more_trials_at_a_time_than_fit_are_wished_and_are_left(
     tmp_path, concurrent, trials, expected
 ):
-    asked = wish(Settings(runs=tmp_path, root=tmp_path, concurrent=concurrent))
+    asked = Settings(runs=tmp_path, root=tmp_path, concurrent=concurrent)
     node = Node(id="", name="here", address="", cpus=3, gpus=0, memory=2**30)
     share = place.share(asked, [node], weigh, trials=trials)
     assert share.concurrent == expected

@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from raylt.study import schedulers
 from raylt.study.searcher import TruthfulSearcher
@@ -81,7 +81,23 @@ def test_a_failed_trial_teaches_nothing_and_breaks_nothing(study, name):
 
 def test_none_stops_nobody(study):
     made = schedulers.scheduler(study("study.scheduler.name=none"))
-    assert type(made) is FIFOScheduler
+    assert race(made, [BAD, GOOD, BAD, BAD]) == [6, 6, 6, 6]
+
+
+@pytest.mark.parametrize("name", ["none", "asha", "median"])
+def test_the_next_trial_is_found_without_a_look_at_those_that_are_over(study, name):
+    made = schedulers.scheduler(study(f"study.scheduler.name={name}"))
+    live = [
+        SimpleNamespace(config={"number": number}, status=status)
+        for number, status in ((7, "RUNNING"), (9, "PENDING"), (8, "PENDING"), (1, "PAUSED"))
+    ]
+    # It has no `get_trials`: that one grows.
+    controller = SimpleNamespace(get_live_trials=lambda: live)
+    for expected in (8, 9, 1):
+        chosen = made.choose_trial_to_run(controller)
+        assert chosen.config["number"] == expected
+        chosen.status = "RUNNING"
+    assert made.choose_trial_to_run(controller) is None
 
 
 def test_a_metric_that_falls_is_watched_downwards(study):
