@@ -1,12 +1,12 @@
 """What the driver of a search spends on each trial and report, as the study grows.
 
     python -m benchmarks.scale [--trials 2000] [--slots 200] [--epochs 9] [--sampler tpe]
-        [--tracked 4]
+        [--tracked 10]
 
 Runs the real searcher, scheduler, record (SQLite), account of costs, retention, progress and
 tracker (MLflow on SQLite) with trials that train nothing: `slots` of them are under way at any
 moment, and each reports an epoch whenever its turn comes. No Ray is started; its own loop comes
-on top. The tracker has a thread of its own in a search; here it follows every fourth trial, which
+on top. The tracker has a thread of its own in a search; here it follows every tenth trial, which
 is enough to see what one costs. Times are of the thread's own CPU clock, so that a busy machine
 does not count; they are shown for four equal parts of the study, and a straight line through all
 of them says what they come to in a larger one.
@@ -68,7 +68,7 @@ class Scale:
     slots: int = 200
     epochs: int = 9
     sampler: str = "tpe"
-    tracked: int = 4
+    tracked: int = 10
 
 
 class Clock:

@@ -87,6 +87,23 @@ def opened(made, connect, uri="sqlite:///x", optional=False):
     return tracker
 
 
+def test_a_store_in_a_file_is_opened_once_a_trial_has_begun(study, tmp_path):
+    made, opened_at = study(), []
+
+    def connect():
+        opened_at.append(made.outcome(0).attempts)
+        raise ConnectionError("enough seen")
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    tracker = Tracker(connect, record=made, uri=uri, again="raylt resume", optional=False)
+    tracker.start()
+    tracker.demand()
+    assert not opened_at
+    play(made, tracker, 1)
+    assert "points pending" in tracker.close(interrupted=False)[0]
+    assert opened_at[0] == 1
+
+
 def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
     made = study()
     tracker = opened(made, connect)
