@@ -23,7 +23,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,10 @@ from rich.console import Console
 from benchmarks import sampler
 from raylt import space as spaces
 from raylt.study import draws, schedulers, studies, tracking, tuning
+from raylt.study.events import Listener
 from raylt.study.progress import Progress
 from raylt.study.purse import Purse
+from raylt.study.record import Record
 from raylt.study.retention import Retention
 from raylt.study.searcher import TruthfulSearcher
 from raylt.trial import classes
@@ -136,8 +138,11 @@ def simulate(folder: Path, scale: Scale) -> Simulated:
         facts={"floor": {}, "fingerprint": "none"},
     )  # fmt: skip
     began = time.monotonic()
-    with Progress(study, quiet=True, console=Console(quiet=True)) as progress:
-        search = _Search(study, folder, scale, progress)
+    with (
+        Progress(study, quiet=True, console=Console(quiet=True)) as progress,
+        Retention(study) as retention,
+    ):
+        search = _Search(study, folder, scale, (progress, retention))
         search.run()
     study.close()
     files = [*study.folder.glob("study.db*"), *study.folder.glob("trials/*/epochs.jsonl")]
@@ -152,11 +157,13 @@ def simulate(folder: Path, scale: Scale) -> Simulated:
 class _Search:
     """What Ray Tune does for a search, without processes."""
 
-    def __init__(self, study: Any, folder: Path, scale: Scale, progress: Progress) -> None:
+    def __init__(
+        self, study: Record, folder: Path, scale: Scale, listeners: Sequence[Listener]
+    ) -> None:
         self.study, self.scale = study, scale
         self.clock, self.rng = Clock(scale.trials), random.Random(0)
         purse = Purse(study, cpus=1, gpus=0)
-        self.searcher = TruthfulSearcher(study, (progress, Retention(study)), str, purse)
+        self.searcher = TruthfulSearcher(study, listeners, str, purse)
         self.stop = tuning.Stopper(lambda: False, purse)
         # Tune's own objects are stood in for.
         self.scheduler: Any = schedulers.scheduler(study)
