@@ -1,4 +1,4 @@
-"""Everything that wants a GPU, in one command: tests, pairs, rooflines, a real training.
+"""Everything that wants a GPU, in one command: tests, pairs, rooflines, packing, a training.
 
     python -m benchmarks.gpu --data DIRECTORY [--budget 600] [--into gpu.md]
     python -m benchmarks.gpu --device cpu --short
@@ -16,21 +16,22 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import augment, cifar100, made, pairs, steps
+from benchmarks import cifar100, made, packed, pairs, published, steps
+from benchmarks.packed import Shape
 from raylt import space
-from raylt.data.batches import Batches
-from raylt.data.images import ArrayImages
 from raylt.methods import _base
+from raylt.nn.resnet import Name
 
 REPOSITORY = Path(__file__).parents[1]
 PEAK = 989e12
 """Dense bfloat16 operations a second of an H100 or H200 (SXM)."""
-GOALS = {
+GOALS: Mapping[str, tuple[Name, int, int, int, int, float]] = {
     # Encoder, views, batch, images of the tail, epochs, seconds that the whole run may take.
     "sdclr": ("resnet18", 2, 512, 11_165, 2000, 600.0),
     "bcl": ("resnet32", 3, 256, 10_847, 200, 45.0),
@@ -77,7 +78,7 @@ def _roof(name: str, device: torch.device, *, short: bool) -> str:
     one = made.method(name, encoder, classes=100, size=size, device=device, channels_last=True)
     fixed = made.batch(views, n=n, size=size, classes=100, device=device, channels_last=True)
     work = made.steps(one, made.Fixed(fixed, count), made.halved(device))
-    batches = _batches(type(one).views(one.config), n, size, device, steps=count)  # type: ignore[attr-defined]
+    batches = Shape(encoder, n, size, count).batches(one, device)
 
     def looks() -> None:
         for _ in batches.epoch(0):
@@ -106,17 +107,52 @@ def _flops(one: _base.Method, image: torch.Tensor) -> float:
     return float(counter.get_total_flops())
 
 
-def _batches(
-    looks: tuple[str, ...], n: int, size: int, device: torch.device, *, steps: int
-) -> Batches:
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (n * steps, 3, size, size), generator=generator)
-    labels = torch.randint(100, (n * steps,), generator=generator)
-    return Batches(
-        ArrayImages(pixels.to(torch.uint8).numpy(), labels.numpy()), views=looks, size=size,
-        knobs=augment.KNOBS, batch_size=n, drop_last=True, seed=0, device=device, rank=0,
-        world=1, channels_last=True,
+def loaded(device: torch.device, *, short: bool) -> pairs.Pair:
+    """Whole steps of SDCLR from the images on: the published form has eight processes for its
+    views, which live for an epoch, and raylt makes them on the device."""
+    encoder, _, n, *_ = GOALS["sdclr"]
+    shape = Shape(encoder, *((8, 8, 1) if short else (n, 32, 20)))
+    theirs, ours = (
+        made.method("sdclr", encoder, classes=100, size=shape.size, device=device,
+                    channels_last=last)
+        for last in (False, True)
     )  # fmt: skip
+    look = published.sim(shape.size, crop=0.1, flip=0.5, jitter=1.0, grey=0.2)
+    images = shape.images
+    views = published.Views(images.pixels, images.labels, [look, look])
+    batches = published.loader(views, batch=shape.batch, workers=1 if short else 8)
+
+    def slow() -> None:
+        for _ in published.train_sdclr(
+            theirs, batches, device, epochs=1, lr=0.01, temperature=0.2, prune=0.9  # type: ignore[arg-type]
+        ):  # fmt: skip
+            pass
+
+    fast = made.steps(ours, shape.batches(ours, device), made.halved(device))
+    name = f"SDCLR, {encoder}, batch {shape.batch}, an epoch of {shape.steps} steps with its views"
+    return pairs.Pair(name, slow, fast, goal=5.0)
+
+
+def packing(device: torch.device, *, short: bool) -> list[str]:
+    """What several trials on one device train together."""
+    rows: list[str] = []
+    for name, (encoder, _, n, *_) in GOALS.items():
+        shape = Shape(encoder, *((8, 8, 1) if short else (n, 32, 100)))
+        counts = packed.TOGETHER[:2] if short else packed.TOGETHER
+        rates = [packed.rate(name, device, shape, processes=count) for count in counts]
+        rows += [
+            f"| {name}, {encoder}, batch {shape.batch} | {count} | {rate:,.0f} "
+            f"| **{rate / rates[0]:.2f}** |"
+            for count, rate in zip(counts, rates, strict=True)
+        ]
+    return [
+        "Trials that share the device, each a process of its own, whole steps with their views; "
+        "without NVIDIA's multi-process service they take turns.",
+        "",
+        "| | processes | images a second, together | against one |",
+        "|---|---:|---:|---:|",
+        *rows,
+    ]
 
 
 def training(data: Path | None, budget: float) -> list[str]:
@@ -135,7 +171,9 @@ def training(data: Path | None, budget: float) -> list[str]:
 def report(device: torch.device, *, data: Path | None, budget: float, short: bool) -> list[str]:
     """Everything as Markdown."""
     clocked = "CPU s" if device.type == "cpu" else "s"
-    timed = steps.everything(device, short=short, rounds=2 if short else 5, clock=clock(device))
+    rounds = 2 if short else 5
+    timed = steps.everything(device, short=short, rounds=rounds, clock=clock(device))
+    timed.append(pairs.measure(loaded(device, short=short), rounds=rounds, clock=clock(device)))
     return [
         f"## On {_named(device)}",
         "",
@@ -150,6 +188,8 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
         "the encoder's convolutions and products, forward and backward.",
         "",
         *roofline(device, short=short),
+        "",
+        *packing(device, short=short),
         "",
         *training(data, budget),
     ]

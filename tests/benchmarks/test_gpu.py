@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, packed
 
 CPU = torch.device("cpu")
 
@@ -14,6 +14,26 @@ def test_a_roofline_is_a_row_of_its_table(name):
     row = gpu._roof(name, CPU, short=True)
     assert row.startswith(f"| {name}, ")
     assert row.count("|") == 8
+
+
+def test_whole_steps_are_a_pair_that_both_forms_run():
+    pair = gpu.loaded(CPU, short=True)
+    pair.published()
+    pair.raylt()
+    assert pair.goal == 5.0
+    assert "an epoch of 1 steps with its views" in pair.name
+
+
+def test_processes_beside_each_other_are_timed_together():
+    shape = packed.Shape.of("small,8,8,2")
+    assert str(shape) == "small,8,8,2"
+    assert packed.rate("sdclr", CPU, shape, processes=2) > 0
+
+
+def test_a_process_that_fails_is_no_rate(capfd):
+    with pytest.raises(RuntimeError, match="has failed"):
+        packed.rate("sdclr", CPU, packed.Shape("none", 8, 8, 1), processes=1)  # type: ignore[arg-type]
+    assert "Traceback" in capfd.readouterr().err
 
 
 def test_what_cannot_be_measured_is_said():
