@@ -74,9 +74,9 @@ class Evaluation(Frozen):
     """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
     published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's
     whole protocol, in which the images pass the encoder anew in every epoch, cropped and flipped,
-    and validation chooses the epoch. Numbers to compare with papers come from `sgd`, which the
-    published settings of SDCLR take, or from `reforward`: on photographs these two agree, while
-    `lbfgs`, which goes on to the optimum, may be two points above (benchmarks/RESULTS.md)."""
+    and validation chooses the epoch. Numbers to compare with papers come from `reforward`, or from
+    `sgd`, which the published settings of SDCLR take and which agreed with it on photographs;
+    `lbfgs`, which goes on to the optimum, may be points away on either side."""
     early_falls: bool = False
     """Whether the learning rate of `sgd` and `reforward` falls one epoch early, as in SDCLR's
     program for CIFAR; false is the schedule as it is written down."""
