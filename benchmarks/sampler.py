@@ -46,6 +46,7 @@ def cost(name: str, trials: int) -> float:
         path = Path(folder, "space.yaml")
         path.write_text(SPACE.format(trials=trials, sampler=name, epochs=9), "utf-8")
         space = spaces.load(path)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=draws.sampler(space, begun=0))
     study.add_trials([_past(space, number) for number in range(trials)])
     took: list[float] = []
@@ -60,14 +61,14 @@ def cost(name: str, trials: int) -> float:
 
 def _past(space: Space, number: int) -> optuna.trial.FrozenTrial:
     rng = random.Random(number)
-    point = dict(space.draw(rng))
+    drawn = draws.parameters(space, space.draw(rng))
     complete = number % 3 == 0
     value = rng.random()
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.PRUNED,
         value=value if complete else None,
-        params=point,
-        distributions=draws.distributions(space, point),
+        params={name: told for name, (_, told) in drawn.items()},
+        distributions={name: law for name, (law, _) in drawn.items()},
         intermediate_values={1: value},
     )
 
