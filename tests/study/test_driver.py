@@ -85,7 +85,7 @@ class Drive:
             env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
         )  # fmt: skip
 
-    def until(self, there, seconds=90):
+    def until(self, there, seconds=200):
         """Wait for something that the process makes."""
         end = time.monotonic() + seconds
         while not there():
