@@ -23,8 +23,8 @@ FENCES = {
     # What is behind a fence can be swapped, and everything else runs and is tested without it.
     "ray": ("cluster/", "study/"),
     "optuna": ("study/",),
-    "mlflow": ("study/gauges.py", "study/grandchildren.py", "study/mirror.py", "study/models.py",
-               "study/tracking.py"),
+    "mlflow": ("study/gauges.py", "study/grandchildren.py", "study/localstore.py",
+               "study/mirror.py", "study/models.py", "study/tracking.py"),
     "sqlalchemy": ("study/epochs.py", "study/server.py", "study/storage.py"),
     "plotly": ("study/charts/", "study/report.py"),
     "matplotlib": ("study/charts/picture.py",),

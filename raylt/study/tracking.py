@@ -115,7 +115,7 @@ def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> M
 
     return Mirror(
         record,
-        MlflowClient(tracking_uri=localstore.made(uri) if uri.startswith("sqlite:") else uri),
+        MlflowClient(tracking_uri=localstore.made(uri)),
         uri=public(uri),
         artifacts=artifacts if uri.startswith(_DATABASES) else None,
         tags=notes.provenance(),
