@@ -225,6 +225,11 @@ def demand_shared(runs: Path, machines: Sequence[Node]) -> list[Node]:
     return there
 
 
+def ask_bucket(machines: Sequence[Node], uri: str) -> dict[Node, str]:
+    """Why each machine cannot write and read a bucket, or ""."""
+    return _everywhere(bucket.trouble, {node: (uri,) for node in machines})
+
+
 def demand_bucket(uri: str, machines: Sequence[Node]) -> list[Node]:
     """Every machine must write and read the bucket of checkpoints.
 
@@ -234,7 +239,7 @@ def demand_bucket(uri: str, machines: Sequence[Node]) -> list[Node]:
     Raises:
         EnvironmentError: one does not, so its trials' checkpoints would be lost.
     """
-    answers = _everywhere(bucket.trouble, {node: (uri,) for node in machines})
+    answers = ask_bucket(machines, uri)
     alive = {node.id for node in nodes()}
     there = [node for node in machines if node.id in alive]
     apart = [f"{node.name} ({why})" for node in there if (why := answers[node])]

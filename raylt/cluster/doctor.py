@@ -14,6 +14,7 @@ from raylt.cluster.facts import Facts
 from raylt.cluster.profile import Trial
 from raylt.cluster.room import Node, Shape
 from raylt.schema import RayltError
+from raylt.trial import bucket
 
 State = Literal["ok", "warning", "error"]
 
@@ -50,26 +51,30 @@ class Round:
     ended: float
     folder: Path
     word: str
+    bucket: Mapping[Node, str]
+    """Why each machine cannot write the bucket of checkpoints, or ""; empty without a bucket."""
 
 
 def examine(
-    *, address: str | None, runs: Path, tracking_uri: str | None, trial: Trial, cores: int
-) -> tuple[Finding, ...]:
+    *, address: str | None, runs: Path, tracking_uri: str | None, checkpoints: str | None = None,
+    trial: Trial, cores: int,
+) -> tuple[Finding, ...]:  # fmt: skip
     """Look at this machine, or at all machines of the cluster that it belongs to.
 
     Args:
         address: The cluster, or None.
         runs: Folder of all studies.
         tracking_uri: MLflow's store, or None for a file beside the studies.
+        checkpoints: The bucket that keeps the checkpoints, too, or None.
         trial: What a trial books.
         cores: Cores of this machine, for a search without a cluster.
     """
     try:
         if addresses.way(address) == "here":
-            return tuple(_examine_here(runs, tracking_uri, trial, cores))
+            return tuple(_examine_here(runs, tracking_uri, checkpoints, trial, cores))
         assert address is not None
         with connect.joined(address):
-            return tuple(_examine_cluster(runs, tracking_uri, trial))
+            return tuple(_examine_cluster(runs, tracking_uri, checkpoints, trial))
     except RayltError as error:
         found, _, remedy = str(error).rpartition("; ")
         return (
@@ -108,16 +113,18 @@ def judge(look: Round) -> Iterator[Finding]:
             continue
         yield _versions(node, answer, look.here)
         yield _storage(node, answer, look)
-        yield _disk(node, answer)
+        yield _disk(node, answer, look)
         yield _shm(node, answer)
         yield _clock(node, answer, look)
         yield _gpus(node, answer, look)
         yield _interface(node, answer)
         yield _tracker(node, answer)
+    for node, why in look.bucket.items():
+        yield _bucket(node, why)
 
 
 def _examine_here(
-    runs: Path, tracking_uri: str | None, trial: Trial, cores: int
+    runs: Path, tracking_uri: str | None, checkpoints: str | None, trial: Trial, cores: int
 ) -> Iterator[Finding]:
     gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
     node = Node(id="here", name="this machine", address="127.0.0.1", cpus=cores, gpus=gpus)
@@ -125,14 +132,16 @@ def _examine_here(
         began = time.time()
         here = facts.gather(str(folder), node.id, tracking_uri)
         look = Round(here=here, answers={node: here}, began=began, ended=time.time(),
-                     folder=folder, word=word)  # fmt: skip
+                     folder=folder, word=word,
+                     bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
+                     )  # fmt: skip
         yield from judge(look)
     yield _room([node], trial)
 
 
 def _examine_cluster(
-    runs: Path, tracking_uri: str | None, trial: Trial
-) -> Iterator[Finding]:  # fmt: skip
+    runs: Path, tracking_uri: str | None, checkpoints: str | None, trial: Trial
+) -> Iterator[Finding]:
     machines = connect.nodes()
     yield _token()
     yield _state_api()
@@ -141,8 +150,9 @@ def _examine_cluster(
         answers = connect.ask(machines, folder=folder, tracking_uri=tracking_uri)
         ended = time.time()
         here = facts.gather(str(folder), "driver-too", tracking_uri)
+        bucketed = connect.ask_bucket(machines, checkpoints) if checkpoints else {}
         yield from judge(Round(here=here, answers=answers, began=began, ended=ended,
-                               folder=folder, word=word))  # fmt: skip
+                               folder=folder, word=word, bucket=bucketed))  # fmt: skip
     yield _room(machines, trial)
 
 
@@ -167,13 +177,24 @@ def _storage(node: Node, answer: Facts, look: Round) -> Finding:
     why = connect.not_shared(answer, look.folder, look.word)
     found = why or f"reads and writes {look.folder.parent}"
     remedy = "name a folder that all machines share with --runs or `runs` of the profile"
-    return _finding("storage", node, "error" if why else None, found, remedy)
+    if not look.bucket:
+        return _finding("storage", node, "error" if why else None, found, remedy)
+    # Trials of one worker do without it.
+    return _finding("storage", node, "warning" if why else None, found,
+                    f"for trials of several workers, and for pbt: {remedy}")  # fmt: skip
 
 
-def _disk(node: Node, answer: Facts) -> Finding:
+def _bucket(node: Node, why: str) -> Finding:
+    remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION where its Ray is started"
+    return _finding("bucket", node, "error" if why else None, why or "reads and writes it", remedy)
+
+
+def _disk(node: Node, answer: Facts, look: Round) -> Finding:
+    wrong: State | None
     if answer.disk < 0:
-        return _finding("disk", node, "error", "the folder of runs is not there", "mount it")
-    wrong: State | None = "warning" if answer.disk < _LITTLE_DISK else None
+        wrong = "warning" if look.bucket else "error"
+        return _finding("disk", node, wrong, "the folder of runs is not there", "mount it")
+    wrong = "warning" if answer.disk < _LITTLE_DISK else None
     wrong = "error" if answer.disk < _NO_DISK else wrong
     found = f"{answer.disk / _GIB:.1f} GiB free"
     return _finding("disk", node, wrong, found, "free some, or name another folder with --runs")

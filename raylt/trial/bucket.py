@@ -81,6 +81,16 @@ def demand_writable(uri: str) -> None:
     Raises:
         EnvironmentError: it cannot be done within half a minute.
     """
+    if why := trouble_in_time(uri):
+        raise EnvironmentError(
+            f"the bucket of --checkpoints must be there and writable, but {uri} is not: {why}; "
+            f"make it, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a "
+            f"server of your own, AWS_ENDPOINT_URL"
+        )
+
+
+def trouble_in_time(uri: str) -> str:
+    """As `trouble`, within half a minute."""
     told: list[str] = []
 
     def try_it() -> None:
@@ -90,13 +100,7 @@ def demand_writable(uri: str) -> None:
     thread = threading.Thread(target=try_it, daemon=True)
     thread.start()
     thread.join(_DEADLINE)
-    why = told[0] if told else f"no answer within {_DEADLINE:.0f} s"
-    if why:
-        raise EnvironmentError(
-            f"the bucket of --checkpoints must be there and writable, but {uri} is not: {why}; "
-            f"make it, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a "
-            f"server of your own, AWS_ENDPOINT_URL"
-        )
+    return told[0] if told else f"no answer within {_DEADLINE:.0f} s"
 
 
 def trouble(uri: str) -> str:

@@ -114,7 +114,7 @@ def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) ->
     machine.prepare(threads=1, alone=False)
     findings = doctor.examine(
         address=chosen.address, runs=chosen.runs, tracking_uri=chosen.tracking_uri,
-        trial=chosen.trial, cores=machine.cores(),
+        checkpoints=chosen.checkpoints, trial=chosen.trial, cores=machine.cores(),
     )  # fmt: skip
     if as_json:
         from dataclasses import asdict

@@ -24,8 +24,9 @@ def healthy(tmp_path):
     )  # fmt: skip
 
 
-def look(folder, here, answers):
-    return Round(here=here, answers=answers, began=99.0, ended=101.0, folder=folder, word="word")
+def look(folder, here, answers, bucket=None):
+    return Round(here=here, answers=answers, began=99.0, ended=101.0, folder=folder, word="word",
+                 bucket=bucket or {})  # fmt: skip
 
 
 def test_a_healthy_machine_has_nothing_against_it(tmp_path, healthy):
@@ -59,6 +60,19 @@ def test_each_fault_is_found_with_a_remedy(tmp_path, healthy, change, check, sta
     bad = [finding for finding in findings if finding.state != "ok"]
     assert [(finding.check, finding.state) for finding in bad] == [(check, state)]
     assert bad[0].remedy
+
+
+@pytest.mark.parametrize("change", [{"read": "another"}, {"trouble": "No such file", "disk": -1}])
+def test_a_bucket_stands_in_for_the_shared_folder(tmp_path, healthy, change):
+    apart = dataclasses.replace(healthy, **change)
+    found = tuple(judge(look(tmp_path, healthy, {node(): apart}, {node(): ""})))
+    assert worst(found) == "warning"
+    (bucket,) = (finding for finding in found if finding.check == "bucket")
+    assert (bucket.state, bucket.remedy) == ("ok", "")
+    found = judge(look(tmp_path, healthy, {node(): healthy}, {node(): "NO_SUCH_BUCKET"}))
+    bad = [finding for finding in found if finding.state != "ok"]
+    assert [(finding.check, finding.state) for finding in bad] == [("bucket", "error")]
+    assert "AWS_ACCESS_KEY_ID" in bad[0].remedy
 
 
 def test_clocks_within_the_time_of_asking_are_no_fault(tmp_path, healthy):
@@ -109,6 +123,17 @@ def test_a_cluster_that_is_not_there_is_one_finding_with_its_remedy(tmp_path):
     )
     assert (finding.check, finding.state) == ("reach", "error")
     assert "ray start --head" in finding.remedy
+
+
+def test_a_bucket_that_does_not_answer_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    findings = doctor.examine(
+        address=None, runs=tmp_path, tracking_uri=None, trial=Trial(), cores=2,
+        checkpoints="s3://bucket/raylt?endpoint_override=127.0.0.1:9&scheme=http",
+    )  # fmt: skip
+    bad = {finding.check: finding.state for finding in findings if finding.state != "ok"}
+    assert bad["bucket"] == "error"
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
