@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import pytest
 
 # Before torch is imported, here and in every process that a test starts: small tensors are slower
 # on several threads, and several times slower when something else runs on the machine.
@@ -19,3 +20,15 @@ for name in ("MLFLOW_TRACKING_URI", "RAYLT_DATA", "RAYLT_RUNS"):
 # The first example may wait for an import or a busy core; pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("raylt", deadline=None)
 hypothesis.settings.load_profile("raylt")
+
+
+@pytest.fixture(scope="module")
+def s3_port(tmp_path_factory):
+    """The port of a server of S3 on loopback, which the environment of its tests names."""
+    from tests.study import s3
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        s3.running(tmp_path_factory.mktemp("s3"), patch) as found,
+    ):
+        yield found

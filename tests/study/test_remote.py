@@ -24,15 +24,6 @@ URI = f"s3://{s3.BUCKET}/search"
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory):
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        s3.running(tmp_path_factory.mktemp("s3"), patch) as found,
-    ):
-        yield found
-
-
 @pytest.fixture
 def kept(study):
     found = study("study.trials=20", "study.confirm={top: 2}")
@@ -71,7 +62,7 @@ def test_a_study_may_get_a_bucket_later(study):
     assert remote.chosen(study(), URI) == URI
 
 
-def test_who_reads_a_trial_gets_it_from_the_bucket(port, kept):
+def test_who_reads_a_trial_gets_it_from_the_bucket(s3_port, kept):
     searcher(kept).suggest("base")
     other = sent(kept, 0)
     assert "it printed this" in logs.text(kept, 0)
@@ -81,7 +72,7 @@ def test_who_reads_a_trial_gets_it_from_the_bucket(port, kept):
     assert (whole / names.BEST).read_bytes() == (other / names.BEST).read_bytes()
 
 
-def test_a_bucket_that_is_gone_is_one_line_for_who_reads(port, kept, monkeypatch):
+def test_a_bucket_that_is_gone_is_one_line_for_who_reads(s3_port, kept, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(EnvironmentError, match="must be readable") as caught:
         remote.trial_folder(kept, 0, whole=True)
@@ -89,7 +80,7 @@ def test_a_bucket_that_is_gone_is_one_line_for_who_reads(port, kept, monkeypatch
     assert s3.SECRET not in str(caught.value)
 
 
-def test_an_ended_trial_is_brought_and_the_weak_ones_checkpoints_go(port, kept):
+def test_an_ended_trial_is_brought_and_the_weak_ones_checkpoints_go(s3_port, kept):
     with Retention(kept) as retention:
         search = searcher(kept, remote.Fetching(kept), retention)
         for number, accuracy in enumerate([0.1, 0.3, 0.5, 0.2, 0.4]):
@@ -104,7 +95,7 @@ def test_an_ended_trial_is_brought_and_the_weak_ones_checkpoints_go(port, kept):
     assert there[3] == ("output.txt",)
 
 
-def test_a_bucket_that_fails_does_not_end_a_search(port, kept, monkeypatch, caplog):
+def test_a_bucket_that_fails_does_not_end_a_search(s3_port, kept, monkeypatch, caplog):
     def refuse(*_, **__):
         raise OSError("AWS Error SLOW_DOWN during ListObjectsV2 operation: slow down")
 
@@ -119,7 +110,7 @@ def test_a_bucket_that_fails_does_not_end_a_search(port, kept, monkeypatch, capl
 
 
 @pytest.mark.parametrize("uri", ["s3://not-there/x", f"{URI}?endpoint_override=127.0.0.1:9"])
-def test_a_search_without_its_bucket_does_not_begin_and_leaves_nothing(port, tmp_path, uri):
+def test_a_search_without_its_bucket_does_not_begin_and_leaves_nothing(s3_port, tmp_path, uri):
     began = time.monotonic()
     with pytest.raises(EnvironmentError, match="bucket of --checkpoints must be there"):
         driver.search(
@@ -150,7 +141,7 @@ sys.exit(found.exit_code)
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_killed_search_goes_on_from_its_bucket_alone(port, tmp_path):
+def test_a_killed_search_goes_on_from_its_bucket_alone(s3_port, tmp_path):
     words = [sys.executable, "-c", _DRIVE]
     trials = tmp_path / "runs" / "toy" / "trials"
     with subprocess.Popen([*words, "search", str(tmp_path), URI], cwd=ROOT) as process:

@@ -13,17 +13,8 @@ from tests.trial.test_checkpoint import save
 URI = f"s3://{s3.BUCKET}/search"
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory):
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        s3.running(tmp_path_factory.mktemp("s3"), patch) as found,
-    ):
-        yield found
-
-
 @pytest.fixture
-def uri(port, request):
+def uri(s3_port, request):
     return bucket.join(URI, abs(hash(request.node.name)))
 
 
@@ -76,7 +67,9 @@ def test_a_bucket_that_can_be_written_leaves_no_trace_of_it(uri):
     assert not [key for key in s3.objects() if "probe" in key]
 
 
-def test_a_missing_bucket_and_a_server_that_is_not_there_are_one_line_in_time(port, monkeypatch):
+def test_a_missing_bucket_and_a_server_that_is_not_there_are_one_line_in_time(
+    s3_port, monkeypatch
+):
     with pytest.raises(EnvironmentError, match="NO_SUCH_BUCKET"):
         bucket.demand_writable("s3://not-there/p")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
