@@ -208,6 +208,8 @@ def prepare(settings: Settings) -> None:
     place.demand_here(settings)
     alone = addresses.way(settings.address) == "here"
     machine.prepare(threads=settings.cpus_per_worker, alone=alone)
+    # Ray Tune imports MLflow, to count who uses it.
+    tracking.prepare()
 
 
 @dataclass(slots=True, kw_only=True)
