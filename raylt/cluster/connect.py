@@ -209,8 +209,7 @@ def demand_shared(runs: Path, machines: Sequence[Node]) -> list[Node]:
     """
     with probe_folder(runs) as (folder, word):
         answers = ask(machines, folder=folder, tracking_uri=None)
-        alive = {node.id for node in nodes()}
-        there = [node for node in machines if node.id in alive]
+        there = _staying(machines)
         apart = [
             f"{node.name} ({why})"
             for node in there
@@ -240,8 +239,7 @@ def demand_bucket(uri: str, machines: Sequence[Node]) -> list[Node]:
         EnvironmentError: one does not, so its trials' checkpoints would be lost.
     """
     answers = ask_bucket(machines, uri)
-    alive = {node.id for node in nodes()}
-    there = [node for node in machines if node.id in alive]
+    there = _staying(machines)
     apart = [f"{node.name} ({why})" for node in there if (why := answers[node])]
     if apart:
         raise EnvironmentError(
@@ -250,6 +248,12 @@ def demand_bucket(uri: str, machines: Sequence[Node]) -> list[Node]:
             f"for a server of your own, AWS_ENDPOINT_URL where Ray is started"
         )
     return there
+
+
+def _staying(machines: Sequence[Node]) -> list[Node]:
+    """Those of the machines that have not left the cluster meanwhile."""
+    alive = {node.id for node in nodes()}
+    return [node for node in machines if node.id in alive]
 
 
 def not_shared(answer: Facts | str, folder: Path, word: str) -> str:

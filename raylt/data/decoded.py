@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -41,8 +42,9 @@ def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
         return _mapped(files[0]), _mapped(files[1])
     found = decode()
     try:
+        mode = paths[0].stat().st_mode
         for path, array in zip(files, found, strict=True):
-            _write(path, array)
+            _write(path, array, mode=stat.S_IMODE(mode))
     except OSError:
         return found
     return _mapped(files[0]), _mapped(files[1])
@@ -51,8 +53,8 @@ def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
 def _key(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        stat = path.stat()
-        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        found = path.stat()
+        digest.update(f"{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
     return f"decoded-{digest.hexdigest()[:16]}"
 
 
@@ -61,14 +63,14 @@ def _mapped(path: Path) -> NDArray[Any]:
     return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
-def _write(path: Path, array: NDArray[Any]) -> None:
+def _write(path: Path, array: NDArray[Any], *, mode: int) -> None:
     """Write a file that is there whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
             np.save(file, array, allow_pickle=False)
-        # Who may read the dataset may read this.
-        os.chmod(name, 0o644)
+        # Who may read the dataset may read this, and nobody else.
+        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

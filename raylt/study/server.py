@@ -111,10 +111,7 @@ def fact(given: str, study: str, name: str) -> str | None:
         "SELECT value_json FROM study_user_attributes JOIN studies USING (study_id) "
         "WHERE study_name = :study AND key = :name"
     )
-    with answering(given), _session(parsed(given)) as connection:
-        if not connection.execute(text("SELECT to_regclass('studies')")).scalar():
-            return None
-        return connection.execute(text(asked), {"study": study, "name": name}).scalar()
+    return next(iter(_column(given, asked, study=study, name=name)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +208,15 @@ def studies(given: str) -> tuple[str, ...]:
         "SELECT study_name FROM studies JOIN study_user_attributes USING (study_id) "
         "WHERE key = 'whole' AND study_name NOT LIKE '%/%' ORDER BY study_name"
     )
+    return _column(given, asked)
+
+
+def _column(given: str, asked: str, **values: str) -> tuple[str, ...]:
+    """What a query on the tables of studies gives; nothing where there are no tables yet."""
     with answering(given), _session(parsed(given)) as connection:
         if not connection.execute(text("SELECT to_regclass('studies')")).scalar():
             return ()
-        return tuple(connection.execute(text(asked)).scalars())
+        return tuple(connection.execute(text(asked), values).scalars())
 
 
 @contextlib.contextmanager

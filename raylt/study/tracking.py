@@ -268,8 +268,7 @@ class Tracker:
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         failures, last_tries = 0, _LAST_TRIES
-        # Nobody waits for a file to answer: to import MLflow and to make its tables would only
-        # hold up the first trial.
+        # Nobody waits for a file to answer: to make its tables would only hold up the first trial.
         at_leisure = _sqlite_trouble(self._private_uri) == ""
         while True:
             closing = self._await_news() if at_leisure or self._mirror else self._closing

@@ -78,3 +78,11 @@ def test_a_missing_source_is_for_the_decoder_to_complain_of(source):
 
     with pytest.raises(LookupError, match="fetch it"):
         decoded.once([source], decode)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_who_may_not_read_the_dataset_may_not_read_what_it_decodes_to(source, mode):
+    source.chmod(mode)
+    decoded.once([source], Decode())
+    kept = list(source.parent.glob(".decoded-*.npy"))
+    assert [path.stat().st_mode & 0o777 for path in kept] == [mode, mode]
