@@ -186,15 +186,8 @@ def test_a_driver_whose_hold_alone_is_cut_notices_and_says_so(pg, tmp_path, monk
 @pytest.mark.ray
 def test_a_search_whose_hold_is_cut_stops_within_a_minute_and_can_be_resumed(pg, tmp_path):
     drive.behave(tmp_path, seconds=0.5)
-    environment = {**os.environ, server.VARIABLE: pg.url}
-    words = [sys.executable, "-c", _SEARCH, str(tmp_path), "cut"]
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        _await(lambda: _ended(pg, tmp_path, "cut") >= 1)
-        cut(pg, "cut")
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 3, told
+    told = _struck(pg, tmp_path, "cut", lambda: cut(pg, "cut"))
     assert "held 'cut' was cut" in told
-    assert "Traceback" not in told
     drive.behave(tmp_path)
     options = drive.settings(tmp_path, storage=pg.url)
     result = driver.resume("cut", options, retry_failed=False)
@@ -258,15 +251,8 @@ def test_a_killed_search_goes_on_from_another_machine(pg, tmp_path):
 @pytest.mark.ray
 def test_a_server_that_stops_ends_the_search_in_one_line_and_nothing_is_lost(pg, tmp_path):
     drive.behave(tmp_path, seconds=0.3)
-    environment = {**os.environ, server.VARIABLE: pg.url}
-    words = [sys.executable, "-c", _SEARCH, str(tmp_path), "gone"]
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        _await(lambda: _ended(pg, tmp_path, "gone") >= 1)
-        pg.stop()
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 3, told
+    told = _struck(pg, tmp_path, "gone", pg.stop)
     assert "the study's storage must answer at postgresql:///" in told
-    assert "Traceback" not in told
     assert postgres.PASSWORD not in told
     pg.start()
     result = driver.resume(
@@ -297,6 +283,19 @@ def search(folder, name):
 
 sys.exit(exits.run(search, sys.argv[1:]))
 """
+
+
+def _struck(pg, folder, name, blow):
+    """What a search says that ends by a blow, once a trial of it has ended."""
+    environment = {**os.environ, server.VARIABLE: pg.url}
+    words = [sys.executable, "-c", _SEARCH, str(folder), name]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        _await(lambda: _ended(pg, folder, name) >= 1)
+        blow()
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 3, told
+    assert "Traceback" not in told
+    return told
 
 
 def _ended(pg, folder, name="toy"):
