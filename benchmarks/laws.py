@@ -6,6 +6,7 @@ learning curve and noise.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Mapping
@@ -17,9 +18,12 @@ from raylt.space import document
 
 EPOCHS = 27
 NOISE = 0.005
+LOSS = 0.01
+"""What many-shot classes may lose against the baseline, where that is limited."""
 BASELINE = {
-    "method.temperature": 0.2, "method.prune": 0.3, "method.own_norms": True, "optimizer.lr": 0.1,
+    "method.temperature": 0.5, "method.prune": 0.3, "method.own_norms": True, "optimizer.lr": 0.3,
 }  # fmt: skip
+"""A published setting, which nobody has tuned on these images."""
 SPACE = """
 study:
   name: law
@@ -41,12 +45,12 @@ recipe:
     batch_size: 64
   epochs: 27
 """
-BOUND = """
+BOUND = f"""
   constraints:
-    - {metric: val/many, min: baseline - 0.01}
+    - {{metric: val/many, min: baseline - {LOSS}}}
   baseline:
     source: made up
-    values: {method.temperature: 0.2, method.prune: 0.3, method.own_norms: true, optimizer.lr: 0.1}
+    values: {json.dumps(BASELINE)}
 """
 
 Point = Mapping[str, Any]
@@ -59,8 +63,8 @@ class Law:
     slow: bool = True
     """Whether small learning rates are slower, and so look worse at first."""
     bound: bool = False
-    """Whether many-shot classes must not lose against the baseline, and the best setting makes
-    them; and whether large learning rates make a trial fail."""
+    """Whether many-shot classes may not lose more than `LOSS` against the baseline, and the most
+    accurate settings make them; and whether large learning rates make a trial fail."""
 
     def final(self, point: Point) -> float:
         """Accuracy after infinitely many epochs, 0.9 at the best point."""
@@ -87,16 +91,19 @@ class Law:
         found = {"epoch": epoch, "training_iteration": epoch, "val/accuracy": accuracy}
         if self.bound:
             # Pruning more helps the tail and costs the head.
-            many = accuracy + 0.1 - 0.3 * point["method.prune"]
+            many = accuracy + 0.1 - 0.6 * point["method.prune"]
             found["val/many"] = many + rng.gauss(0, NOISE)
         return found
+
+    def floor(self, seed: int) -> float:
+        """The least many-shot accuracy that keeps the constraint, by what the baseline reports."""
+        return Law.reported(self, BASELINE, EPOCHS, seed)["val/many"] - LOSS
 
     def kept(self, point: Point, seed: int) -> bool:
         """Whether a whole trial keeps the constraint, by what it and the baseline report."""
         if not self.bound:
             return True
-        least = self.reported(BASELINE, EPOCHS, seed)["val/many"] - 0.01
-        return self.reported(point, EPOCHS, seed)["val/many"] >= least
+        return self.reported(point, EPOCHS, seed)["val/many"] >= self.floor(seed)
 
     def space(self, trials: int, *, sampler: str = "tpe", scheduler: str) -> space.Space:
         """Its space file, read."""
@@ -105,3 +112,14 @@ class Law:
         if self.bound:
             text = text.replace("\nrecipe:", f"{BOUND}recipe:")
         return space.of(document.parse(text, "law"))
+
+
+@dataclass(frozen=True)
+class Folded(Law):
+    """A bound law whose constraint is folded into one number by hand, `score`: the accuracy, and
+    one less where the many-shot accuracy is below the floor, which is known from the start."""
+
+    def reported(self, point: Point, epoch: int, seed: int) -> dict[str, float]:
+        """The same, and the score."""
+        found = super().reported(point, epoch, seed)
+        return {**found, "score": found["val/accuracy"] - (found["val/many"] < self.floor(seed))}
