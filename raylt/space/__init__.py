@@ -24,7 +24,7 @@ from raylt.space.opened import Opened
 from raylt.space.plan import METRICS, Study
 from raylt.space.points import DRAWS, Point, Space
 
-__all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of"]
+__all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of", "stored"]
 
 _TRIED = 200
 """Drawn points whose whole recipe is checked when a space is loaded."""
@@ -44,6 +44,15 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
     return of(_overridden(document.read(source), overrides))
+
+
+def stored(source: Path) -> Space:
+    """Read the space of a study that has begun, as it was meant then.
+
+    Raises:
+        InputError: the file breaks a rule; file, line, rule and remedy.
+    """
+    return of(settings.with_first_grace(document.read(source)))
 
 
 def of(found: Document) -> Space:
@@ -82,6 +91,7 @@ def of(found: Document) -> Space:
         ),
     )
     _check_study(found, space)
+    found, space = settings.with_grace(found, space)
     _check_conditions(found, space)
     allowed, infeasible = _draws(found, space)
     space = replace(settings.with_settings(found, space), infeasible=infeasible)
@@ -184,13 +194,12 @@ def _check_study(found: Document, space: Space) -> None:
         population.demand(found, space)
     if not study.stops_early:
         return
-    epochs = next((each.high for each in space.leaves if each.path == "epochs"), None)
-    longest = epochs if epochs is not None else space.known.get("epochs")
-    if isinstance(longest, int) and study.scheduler.grace > longest:
+    grace = study.scheduler.grace
+    if grace is not None and grace > space.longest:
         raise found.error(
             ("study", "scheduler", "grace"),
-            f"must be <= {longest}, the epochs of a trial, but got {study.scheduler.grace}; lower "
-            f"it, or set `scheduler: {{name: none}}`",
+            f"must be <= {space.longest}, the epochs of a trial, but got {grace}; lower it or "
+            f"leave it out, or set `scheduler: {{name: none}}`",
         )
 
 

@@ -11,6 +11,7 @@ from raylt.schema import Value
 from raylt.space import Leaf, Point, Space
 from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import Study
+from raylt.space.strategy import IDLE
 
 _SAMPLES = 3
 
@@ -95,9 +96,12 @@ def _plan(study: Study, *, searched: bool) -> str:
         )
     if not study.stops_early:
         return f"{plan}, none stopped early"
+    factor = "" if "factor" in IDLE["scheduler"].get(scheduler.name, ()) else (
+        f", factor {scheduler.factor}"
+    )  # fmt: skip
     return (
         f"{plan}, stopped early by {scheduler.name} on {study.watched} "
-        f"(grace {scheduler.grace}, factor {scheduler.factor})"
+        f"(grace {scheduler.grace}{factor})"
     )
 
 

@@ -54,6 +54,13 @@ class Space:
     warnings: tuple[str, ...]
     """What the user should know and need not change."""
 
+    @property
+    def longest(self) -> int:
+        """Epochs of the longest trial."""
+        known = (self.known.get("epochs"),)
+        ends = next((each.ends for each in self.leaves if each.path == "epochs"), known)
+        return max(value for value in ends if isinstance(value, int))
+
     def active(self, point: Mapping[str, Value]) -> tuple[Leaf, ...]:
         """The leaves whose `when` is known to hold at a point, which may still be incomplete."""
         return tuple(leaf.active(self.leaves, self.known, point))

@@ -8,13 +8,13 @@ from typing import Any
 
 from raylt.plugins import did_you_mean
 from raylt.schema import Value
-from raylt.space import leaf, opened
-from raylt.space.document import COMMAND_LINE, Document, Keys
+from raylt.space import leaf, opened, strategy
+from raylt.space.document import COMMAND_LINE, Document, Keys, dump
 from raylt.space.explain import shown
 from raylt.space.leaf import Leaf
 from raylt.space.opened import Opened
 from raylt.space.points import Point, Space
-from raylt.space.strategy import IDLE
+from raylt.space.strategy import FIRST_GRACE, IDLE, Scheduler
 
 
 def without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:
@@ -51,6 +51,31 @@ def _without_idle(found: Document) -> tuple[Document, list[str]]:
                 )
                 found = found.remove((*keys, key))
     return found, lines
+
+
+def with_grace(found: Document, space: Space) -> tuple[Document, Space]:
+    """A space whose scheduler has a grace where it needs one; it is kept with the study, so that
+    another default of a later version does not change what has begun."""
+    scheduler = space.study.scheduler
+    if not space.study.stops_early or scheduler.grace is not None:
+        return found, space
+    grace = strategy.grace(scheduler, space.longest)
+    found = found.put(("study", "scheduler", "grace"), grace)
+    scheduler = scheduler.model_copy(update={"grace": grace})
+    study = space.study.model_copy(update={"scheduler": scheduler})
+    return found, replace(space, study=study, text=dump(found.values))
+
+
+def with_first_grace(found: Document) -> Document:
+    """The document of a study that has begun, with the grace that it began with."""
+    study = found.values.get("study")
+    scheduler = study.get("scheduler", {}) if isinstance(study, dict) else None
+    if not isinstance(scheduler, dict) or "grace" in scheduler:
+        return found
+    name = str(scheduler.get("name", Scheduler().name))
+    if "grace" in IDLE["scheduler"].get(name, ()):
+        return found
+    return found.put(("study", "scheduler", "grace"), FIRST_GRACE)
 
 
 def with_settings(found: Document, space: Space) -> Space:

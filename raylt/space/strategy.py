@@ -33,6 +33,12 @@ _WHY = {
     "every": "has no generations",
     "share": "has no generations",
 }
+BRACKETS = 3
+"""Grace periods that HyperBand spreads its trials over: grace, grace x factor, ..."""
+FIRST_GRACE = 1
+"""What a study had that was begun when a grace that was left out was not written down with it."""
+_PATIENCE = 3
+"""One part of a trial's epochs in this many is its grace where none is given."""
 _PACKAGES = {"cmaes": "cmaes"}
 """What a sampler needs that raylt does not install by itself."""
 
@@ -76,14 +82,29 @@ class Scheduler(_Named):
     nobody."""
     metric: Metric | None = None
     """What it watches; the objective where there is one."""
-    grace: int = Field(default=1, ge=1)
-    """Epochs that every trial is given; not for `pbt`."""
+    grace: int | None = Field(default=None, ge=1)
+    """Epochs that every trial is given; not for `pbt`. A third of the epochs of the longest trial
+    where it is left out, and with `hyperband` for its most patient bracket."""
     factor: int = Field(default=3, ge=2)
     """One in this many trials survives a rung; for `asha` and `hyperband`."""
     every: int = Field(default=10, ge=1)
     """Epochs of a generation of `pbt`; at its end the weakest go on from the best."""
     share: float = Field(default=0.25, gt=0, le=0.5)
     """Share of the population of `pbt` that is replaced after a generation."""
+
+
+def grace(scheduler: Scheduler, epochs: int) -> int:
+    """The grace of a scheduler for which none was given.
+
+    Settings that win may start slowly, such as small learning rates: stopped after an epoch they
+    are lost, which costs more than a third of a weak trial does.
+
+    Args:
+        scheduler: One that stops trials.
+        epochs: Of the longest trial.
+    """
+    spread = scheduler.factor ** (BRACKETS - 1) if scheduler.name == "hyperband" else 1
+    return max(1, epochs // (_PATIENCE * spread))
 
 
 def demand_installed(sampler: Sampler) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from raylt import recipe as recipes
 from raylt.recipe import Recipe
@@ -197,10 +196,10 @@ def trained_share(study: Study, epochs: int, trials: int) -> float:
     """The share of all epochs that is trained where a scheduler stops the weak; 1 without one.
 
     Only successive halving has a rule that is the same for every score; the others save what
-    nobody can foresee.
+    nobody can foresee. The baseline, the first trial, is never stopped.
 
     Args:
-        study: Its scheduler.
+        study: Its scheduler, and whether it has a baseline.
         epochs: Epochs of a trial.
         trials: Trials of the search.
     """
@@ -208,20 +207,24 @@ def trained_share(study: Study, epochs: int, trials: int) -> float:
         return 1.0
     rng = random.Random(0)
     games = [
-        _played([rng.random() for _ in range(trials)], study.scheduler, epochs)
-        for _ in range(_GAMES)
-    ]
+        _played([rng.random() for _ in range(trials)], study, epochs) for _ in range(_GAMES)
+    ]  # fmt: skip
     return sum(games) / (_GAMES * trials * epochs)
 
 
-def _played(ranks: Iterable[float], scheduler: Any, epochs: int) -> int:
+def _played(ranks: Sequence[float], study: Study, epochs: int) -> int:
     """Epochs that successive halving lets trials of these ranks train, one after the other."""
+    scheduler = study.scheduler
+    assert scheduler.grace is not None
     rungs: dict[int, list[float]] = {}
     end = scheduler.grace
     while end < epochs:
         rungs[end] = []
         end *= scheduler.factor
-    return sum(_until(rank, rungs, scheduler.factor, epochs) for rank in ranks)
+    ends = [_until(rank, rungs, scheduler.factor, epochs) for rank in ranks]
+    if study.baseline is not None:
+        ends[0] = epochs
+    return sum(ends)
 
 
 def _until(rank: float, rungs: Mapping[int, list[float]], factor: int, epochs: int) -> int:

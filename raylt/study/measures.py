@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import socket
 from collections.abc import Callable, Sequence
@@ -63,10 +64,13 @@ def measured(
 
 def _keep(cost: Cost, *, runs: Path, key: str) -> None:
     runs.mkdir(parents=True, exist_ok=True)
-    values = {**_read(runs), key: dataclasses.asdict(cost)}
-    draft = runs / f"{_FILE}.part"
-    draft.write_text(json.dumps(values, indent=1), "utf-8")
-    draft.replace(runs / _FILE)
+    # Several studies may measure at once: none forgets what another one has found meanwhile.
+    with (runs / f"{_FILE}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        values = {**_read(runs), key: dataclasses.asdict(cost)}
+        draft = runs / f"{_FILE}.part"
+        draft.write_text(json.dumps(values, indent=1), "utf-8")
+        draft.replace(runs / _FILE)
 
 
 def _read(runs: Path) -> dict[str, Any]:

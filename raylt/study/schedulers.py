@@ -16,12 +16,10 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from raylt.space import Space
 from raylt.space.plan import METRICS
+from raylt.space.strategy import BRACKETS
 from raylt.study.record import Record
 
-_BRACKETS = 3
-"""Grace periods that HyperBand spreads its trials over: grace, grace x factor, ..."""
 _MEDIAN_OF = 3
 """Trials that must have come as far before the median stops one."""
 
@@ -119,7 +117,6 @@ def scheduler(record: Record) -> TrialScheduler:
     `hyperband` is the asynchronous kind: several ASHA brackets side by side, no trial ever waits.
     """
     chosen = record.space.study.scheduler
-    epochs = _longest(record.space)
     metric = record.space.study.watched
     direction = {"maximize": "max", "minimize": "min"}[METRICS[metric]]
     common: dict[str, Any] = {"metric": metric, "mode": direction, "time_attr": "epoch",
@@ -136,19 +133,12 @@ def scheduler(record: Record) -> TrialScheduler:
         case "asha" | "hyperband":
             made = _Asha(
                 **common, reduction_factor=chosen.factor,
-                brackets=_BRACKETS if chosen.name == "hyperband" else 1,
+                brackets=BRACKETS if chosen.name == "hyperband" else 1,
                 # One more than there are: a trial that runs to its end is not "stopped".
-                max_t=epochs + 1,
+                max_t=record.space.longest + 1,
             )  # fmt: skip
     _remember(made, record)
     return made
-
-
-def _longest(space: Space) -> int:
-    """Epochs of the longest trial of a space."""
-    known = space.known.get("epochs")
-    values = next((leaf.ends for leaf in space.leaves if leaf.path == "epochs"), (known,))
-    return max(value for value in values if isinstance(value, int))
 
 
 def _remember(made: _Fair, record: Record) -> None:

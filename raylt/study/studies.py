@@ -127,14 +127,14 @@ def load(
         )
     if url:
         _lay(folder, json.loads(server.fact(url, name, TEXT) or '""'), url)
-    space = spaces.load(folder / "space.yaml")
+    space = spaces.stored(folder / "space.yaml")
     database = storage.opened(folder, url)
     name = name if url else optuna.get_all_study_names(database)[0]
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
     later = folder / NEXT
     if record.facts["space"] != space.digest and later.exists():
         # A driver was killed after the database had the new space, but before the file.
-        record.space = spaces.load(later)
+        record.space = spaces.stored(later)
         if record.facts["space"] == record.space.digest:
             later.replace(folder / "space.yaml")
     if record.facts["space"] != record.space.digest:

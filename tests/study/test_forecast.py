@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import hypothesis.strategies as st
@@ -73,9 +74,14 @@ def test_a_draw_costs_what_the_nearest_corner_does(tmp_path):
 @settings(max_examples=30, deadline=None)
 def test_a_scheduler_saves_something_but_never_the_grace(grace, epochs, factor, trials):
     scheduler = Scheduler(name="asha", grace=min(grace, epochs), factor=factor)
-    plan = type("Plan", (), {"scheduler": scheduler})
+    plan = type("Plan", (), {"scheduler": scheduler, "baseline": None})
     share = trained_share(plan, epochs, trials)
     assert scheduler.grace / epochs - 1e-9 <= share <= 1 + 1e-9
+    # The baseline is one of the trials and runs to its end.
+    beside = type("Plan", (), {"scheduler": scheduler, "baseline": "a paper"})
+    spared = trained_share(beside, epochs, trials)
+    assert max(share, 1 / trials) - 1e-9 <= spared <= share + 1 / trials + 1e-9
+    assert trials > 1 or spared == 1
     nobody = type("Plan", (), {"scheduler": Scheduler(name="none")})
     assert trained_share(nobody, epochs, trials) == 1
 
@@ -141,6 +147,20 @@ def test_what_was_measured_is_kept_for_this_machine_and_its_threads(tmp_path):
     )
     assert found == measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)
     assert measures.stored(recipes, runs=tmp_path, threads=2, gpu=False) == []
+
+
+def test_what_two_studies_measure_at_once_is_all_kept(tmp_path):
+    space = toy(tmp_path)
+    recipes = [space.at({**space.baseline_point, "method.prune": n / 100}) for n in range(20, 60)]
+
+    def measure(mine):
+        measures.measured(
+            mine, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: made()
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(measure, [recipes[i::4] for i in range(4)]))
+    assert len(measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)) == len(recipes)
 
 
 def told(record, tmp_path):

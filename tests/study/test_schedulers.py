@@ -42,6 +42,19 @@ def test_asha_stops_the_weak_at_the_grace_period_by_epoch(study):
     assert race(made, [GOOD, GOOD, GOOD, BAD, BAD]) == [6, 6, 6, 1, 1]
 
 
+def test_a_study_of_the_first_version_keeps_the_grace_that_it_began_with(study):
+    begun = study("study.scheduler={name: asha}")
+    assert race(schedulers.scheduler(begun), [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 2]
+    begun.close()
+    path = begun.folder / "space.yaml"
+    told = path.read_text()
+    # The first version did not write down what was left out.
+    path.write_text(told.replace("    grace: 2\n", ""), "utf-8")
+    assert path.read_text() != told
+    again = study()
+    assert race(schedulers.scheduler(again), [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 1]
+
+
 def test_the_grace_period_is_honoured(study):
     made = schedulers.scheduler(study("study.scheduler.grace=2"))
     assert race(made, [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 2]
