@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raylt.study import purse
+from raylt.study import brief, purse
 from raylt.study.forecast import Forecast
 from raylt.study.outcome import Outcome
-from raylt.study.progress import duration
 from raylt.study.record import Record
 
 _FACT = "forecast"
@@ -41,7 +40,7 @@ def foreseen(record: Record) -> Mapping[str, Any] | None:
 def text(record: Record) -> list[str]:
     """What a study cost, in sentences."""
     outcomes = record.outcomes()
-    whole = duration(sum(one.seconds for one in outcomes))
+    whole = brief.duration(sum(one.seconds for one in outcomes))
     lines = [
         f"All trials together took {whole}. A trial is counted from its start to its end, over "
         f"all attempts; its CPU- and GPU-hours are those of the cores and GPUs that it booked."
@@ -61,11 +60,11 @@ def hours(record: Record) -> Table:
     begun = sum(one.attempts > 0 for one in record.outcomes())
     rows = [
         [
-            _WORDS[name], plain(hours),
-            plain(hours / begun if begun and name != "wall_clock" else None),
-            plain(limits.get(name)),
+            _WORDS[name], brief.hours(hours),
+            brief.hours(hours / begun if begun and name != "wall_clock" else None),
+            brief.hours(limits.get(name)),
             f"{100 * hours / limits[name]:.0f} %" if name in limits else "-",
-            plain(told.get(name)),
+            brief.hours(told.get(name)),
         ]
         for name, hours in used.items()
         # Of GPUs that nobody booked there is nothing to say.
@@ -83,17 +82,12 @@ def states(outcomes: Sequence[Outcome]) -> Table:
             continue
         seconds, epochs = sum(o.seconds for o in those), sum(o.epoch for o in those)
         rows.append([
-            state, str(len(those)), str(epochs), duration(seconds),
-            duration(seconds / epochs) if epochs else "-",
-            plain(sum(o.cpu_seconds for o in those) / 3600),
-            plain(sum(o.gpu_seconds for o in those) / 3600),
+            state, str(len(those)), str(epochs), brief.duration(seconds),
+            brief.duration(seconds / epochs) if epochs else "-",
+            brief.hours(sum(o.cpu_seconds for o in those) / 3600),
+            brief.hours(sum(o.gpu_seconds for o in those) / 3600),
             str(sum(max(0, one.attempts - 1) for one in those)),
         ])  # fmt: skip
     heads = ["state", "trials", "epochs", "time", "time of an epoch", "CPU-hours", "GPU-hours",
              "started again"]  # fmt: skip
     return heads, rows
-
-
-def plain(hours: float | None) -> str:
-    """Hours in few characters."""
-    return "-" if hours is None else f"{hours:.3g}"

@@ -10,8 +10,8 @@ from raylt.plugins import did_you_mean
 from raylt.schema import InputError
 from raylt.space.plan import METRICS
 from raylt.study import ledger, review
+from raylt.study.brief import SHOWN, duration, percent, plain
 from raylt.study.outcome import Outcome
-from raylt.study.progress import SHOWN, duration, percent, plain
 from raylt.study.record import Record
 
 _EVALUATION = ("labels", "probe")

@@ -10,12 +10,14 @@ from typing import Any
 from raylt.schema import Value
 from raylt.space.measures import GROUPS
 from raylt.study import ledger
+from raylt.study.brief import plain, short
 from raylt.study.paid import Change, Paid
-from raylt.study.progress import plain, short
 from raylt.study.record import Record
 from raylt.study.seeds import FOLDER
 from raylt.study.verdict import Verdict
 
+POOL = "trained on the whole training pool, validation images included"
+"""What is said of runs that hold nothing out."""
 _FILE = "verdict.json"
 _BEST = "test/best/"
 """What the names of metrics begin with that are of the epoch that validation chose."""
@@ -143,11 +145,7 @@ def text(found: Confirmation) -> str:
         f"{found.study}: {who} against the baseline, {found.metric} over the seeds "
         f"{', '.join(map(str, found.seeds))}",
         f"Chance of a false 'better'{'' if one else ' over all of them'}: {found.level:g}",
-        *(
-            ["Trained on the whole training pool, validation images included"]
-            if found.retrain == "pool"
-            else []
-        ),
+        *([f"{POOL[0].upper()}{POOL[1:]}"] if found.retrain == "pool" else []),
         *(
             ["best/... is after the epoch that validation chose, the others after the last one"]
             if found.metric.startswith(_BEST)

@@ -11,8 +11,8 @@ from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
 from raylt.space.measures import BEST, GROUPS
 from raylt.study import remote, report
+from raylt.study.brief import SHOWN, percent
 from raylt.study.outcome import Outcome
-from raylt.study.progress import SHOWN, percent
 from raylt.study.record import Record
 
 _LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""

@@ -19,7 +19,7 @@ from raylt.schema import Value
 from raylt.space import Point, Space, leaf
 from raylt.space.plan import Study
 from raylt.study import purse
-from raylt.study.progress import duration
+from raylt.study.brief import duration
 from raylt.study.purse import Account
 from raylt.trial.cost import Cost
 

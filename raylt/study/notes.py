@@ -9,8 +9,8 @@ from pathlib import Path
 
 import raylt
 from raylt.study import confirmed
+from raylt.study.brief import SHOWN, percent, plain, short
 from raylt.study.outcome import Outcome
-from raylt.study.progress import SHOWN, percent, plain, short
 from raylt.study.record import Record
 
 _LIBRARIES = ("torch", "ray", "optuna", "mlflow")

@@ -18,13 +18,12 @@ from rich.text import Text
 
 from raylt.schema import Value
 from raylt.space.plan import METRICS
+from raylt.study.brief import SHOWN, duration, percent, plain, score, short
 from raylt.study.events import Task
 from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record
 from raylt.study.result import Result
 
-SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
-"""Metrics with a column of their own; an objective that is not among them gets one too."""
 _AROUND = 8
 """Lines of the terminal that are no rows of the table."""
 _ENDED = ("complete", "stopped", "failed")
@@ -286,38 +285,3 @@ def _floor(floor: Mapping[str, float]) -> list[str]:
         _, model, group = key.split("/", 2)
         models.setdefault(model, []).append(f"{group} {percent(value)}")
     return [f"Floor (raw pixels, {name}): {', '.join(told)}" for name, told in models.items()]
-
-
-def short(paths: Sequence[str]) -> tuple[str, ...]:
-    """The last word of each path, or the whole path where two end alike."""
-    last = [path.rpartition(".")[2] for path in paths]
-    return tuple(
-        path if last.count(word) > 1 else word for path, word in zip(paths, last, strict=True)
-    )
-
-
-def plain(value: Value) -> str:
-    """A leaf's value in few characters."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def score(metric: str, value: float | None) -> str:
-    """A metric's value: fractions as percentages, losses as they are."""
-    if value is None or metric.startswith("val/"):
-        return percent(value)
-    return f"{value:.4g}"
-
-
-def percent(value: float | None) -> str:
-    """A fraction as a percentage with one decimal."""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the two largest units."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

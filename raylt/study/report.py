@@ -17,11 +17,11 @@ from ruamel.yaml import YAML
 
 from raylt import metrics
 from raylt.schema import EnvironmentError
-from raylt.study import bill, charts, confirmed, purse, review
+from raylt.study import bill, brief, charts, confirmed, purse, review
+from raylt.study.brief import SHOWN, duration, percent, plain, short
 from raylt.study.charts import classes, interactive
 from raylt.study.charts.figure import Chart
 from raylt.study.outcome import Outcome
-from raylt.study.progress import SHOWN, duration, percent, plain, short
 from raylt.study.record import Record
 
 _LINES = 100
@@ -192,9 +192,10 @@ def _confirmation(record: Record) -> str:
                 ],
             )
         )  # fmt: skip
+    pool = f", {confirmed.POOL}" if found["retrain"] == "pool" else ""
     return (
         f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(found['metric'])}, each candidate "
-        f"against the baseline with the same seeds; p after Holm's correction.</p>\n"
+        f"against the baseline with the same seeds{pool}; p after Holm's correction.</p>\n"
         f"{_table(heads, rows)}"
     )
 
@@ -219,7 +220,7 @@ def _ranking(record: Record) -> str:
                 str(one.number), one.state, str(one.epoch),
                 *(plain(one.point[path]) if path in one.point else "-" for path in paths),
                 *(_metric(metric, one) for metric in shown), duration(one.seconds),
-                bill.plain(one.cpu_seconds / 3600), bill.plain(one.gpu_seconds / 3600),
+                brief.hours(one.cpu_seconds / 3600), brief.hours(one.gpu_seconds / 3600),
                 one.failure,
             ],
         )

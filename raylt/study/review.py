@@ -19,7 +19,7 @@ from raylt import recipe
 from raylt.changes import Change
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import confirmed, driver, ledger, lock, purse, revise, server, storage
-from raylt.study.progress import SHOWN, duration, percent, plain, score
+from raylt.study.brief import SHOWN, duration, percent, plain, score
 from raylt.study.record import Outcome, Record
 
 _LOOPBACK = "127.0.0.1"

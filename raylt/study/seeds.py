@@ -126,11 +126,12 @@ def opened(study: Record, *, validated: bool = True) -> Seeds:
         validated: Whether its runs hold validation images out. Those that do not are kept apart,
             for they have training losses only.
     """
-    folder = study.folder / FOLDER if validated else study.folder / FOLDER / _POOL
+    kept = FOLDER if validated else f"{FOLDER}/{_POOL}"
+    folder = study.folder / kept
     space = _space(study.space, validated=validated)
     sampler = optuna.samplers.RandomSampler(seed=0)
     # On a server it needs a name that no study can have.
-    name = f"{study.name}/{FOLDER}"
+    name = f"{study.name}/{kept}"
     if storage.exists(folder, study.url, name):
         record = studies.load(folder, sampler=sampler, url=study.url, name=name)
         record.space = space

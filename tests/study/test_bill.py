@@ -2,7 +2,7 @@
 
 import pytest
 
-from raylt.study import bill, charts, forecast, report
+from raylt.study import bill, brief, charts, forecast, report
 from raylt.study.forecast import Means
 from raylt.study.foresight import Foresight
 from raylt.study.place import Share
@@ -81,5 +81,5 @@ def test_the_page_tells_every_trial_its_hours(tmp_path):
     page = report.page(record, charts.of_study(record))
     ranking = page[page.index("<h2>Ranking") : page.index("<h2>Costs")]
     for one in record.outcomes():
-        assert f"<td>{bill.plain(one.cpu_seconds / 3600)}</td>" in ranking
+        assert f"<td>{brief.hours(one.cpu_seconds / 3600)}</td>" in ranking
     assert "<td>CPU-hours</td><td>" in page

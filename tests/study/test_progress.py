@@ -157,18 +157,3 @@ def test_the_leader_has_finished_if_anybody_has():
     assert progress.leader(rows[:1], "val/accuracy") == 0
     assert progress.leader([], "val/accuracy") is None
     assert progress.leader(rows, "val/few") is None
-
-
-def test_columns_are_short_but_never_alike():
-    assert progress.short(("method.lr", "optimizer.lr", "epochs")) == (
-        "method.lr",
-        "optimizer.lr",
-        "epochs",
-    )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0s"), (59.4, "59.4s"), (61, "1m01s"), (3720, "1h02m")]
-)
-def test_durations_have_two_units(seconds, text):
-    assert progress.duration(seconds) == text

@@ -107,7 +107,8 @@ def test_a_study_without_a_result_has_a_report(tmp_path):
     assert "No trial has finished and kept the constraints yet" in text
 
 
-def test_a_confirmation_leads(tmp_path):
+@pytest.mark.parametrize("retrain", ["split", "pool"])
+def test_a_confirmation_leads(tmp_path, retrain):
     record = made.study(tmp_path, trials=2, failed=(), tables=False)
     (record.folder / "confirm").mkdir()
     seen = {
@@ -126,13 +127,15 @@ def test_a_confirmation_leads(tmp_path):
             "train_counts": [104, 5],
         },
     }  # fmt: skip
+    found = {"metric": "test/accuracy", "seeds": [1, 2], "retrain": retrain}
     (record.folder / "confirm" / "verdict.json").write_text(
-        json.dumps({"metric": "test/accuracy", "seeds": [1, 2], "candidates": [candidate]})
+        json.dumps({**found, "candidates": [candidate]})
     )
     assert report.verdict(record)[0].startswith("Confirmed over 2 seeds: trial 1 better by +2.1")
     _, text = read(report.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text
     assert "few +3.1, bought with many -0.6" in text
+    assert ("validation images included" in text) == (retrain == "pool")
     assert "Trial 1 against the baseline on the test images, means over 2 seeds" in text
 
 

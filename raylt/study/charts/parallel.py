@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from raylt.schema import Value
 from raylt.space.leaf import Leaf
+from raylt.study.brief import SHOWN, short
 from raylt.study.charts import figure, parts
 from raylt.study.charts.figure import Chart, Dimension, Parallel
 from raylt.study.outcome import Outcome
-from raylt.study.progress import SHOWN, short
 from raylt.study.record import Record
 
 _ABSENT = -0.12

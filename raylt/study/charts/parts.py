@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from raylt.schema import Value
 from raylt.space.leaf import Leaf
+from raylt.study.brief import plain
 from raylt.study.charts import figure
 from raylt.study.charts.figure import Line, Points
 from raylt.study.outcome import Outcome
-from raylt.study.progress import plain
 from raylt.study.record import Record
 
 

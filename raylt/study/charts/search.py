@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raylt.study.brief import duration, short
 from raylt.study.charts import figure, parallel, parts, sensitivity
 from raylt.study.charts.figure import Axis, Chart, Line, Panel
 from raylt.study.outcome import Outcome, improvements
-from raylt.study.progress import duration, short
 from raylt.study.record import Record
 
 _CURVES = 60

@@ -9,10 +9,10 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from raylt.study import draws
+from raylt.study.brief import short
 from raylt.study.charts import figure
 from raylt.study.charts.figure import Axis, Bars, Chart, Panel
 from raylt.study.outcome import Outcome
-from raylt.study.progress import short
 from raylt.study.record import Record
 
 _A_LEAF = 4

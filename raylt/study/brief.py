@@ -1,0 +1,50 @@
+"""Values in few characters, as tables, reports and charts show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raylt.schema import Value
+
+SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
+"""Metrics with a column of their own; an objective that is not among them gets one too."""
+
+
+def short(paths: Sequence[str]) -> tuple[str, ...]:
+    """The last word of each path, or the whole path where two end alike."""
+    last = [path.rpartition(".")[2] for path in paths]
+    return tuple(
+        path if last.count(word) > 1 else word for path, word in zip(paths, last, strict=True)
+    )
+
+
+def plain(value: Value) -> str:
+    """A leaf's value in few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def score(metric: str, value: float | None) -> str:
+    """A metric's value: fractions as percentages, losses as they are."""
+    if value is None or metric.startswith("val/"):
+        return percent(value)
+    return f"{value:.4g}"
+
+
+def percent(value: float | None) -> str:
+    """A fraction as a percentage with one decimal."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def hours(count: float | None) -> str:
+    """Hours, where they are known."""
+    return "-" if count is None else f"{count:.3g}"
