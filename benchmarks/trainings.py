@@ -163,10 +163,10 @@ def section(*, short: bool) -> list[str]:
     fresh, seen = ([[one[i] for one in each] for each in (tpe, random)] for i in (0, 1))
     return [
         f"BCL on the digits (298 images, 74 ... 7 a class; 8 epochs), six leaves, five of them "
-        f"over two to five decades, {trials} whole trials a search, {pairs} pairs of one seed each, {len(trainings)} trainings in all. The protocol, "
-        "written before the first of its searches, is the head of `benchmarks/trainings.py`. "
-        "Accuracy in points on the 600 validation images, with the paired difference and its BCa "
-        "interval of 95 %.",
+        f"over two to five decades, {trials} whole trials a search, {pairs} pairs of one seed "
+        f"each, {len(trainings)} trainings in all. The protocol, written before the first of its "
+        "searches, is the head of `benchmarks/trainings.py`. Accuracy in points on the 600 "
+        "validation images, with the paired difference and its BCa interval of 95 %.",
         "",
         *sampling.HEAD,
         sampling.row(f"the chosen setting, mean of {len(FRESH)} fresh seeds: TPE, random", *fresh),
