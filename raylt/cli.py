@@ -214,6 +214,7 @@ def resume(
     _send_elsewhere(
         sent, label=study, space=wider and wider.text, as_json=as_json, **options
     )  # fmt: skip
+    from raylt import space
     from raylt.study import driver
 
     settings = _settings(**options)
@@ -221,7 +222,7 @@ def resume(
         with contextlib.closing(
             driver.open_study(study, settings.runs, settings.storage)
         ) as record:
-            wider = common.load(str(record.folder / "space.yaml"), words, [])
+            wider = space.stored(record.folder / "space.yaml", words)
     found = driver.resume(
         study, settings, retry_failed=retry_failed, trials=trials, space=wider
     )  # fmt: skip

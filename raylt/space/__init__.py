@@ -46,13 +46,17 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
     return of(_overridden(document.read(source), overrides))
 
 
-def stored(source: Path) -> Space:
+def stored(source: Path, overrides: Sequence[str] = ()) -> Space:
     """Read the space of a study that has begun, as it was meant then.
 
+    Args:
+        source: The file in the study's folder.
+        overrides: What is to be changed in it, as for `load`.
+
     Raises:
-        InputError: the file breaks a rule; file, line, rule and remedy.
+        InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    return of(settings.with_first_grace(document.read(source)))
+    return of(_overridden(settings.with_first_grace(document.read(source)), overrides))
 
 
 def of(found: Document) -> Space:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raylt.schema import Value
 
@@ -28,6 +28,20 @@ def score(metric: str, value: float | None) -> str:
     if value is None or metric.startswith("val/"):
         return percent(value)
     return f"{value:.4g}"
+
+
+def scores(metrics: Mapping[str, float]) -> list[str]:
+    """The accuracies of an epoch by their names, as `few 71.3`; the loss where nothing is held
+    out."""
+    known = [name for name in SHOWN if name in metrics]
+    known = known or [name for name in ("train/loss",) if name in metrics]
+    return [f"{name.removeprefix('val/')} {score(name, metrics[name])}" for name in known]
+
+
+def lead(metric: str, gap: float) -> str:
+    """How far one trial is from another in a metric, as `+1.2 points in few`."""
+    told = f"{100 * gap:+.1f} points" if metric.startswith("val/") else f"{gap:+.4g}"
+    return f"{told} in {metric.removeprefix('val/')}"
 
 
 def percent(value: float | None) -> str:

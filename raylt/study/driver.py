@@ -266,6 +266,7 @@ class Underway:
                 root=settings.root,
                 work=settings.work,
                 system_metrics=settings.system_metrics,
+                say=progress.say,
             )
 
 

@@ -51,6 +51,8 @@ class Run:
     closed: bool
     epoch: int = 0
     """The last epoch that was sent."""
+    interrupted: bool = False
+    """Whether the store has it as one that was left."""
 
 
 class Mirror:
@@ -105,6 +107,8 @@ class Mirror:
         run = self._open_trial(outcome)
         if run.closed:
             return
+        if run.interrupted and not interrupted:
+            self._go_on(run)
         fresh = [entry for entry in self._record.epochs(number) if entry["epoch"] > run.epoch]
         for start in range(0, len(fresh), _EPOCHS):
             part = fresh[start : start + _EPOCHS]
@@ -116,6 +120,7 @@ class Mirror:
         elif interrupted:
             self._client.log_batch(run.id, tags=_tags({"state": "interrupted"}))
             self._client.set_terminated(run.id, "KILLED")
+            run.interrupted = True
 
     def missing(self) -> tuple[int, ...]:
         """Trials that have begun and whose runs are not closed."""
@@ -305,10 +310,14 @@ class Mirror:
             noted = {"run": found[0].info.run_id, "closed": False}
         run = self._runs[key] = Run(str(noted["run"]), bool(noted["closed"]))
         if not run.closed and key != _STUDY:
-            # It goes on after an interruption.
-            self._client.update_run(run.id, status="RUNNING")
-            self._client.set_tag(run.id, "state", "running")
+            self._go_on(run)
         return run
+
+    def _go_on(self, run: Run) -> None:
+        """The run of a trial that is taken up again is alive."""
+        self._client.update_run(run.id, status="RUNNING")
+        self._client.set_tag(run.id, "state", "running")
+        run.interrupted = False
 
     def _write_ranks(self, complete: Sequence[Outcome]) -> None:
         for rank, one in enumerate(complete[:_RANKED], 1):

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from raylt.schema import Value
 from raylt.space.plan import METRICS
-from raylt.study.brief import SHOWN, duration, percent, plain, score, short
+from raylt.study.brief import SHOWN, duration, lead, percent, plain, score, scores, short
 from raylt.study.events import Task
 from raylt.study.outcome import Metrics, Outcome
 from raylt.study.record import Record
@@ -206,7 +206,7 @@ def sentence(row: Row, paths: Sequence[str]) -> str:
         for name, path in zip(short(paths), paths, strict=True)
         if path in row.point
     )
-    told = row.failure if row.state == "failed" else _scores(row.metrics).replace(",", "")
+    told = row.failure if row.state == "failed" else " ".join(scores(row.metrics))
     epoch = f"{row.metrics.get('epoch', 0):.0f}/{row.epochs}"
     return (
         f"trial {row.number} {row.state} epoch {epoch} {leaves}: {told} ({duration(row.elapsed)})"
@@ -251,7 +251,7 @@ def _verdict(result: Result) -> list[str]:
     metric, best, baseline = result.objective, result.best, result.baseline
     if best is None:
         return ["No trial has finished and kept the constraints."]
-    lines = [f"Best: trial {best.number} with {_scores(best.last)}"]
+    lines = [f"Best: trial {best.number} with {', '.join(scores(best.last))}"]
     if not any(name.startswith("val/") for name in best.last):
         lines = [
             *lines,
@@ -260,22 +260,13 @@ def _verdict(result: Result) -> list[str]:
         ]
     if baseline is not None and metric in baseline.last:
         gap = best.last[metric] - baseline.last[metric]
-        lead = f"{100 * gap:+.1f} points" if metric.startswith("val/") else f"{gap:+.4g}"
-        which = "the best trial is the baseline" if best.number == baseline.number else (
-            f"{lead} in {metric.removeprefix('val/')}, one seed"
-        )  # fmt: skip
+        same = best.number == baseline.number
+        which = "the best trial is the baseline" if same else f"{lead(metric, gap)}, one seed"
         lines.append(
             f"Baseline ({result.baseline_source}): trial {baseline.number} with "
-            f"{_scores(baseline.last)}; {which}"
+            f"{', '.join(scores(baseline.last))}; {which}"
         )
     return lines
-
-
-def _scores(metrics: Metrics) -> str:
-    known = [name for name in SHOWN if name in metrics]
-    # Where nothing is held out there is nothing else.
-    known = known or [name for name in ("train/loss",) if name in metrics]
-    return ", ".join(f"{n.removeprefix('val/')} {score(n, metrics[n])}" for n in known)
 
 
 def _floor(floor: Mapping[str, float]) -> list[str]:

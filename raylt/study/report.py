@@ -93,23 +93,25 @@ def verdict(record: Record) -> list[str]:
     """What the study found, in sentences, the most important one first."""
     best, baseline = record.best(), record.baseline()
     metric = record.objectives[0].metric
-    name = metric.removeprefix("val/")
     if best is None:
         return [
             "No trial has finished and kept the constraints yet.",
             f"Go on with: raylt resume {record.name}",
         ]
-    lines = [f"Trial {best.number} is the best: {_scores(best)} on the validation images."]
+    told = ", ".join(brief.scores(best.last))
+    held_out = any(name.startswith("val/") for name in best.last)
+    where = "on the validation images" if held_out else "in training, for nothing is held out"
+    lines = [f"Trial {best.number} is the best: {told} {where}."]
     if baseline is None:
         lines.append("The study names no baseline to compare with.")
     elif baseline.number == best.number:
         lines.append("That is the baseline itself: the search found nothing better.")
     elif metric in baseline.last:
         source = record.space.study.baseline
-        gap = 100 * (best.last[metric] - baseline.last[metric])
+        gap = brief.lead(metric, best.last[metric] - baseline.last[metric])
         lines.append(
             f"The baseline, {source.source if source else 'the setting as given'}, reaches "
-            f"{_scores(baseline)}: a difference of {gap:+.1f} points in {name}, one seed each."
+            f"{', '.join(brief.scores(baseline.last))}: a difference of {gap}, one seed each."
         )
     else:
         lines.append("The baseline has no score to compare with.")
@@ -297,14 +299,6 @@ def yaml(values: Mapping[str, Any]) -> str:
     found = io.StringIO()
     writer.dump(json.loads(json.dumps(values)), found)
     return found.getvalue()
-
-
-def _scores(one: Outcome) -> str:
-    return ", ".join(
-        f"{name.removeprefix('val/')} {percent(one.last[name])}"
-        for name in SHOWN
-        if name in one.last
-    )
 
 
 def _metric(name: str, one: Outcome | None) -> str:

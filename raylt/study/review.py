@@ -19,7 +19,7 @@ from raylt import recipe
 from raylt.changes import Change
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import confirmed, driver, ledger, lock, purse, revise, server, storage
-from raylt.study.brief import SHOWN, duration, percent, plain, score
+from raylt.study.brief import SHOWN, duration, plain, score, scores
 from raylt.study.record import Outcome, Record
 
 _LOOPBACK = "127.0.0.1"
@@ -82,16 +82,20 @@ def trial(outcome: Outcome) -> dict[str, Any]:
 
 def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
     """The state of one study, as plain values."""
-    record = driver.open_study(name, runs, url)
-    trials = [trial(one) for one in record.ranking()]
-    told = confirmed.brief(record)
-    return {**_line(record), **_confirmation(record), "told": told, "trials": trials}
+    with contextlib.closing(driver.open_study(name, runs, url)) as record:
+        trials = [trial(one) for one in record.ranking()]
+        told = confirmed.brief(record)
+        return {**_line(record), **_confirmation(record), "told": told, "trials": trials}
 
 
 def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
     """The state of every study in a folder of runs or on a server, as plain values."""
     names = {*storage.studies(runs), *(server.studies(url) if url else ())}
-    return [_line(driver.open_study(name, runs, url)) for name in sorted(names)]
+    found: list[dict[str, Any]] = []
+    for name in sorted(names):
+        with contextlib.closing(driver.open_study(name, runs, url)) as record:
+            found.append(_line(record))
+    return found
 
 
 def studies_text(found: Sequence[Mapping[str, Any]], runs: Path) -> str:
@@ -105,11 +109,7 @@ def study_text(found: Mapping[str, Any]) -> str:
     """One study and its trials, best first, for people."""
     lines = [_sentence(found), ""]
     for one in found["trials"]:
-        told = one["failure"] or " ".join(
-            f"{name.removeprefix('val/')} {percent(one['last'][name])}"
-            for name in SHOWN
-            if name in one["last"]
-        )
+        told = one["failure"] or " ".join(scores(one["last"]))
         leaves = " ".join(f"{path}={plain(value)}" for path, value in one["point"].items())
         epoch = int(one["last"].get("epoch", 0))
         lines.append(

@@ -60,20 +60,23 @@ class TruthfulSearcher(Searcher):
     none is handed out, and one that ends before its last epoch stays open.
 
     A trial that runs out of memory beside others has not failed: it is handed out once more when
-    all others are, to run alone.
+    all others are, to run alone. One whose process died of something else is handed out again at
+    once.
 
     Args:
         record: The study; this object is its only writer.
         listeners: Told of everything, in order.
         cause: Why the process of a Tune trial died, in one line.
         purse: Counts what the trials cost; where None they book nothing, and only time counts.
-        crowded: Told when a trial ran out of memory beside others; None where trials have no
-            company.
+        crowded: Told the number of a trial that ran out of memory beside others; None where
+            trials have no company.
+        retries: How often a trial is handed out again whose process died.
     """
 
     def __init__(
         self, record: Record, listeners: Sequence[Listener], cause: Callable[[str], str],
-        purse: Purse | None = None, crowded: Callable[[], None] | None = None,
+        purse: Purse | None = None, crowded: Callable[[int], None] | None = None,
+        retries: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.stopped = ""
@@ -83,6 +86,9 @@ class TruthfulSearcher(Searcher):
         self._cause = cause
         self._purse = purse or Purse(record, cpus=0, gpus=0)
         self._crowded = crowded
+        self._retries = retries
+        self._deaths: Counter[int] = Counter()
+        """How often the process of a trial died, of something else than company."""
         self._live: dict[str, _Live] = {}
         space = record.space
         self._population = Population(record) if space.study.breeds and space.leaves else None
@@ -147,14 +153,19 @@ class TruthfulSearcher(Searcher):
         live = self._live.pop(trial_id)
         if result:
             self._take(live, result)
-        if error:
-            live.failure = live.failure or self._cause(trial_id)
+        died = error and not live.failure
+        if died:
+            live.failure = self._cause(trial_id)
             live.out_of_memory = live.failure == OUT_OF_MEMORY
         if self._is_cut_off(live):
             self._leave_open(live)
             return
         if live.out_of_memory and self._crowded is not None and not live.alone:
             self._run_alone(live, self._crowded)
+            return
+        if died and self._is_tried_again(live):
+            self._left.append(live.task.number)
+            self._leave_open(live)
             return
         if not live.failure and live.until <= live.last.get("epoch", 0) < live.task.recipe.epochs:
             self._purse.end(live.task.number)
@@ -181,6 +192,7 @@ class TruthfulSearcher(Searcher):
             attempt = self._record.begin_attempt(live.task.number)
             live.task = replace(live.task, attempt=attempt)
         live.rested, live.began = False, True
+        self._rested.discard(live.task.number)
         for listener in self._listeners:
             listener.started(live.task)
 
@@ -212,10 +224,11 @@ class TruthfulSearcher(Searcher):
         return self._again(self._record.open_trial() if more else self._alone.pop(0))
 
     def _may_come_back(self) -> bool:
-        """Whether a trial that runs may run once more: alone, or in the next generation."""
+        """Whether a trial that runs may run once more: after its process died, alone, or in the
+        next generation."""
         if self.stopped or not self._live:
             return False
-        if self._population:
+        if self._population or self._retries:
             return True
         return self._crowded is not None and any(not live.alone for live in self._live.values())
 
@@ -302,11 +315,19 @@ class TruthfulSearcher(Searcher):
         for listener in self._listeners if live.began else ():
             listener.interrupted(live.task)
 
-    def _run_alone(self, live: _Live, crowded: Callable[[], None]) -> None:
+    def _is_tried_again(self, live: _Live) -> bool:
+        """Whether a trial whose process died is to have another; what no machine is large enough
+        for is not."""
+        if live.alone and live.out_of_memory:
+            return False
+        self._deaths[live.task.number] += 1
+        return self._deaths[live.task.number] <= self._retries
+
+    def _run_alone(self, live: _Live, crowded: Callable[[int], None]) -> None:
         """A trial ran out of memory beside others: it goes on later, with nobody beside it."""
         number = live.task.number
         self._record.set_alone(number, reason=live.failure)
-        crowded()
+        crowded(number)
         self._alone.append(number)
         self._leave_open(live)
 

@@ -297,7 +297,9 @@ class Tracker:
             # MLflow would make the folders of a path that was only mistyped.
             raise ConnectionError(why)
         mirror = self._connect()
-        self._pending.update(mirror.missing())
+        missing = mirror.missing()
+        with self._news:
+            self._pending.update(missing)
         return mirror
 
     def _await_news(self) -> bool:

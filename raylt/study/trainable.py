@@ -30,7 +30,7 @@ def trial(config: dict[str, Any]) -> None:
 
     An error of the work is reported as `failure` and the trial then ends in peace, for running
     the same program again would only fail again, unless `out_of_memory` says that others were in
-    its way. Ray's own retries are left for what they are good for: a process that died.
+    its way. Retries are left for what they are good for: a process that died.
 
     Args:
         config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and

@@ -95,6 +95,7 @@ def run(
     root: Path,
     work: str,
     system_metrics: bool,
+    say: Callable[[str], None],
 ) -> str:
     """Run the trials that a study still wants.
 
@@ -107,6 +108,7 @@ def run(
         root: Folder of the datasets.
         work: `package.module:function` that trains one recipe.
         system_metrics: Whether each epoch comes with what the trial's machine did meanwhile.
+        say: Takes a line for the user.
 
     Returns:
         Why no further trial was started though some were wanted, or "".
@@ -117,8 +119,15 @@ def run(
         record, cpus=shape.workers * shape.cpus, gpus=shape.workers * shape.gpus,
         alone=(shape.workers * share.alone.cpus, shape.workers * share.alone.gpus),
     )  # fmt: skip
-    crowded = functools.partial(packing.crowded, record, share) if share.has_company else None
-    searcher = watch.searcher = TruthfulSearcher(record, listeners, watch.cause, purse, crowded)
+
+    def crowded(number: int) -> None:
+        packing.crowded(record, share)
+        reason = record.outcome(number).alone
+        say(f"trial {number} ran out of memory beside others and goes on later, alone: {reason}")
+
+    searcher = watch.searcher = TruthfulSearcher(
+        record, listeners, watch.cause, purse, crowded if share.has_company else None, retries
+    )
     scratch = (record.folder / ".tune").resolve()
     constants = {
         "work": work, "root": str(root.resolve()), "scratch": str(scratch),
@@ -141,7 +150,9 @@ def run(
             storage_path=str(scratch),
             stop=Stopper(interrupted, purse),
             callbacks=[watch],
-            failure_config=tune.FailureConfig(max_failures=retries),
+            # The searcher hands out again whose process died. Tune itself does so for a machine
+            # that was taken away with a notice, which costs no retry.
+            failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     )

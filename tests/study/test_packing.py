@@ -1,6 +1,7 @@
 import contextlib
 import functools
 import math
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +9,11 @@ from raylt import cli
 from raylt.schema import EnvironmentError
 from raylt.study import begin, driver, forecast, measures, packing, place
 from raylt.study.place import Share
+from raylt.study.searcher import OUT_OF_MEMORY
 from raylt.trial import memory
 from tests.cluster.test_room import node, shape
 from tests.study.drive import behave, settings, toy
+from tests.study.test_driver import accounted, agree
 from tests.study.test_forecast import made
 
 
@@ -124,6 +127,38 @@ def alone_in_time(record, number):
              for one in record.outcomes()}  # fmt: skip
     begin, *_, end = times.pop(number)
     return not [at for seen in times.values() for at in seen if begin <= at <= end]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_line(
+    tmp_path, monkeypatch, capsys
+):
+    # The limit is near to what the machine uses now, so that little has to be taken.
+    found = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    total, free = (int(found[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    limit = (total - free) / total + 3 * 2**20 / total
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{limit:.3f}")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    behave(tmp_path, seconds=0.5, hoards=[1])
+    options = settings(tmp_path, work="tests.study.hoarder:work", quiet=False)
+    made = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
+    result = driver.search(made, options, floor=dict, fingerprint="f")
+    assert [one.state for one in result.ranking] == ["complete"] * 5
+    with contextlib.closing(driver.open_study("toy", tmp_path / "runs")) as record:
+        killed = {one.number: one for one in record.outcomes() if one.alone}
+        assert 1 in killed
+        assert killed[1].attempts == 2
+        assert alone_in_time(record, 1)
+        agree(record, accounted(tmp_path))
+    lines = capsys.readouterr().err.splitlines()
+    for number, one in killed.items():
+        assert one.alone == OUT_OF_MEMORY
+        told = [line for line in lines if line.startswith(f"trial {number} ran out of memory")]
+        assert told == [
+            f"trial {number} ran out of memory beside others and goes on later, alone: "
+            f"{OUT_OF_MEMORY}"
+        ]
 
 
 @pytest.mark.ray

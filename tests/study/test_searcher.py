@@ -313,12 +313,12 @@ def test_several_objectives_are_told_together(study):
     assert made.outcome(3).state == "stopped"
 
 
-def crowding(study, heard=None):
+def crowding(study, heard=None, retries=0):
     """A searcher whose trials have company, and how often it was told of a lack of memory."""
     told = []
     search = TruthfulSearcher(
         study, [heard] if heard else [], lambda _: OUT_OF_MEMORY,
-        crowded=lambda: told.append("crowded"),
+        crowded=told.append, retries=retries,
     )  # fmt: skip
     return search, told
 
@@ -333,7 +333,7 @@ def test_out_of_memory_beside_others_is_no_failure_but_a_later_run_alone(study):
     search.started("a")
     search.on_trial_result("a", result(1))
     search.on_trial_complete("a", SHORT)
-    assert told == ["crowded"]
+    assert told == [0]
     assert heard.events[-1] == ("interrupted", 0)
     outcome = made.outcome(0)
     assert (outcome.state, outcome.failure) == ("running", "")
@@ -372,15 +372,55 @@ def test_out_of_memory_alone_is_a_failure_with_its_reason(study):
     assert search.suggest("c") == Searcher.FINISHED
 
 
+def test_a_trial_whose_process_died_goes_on_at_once_but_not_for_ever(study):
+    made, heard = study("study.trials=3"), Heard()
+    search = TruthfulSearcher(made, [heard], lambda name: f"{name} died", retries=2)
+    assert run(search, "a", [0.5], error=True)["number"] == 0
+    assert heard.events[-1] == ("interrupted", 0)
+    # It comes before what is new, and does not cost the study a trial.
+    assert run(search, "b", [0.5, 0.6], error=True)["number"] == 0
+    assert [one.state for one in made.outcomes() if one.state != "waiting"] == ["running"]
+    assert run(search, "c", [0.5, 0.6], error=True)["number"] == 0
+    first = made.outcome(0)
+    assert (first.state, first.attempts, first.failure) == ("failed", 3, "c died")
+    assert [entry["epoch"] for entry in made.epochs(0)] == [1, 2]
+    # The last trial may come back too, so that it is not the end while it runs.
+    assert run(search, "d", [0.1] * 6)["number"] == 1
+    assert search.suggest("e")["number"] == 2
+    search.started("e")
+    assert search.suggest("f") is None
+    search.on_trial_complete("e", error=True)
+    assert run(search, "f", [0.1] * 6)["number"] == 2
+    assert search.suggest("g") == Searcher.FINISHED
+    assert made.outcome(2).state == "complete"
+
+
+def test_an_error_of_the_program_and_a_value_that_is_no_number_are_not_tried_again(study):
+    made = study("study.trials=2")
+    search = TruthfulSearcher(made, [], lambda name: "died", retries=2)
+    run(search, "a", [0.5, math.nan], error=True)
+    search.suggest("b")
+    search.started("b")
+    search.on_trial_complete("b", {"failure": "ValueError: no"})
+    assert [one.attempts for one in made.outcomes()] == [1, 1]
+    assert search.suggest("c") == Searcher.FINISHED
+    assert "epoch 2" in made.outcome(0).failure
+
+
 def test_a_process_that_was_killed_for_its_memory_runs_alone_too(study):
     made = study("study.trials=1")
-    search, told = crowding(made)
+    search, told = crowding(made, retries=2)
     search.suggest("a")
     search.started("a")
     search.on_trial_complete("a", error=True)
-    assert told == ["crowded"]
+    assert told == [0]
     assert made.outcome(0).alone == OUT_OF_MEMORY
+    # At once, without more tries beside others; and what is too large alone stays so.
     assert search.suggest("b")["alone"] is True
+    search.started("b")
+    search.on_trial_complete("b", error=True)
+    assert (made.outcome(0).state, made.outcome(0).failure) == ("failed", OUT_OF_MEMORY)
+    assert search.suggest("c") == Searcher.FINISHED
 
 
 def test_a_killed_driver_leaves_who_must_run_alone_in_the_record(study):

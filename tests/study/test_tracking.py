@@ -169,6 +169,23 @@ def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
     assert "time_total_s" not in runs["trial 0"].data.metrics
 
 
+def test_a_trial_that_is_left_and_taken_up_again_by_one_driver_is_alive(study, connect, client):
+    made = study()
+    search = TruthfulSearcher(made, [], str, retries=1)
+    mirror, seen = connect(made), []
+    for _ in range(2):
+        search.suggest("t")
+        search.started("t")
+        mirror.trial(0, interrupted=False)
+        seen.append(Runs(client)["trial 0"])
+        search.on_trial_complete("t", error=True)
+        if made.outcome(0).state == "running":
+            mirror.trial(0, interrupted=True)
+            seen.append(Runs(client)["trial 0"])
+    assert [run.info.status for run in seen] == ["RUNNING", "KILLED", "RUNNING"]
+    assert [run.data.tags["state"] for run in seen] == ["running", "interrupted", "running"]
+
+
 def test_an_interrupted_study_is_killed_and_goes_on_in_the_same_runs(study, connect, client):
     made = study()
     tracker = opened(made, connect)
