@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import pairs
 from raylt import space
-from raylt.study import driver
+from raylt.study import driver, underway
 from raylt.study.outcome import Outcome
 
 SPACE = """
@@ -73,7 +73,7 @@ def searched(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "space.yaml")
         path.write_text(SPACE.replace("NAME", "bench").replace("SCHEDULER", scheduler), "utf-8")
-        settings = driver.Settings(
+        settings = underway.Settings(
             runs=Path(folder, "runs"), root=Path(folder), cpus=2, concurrent=concurrent,
             quiet=True, work=work, tracking_uri=f"sqlite:///{folder}/mlflow.db",
         )  # fmt: skip

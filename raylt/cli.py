@@ -14,8 +14,8 @@ from raylt.verbs import common, data, exits, look, options, spaces
 
 if TYPE_CHECKING:
     from raylt.space import Space
-    from raylt.study.driver import Settings
     from raylt.study.result import Result
+    from raylt.study.underway import Settings
 
 _WIDE = 160
 """Columns of a table that goes into a file or a pipe."""

@@ -16,7 +16,7 @@ from raylt.schema import InputError
 from raylt.space import watched
 from raylt.space.plan import METRICS, Study
 from raylt.study import begin, driver
-from raylt.study.driver import Settings
+from raylt.study.underway import Settings
 from tests.test_space import loaded
 
 NO_TAIL = {"data.validation": 0}

@@ -174,7 +174,7 @@ class _Reader:
             f"there; write the value alone"
         )
 
-    def _broken(self, fixed: Mapping[str, Any], point: Point) -> list[ErrorDetails]:
+    def _broken(self, fixed: Mapping[str, Any], point: Mapping[str, Value]) -> list[ErrorDetails]:
         try:
             self.model.model_validate(recipe.filled(fixed, point))
         except ValidationError as fault:
@@ -183,7 +183,7 @@ class _Reader:
 
     def _check_fields(self, fixed: dict[str, Any], leaves: list[Leaf]) -> None:
         """Every field's own rule, at both ends and every choice of each leaf."""
-        base: Point = {each.path: each.ends[0] for each in leaves}
+        base: dict[str, Value] = {each.path: each.ends[0] for each in leaves}
         opened = {tuple(each.path.split(".")) for each in leaves}
         lines: list[str] = []
         for detail in self._broken(fixed, base):
@@ -200,7 +200,9 @@ class _Reader:
         if lines:
             raise InputError("\n".join(dict.fromkeys(lines)))
 
-    def _check_ends(self, fixed: dict[str, Any], base: Point, each: Leaf) -> Iterator[str]:
+    def _check_ends(
+        self, fixed: dict[str, Any], base: Mapping[str, Value], each: Leaf
+    ) -> Iterator[str]:
         here = tuple(each.path.split("."))
         for i, end in enumerate(each.ends):
             key: Keys = (("low", "high")[i],) if each.choices is None else ("choices", i)

@@ -11,8 +11,8 @@ from raylt.space import Space, watched
 from raylt.space.measures import BEST, GROUPS
 from raylt.space.strategy import demand_installed
 from raylt.study import driver, place, server, storage
-from raylt.study.driver import Settings
 from raylt.study.result import Result
+from raylt.study.underway import Settings
 
 if TYPE_CHECKING:
     from raylt.data.images import Splits

@@ -10,7 +10,7 @@ from raylt.plugins import did_you_mean
 from raylt.schema import InputError
 from raylt.space.plan import METRICS
 from raylt.study import ledger, review
-from raylt.study.brief import SHOWN, duration, percent, plain
+from raylt.study.brief import SHOWN, duration, plain, score
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record
 
@@ -95,7 +95,7 @@ def text(found: Comparison, *, lines: int) -> str:
         rows.append(
             [
                 str(rank), record.name, f"{one.number}{star}", one.recipe["method"]["name"],
-                *(_cell(one, metric) for metric in shown), duration(one.seconds),
+                *(score(metric, one.last.get(metric)) for metric in shown), duration(one.seconds),
                 " ".join(f"{path}={plain(value)}" for path, value in one.point.items()),
             ]
         )  # fmt: skip
@@ -156,10 +156,3 @@ def _sentence(record: Record) -> str:
         f"{record.name}: {found['trials']} trials in {duration(found['seconds'])} of training, "
         f"{ledger.sentence(record)}"
     )
-
-
-def _cell(one: Outcome, metric: str) -> str:
-    if metric not in one.last:
-        return "-"
-    value = one.last[metric]
-    return percent(value) if metric.startswith("val/") else plain(value)

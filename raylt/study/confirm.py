@@ -32,17 +32,18 @@ from raylt.study import (
     scoring,
     seeds,
     tracking,
+    underway,
     verdict,
 )
 from raylt.study.confirmed import Candidate, Confirmation, Runs
 from raylt.study.contenders import Options
-from raylt.study.driver import Settings, Underway
 from raylt.study.outcome import Outcome
 from raylt.study.paid import Paid, paid
 from raylt.study.record import Record
 from raylt.study.seeds import Seeds, Setting
 from raylt.study.server import Hold
 from raylt.study.tracking import Tracker
+from raylt.study.underway import Settings, Underway
 
 if TYPE_CHECKING:
     from raylt.study.mirror import Mirror
@@ -112,16 +113,16 @@ def _confirmed(
     if options.retry_failed:
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if _block(race, options) or _untested(race):
-        driver.prepare(settings)
+        underway.prepare(settings)
         tracker = _tracker(race.study, race.runs, settings)
         with (
-            driver.room(settings, race.study.space) as nodes,
-            driver.underway(settings, tracker, race.study, nodes, hold) as now,
+            underway.room(settings, race.study.space) as nodes,
+            underway.tracked(settings, tracker, race.study, nodes, hold) as now,
         ):
             found = _run(race, now, options)
         return replace(found, notices=now.notices)
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.
-    found = _judge(race, {}, uri=tracking.public(driver.tracking_uri(settings)))
+    found = _judge(race, {}, uri=tracking.public(underway.tracking_uri(settings)))
     confirmed.keep(race.study, found)
     return found
 
@@ -145,7 +146,7 @@ def hopeless(differences: Sequence[float]) -> bool:
 
 
 def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
-    uri = driver.tracking_uri(settings)
+    uri = underway.tracking_uri(settings)
 
     def connect() -> Mirror:
         above = tracking.open_mirror(

@@ -14,8 +14,8 @@ from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.space import Space
 from raylt.study import forecast, foresight, measures, packing, place
-from raylt.study.driver import Settings
 from raylt.study.forecast import Forecast
+from raylt.study.underway import Settings
 from raylt.trial import cost
 from raylt.trial.cost import Cost
 

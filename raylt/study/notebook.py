@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylt.space import Space, load
-from raylt.study import begin, confirmed, driver
-from raylt.study.driver import Settings
+from raylt.study import begin, confirmed, driver, versus
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record
+from raylt.study.underway import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,8 @@ class Study:
             }
             for one in self.trials
         ]  # fmt: skip
-        return pd.DataFrame(rows).set_index("trial")
+        # Also of a study that has no trials yet.
+        return pd.DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
 
     def epochs(self) -> pd.DataFrame:
         """One row for each scored epoch of each trial, in the order of training."""
@@ -101,27 +102,38 @@ def tune(
     data: Path | str = "data",
     **settings: Any,
 ) -> Study:
-    """Search a space to its end, as `raylt tune` does; an interrupt leaves a study to go on with.
+    """Search a space to its end, as `raylt tune` does, and its `study.versus` after it; an
+    interrupt leaves a study to go on with.
 
     Args:
         space: What to search, or the file that says it.
         runs: Folder of all studies.
         data: Folder of the datasets.
-        settings: More fields of `raylt.study.driver.Settings`, such as `concurrent` or `quiet`.
+        settings: More fields of `raylt.study.underway.Settings`, such as `concurrent` or `quiet`.
 
     Raises:
         raylt.schema.InputError: the study exists already, or the space is not as it must be.
         raylt.schema.EnvironmentError: the machine, the dataset or the tracker is not.
     """
     wanted = space if isinstance(space, Space) else load(space)
-    begin.begin(wanted, Settings(runs=Path(runs), root=Path(data), **settings))
-    return open_study(wanted.study.name, runs=runs)
+    chosen = Settings(runs=Path(runs), root=Path(data), **settings)
+    if wanted.study.versus is not None:
+        # It must be one that can be searched before the first search takes hours.
+        versus.rival(wanted)
+    versus.follow(begin.begin(wanted, chosen), chosen)
+    return open_study(wanted.study.name, runs=runs, storage=chosen.storage)
 
 
-def open_study(name: str, *, runs: Path | str = "runs") -> Study:
-    """A study in a folder of runs, to look at.
+def open_study(name: str, *, runs: Path | str = "runs", storage: str | None = None) -> Study:
+    """A study to look at.
+
+    Args:
+        name: The study.
+        runs: Folder of all studies.
+        storage: URL of the server that has it, where neither its folder nor OPTUNA_STORAGE tells.
 
     Raises:
         raylt.schema.InputError: there is no such study.
+        raylt.schema.EnvironmentError: its database cannot be read.
     """
-    return Study(driver.open_study(name, Path(runs)))
+    return Study(driver.open_study(name, Path(runs), storage))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import raylt
 from raylt.study import confirmed
-from raylt.study.brief import SHOWN, percent, plain, short
+from raylt.study.brief import SHOWN, percent, plain, scores, short
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record
 
@@ -46,7 +46,7 @@ def description(record: Record, *, command: str) -> str:
     ranking = [one for one in record.ranking() if one.state != "waiting"]
     best = record.best()
     baseline = record.space.study.baseline
-    found = [] if best is None else [f"Best: trial {best.number}, {_scores(best)}."]
+    found = [] if best is None else [f"Best: trial {best.number}, {', '.join(scores(best.last))}."]
     opened, *told = confirmed.brief(record)
     # What holds over fresh seeds says more than the search that chose among its own.
     known = confirmed.stored(record) is not None
@@ -80,11 +80,3 @@ def _table(outcomes: Sequence[Outcome], paths: Sequence[str]) -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _scores(one: Outcome) -> str:
-    return ", ".join(
-        f"{name.removeprefix('val/')} {percent(one.last[name])}"
-        for name in SHOWN
-        if name in one.last
-    )

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from raylt import metrics
 from raylt.schema import EnvironmentError
 from raylt.study import bill, brief, charts, confirmed, purse, review
-from raylt.study.brief import SHOWN, duration, percent, plain, short
+from raylt.study.brief import SHOWN, duration, percent, plain, score, short
 from raylt.study.charts import classes, interactive
 from raylt.study.charts.figure import Chart
 from raylt.study.outcome import Outcome
@@ -302,9 +302,7 @@ def yaml(values: Mapping[str, Any]) -> str:
 
 
 def _metric(name: str, one: Outcome | None) -> str:
-    if one is None or name not in one.last:
-        return "-"
-    return percent(one.last[name]) if name.startswith("val/") else plain(one.last[name])
+    return score(name, one.last.get(name) if one else None)
 
 
 def _table(

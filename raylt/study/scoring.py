@@ -11,9 +11,9 @@ from typing import Any
 
 from raylt import recipe as recipes
 from raylt.study import remote, trainable
-from raylt.study.driver import Underway
 from raylt.study.outcome import Outcome
 from raylt.study.record import Record
+from raylt.study.underway import Underway
 from raylt.trial.sending import sending
 
 _FILE = "test.json"

@@ -16,12 +16,13 @@ from raylt import space as spaces
 from raylt.schema import InputError
 from raylt.space import Space, document
 from raylt.space.plan import METRICS
+from raylt.study.brief import score
 from raylt.study.outcome import improvements
 
 if TYPE_CHECKING:
-    from raylt.study.driver import Settings
     from raylt.study.record import Record
     from raylt.study.result import Result
+    from raylt.study.underway import Settings
 
 _SECTION = "method."
 _BETWEEN = "-versus-"
@@ -150,12 +151,12 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
 
 def text(found: Mapping[str, Any]) -> str:
     """A comparison for people, in two lines."""
-    metric = found["metric"].removeprefix("val/")
-    lines = [f"Equal budgets, best {metric} on validation, one seed:"]
+    metric = found["metric"]
+    lines = [f"Equal budgets, best {metric.removeprefix('val/')} on validation, one seed:"]
     for each in found["studies"]:
         lines.append(
-            f"  {each['method']} ({each['study']}): {_percent(each['best'])} after "
-            f"{each['trials']} trials, {_percent(each['best_at_cost'])} after "
+            f"  {each['method']} ({each['study']}): {score(metric, each['best'])} after "
+            f"{each['trials']} trials, {score(metric, each['best_at_cost'])} after "
             f"{found['cost']:.0f} s"
         )
     return "\n".join(lines)
@@ -174,7 +175,3 @@ def _curve(study: Record) -> Iterator[dict[str, Any]]:
         seconds, epochs = seconds + one.seconds, epochs + one.epoch
         best = better.get(one.number, best)
         yield {"trial": one.number, "seconds": seconds, "epochs": epochs, "best": best}
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"

@@ -18,7 +18,7 @@ from raylt.schema import InputError
 
 if TYPE_CHECKING:
     from raylt.cluster.submit import Job
-    from raylt.study.driver import Settings
+    from raylt.study.underway import Settings
 
 _PROFILE = "profile.yaml"
 
@@ -107,7 +107,7 @@ def choose(
 
 def settings(target: Target, *, quiet: bool, command: str) -> Settings:
     """How a search runs at a target that is not elsewhere."""
-    from raylt.study.driver import Settings
+    from raylt.study.underway import Settings
 
     return Settings(
         runs=target.runs,

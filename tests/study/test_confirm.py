@@ -10,7 +10,17 @@ from click.testing import CliRunner
 
 from raylt import cli, recipe
 from raylt.schema import InputError
-from raylt.study import confirm, confirmed, contenders, driver, ledger, review, scoring, seeds
+from raylt.study import (
+    confirm,
+    confirmed,
+    contenders,
+    driver,
+    ledger,
+    review,
+    scoring,
+    seeds,
+    underway,
+)
 from raylt.study.charts import interactive, paid, picture
 from raylt.study.contenders import Options
 from raylt.study.searcher import TruthfulSearcher
@@ -84,7 +94,7 @@ def toy(study, tmp_path, monkeypatch, request):
     calls = []
 
     @contextlib.contextmanager
-    def underway(chosen, tracker, study, nodes, hold):
+    def tracked(chosen, tracker, study, nodes, hold):
         calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
         yield calls[-1]
 
@@ -98,8 +108,8 @@ def toy(study, tmp_path, monkeypatch, request):
         }  # fmt: skip
         return {n: why for n, why in found.items() if why}
 
-    monkeypatch.setattr(driver, "room", lambda chosen, space: contextlib.nullcontext([]))
-    monkeypatch.setattr(driver, "underway", underway)
+    monkeypatch.setattr(underway, "room", lambda chosen, space: contextlib.nullcontext([]))
+    monkeypatch.setattr(underway, "tracked", tracked)
     monkeypatch.setattr(scoring, "score", score)
     toy = types.SimpleNamespace(
         stop_after=None, calls=calls, folder=tmp_path / "runs" / "toy",

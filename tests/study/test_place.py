@@ -2,7 +2,7 @@ import pytest
 
 from raylt.cluster.room import Need, Node
 from raylt.study import place
-from raylt.study.driver import Settings
+from raylt.study.underway import Settings
 
 
 def weigh(shape):

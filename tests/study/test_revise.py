@@ -4,7 +4,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import InputError
-from raylt.study import draws, driver, revise, studies
+from raylt.study import draws, driver, revise, studies, underway
 from raylt.study.searcher import TruthfulSearcher
 from tests.study.drive import toy
 from tests.study.test_searcher import result, run, searcher
@@ -160,6 +160,6 @@ def test_the_difference_of_two_files_is_printed_and_a_refused_one_is_exit_2(
 def test_a_study_goes_on_only_where_its_batches_divide_over_the_workers(study, tmp_path):
     made = study()
     made.close()
-    settings = driver.Settings(runs=made.folder.parent, root=tmp_path, workers=5, cpus=5)
+    settings = underway.Settings(runs=made.folder.parent, root=tmp_path, workers=5, cpus=5)
     with pytest.raises(InputError, match=r"divide evenly over 5 workers, .* but got 128; try 125"):
         driver.resume("toy", settings, retry_failed=False)
