@@ -9,6 +9,7 @@ import http.client
 import os
 import shutil
 import tarfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ Progress = Callable[[int, int], None]
 _TIMEOUT = 30
 """Seconds without a byte after which a server is given up."""
 _BLOCK = 2**18
+_WEB = ("https://", "http://")
 _LARGEST = 2**30
 """Bytes of the largest file that is unpacked; the CIFAR sets stay far below."""
 
@@ -54,7 +56,8 @@ def read(archive: Archive, root: Path, name: str) -> bytes:
     except OSError as error:
         raise EnvironmentError(
             f"{archive.dataset} must lie in {path.parent}, but {path} cannot be read "
-            f"({error.strerror}); {remedy}, or name the folder that holds {archive.folder}"
+            f"({error.strerror}); {remedy}, or name the folder that holds {archive.folder} by "
+            f"--data"
         ) from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != archive.files[name]:
@@ -85,6 +88,8 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
     folder = root / archive.folder
     if _complete(archive, root):
         return folder
+    if source is not None:
+        _demand_source(source)
     part = root / f".{archive.folder}.part"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -119,27 +124,34 @@ def _complete(archive: Archive, root: Path) -> bool:
 
 def _fill(archive: Archive, part: Path, source: str, progress: Progress) -> None:
     packed = part / "archive"
-    found = ""
+    found, done, size = "", 0, 0
     # A second try, since a proxy's error page or a broken line is often gone a moment later.
     for _ in range(2):
-        _transfer(archive, source, packed, progress)
+        done, size = _transfer(archive, source, packed, progress)
         with packed.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found == archive.sha256:
             return _unpack(archive, packed, part)
+    if done < size:
+        raise EnvironmentError(
+            f"{archive.dataset} must be fetched whole from {source}, but the line broke off "
+            f"twice, at last after {done / 1e6:.1f} of {size / 1e6:.1f} MB; {_elsewhere(archive)}"
+        )
     raise EnvironmentError(
         f"{source} must have the SHA-256 sum {archive.sha256}, but has {found}: it is not the "
         f"published archive of {archive.dataset}; nothing was unpacked"
     )
 
 
-def _transfer(archive: Archive, source: str, target: Path, progress: Progress) -> None:
-    done = 0
+def _transfer(archive: Archive, source: str, target: Path, progress: Progress) -> tuple[int, int]:
+    """Fetch into a file; returns the bytes that came and those announced, 0 where none were."""
+    done = size = 0
     with target.open("wb") as file:
         for block, size in _blocks(archive, source):
             file.write(block)
             done += len(block)
             progress(done, size)
+    return done, size
 
 
 def _blocks(archive: Archive, source: str) -> Iterator[tuple[bytes, int]]:
@@ -151,19 +163,38 @@ def _blocks(archive: Archive, source: str) -> Iterator[tuple[bytes, int]]:
                 yield block, size
     except (OSError, http.client.HTTPException) as error:
         raise EnvironmentError(
-            f"{archive.dataset} must be fetched from {source}, but that cannot be read ({error}); "
-            f"fetch it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
+            f"{archive.dataset} must be fetched from {source}, but that cannot be read "
+            f"({_why(error)}); {_elsewhere(archive)}"
         ) from error
 
 
 def _opened(source: str) -> tuple[IO[bytes], int]:
-    if source.startswith(("https://", "http://")):
+    if source.startswith(_WEB):
         stream = urllib.request.urlopen(source, timeout=_TIMEOUT)
         return stream, int(stream.headers.get("Content-Length", 0))
     path = Path(source)
-    if not path.is_file():
-        raise InputError(f"the source must be a web address or a file, but got {source!r}")
     return path.open("rb"), path.stat().st_size
+
+
+def _demand_source(source: str) -> None:
+    if not source.startswith(_WEB) and not Path(source).is_file():
+        raise InputError(
+            f"the source must be a web address or a file, but got {source!r}; "
+            "correct it, or leave it out for the published address"
+        )
+
+
+def _elsewhere(archive: Archive) -> str:
+    return (
+        f"try again, or fetch it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
+    )
+
+
+def _why(error: Exception) -> str:
+    """What a network's library says, without its wrapping."""
+    wrapped = type(error) is urllib.error.URLError
+    reason = error.reason if wrapped and isinstance(error.reason, OSError) else error
+    return getattr(reason, "strerror", None) or str(reason)
 
 
 def _unpack(archive: Archive, packed: Path, part: Path) -> None:

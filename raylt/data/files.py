@@ -68,8 +68,8 @@ class FileImages:
         except (OSError, SyntaxError, ValueError) as error:
             # PIL reports a damaged file by any of these.
             raise EnvironmentError(
-                f"{path} must be an image, but cannot be read ({error}); fetch it anew, or take "
-                "its line out of the list"
+                f"{path} must be an image, but cannot be read ({error}); fetch it anew, or leave "
+                "it out of the dataset"
             ) from error
 
 
@@ -94,12 +94,16 @@ def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np
     """Paths and labels of a list with `path label` in each line, (n,) each.
 
     Raises:
-        InputError: the list is missing or empty, or a line is no path and class.
+        InputError: the list cannot be read or is empty, or a line is no path and class.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"a list of images must be a text file, but {path}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"a list of images must be a text file with `path class` in each line, but {path} "
+            f"cannot be read ({why}); name another list"
+        ) from error
     names: list[str] = []
     labels: list[int] = []
     for number, line in enumerate(lines, 1):
@@ -114,7 +118,9 @@ def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np
         names.append(name.strip())
         labels.append(int(label))
     if not names:
-        raise InputError(f"a list of images must name at least one, but {path} is empty")
+        raise InputError(
+            f"a list of images must name at least one, but {path} is empty; name another list"
+        )
     return np.array(names), np.array(labels, np.int64)
 
 

@@ -10,37 +10,56 @@ from numpy.typing import NDArray
 from raylt.schema import InputError
 
 
-def read(path: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The images that a user's .npy file names, in its order.
-
-    Args:
-        path: A one-dimensional array of whole numbers.
-        labels: The class of each image of the pool, (n,).
+def read(path: Path) -> NDArray[np.int64]:
+    """The images that a user's .npy file names, in its order, (n,).
 
     Raises:
-        InputError: the file is missing or no such array, or names an image twice or one that is
-            not there.
+        InputError: the file is missing, or no one-dimensional array of whole numbers.
     """
     try:
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"data.indices must be a .npy file, but {path}: {error}") from error
+    except (OSError, ValueError, EOFError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or "it is damaged, or something else"
+        raise InputError(
+            f"data.indices must name a .npy file below the data root, but {path} cannot be read "
+            f"as one ({why}); write it by `numpy.save`, or name another"
+        ) from error
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise InputError(
+            f"data.indices must name a file of one array, but {path} is an archive of several; "
+            "write the array by `numpy.save`"
+        )
     if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
         raise InputError(
-            "data.indices must hold one row of whole numbers, but "
-            f"{path} holds {found.dtype} of the shape {found.shape}"
+            f"data.indices must hold one row of whole numbers, but {path} holds {found.dtype} of "
+            f"the shape {found.shape}; write it by `numpy.save` from such an array"
         )
-    indices = found.astype(np.int64)
+    return found.astype(np.int64)
+
+
+def of_pool(path: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The images of a pool that a user's .npy file names, in its order, (n,).
+
+    Args:
+        path: A one-dimensional array of whole numbers.
+        labels: The class of each image of the pool.
+
+    Raises:
+        InputError: as of `read`, or it names an image twice or one that is not there.
+    """
+    indices = read(path)
     strange = indices[(indices < 0) | (indices >= len(labels))]
     if len(strange):
         raise InputError(
-            f"data.indices must lie in 0..{len(labels) - 1}, but {path} names {strange[0]}"
+            f"data.indices must lie in 0..{len(labels) - 1}, but {path} names {strange[0]}; is it "
+            "of another dataset?"
         )
     values, times = np.unique(indices, return_counts=True)
     if (times > 1).any():
         twice = values[times > 1]
         raise InputError(
             f"data.indices must name an image once, but {path} names {len(twice)} of them more "
-            f"than once, such as {twice[0]}"
+            f"than once, such as {twice[0]}; take the others out"
         )
     return indices

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from raylt import plugins
+from raylt.data import indices
 from raylt.data.images import Splits
+from raylt.data.longtail import LongTailed
 from raylt.schema import DatasetConfig, InputError
 
 
@@ -17,6 +19,9 @@ def load(config: DatasetConfig, root: Path) -> Splits:
         InputError: there is no such dataset, or the tail asked for cannot be cut from it.
         EnvironmentError: its files are missing or damaged and cannot be fetched.
     """
+    if isinstance(config, LongTailed) and config.indices is not None:
+        # A wrong file is told before the images are read, which may take minutes.
+        indices.read(root / config.indices)
     return plugins.module("datasets", config.name).load(config, root)
 
 

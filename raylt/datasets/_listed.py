@@ -41,6 +41,7 @@ def load(
             must be apart share an image.
         EnvironmentError: an image of a list is missing.
     """
+    _demand_lists(config, root)
     train = _images(config, root, config.train_list, classes)
     _demand_every_class(train, config.train_list, classes)
     if config.validation_list is None:
@@ -61,6 +62,20 @@ def load(
     for name, part in (("validation", validation), ("test", test)):
         _demand_apart(train, part, name)
     return Splits(train, balanced, few_shot, validation, test, classes, mean, std)
+
+
+def _demand_lists(config: Listed, root: Path) -> None:
+    values = config.model_dump()
+    lists = {key: values[key] for key in values if key.endswith("_list") and values[key]}
+    missing = [f"{root / name} (data.{key})" for key, name in lists.items()
+               if not (root / name).exists()]  # fmt: skip
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(
+            f"the lists of {config.name}'s images must lie below {root}, but there is no "
+            f"{missing[0]}{more}; put the lists that the field shares there, as "
+            f"raylt/datasets/{config.name}.py tells them, or name yours"
+        )
 
 
 def _images(config: Listed, root: Path, listed: str, classes: int) -> FileImages:
@@ -94,9 +109,9 @@ def _demand_every_class(images: FileImages, listed: str, classes: int) -> None:
 
 
 def _demand_apart(train: FileImages, part: FileImages, name: str) -> None:
-    shared = np.intersect1d(train.names, part.names)
-    if len(shared):
+    shared = set(train.names.tolist()).intersection(part.names.tolist())
+    if shared:
         raise InputError(
             f"training and {name} images must be apart, but the lists share {len(shared)}, such "
-            f"as {shared[0]}"
+            f"as {min(shared)}; take them out of one list"
         )

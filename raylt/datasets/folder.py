@@ -58,24 +58,38 @@ def load(config: Config, root: Path) -> Splits:
         EnvironmentError: a file is no image.
     """
     everything, classes = _images(root / config.images, config)
-    if config.test_images is None:
-        held = hold_out(everything.labels, [config.test] * len(classes))
-        test = everything.only(held)
-        pool = everything.only(np.setdiff1d(np.arange(len(everything)), held))
-    else:
-        pool = everything
+    test = None
+    if config.test_images is not None:
         test, others = _images(root / config.test_images, config)
         if others != classes:
             odd = sorted(set(classes) ^ set(others))
             raise InputError(
                 f"data.images and data.test_images must hold the same classes, but {odd[0]!r} is "
-                "in one of them only"
+                "in one of them only; add it to the other, or take it out"
             )
+    # What cannot be cut is told before the images are decoded, which may take minutes.
+    splits = _cut(everything, test, config, root)
+    if config.keep == "files":
+        return splits
+    return _cut(_decoded(everything), None if test is None else _decoded(test), config, root)
+
+
+def _cut(everything: Images, test: Images | None, config: Config, root: Path) -> Splits:
+    pool = everything
+    if test is None:
+        classes = int(everything.labels.max()) + 1
+        held = hold_out(everything.labels, [config.test] * classes)
+        test = everything.only(held)
+        pool = everything.only(np.setdiff1d(np.arange(len(everything)), held))
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     return cut(pool, test, config, root=root, mean=mean, std=std)
 
 
-def _images(folder: Path, config: Config) -> tuple[Images, list[str]]:
+def _decoded(images: FileImages) -> ArrayImages:
+    return ArrayImages(images.take(np.arange(len(images))), images.labels)
+
+
+def _images(folder: Path, config: Config) -> tuple[FileImages, list[str]]:
     """The images of a folder and the names of their classes."""
     if not folder.is_dir():
         raise InputError(f"data.images must be a folder below the data root, but {folder} is none")
@@ -97,9 +111,7 @@ def _images(folder: Path, config: Config) -> tuple[Images, list[str]]:
         raise InputError(
             f"{folder} must hold a folder for each of two classes or more, but has {len(classes)}"
         )
-    in_files = FileImages(
+    images = FileImages(
         folder, np.array(names), np.array(labels, np.int64), config.resolution, config.workers
     )
-    if config.keep == "files":
-        return in_files, classes
-    return ArrayImages(in_files.take(np.arange(len(in_files))), in_files.labels), classes
+    return images, classes

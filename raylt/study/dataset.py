@@ -13,7 +13,6 @@ from raylt import datasets, metrics, recipe
 from raylt.data.images import Splits
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study.charts import classes, picture
 
 _WIDE = 88
 _LISTED = 200
@@ -80,6 +79,9 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     Raises:
         EnvironmentError: the file cannot be written.
     """
+    # They import matplotlib, which nobody needs whose dataset is not there.
+    from raylt.study.charts import classes, picture
+
     chart = classes.histogram(found["train_counts"])
     try:
         path.write_bytes(picture.png(chart))

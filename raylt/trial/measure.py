@@ -74,10 +74,15 @@ class _Few:
         return self._ready[0]
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        for batch in self._batches.epoch(number):
-            # Only here and at the end is the device waited for: a step may overlap the next.
+        batches = self._batches.epoch(number)
+        while True:
+            # Before the batch is made, which is a part of its step. Only here and at the end is
+            # the device waited for: a step may overlap the next.
             if self.counted == 0:
                 self.began = _now(self._device)
+            batch = next(batches, None)
+            if batch is None:
+                return
             self._ready.append(time.perf_counter())
             yield batch
             if self.enough:

@@ -124,9 +124,35 @@ def test_a_first_broken_answer_is_tried_again(local, monkeypatch):
     assert archive.read(toy, root, "test") == FILES["test"]
 
 
+def test_a_line_that_breaks_off_is_told_apart_from_another_archive(tmp_path):
+    toy = described(packed())
+
+    class Breaking(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "4000000")
+            self.end_headers()
+            self.wfile.write(bytes(1_500_000))
+
+        def log_message(self, format, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{running.server_port}/toy.tar.gz"
+        with pytest.raises(EnvironmentError, match=r"broke off twice.* 1\.5 of 4\.0 MB"):
+            archive.fetch(toy, tmp_path, source=address, progress=quiet)
+        running.shutdown()
+        thread.join()
+    assert left_behind(tmp_path) == []
+
+
 def test_no_network_says_what_to_do(tmp_path):
     toy = described(packed())
-    with pytest.raises(EnvironmentError, match="raylt data get toy --from FILE"):
+    with pytest.raises(
+        EnvironmentError, match=r"\(Connection refused\); .* `raylt data get toy --from FILE`"
+    ):
         archive.fetch(toy, tmp_path, source=None, progress=quiet)
     with pytest.raises(EnvironmentError, match="404"):
         raise_404(toy, tmp_path)

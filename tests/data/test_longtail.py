@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raylt import datasets
 from raylt.data import longtail
 from raylt.data.images import ArrayImages
 from raylt.data.longtail import (
@@ -15,6 +17,7 @@ from raylt.data.longtail import (
     step_counts,
     subsample,
 )
+from raylt.datasets import folder
 from raylt.schema import InputError
 
 
@@ -192,6 +195,12 @@ def test_validation_does_not_depend_on_the_tail():
     )
 
 
+def _saved(save, array):
+    buffer = io.BytesIO()
+    save(buffer, array)
+    return buffer.getvalue()
+
+
 def test_a_users_indices_are_the_tail_in_their_order(tmp_path):
     path = tmp_path / "split.npy"
     chosen = np.array([9, 0, 3, 4, 1, 2, 8])
@@ -212,7 +221,7 @@ def test_a_users_indices_are_the_tail_in_their_order(tmp_path):
         (np.array([0, 1, 2, -1]), "names -1"),
         (np.array([0, 1, 2, 1]), "an image once, but .* such as 1"),
         (np.array([0, 1, 3]), "class 2 is left with 0"),
-        (np.array([{}], dtype=object), "must be a .npy file"),
+        (np.array([{}], dtype=object), r"must name a \.npy file .* by `numpy\.save`"),
     ],
 )
 def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
@@ -220,8 +229,26 @@ def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
     np.save(path, content, allow_pickle=True)
     with pytest.raises(InputError, match=complaint):
         parts(validation=10, indices=str(path))
-    with pytest.raises(InputError, match=r"must be a \.npy file"):
-        parts(validation=10, indices=str(tmp_path / "absent.npy"))
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, r"absent\.npy cannot be read as one \(No such file or directory\)"),
+        (b"", r"cannot be read as one \(it is damaged, or something else\)"),
+        (b"no array", r"cannot be read as one \(it is damaged, or something else\)"),
+        (_saved(np.save, np.arange(60))[:200], "it is damaged"),
+        (_saved(np.savez, np.arange(60)), "is an archive of several"),
+    ],
+)
+def test_what_is_no_index_file_is_named_before_the_images_are_read(tmp_path, content, complaint):
+    path = tmp_path / "absent.npy"
+    if content is not None:
+        path.write_bytes(content)
+    # There are no images either: decoding a folder of them may take minutes.
+    mine = folder.Config(images="mine", indices=str(path))
+    with pytest.raises(InputError, match=complaint):
+        datasets.load(mine, tmp_path)
 
 
 def test_indices_that_leave_no_validation_are_named(tmp_path):

@@ -91,4 +91,10 @@ def test_no_folder_and_no_classes_are_named(root):
 def test_a_file_that_is_no_image_is_named(root):
     (root / "mine" / "class1" / "broken.jpg").write_text("no image")
     with pytest.raises(EnvironmentError, match=r"broken\.jpg must be an image"):
-        datasets.load(config(), root)
+        datasets.load(config(natural=True), root)
+
+
+def test_what_cannot_be_cut_is_told_before_an_image_is_decoded(root):
+    (root / "mine" / "class1" / "broken.jpg").write_text("no image")
+    with pytest.raises(InputError, match="is left with 0"):
+        datasets.load(config(imbalance=30.0), root)

@@ -1,8 +1,11 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from raylt import datasets, plugins
+from raylt import cli, datasets, plugins
 from raylt.data.longtail import Listed
 from raylt.datasets import _listed
 from raylt.schema import EnvironmentError, InputError
@@ -101,7 +104,63 @@ def test_a_missing_image_is_named_before_anything_is_trained(root):
 @pytest.mark.parametrize("name", ["imagenet_lt", "imagenet100_lt", "places_lt", "inaturalist2018"])
 def test_a_dataset_of_lists_names_the_list_that_is_missing(name, tmp_path):
     config = plugins.config("datasets", name)()
-    with pytest.raises(InputError, match=config.train_list):
+    told = rf"{config.train_list} \(data\.train_list\) and \d more; .*datasets/{name}\.py"
+    with pytest.raises(InputError, match=told):
         datasets.load(config, tmp_path)
     with pytest.raises(InputError, match=f"{name} has none"):
         datasets.fetch(name, tmp_path, source=None, progress=lambda done, size: None)
+
+
+# Lines as the field's lists have them: (training, validation or none, test).
+LINES = {
+    "imagenet_lt": (
+        "train/n0144076{k}/n0144076{k}_{i}.JPEG", "train/n0144076{k}/n0144076{k}_9{i}.JPEG",
+        "val/ILSVRC2012_val_0000{k}{i:03d}.JPEG",
+    ),
+    "places_lt": (
+        "data_256/a/air{k}/{i:08d}.jpg", "data_256/a/air{k}/1{i:07d}.jpg",
+        "val_256/Places365_val_000{k}{i:03d}.jpg",
+    ),
+    "inaturalist2018": (
+        "train_val2018/Aves/{k}/{k}{i:031x}.jpg", None, "train_val2018/Aves/{k}/f{k}{i:030x}.jpg",
+    ),
+}  # fmt: skip
+LINES["imagenet100_lt"] = LINES["imagenet_lt"]
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_fields_trees_are_shown_by_the_command(name, tmp_path, monkeypatch, capsys):
+    """Its lists at their usual places, of three classes instead of hundreds."""
+    monkeypatch.setattr(plugins.module("datasets", name), "CLASSES", 3)
+    config = plugins.config("datasets", name)()
+    lists = (config.train_list, config.validation_list, config.test_list)
+    for listed, line, sizes in zip(
+        lists, LINES[name], (SIZES[:3], (2,) * 3, (4,) * 3), strict=True
+    ):
+        assert (listed is None) == (line is None)
+        if listed is not None:
+            _write(tmp_path, config.images, listed, line, sizes)
+    if getattr(config, "few_shot_list", None):
+        _write(tmp_path, config.images, config.few_shot_list, LINES[name][0], (2, 2, 1))
+    space = str(Path(__file__).parents[2] / "search_spaces" / "bcl-imagenet-lt-r50.yaml")
+    words = [f"data.name={name}", "data.resolution=8", "data.workers=0"]
+    words += ["--data", str(tmp_path), "--out", str(tmp_path / "tail.png"), "--json"]
+    assert cli.run(["data", "show", space, *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    listed = config.validation_list is not None
+    # Without a list each class of five images or more gives one for validation.
+    assert found["train_counts"] == ([12, 6, 3] if listed else [11, 5, 3])
+    assert found["validation_counts"] == ([2, 2, 2] if listed else [1, 1, 0])
+    assert found["parts"]["test"] == 12
+
+
+def _write(root, images, listed, line, sizes):
+    (root / listed).parent.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for k, size in enumerate(sizes):
+        for i in range(size):
+            path = root / images / line.format(k=k, i=i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (9, 12), (10, k, i)).save(path)
+            lines.append(f"{line.format(k=k, i=i)} {k}\n")
+    (root / listed).write_text("".join(lines))

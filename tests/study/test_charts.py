@@ -1,14 +1,17 @@
 """Charts say what the record holds, whatever a study went through, and both programs draw them."""
 
+import io
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from raylt.study import charts
-from raylt.study.charts import interactive, parallel, picture, search, sensitivity
+from raylt.study.charts import classes, figure, interactive, parallel, picture, search, sensitivity
 from tests.study import made
 
 FRACTIONS = st.integers(0, 20).map(lambda n: n / 20)
@@ -142,3 +145,18 @@ def test_marks_differ_without_colour_too(record):
 
 def test_json_cannot_end_the_script_that_holds_it():
     assert "</script>" not in interactive.script({"text": "</script><b>"})
+
+
+def test_the_head_of_thousands_of_classes_does_not_fade():
+    """Fifty hatched classes of 99 ... 50 images before 4,000 others, four classes to a pixel."""
+    counts = [*range(99, 49, -1), *[10] * 4000]
+    chart = classes.histogram(counts)
+    drawn = np.asarray(Image.open(io.BytesIO(picture.png(chart))).convert("RGB")).astype(int)
+    orange = [int(figure.ORANGE[i : i + 2], 16) for i in (1, 3, 5)]
+    column = (np.abs(drawn - orange).sum(2) < 90).sum(0).max()
+    # From the foot of the axes to the largest class, which is all but a tenth of them.
+    assert column > 0.6 * len(drawn)
+    bars = interactive.drawing(chart)["data"]
+    assert [bar["width"] for bar in bars] == [1, 1]
+    apart = interactive.drawing(classes.histogram([30, 10, 5]))["data"]
+    assert not any("width" in bar for bar in apart)

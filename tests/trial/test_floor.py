@@ -15,6 +15,7 @@ from torch import Tensor
 
 from raylt import datasets, recipe
 from raylt.data.images import ArrayImages, Images, Splits
+from raylt.data.longtail import exponential_counts
 from raylt.nn import probe
 from raylt.trial import floor as floors
 from raylt.trial.floor import floor, shrunk
@@ -103,6 +104,11 @@ def test_many_images_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     splits, made = large(300, 8)
     assert floor(splits, splits.train)["floor/neighbour/accuracy"] == 1
     assert made.asked == [50, 50]
+
+
+@pytest.mark.parametrize(("largest", "classes"), [(5000, 10), (500, 100)])
+def test_the_published_cifar_tails_are_looked_at_whole(largest: int, classes: int) -> None:
+    assert sum(exponential_counts(largest, classes, 100)) <= floors._ENOUGH
 
 
 def test_many_classes_do_not_make_a_huge_regression(monkeypatch: pytest.MonkeyPatch) -> None:

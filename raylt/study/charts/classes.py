@@ -14,8 +14,8 @@ from raylt.study.outcome import Outcome
 from raylt.study.record import Record
 from raylt.trial.classes import Classes, Scored, read
 
-_BARS = 120
-"""Classes that are drawn one by one in a table of shades."""
+BARS = 120
+"""Classes that are drawn one by one, in a table of shades or as bars beside each other."""
 GROUPS: tuple[tuple[str, str, figure.Hatch], ...] = (
     ("many", figure.BLUE, ""),
     ("medium", figure.ORANGE, "/"),
@@ -68,10 +68,11 @@ def histogram(counts: Sequence[int] | None) -> Chart:
             body=None,
         )
     order = largest_first(counts)
-    groups = metrics.groups(counts, by="thresholds")
+    groups = {name: set(one) for name, one in metrics.groups(counts, by="thresholds").items()}
     marks = tuple(
         Bars(
             name=f"{name} ({in_words(len(groups[name]))})", colour=colour, hatch=hatch,
+            touching=len(counts) > BARS,
             x=tuple(float(i) for i, k in enumerate(order) if k in groups[name]),
             y=tuple(float(counts[k]) for k in order if k in groups[name]),
             told=tuple(f"class {k}: {counts[k]} images" for k in order if k in groups[name]),
@@ -119,7 +120,7 @@ def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Ch
 def confusion(scored: Scored, *, classes: int) -> Chart:
     """What was taken for what, as shares of the true class."""
     key, title = "confusion", "What was taken for what"
-    if classes > _BARS:
+    if classes > BARS:
         why = f"a table of {classes} classes is too fine; classes.json has it"
         return figure.nothing(key, title, why)
     table = scored.confusion(classes)

@@ -75,6 +75,9 @@ class Bars:
     """Whether `x` is the place from the top and `y` the length to the right."""
     ends: tuple[tuple[float, float], ...] = ()
     """The interval of each upright bar, drawn as a whisker."""
+    touching: bool = False
+    """Whether upright bars at whole numbers, one after another, leave no gaps: there are too many
+    of them to stand apart."""
     told: tuple[str, ...] = ()
 
 

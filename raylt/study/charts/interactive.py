@@ -108,6 +108,8 @@ def _trace(mark: Points | Line | Bars) -> dict[str, Any]:
                     "array": [high - at for at, (_, high) in zip(y, mark.ends, strict=True)],
                     "arrayminus": [at - low for at, (low, _) in zip(y, mark.ends, strict=True)],
                 }  # fmt: skip
+            if mark.touching:
+                shared["width"] = 1
             if mark.lying:
                 x, y, shared["orientation"] = y, x, "h"
             return {**shared, "type": "bar", "x": x, "y": y, "marker": look}

@@ -90,7 +90,7 @@ def _drawn(
         caption: What the chart shows.
     """
     order = [k for k in classes.largest_first(counts) if not math.isnan(gain[k])]
-    groups = metrics.groups(counts, by="thresholds")
+    groups = {name: set(one) for name, one in metrics.groups(counts, by="thresholds").items()}
     marks: list[Bars] = []
     for name, colour, hatch in classes.GROUPS:
         there = [(i, k) for i, k in enumerate(order) if k in groups.get(name, ())]
@@ -100,6 +100,7 @@ def _drawn(
                     name=name, colour=colour, hatch=hatch,
                     x=tuple(float(i) for i, _ in there), y=tuple(gain[k] for _, k in there),
                     ends=tuple(ends[k] for _, k in there) if ends else (),
+                    touching=len(order) > classes.BARS,
                     told=tuple(
                         f"class {k}: {gain[k]:+.1f} points, {counts[k]} images" for _, k in there
                     ),

@@ -111,6 +111,13 @@ def _panel(axes: Axes, panel: Panel) -> None:
 
 def _mark(axes: Axes, mark: Points | Line | Bars) -> None:
     label = mark.name or None
+    if isinstance(mark, Bars) and mark.ends:
+        lengths = [
+            [abs(at - end[side]) for at, end in zip(mark.y, mark.ends, strict=True)]
+            for side in (0, 1)
+        ]
+        axes.errorbar(mark.x, mark.y, yerr=lengths, fmt="none", ecolor="#222222",
+                      elinewidth=0.8, capsize=2)  # fmt: skip
     match mark:
         case Points():
             face = "none" if mark.symbol == "hollow" else mark.colour
@@ -124,19 +131,19 @@ def _mark(axes: Axes, mark: Points | Line | Bars) -> None:
                 linestyle=_DASHES[mark.dash],
                 drawstyle="steps-post" if mark.steps else "default",
             )  # fmt: skip
+        case Bars() if mark.touching:
+            edges = [x - 0.5 for x in (*mark.x, mark.x[-1] + 1)]
+            hatch = _HATCHES[mark.hatch]
+            axes.stairs(mark.y, edges, fill=True, color=mark.colour, label=label, hatch=hatch,
+                        edgecolor="white", linewidth=0)  # fmt: skip
+            # A bar that is narrower than a pixel would fade without it.
+            axes.stairs(mark.y, edges, color=mark.colour, linewidth=1)
         case Bars():
             draw = axes.barh if mark.lying else axes.bar
             draw(
                 mark.x, mark.y, color=mark.colour, label=label, hatch=_HATCHES[mark.hatch],
                 edgecolor="white", linewidth=0,
             )  # fmt: skip
-            if mark.ends:
-                lengths = [
-                    [abs(at - end[side]) for at, end in zip(mark.y, mark.ends, strict=True)]
-                    for side in (0, 1)
-                ]
-                axes.errorbar(mark.x, mark.y, yerr=lengths, fmt="none", ecolor="#222222",
-                              elinewidth=0.8, capsize=2)  # fmt: skip
 
 
 def _axis(axes: Axes, axis: Axis, which: str) -> None:
