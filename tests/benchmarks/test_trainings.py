@@ -38,18 +38,16 @@ def test_what_was_trained_is_not_trained_again_by_another_run(trained, tmp_path)
     assert len(trained) == len(known) == 2
 
 
-def test_both_of_a_pair_share_the_random_trials_at_first_and_part_then(trained):
-    known = Trainings(None)
-    trainings.searched("tpe", 5, 10, known)
-    trainings.searched("random", 5, 10, known)
-    assert len(trained) == 10 + len(trainings.FRESH)
-    trainings.searched("tpe", 5, 12, known)
-    trainings.searched("random", 5, 12, known)
-    assert len(trained) == 10 + len(trainings.FRESH) + 4
+def test_both_of_a_pair_share_the_random_trials_at_first_and_part_then(trained, tmp_path):
+    known = Trainings(tmp_path / "kept.jsonl")
+    for named in ("tpe", "random"):
+        trainings.searched(named, 5, 12, known)
+    # All reach the same, so both choose their first trial and try that with the fresh seeds.
+    assert len(trained) == 10 + 2 + 2 + len(trainings.FRESH)
 
 
-def test_the_chosen_setting_is_judged_by_other_seeds(trained):
-    judged, seen = trainings.searched("random", 7, 3, Trainings(None))
+def test_the_chosen_setting_is_judged_by_other_seeds(trained, tmp_path):
+    judged, seen = trainings.searched("random", 7, 3, Trainings(tmp_path / "kept.jsonl"))
     assert seen == 0.5 + 7 / 1000
     assert judged == pytest.approx(0.5 + sum(trainings.FRESH) / len(trainings.FRESH) / 1000)
     assert 7 not in trainings.FRESH
