@@ -31,12 +31,11 @@ from collections.abc import Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import optuna
-from scipy import stats
 
 from benchmarks.laws import EPOCHS, NOISE, Law
 from benchmarks.played import NO_END, SLOTS, Folded, Search, rays_own, truthful
+from raylt.study import verdict
 
 PAIRS = 20
 BUDGET = 20 * EPOCHS
@@ -49,18 +48,14 @@ GRACE = 9
 
 def row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Means in points and the paired difference with a BCa interval."""
-    gaps = 100 * (np.array(ours) - np.array(theirs))
-    ends = "-"
-    if len(set(gaps.tolist())) > 1:
-        found = stats.bootstrap(
-            (gaps,), np.mean, n_resamples=9999, rng=np.random.default_rng(0), method="BCa"
-        ).confidence_interval
-        ends = f"{found.low:+.2f} ... {found.high:+.2f}"
-    wins, ties = int(np.sum(gaps > 0)), int(np.sum(gaps == 0))
+    gaps = [100 * (one - other) for one, other in zip(ours, theirs, strict=True)]
+    ends = verdict.interval(gaps, confidence=0.95)
+    assert ends is not None
+    wins, losses = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
     return (
         f"| {name} | {100 * statistics.mean(ours):.2f} | {100 * statistics.mean(theirs):.2f} "
-        f"| **{gaps.mean():+.2f}** | {ends} "
-        f"| {wins} won, {ties} equal, {len(gaps) - wins - ties} lost |"
+        f"| **{statistics.mean(gaps):+.2f}** | {ends[0]:+.2f} ... {ends[1]:+.2f} "
+        f"| {wins} won, {len(gaps) - wins - losses} equal, {losses} lost |"
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks import played
+from benchmarks import played, sampling
 from benchmarks.laws import BASELINE, EPOCHS, NOISE, Folded, Law
 from benchmarks.played import Slot
 
@@ -73,3 +73,12 @@ def test_both_sides_begin_with_the_same_draws():
     theirs = played.rays_own(3, 8, law=law, grace=9)
     assert ours == theirs
     assert ours.trials == 8
+
+
+def test_a_row_counts_the_pairs_and_gives_their_mean_with_an_interval_around_it():
+    row = sampling.row("toy", [0.9, 0.8, 0.85, 0.7], [0.8, 0.8, 0.8, 0.75])
+    name, ours, theirs, gap, ends, counted = (cell.strip() for cell in row.strip("| ").split("|"))
+    assert (name, ours, theirs, gap) == ("toy", "81.25", "78.75", "**+2.50**")
+    low, high = map(float, ends.split(" ... "))
+    assert low < 2.5 < high
+    assert counted == "2 won, 1 equal, 1 lost"
