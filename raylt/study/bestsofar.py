@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from raylt.study.outcome import Metrics, Outcome, improved
 from raylt.study.record import Record
 
-_ENDED = ("complete", "stopped", "failed")
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -51,7 +49,7 @@ class BestSoFar:
         known = self._record.count
         self._open.update(range(self._known, known))
         self._known = known
-        ended = [one for n in self._open if (one := self._record.outcome(n)).state in _ENDED]
+        ended = [one for n in self._open if (one := self._record.outcome(n)).over]
         # A trial without a recipe is one for which no point was left.
         fresh = sorted((o for o in ended if o.recipe), key=lambda o: (o.ended, o.number))
         baseline = next((one.last for one in fresh if one.role == "baseline"), self._baseline)

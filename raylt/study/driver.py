@@ -158,7 +158,7 @@ def open_study(name: str, runs: Path, url: str | None = None) -> Record:
 def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    ended = sum(one.state in ("complete", "stopped", "failed") for one in study.outcomes())
+    ended = sum(one.over for one in study.outcomes())
     trials = max(0, study.wanted - ended)
     with underway.tracked(settings, tracker, study, nodes, hold, trials=trials) as now:
         stopped = now.trials(study)

@@ -12,7 +12,6 @@ from raylt.study.record import Record
 
 _PERIOD = 0.5
 """Seconds between two looks at the files of a trial that runs."""
-_ENDED = ("complete", "stopped", "failed")
 
 
 def text(record: Record, number: int) -> str:
@@ -46,7 +45,7 @@ def follow(
     while True:
         remote.trial_folder(record, number, whole=False)
         # Asked before the files are read: what was printed until then is in them.
-        over = record.outcome(number).state in _ENDED or not there()
+        over = record.outcome(number).over or not there()
         for piece in _news(folder, read):
             write(piece)
         if over:
@@ -91,4 +90,4 @@ def _end(record: Record, number: int) -> str:
     one = record.outcome(number)
     if one.state == "failed":
         return f"Failed: {one.failure}"
-    return "" if one.state in _ENDED or one.last else "No epoch is scored yet."
+    return "" if one.over or one.last else "No epoch is scored yet."

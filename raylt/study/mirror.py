@@ -161,6 +161,10 @@ class Mirror:
                 }
             ),
         )
+        # The list of experiments shows it beside the name.
+        self._client.set_experiment_tag(
+            self._experiment, MLFLOW_RUN_NOTE, "\n\n".join(notes.verdict(record))
+        )
         status = {"interrupted": "KILLED", "complete": "FINISHED", "failed": "FAILED"}[state]
         self._keep(self._parent, artifacts.of_study(record))
         self._client.set_terminated(self._parent.id, status)

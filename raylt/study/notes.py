@@ -41,17 +41,21 @@ def commit(folder: Path) -> dict[str, str]:
         return {}
 
 
-def description(record: Record, *, command: str) -> str:
-    """The study in Markdown: the verdict, the ranking, the baseline, the floor, the command."""
-    ranking = [one for one in record.ranking() if one.state != "waiting"]
+def verdict(record: Record) -> list[str]:
+    """What a study has found, in sentences, and how often its test set was opened."""
     best = record.best()
-    baseline = record.space.study.baseline
     found = [] if best is None else [f"Best: trial {best.number}, {', '.join(scores(best.last))}."]
     opened, *told = confirmed.brief(record)
     # What holds over fresh seeds says more than the search that chose among its own.
     known = confirmed.stored(record) is not None
-    words = [*told, *found, opened] if known else [*found, opened, *told]
-    lines = [f"# {record.name}", "", "\n\n".join(words), ""]
+    return [*told, *found, opened] if known else [*found, opened, *told]
+
+
+def description(record: Record, *, command: str) -> str:
+    """The study in Markdown: the verdict, the ranking, the baseline, the floor, the command."""
+    ranking = [one for one in record.ranking() if one.state != "waiting"]
+    baseline = record.space.study.baseline
+    lines = [f"# {record.name}", "", "\n\n".join(verdict(record)), ""]
     lines += _table(ranking[:_LINES], [leaf.path for leaf in record.space.leaves])
     if len(ranking) > _LINES:
         lines.append(f"\n... and {len(ranking) - _LINES} more trials.")

@@ -57,6 +57,11 @@ class Outcome:
     """When it was closed, likewise; 0 while it is not."""
 
     @property
+    def over(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.state in ("complete", "stopped", "failed")
+
+    @property
     def epoch(self) -> int:
         """Finished epochs at the last score."""
         return int(self.last.get("epoch", 0))

@@ -26,7 +26,6 @@ from raylt.study.result import Result
 
 _AROUND = 8
 """Lines of the terminal that are no rows of the table."""
-_ENDED = ("complete", "stopped", "failed")
 _STYLES = {"running": "cyan", "complete": "", "stopped": "dim", "failed": "red",
            "interrupted": "yellow", "waiting": "dim"}  # fmt: skip
 
@@ -75,8 +74,9 @@ class Progress:
         self._wanted = record.wanted
         self._objective = record.objectives[0]
         self._paths = tuple(leaf.path for leaf in record.space.leaves)
-        self._rows = {one.number: Row.of(one) for one in record.outcomes()}
-        self._ended = sum(row.state in _ENDED for row in self._rows.values())
+        outcomes = record.outcomes()
+        self._rows = {one.number: Row.of(one) for one in outcomes}
+        self._ended = sum(one.over for one in outcomes)
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._quiet = quiet
@@ -238,13 +238,16 @@ def closing(result: Result) -> list[str]:
     ]
     if result.interrupted:
         return [*lines, f"Interrupted; go on with: raylt resume {result.name}"]
+    ended = sum(one.over for one in result.ranking)
+    resume = f"      raylt resume {result.name}"
     return [
         *lines,
         f"Next: raylt best {result.name}   (the best recipe)",
         f"      raylt confirm {result.name}   (is it really better?)",
         "      raylt ui   (compare the trials in MLflow)",
-        f"      raylt resume {result.name}   (go on with what is not finished)",
-    ]
+        f"{resume}   (go on with what is not finished)" if ended < result.wanted
+        else f"{resume} --trials +{result.wanted}   (as many trials again)",
+    ]  # fmt: skip
 
 
 def _verdict(result: Result) -> list[str]:

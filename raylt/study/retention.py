@@ -15,7 +15,6 @@ from raylt.study.outcome import Metrics, Outcome, ranked
 from raylt.study.record import Record
 from raylt.trial import bucket, names
 
-_ENDED = ("complete", "stopped", "failed")
 _log = logging.getLogger("raylt")
 
 
@@ -33,7 +32,7 @@ class Retention:
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._held = {one.number for one in record.outcomes() if one.state in _ENDED}
+        self._held = {one.number for one in record.outcomes() if one.over}
         """Ended trials whose checkpoints may still be there."""
         self._baseline = record.baseline()
         self._unwanted: frozenset[int] = frozenset()

@@ -83,9 +83,12 @@ def trial(outcome: Outcome) -> dict[str, Any]:
 def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
     """The state of one study, as plain values."""
     with contextlib.closing(driver.open_study(name, runs, url)) as record:
+        line = _line(record)
         trials = [trial(one) for one in record.ranking()]
+        for one in trials:
+            one["state"] = _state(one["state"], driven=line["pid"] is not None)
         told = confirmed.brief(record)
-        return {**_line(record), **_confirmation(record), "told": told, "trials": trials}
+        return {**line, **_confirmation(record), "told": told, "trials": trials}
 
 
 def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
@@ -113,7 +116,7 @@ def study_text(found: Mapping[str, Any]) -> str:
         leaves = " ".join(f"{path}={plain(value)}" for path, value in one["point"].items())
         epoch = int(one["last"].get("epoch", 0))
         lines.append(
-            f"{one['number']:>4}  {one['state']:<8}  epoch {epoch:>3}  {told}  {leaves}  "
+            f"{one['number']:>4}  {one['state']:<11}  epoch {epoch:>3}  {told}  {leaves}  "
             f"{duration(one['seconds'])}"
         )
     failed = [str(one["number"]) for one in found["trials"] if one["state"] == "failed"]
@@ -152,12 +155,17 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
         # The job runner starts eight more processes, which a look at runs does not need.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Its greetings, and warnings that are for its own authors.
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
-    command += ["--workers", "1"]
-    command += ["--backend-store-uri", tracking_uri or f"sqlite:///{store.resolve()}"]
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    uri = tracking_uri or f"sqlite:///{store.resolve()}"
+    command += ["--backend-store-uri", uri, "--registry-store-uri", uri]
     command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
-    print(f"MLflow shows {runs} on http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
+    page = f"http://{_LOOPBACK}:{port}/#/experiments"
+    print(f"MLflow shows {runs} on {page} (Ctrl-C ends it)", flush=True)
     # MLflow does not pass signals on to its own children, so all of them are one group of ours.
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -183,19 +191,18 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def _line(record: Record) -> dict[str, Any]:
-    states = _states(record)
-    finished = record.best()
     held = lock.driver_of(record.folder, record.url)
-    if held is None and "running" in states:
-        # Nobody trains them now: a driver that was ended left them to be taken up again.
-        states["interrupted"] = states.pop("running")
-    open_trials = record.wanted - sum(states.get(s, 0) for s in ("complete", "stopped", "failed"))
+    states = {
+        _state(state, driven=held is not None): count for state, count in _states(record).items()
+    }
+    finished = record.best()
+    over = sum(one.over for one in record.outcomes())
     return {
         "study": record.name,
         "state": "running"
         if held is not None
         else "unfinished"
-        if open_trials > 0
+        if over < record.wanted
         else "finished",
         "pid": held and held.pid,
         "host": held and held.host,
@@ -206,6 +213,12 @@ def _line(record: Record) -> dict[str, Any]:
         "best": None if finished is None else trial(finished),
         "budget": purse.sentence(record),
     }
+
+
+def _state(state: str, *, driven: bool) -> str:
+    """A trial's state, seen from outside of the process that drives its study, if one does."""
+    # Nobody trains it now: a driver that was ended left it to be taken up again.
+    return "interrupted" if state == "running" and not driven else state
 
 
 def _confirmation(record: Record) -> dict[str, Any]:

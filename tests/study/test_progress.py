@@ -53,8 +53,17 @@ def test_the_summary_ranks_compares_and_says_what_next():
     assert "Best: trial 2 with accuracy 95.0, many 90.0, few 50.0" in text
     assert "+5.0 points in accuracy, one seed" in text
     assert "Floor (raw pixels, logistic): accuracy 83.0" in text
-    for words in ("runs/toy", "raylt best toy", "raylt ui", "raylt resume toy"):
+    for words in ("runs/toy", "raylt best toy", "raylt ui"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [(2, "raylt resume toy --trials +2"), (3, "raylt resume toy   (go on with what is not")],
+)
+def test_the_summary_says_how_to_go_on(wanted, told):
+    ended = [outcome(n, 0.9, state="stopped") for n in range(2)]
+    assert told in shown(progress.summary, result(*ended, wanted=wanted))
 
 
 def test_without_validation_images_losses_are_shown_as_what_they_are():

@@ -11,8 +11,8 @@ import pytest
 from raylt import cli
 
 
-def ended(study: Any, number: int, accuracy: float) -> None:
-    """Close the next trial of a study as complete."""
+def begun(study: Any, number: int) -> None:
+    """Hand out the next trial of a study."""
     from raylt.study import draws
 
     space = study.space
@@ -23,6 +23,11 @@ def ended(study: Any, number: int, accuracy: float) -> None:
         number, point=point, recipe=recipe.model_dump(mode="json"), digest=recipe.digest,
         parameters=draws.parameters(space, point),
     )  # fmt: skip
+
+
+def ended(study: Any, number: int, accuracy: float) -> None:
+    """Close the next trial of a study as complete."""
+    begun(study, number)
     last = {"epoch": 6.0, "val/accuracy": accuracy, "val/few": accuracy / 2}
     study.finish(number, "complete", last=last, best=last, baseline=last, seconds=2.0, failure="")
 
@@ -81,6 +86,17 @@ def test_the_state_of_studies_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     assert "method.prune=0.5" in text
     (found,) = json.loads(shown(capsys, "status", "--json"))
     assert (found["study"], found["state"], found["pid"]) == ("toy", "finished", None)
+
+
+def test_a_trial_that_nobody_trains_any_more_is_interrupted(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    begun(study(), 0)
+    monkeypatch.chdir(tmp_path)
+    head, _, row, *_ = shown(capsys, "status", "toy").splitlines()
+    assert "1 interrupted" in head
+    assert row.split()[:2] == ["0", "interrupted"]
 
 
 def test_a_study_without_a_finished_trial_has_no_best(

@@ -149,6 +149,8 @@ def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect
     note = runs["toy"].data.tags["mlflow.note.content"]
     assert "| 0 * | complete | 6 | 0.2 | 0.9 |" in note
     assert "`raylt tune x`" in note
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment.tags["mlflow.note.content"].startswith("Best: trial 0, accuracy ")
 
 
 def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
