@@ -67,6 +67,22 @@ class Outcome:
         return int(self.last.get("epoch", 0))
 
 
+def signature(failure: str) -> str:
+    """What two failures have in common: the text without its numbers."""
+    return "".join(c for c in failure if not c.isdigit())
+
+
+def failures(outcomes: Iterable[Outcome]) -> list[tuple[list[int], str]]:
+    """The failed trials that failed alike, and the failure of the first of them; the most
+    frequent failure first."""
+    found: dict[str, list[Outcome]] = {}
+    for one in sorted(outcomes, key=lambda one: one.number):
+        if one.state == "failed":
+            found.setdefault(signature(one.failure), []).append(one)
+    groups = sorted(found.values(), key=lambda group: (-len(group), group[0].number))
+    return [([one.number for one in group], group[0].failure) for group in groups]
+
+
 def baseline_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     """The trial of the setting that a study is compared with."""
     return next((one for one in outcomes if one.role == "baseline"), None)

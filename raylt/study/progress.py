@@ -20,12 +20,14 @@ from raylt.schema import Value
 from raylt.space.plan import METRICS
 from raylt.study.brief import SHOWN, duration, lead, percent, plain, score, scores, short
 from raylt.study.events import Task
-from raylt.study.outcome import Metrics, Outcome
+from raylt.study.outcome import Metrics, Outcome, failures
 from raylt.study.record import Record
 from raylt.study.result import Result
 
 _AROUND = 8
 """Lines of the terminal that are no rows of the table."""
+_FAILURES = 5
+"""Unlike failures that the summary names."""
 _STYLES = {"running": "cyan", "complete": "", "stopped": "dim", "failed": "red",
            "interrupted": "yellow", "waiting": "dim"}  # fmt: skip
 
@@ -226,8 +228,10 @@ def summary(result: Result, console: Console) -> None:
 def closing(result: Result) -> list[str]:
     """The summary's lines below the ranking."""
     lines = [*_verdict(result), *_floor(result.floor)]
-    lines += [f"Failed: trial {one.number}: {one.failure}" for one in result.ranking
-              if one.state == "failed"][:5]  # fmt: skip
+    lines += [
+        f"Failed: trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}: {why}"
+        for numbers, why in failures(result.ranking)[:_FAILURES]
+    ]
     if result.stopped:
         lines.append(f"Ended early: {result.stopped}")
     lines += result.notices

@@ -18,7 +18,7 @@ from ray.tune.search import Searcher
 from raylt import recipe as recipes
 from raylt.study import draws, gauges
 from raylt.study.events import Listener, Task
-from raylt.study.outcome import Metrics, Outcome
+from raylt.study.outcome import Metrics, Outcome, signature
 from raylt.study.population import Population
 from raylt.study.purse import Purse
 from raylt.study.record import Record
@@ -366,7 +366,7 @@ class TruthfulSearcher(Searcher):
         if outcome.state != "failed":
             self._successes += 1
             return
-        self._failures[_signature(outcome.failure)] += 1
+        self._failures[signature(outcome.failure)] += 1
         if not self._successes and self._failures.most_common(1)[0][1] >= SAME_FAILURES:
             self.stopped = f"the first {SAME_FAILURES} trials failed alike: {outcome.failure}"
 
@@ -388,8 +388,3 @@ def own_metrics(result: Mapping[str, Any]) -> Metrics:
         for key, value in result.items()
         if key in names or key.startswith(("val/", "train/", "leaf/", "cost/", gauges.PREFIX))
     }
-
-
-def _signature(failure: str) -> str:
-    """What two failures have in common: the text without its numbers."""
-    return "".join(c for c in failure if not c.isdigit())

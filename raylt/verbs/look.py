@@ -90,8 +90,7 @@ def status(study: str | None, runs: Path, storage: str | None, as_json: bool) ->
 
 @click.command()
 @options.runs_option
-@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
-              help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
+@options.tracking_option
 @options.cluster_options
 @options.json_option
 def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) -> None:
@@ -186,15 +185,12 @@ def compare(
 @click.option("--trial", type=int, metavar="N", help="The trial; the best one unless given.")
 @click.option("--register", "name", metavar="NAME",
               help="Also log the model into the trial's MLflow run and register it.")  # fmt: skip
-@click.option("--data", "root", type=click.Path(file_okay=False, path_type=Path), default="data",
-              envvar="RAYLT_DATA", show_default=True, show_envvar=True,
-              help="Folder of the datasets' files.")  # fmt: skip
-@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
-              help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
+@options.data_option
+@options.tracking_option
 @options.runs_option
 @options.storage_option
 def export(
-    study: str, folder: Path, trial: int | None, name: str | None, root: Path,
+    study: str, folder: Path, trial: int | None, name: str | None, data: Path,
     tracking_uri: str | None, runs: Path, storage: str | None,
 ) -> None:  # fmt: skip
     """Take a trained model away: weights, recipe, and a program that needs torch alone.
@@ -209,18 +205,17 @@ def export(
 
     record = driver.open_study(common.study_name(study), runs, storage)
     one = exporting.chosen(record, trial)
-    for path in exporting.export(record, one, folder, root=root).values():
+    for path in exporting.export(record, one, folder, root=data).values():
         click.echo(path)
     if name is not None:
         uri = tracking_uri or tracking.default_uri(runs)
-        version = exporting.register(record, one, root=root, uri=uri, name=name)
+        version = exporting.register(record, one, root=data, uri=uri, name=name)
         click.echo(f"registered as {name}, version {version}")
 
 
 @click.command()
 @options.runs_option
-@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
-              help="MLflow's store; mlflow.db in the runs' folder unless given.")  # fmt: skip
+@options.tracking_option
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True,
               help="Port on this machine; nobody else can reach it.")  # fmt: skip
 def ui(runs: Path, tracking_uri: str | None, port: int) -> None:

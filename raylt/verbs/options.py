@@ -49,6 +49,10 @@ storage_option = click.option(
     help="PostgreSQL database for the study of record, which any machine may go on with; study.db "
          "in the study's folder unless given.",
 )  # fmt: skip
+tracking_option = click.option(
+    "--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
+    help="MLflow's store; mlflow.db in the runs' folder unless given.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _profile_option = click.option(
     "--cluster", type=click.Path(path_type=Path), metavar="FILE", envvar="RAYLT_CLUSTER",
@@ -88,8 +92,7 @@ machine_options = several(runs_option, data_option, _trial_options, _profile_opt
 run_options = several(
     runs_option,
     data_option,
-    click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
-                 help="MLflow's store; mlflow.db in the runs' folder unless given."),
+    tracking_option,
     click.option("--tracking-optional", is_flag=True,
                  help="Begin though the store does not answer; it gets what it lacks later."),
     click.option("--system-metrics", is_flag=True,

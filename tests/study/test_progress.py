@@ -90,6 +90,16 @@ def test_failures_are_shown_with_their_reason():
     assert "Ended early: all failed alike" in text
 
 
+def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_comes_first():
+    reasons = ["no room", "image 3 is missing", "image 12 is missing", *"abcdef"]
+    failed = [outcome(n, None, state="failed", failure=why) for n, why in enumerate(reasons)]
+    lines = progress.closing(result(*reversed(failed), best=None))
+    assert [line for line in lines if line.startswith("Failed")] == [
+        "Failed: trials 1, 2: image 3 is missing", "Failed: trial 0: no room",
+        "Failed: trial 3: a", "Failed: trial 4: b", "Failed: trial 5: c",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("states", "interrupted", "code"),
     [
