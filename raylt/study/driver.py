@@ -117,8 +117,16 @@ def resume(
         try:
             if retry_failed:
                 study.requeue_failed()
-            with underway.room(settings, study.space) as nodes:
-                return _run(study, settings, nodes, hold)
+            if _left(study):
+                with underway.room(settings, study.space) as nodes:
+                    return _run(study, settings, nodes, hold)
+            # Ray would take seconds to start, for nothing.
+            began = time.monotonic()
+            tracker = _tracker(study, settings)
+            tracker.start()
+            tracker.demand()
+            notices = tracker.close(interrupted=False)
+            return _result(study, tracker, began=began, notices=notices)
         finally:
             study.close()
 
@@ -158,10 +166,26 @@ def open_study(name: str, runs: Path, url: str | None = None) -> Record:
 def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    ended = sum(one.over for one in study.outcomes())
-    trials = max(0, study.wanted - ended)
-    with underway.tracked(settings, tracker, study, nodes, hold, trials=trials) as now:
+    with underway.tracked(settings, tracker, study, nodes, hold, trials=_left(study)) as now:
         stopped = now.trials(study)
+    useless = purse.useless(study.space.study.budget, now.share.shape.gpus)
+    return _result(
+        study, tracker, began=began, interrupted=now.interrupted, stopped=stopped,
+        notices=(*useless, *now.notices),
+    )  # fmt: skip
+
+
+def _left(study: Record) -> int:
+    """Trials that are to run: those in flight, and those that a study still wants."""
+    states = [one.state for one in study.outcomes() if not one.over]
+    over = len(study.outcomes()) - len(states)
+    return max(study.wanted - over, states.count("running"))
+
+
+def _result(
+    study: Record, tracker: Tracker, *, began: float, notices: tuple[str, ...],
+    interrupted: bool = False, stopped: str = "",
+) -> Result:  # fmt: skip
     baseline = study.space.study.baseline
     return Result(
         name=study.name,
@@ -177,9 +201,9 @@ def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -
         floor=study.facts["floor"],
         tracking_uri=tracker.uri,
         seconds=time.monotonic() - began,
-        interrupted=now.interrupted,
+        interrupted=interrupted,
         stopped=stopped,
-        notices=(*purse.useless(study.space.study.budget, now.share.shape.gpus), *now.notices),
+        notices=notices,
     )
 
 

@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import driver, lock, place
 from raylt.study.server import Driver
+from tests.study import made
 from tests.study.drive import behave, settings, toy
 
 REPOSITORY = Path(__file__).parents[2]
@@ -352,3 +354,13 @@ def test_failed_trials_can_be_tried_again_under_new_numbers(study):
     assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
     assert made.outcome(2).role == "baseline"
     assert made.outcome(2).digest == made.outcome(0).digest
+
+
+def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(tmp_path, monkeypatch):
+    made.study(tmp_path / "runs", name="over", trials=3, stopped=(), tables=False).close()
+    monkeypatch.delattr(place, "taken")
+    found = driver.resume("over", settings(tmp_path), retry_failed=False)
+    assert ([one.state for one in found.ranking], found.stopped) == (["complete"] * 3, "")
+    runs = MlflowClient(found.tracking_uri)
+    experiment = runs.get_experiment_by_name("over")
+    assert len(runs.search_runs([experiment.experiment_id])) == 4
