@@ -1,10 +1,11 @@
-"""Everything that wants a GPU, in one command: tests, pairs, rooflines, packing, a training.
+"""Everything that wants a GPU, in one command: tests, pairs, rooflines, packing, trainings.
 
-    python -m benchmarks.gpu --data DIRECTORY [--budget 600] [--into gpu.md]
+    python -m benchmarks.gpu --data DIRECTORY [--budget 3600] [--into gpu.md]
     python -m benchmarks.gpu --device cpu --short
 
-Needs no Ray and no tracker. The folder holds CIFAR-100; without one the real training is left
-out and said so. `--short` shrinks everything to a look whether it runs.
+Needs no Ray and no tracker. The folder holds CIFAR-100; without one the published settings (see
+`benchmarks/reproduce.py`) are left out and said so. `--short` shrinks everything to a
+look whether it runs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import cifar100, made, packed, pairs, published, steps
+from benchmarks import cifar100, made, packed, pairs, published, reproduce, steps
 from benchmarks.packed import Shape
-from raylt import space
 from raylt.methods import _base
 from raylt.nn.resnet import Name
 
@@ -155,17 +155,11 @@ def packing(device: torch.device, *, short: bool) -> list[str]:
     ]
 
 
-def training(data: Path | None, budget: float) -> list[str]:
-    """The published BCL setting on CIFAR-100-LT, as long as it may take."""
+def training(data: Path | None, budget: float, *, short: bool) -> list[str]:
+    """The published settings on CIFAR-100-LT, as long as they may take."""
     if data is None:
-        return ["A real training: left out, for --data names no folder with CIFAR-100."]
-    loaded = space.load(
-        REPOSITORY / "search_spaces" / "bcl-cifar100-lt.yaml", ["study.scheduler={name: none}"]
-    )
-    assert loaded.baseline_point is not None
-    recipe = loaded.at(loaded.baseline_point)
-    rows, seconds = cifar100.trained(recipe, data, budget)
-    return cifar100.section(recipe, rows, seconds)
+        return ["The published settings: left out, for --data names no folder with CIFAR-100."]
+    return reproduce.sections(data, budget, short=short)
 
 
 def report(device: torch.device, *, data: Path | None, budget: float, short: bool) -> list[str]:
@@ -191,7 +185,7 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
         "",
         *packing(device, short=short),
         "",
-        *training(data, budget),
+        *training(data, budget, short=short),
     ]
 
 
@@ -206,7 +200,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--short", action="store_true", help="tiny shapes: does it run?")
     parser.add_argument("--data", type=Path, help="folder of the datasets, with CIFAR-100")
-    parser.add_argument("--budget", type=float, default=600.0, help="seconds of real training")
+    parser.add_argument("--budget", type=float, default=3600.0, help="seconds of real training")
     parser.add_argument("--into", type=Path, help="file to write, too")
     given = parser.parse_args()
     device = torch.device(given.device)

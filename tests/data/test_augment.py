@@ -1,7 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFilter
+from scipy.stats import ks_2samp
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
 
 from raylt.data import frames
 from raylt.data.augment import CALM, VIEWS, Knobs
@@ -119,3 +124,91 @@ def test_every_image_is_tilted_by_its_own_draw():
     same = torch.rand(1, 1, 16, 16).expand(50, 1, 16, 16)
     tilted = frames.tilt(50, rotate=30.0, shear=10.0, generator=generator())(same, slice(0, 50))
     assert len(torch.unique(tilted.flatten(1), dim=0)) == 50
+
+
+class Blur:
+    """The blur of the published programs, whose radius PIL's filter takes."""
+
+    def __call__(self, image):
+        radius = 0.1 + 1.9 * torch.rand(()).item()
+        return image.filter(ImageFilter.GaussianBlur(radius))
+
+
+def crop(least, kernel):
+    return (
+        transforms.RandomResizedCrop(32, (least, 1.0), interpolation=kernel),
+        transforms.RandomHorizontalFlip(),
+    )
+
+
+def painted(hue, probability):
+    return transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, hue)], probability)
+
+
+GREY = transforms.RandomGrayscale(0.2)
+PUBLISHED = {
+    # The published pipelines in torchvision's own words, and the knobs that mean the same.
+    "SDCLR on CIFAR": (
+        "sim", {"crop": 0.1, "resample": "bicubic", "blur": 0.0},
+        (*crop(0.1, InterpolationMode.BICUBIC), painted(0.1, 0.8), GREY),
+    ),
+    "SDCLR on ImageNet-100": (
+        "sim", {"crop": 0.08, "resample": "bicubic", "blur": 0.5},
+        (*crop(0.08, InterpolationMode.BICUBIC), painted(0.1, 0.8), GREY,
+         transforms.RandomApply([Blur()], 0.5)),
+    ),
+    "BCL's classifier on ImageNet-LT, before RandAugment": (
+        "class", {"crop": 0.08, "resample": "bilinear", "blur": 0.0},
+        (*crop(0.08, InterpolationMode.BILINEAR), painted(0.0, 1.0)),
+    ),
+    "a linear probe on ImageNet": (
+        "crop", {"crop": 0.08, "resample": "bilinear", "blur": 0.0},
+        crop(0.08, InterpolationMode.BILINEAR),
+    ),
+}  # fmt: skip
+
+
+def statistics(views):
+    """How bright, contrasted, coloured and sharp each view is, and of which hue."""
+    spread = views.amax(1) - views.amin(1)
+    return {
+        "brightness": views.mean((1, 2, 3)),
+        "contrast": views.mean(1).std((1, 2)),
+        "colour": spread.mean((1, 2)),
+        "warmth": (views[:, 0] - views[:, 2]).mean((1, 2)),
+        "greenness": (2 * views[:, 1] - views[:, 0] - views[:, 2]).mean((1, 2)),
+        "sharpness": (views[..., 1:] - views[..., :-1]).abs().mean((1, 2, 3)),
+    }
+
+
+@pytest.mark.parametrize("pipeline", PUBLISHED)
+def test_a_view_has_the_colours_of_torchvisions_pipeline_in_law(pipeline):
+    name, knobs, steps = PUBLISHED[pipeline]
+    n = 1200
+    coarse = torch.rand(1, 3, 24, 24, generator=generator(3))
+    fine = torch.nn.functional.interpolate(coarse, size=(40, 48), mode="bicubic").clamp(0, 1)
+    # Of one hue above all, so that a turn of it shows.
+    tinted = fine * torch.tensor([1.0, 0.6, 0.4]).view(3, 1, 1)
+    image = (tinted * 255).round().to(torch.uint8)
+    view = replace(VIEWS[name], finishes=())
+    ours = view(
+        image.expand(n, 3, 40, 48), size=32, generator=generator(),
+        knobs=replace(CALM, flip=0.5, jitter=1.0, grey=0.2, **knobs),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    their = transforms.Compose([*steps, transforms.ToTensor()])
+    photograph = Image.fromarray(image[0].permute(1, 2, 0).numpy().astype(np.uint8))
+    theirs = torch.stack([their(photograph) for _ in range(n)])
+    others = statistics(theirs)
+    for what, mine in statistics(ours).items():
+        assert ks_2samp(mine.numpy(), others[what].numpy()).pvalue > 1e-3, what
+
+
+def test_cutout_comes_after_the_learned_policy():
+    """Whatever the policy did to a bright image, a square of it is black at the end."""
+    bright = torch.full((600, 3, 32, 32), 200, dtype=torch.uint8)
+    knobs = replace(CALM, flip=0.5)
+    views = VIEWS["policy"](bright, size=32, generator=generator(), knobs=knobs)
+    black = (views == 0).all(1).sum((1, 2))
+    # An eighth of the side is cut off at most at the corners: a quarter of the square stays.
+    assert black.min() >= 64

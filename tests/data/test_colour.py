@@ -117,6 +117,19 @@ def test_blur_is_pils(radius):
     assert (ours - functional.pil_to_tensor(blurred)).abs().max() < 3.5
 
 
+def test_the_radius_of_a_blur_is_uniform_where_there_is_one():
+    """A point of light is spread to the variance of the kernel, the square of the radius."""
+    n = 3000
+    points = torch.zeros(n, 1, 33, 33)
+    points[:, :, 16, 16] = 1
+    spread = colour.blur(n, 33, probability=0.5, generator=generator())(points, slice(None))
+    apart = (torch.arange(33.0) - 16).square()
+    radius = (spread.sum((1, 2)) @ apart).clamp(min=0).sqrt()
+    blurred = radius[radius > 0.05]
+    assert abs(len(blurred) / n - 0.5) < 0.03
+    assert kstest(blurred.numpy(), "uniform", (0.1, 1.9)).pvalue > 1e-3
+
+
 def test_no_radius_is_no_blur():
     matrix = colour.blur_matrix(torch.zeros(2), 8)
     torch.testing.assert_close(matrix, torch.eye(8).expand(2, 8, 8))

@@ -1,5 +1,6 @@
 """SDCLR's published linear evaluation, on the bundled digits."""
 
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,29 +159,60 @@ def test_undisturbed_images_give_the_steps_of_the_cached_probe(monkeypatch):
     assert (other - anew).abs().max() > 0.1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("view", "apart"), [("none", 0.03), ("weak", 0.08)])
-def test_the_cached_probe_agrees_with_it_on_one_checkpoint(view, apart, tmp_path, monkeypatch):
-    """Undisturbed images leave nothing but the order of the batches between the two.
+CACHED = {"sgd": {"probe": "sgd"}, "lbfgs": {"probe": "lbfgs"}}
+SEEDS = 10
+STUDENT = 2.262
+"""Of nine degrees of freedom, for an interval at 95 %."""
 
-    Cropping and flipping is what cached features cannot have. A shift of one pixel is an eighth of
-    a digit here, and costs a linear classifier more than it does on photographs.
+
+def _above(view, folder, monkeypatch):
+    """How far each cached probe stands above the published one, on the same checkpoints.
+
+    Returns the mean and half the width of its interval over the seeds, as fractions.
     """
     plan = reforward.protocol
     monkeypatch.setattr(reforward, "protocol", lambda **given: replace(plan(**given), view=view))
     splits = datasets.load(wanted().data, Path("-"))
-    apartness = []
-    for seed in range(4):
-        trained = wanted(labels="balanced", every=8).model_copy(update={"seed": seed})
-        scored(trained, folder=tmp_path / str(seed))
-        found = checkpoint.latest(tmp_path / str(seed), digests=trained.forerunners)
-        accuracies = []
-        for evaluation in ({"selection": "last"}, {"probe": "sgd"}):
+    apart = {name: [] for name in CACHED}
+    for seed in range(SEEDS):
+        trained = wanted(probe="lbfgs", every=8).model_copy(update={"seed": seed})
+        scored(trained, folder=folder / str(seed))
+        found = checkpoint.latest(folder / str(seed), digests=trained.forerunners)
+        accuracies = {}
+        for name, evaluation in {"published": {"selection": "last"}, **CACHED}.items():
             run = wanted(labels="balanced", **evaluation).model_copy(update={"seed": seed})
             method = worker.method_of(run, splits, CPU)
             method.load_state_dict(found.method)
             given = score(method, splits, splits.validation, run, device=CPU)
-            accuracies.append(given.metrics["accuracy"])
-        apartness.append(accuracies[1] - accuracies[0])
-    print(view, apartness)
-    assert abs(sum(apartness) / len(apartness)) < apart
+            accuracies[name] = given.metrics["accuracy"]
+        for name, differences in apart.items():
+            differences.append(accuracies[name] - accuracies["published"])
+    return {
+        name: (statistics.fmean(d), STUDENT * statistics.stdev(d) / SEEDS**0.5)
+        for name, d in apart.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_cached_probe_agrees_with_it_within_noise_on_undisturbed_images(tmp_path, monkeypatch):
+    """Nothing but the order of the batches is left between the two.
+
+    A point is told apart: L-BFGS, which goes on to the optimum, is 1.5 points above here.
+    """
+    apart = _above("none", tmp_path, monkeypatch)
+    mean, half = apart["sgd"]
+    assert half < 0.01
+    assert abs(mean) < half
+    assert apart["lbfgs"][0] > 0.01
+
+
+@pytest.mark.slow
+def test_shifts_are_what_cached_features_cannot_have(tmp_path, monkeypatch):
+    """A shift of one pixel is an eighth of a digit and costs the published probe three points.
+
+    So the digits cannot show that the two agree on disturbed images: `benchmarks/probes.py` does,
+    on photographs.
+    """
+    mean, half = _above("weak", tmp_path, monkeypatch)["sgd"]
+    assert mean - half > 0
+    assert mean + half < 0.06
