@@ -133,6 +133,48 @@ def loaded(device: torch.device, *, short: bool) -> pairs.Pair:
     return pairs.Pair(name, slow, fast, goal=5.0)
 
 
+def compiling(device: torch.device, *, short: bool) -> list[str]:
+    """What torch.compile makes of a step, and after how many steps it has paid for itself."""
+    # The second one replays CUDA graphs.
+    modes = ("default", "reduce-overhead") if device.type == "cuda" else ("default",)
+    return [
+        "Steps on ready views by torch.compile against the same steps as they are.",
+        "",
+        "| | to compile, s | a step as it is, ms | compiled, ms | ratio | pays after "
+        "| steps of the whole run |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        *(_compiled(name, mode, device, short=short) for name in GOALS for mode in modes),
+    ]
+
+
+def _compiled(name: str, mode: str, device: torch.device, *, short: bool) -> str:
+    encoder, views, n, images, epochs, _ = GOALS[name]
+    n, size, count = (8, 8, 1) if short else (n, 32, 20)
+    encoder = "small" if short else encoder
+    now, head = clock(device), f"| {name}, {encoder}, batch {n}, {mode}"
+    plain, other = (
+        made.method(name, encoder, classes=100, size=size, device=device, channels_last=True)
+        for _ in range(2)
+    )
+    fixed = made.Fixed(
+        made.batch(views, n=n, size=size, classes=100, device=device, channels_last=True), count
+    )
+    half = made.halved(device)
+    fast = made.steps(other, fixed, half, torch.compile(other, mode=mode, dynamic=False))  # type: ignore[arg-type]
+    try:
+        first = pairs.seconds(fast, now)
+    except Exception as error:
+        return f"{head} | {' '.join(str(error).split())[:200]} | - | - | - | - | - |"
+    pair = pairs.Pair(name, made.steps(plain, fixed, half), fast)
+    timed = pairs.measure(pair, rounds=2 if short else 5, clock=now)
+    slow, quick = timed.published / count, timed.raylt / count
+    pays = f"{(first - timed.raylt) / (slow - quick):,.0f}" if quick < slow else "never"
+    return (
+        f"{head} | {first - timed.raylt:.0f} | {1000 * slow:.3g} | {1000 * quick:.3g} "
+        f"| **{timed.ratio:.2f}** | {pays} | {images // n * epochs:,} |"
+    )
+
+
 def packing(device: torch.device, *, short: bool) -> list[str]:
     """What several trials on one device train together."""
     rows: list[str] = []
@@ -182,6 +224,8 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
         "the encoder's convolutions and products, forward and backward.",
         "",
         *roofline(device, short=short),
+        "",
+        *compiling(device, short=short),
         "",
         *packing(device, short=short),
         "",

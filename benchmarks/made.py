@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from raylt import optim, recipe
 from raylt.data.batches import Batch
@@ -84,15 +85,18 @@ def batch(
     return Batch(made, torch.randint(classes, (n,), generator=generator).to(device))
 
 
-def steps(made: _base.Method, fixed: Fixed, autocast: Context) -> Callable[[], None]:
-    """raylt's own loop over `fixed.steps` steps, as work to be timed."""
+def steps(
+    made: _base.Method, fixed: Fixed, autocast: Context, step: nn.Module | None = None
+) -> Callable[[], None]:
+    """raylt's own loop over `fixed.steps` steps, as work to be timed; `step` is what is called
+    for the loss terms, the method itself where None."""
     optimizer = optim.optimizer(
         made, name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4, decay_norms=True
     )
 
     def work() -> None:
         for _ in fit(
-            made, made, fixed, optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
+            made, made if step is None else step, fixed, optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
             autocast=autocast, start=0, epochs=1,
         ):  # fmt: skip
             pass

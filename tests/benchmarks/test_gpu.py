@@ -46,3 +46,11 @@ def test_it_needs_neither_ray_nor_a_tracker():
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
                          check=True, cwd=gpu.REPOSITORY)  # fmt: skip
     assert ran.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_a_compiled_step_is_timed_beside_the_plain_one():
+    cells = [cell.strip() for cell in gpu._compiled("bcl", "default", CPU, short=True).split("|")]
+    assert cells[1] == "bcl, small, batch 8, default"
+    assert float(cells[2]) > 1
+    assert float(cells[5].strip("*")) > 0
