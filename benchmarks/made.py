@@ -93,10 +93,11 @@ def steps(
     optimizer = optim.optimizer(
         made, name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4, decay_norms=True
     )
+    called = made if step is None else step
 
     def work() -> None:
         for _ in fit(
-            made, made if step is None else step, fixed, optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
+            made, called, fixed, optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
             autocast=autocast, start=0, epochs=1,
         ):  # fmt: skip
             pass
