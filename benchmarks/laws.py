@@ -29,7 +29,7 @@ study:
   name: law
   trials: TRIALS
   objective: val/accuracy
-  sampler: {name: SAMPLER}
+  sampler: {name: SAMPLER, seed: SEED}
   scheduler: SCHEDULER
 recipe:
   data: {name: digits}
@@ -105,10 +105,12 @@ class Law:
             return True
         return self.reported(point, EPOCHS, seed)["val/many"] >= self.floor(seed)
 
-    def space(self, trials: int, *, sampler: str = "tpe", scheduler: str) -> space.Space:
+    def space(
+        self, trials: int, *, sampler: str = "tpe", seed: int, scheduler: str
+    ) -> space.Space:
         """Its space file, read."""
         text = SPACE.replace("TRIALS", str(trials)).replace("SAMPLER", sampler)
-        text = text.replace("SCHEDULER", scheduler)
+        text = text.replace("SCHEDULER", scheduler).replace("SEED", str(seed))
         if self.bound:
             text = text.replace("\nrecipe:", f"{BOUND}recipe:")
         return space.of(document.parse(text, "law"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.laws import BASELINE, EPOCHS, Folded, Law, Point
-from raylt.study import schedulers, studies
+from raylt.study import draws, schedulers, studies
 from raylt.study.searcher import TruthfulSearcher
 
 SLOTS = 4
-STARTUP = 10
 NO_END = 10**4
 
 
@@ -35,15 +33,6 @@ class Search:
     trials: int
     kept: float
     """Share of the whole trials that keep the constraint."""
-
-
-def sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """TPE as raylt sets it, for both sides."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True
-        )
 
 
 class Slot:
@@ -127,11 +116,10 @@ def truthful(
     budget: int = NO_END,
 ) -> Search:  # fmt: skip
     """raylt's searcher and scheduler on a law, with a study of record on the disk."""
-    searched = law.space(trials, sampler=named, scheduler=scheduler)
-    chosen = sampler(seed) if named == "tpe" else optuna.samplers.RandomSampler(seed=seed)
+    searched = law.space(trials, sampler=named, seed=seed, scheduler=scheduler)
     with tempfile.TemporaryDirectory() as folder:
         study = studies.create(
-            Path(folder, "law"), searched, sampler=chosen, queue=(),
+            Path(folder, "law"), searched, sampler=draws.sampler(searched, begun=0), queue=(),
             facts={"floor": {}, "fingerprint": ""},
         )  # fmt: skip
         told = TruthfulSearcher(study, [], str)
@@ -153,14 +141,14 @@ def truthful(
 
 
 def rays_own(seed: int, trials: int, *, law: Law, grace: int) -> Search:
-    """Ray's OptunaSearch and ASHA on a law, with the same sampler settings.
+    """Ray's OptunaSearch and ASHA on a law, with the sampler that raylt would have made.
 
     Of a constraint it cannot be told; a `Folded` law's score is what it looks at instead.
     """
-    searched = law.space(trials, scheduler="{name: asha}")
+    searched = law.space(trials, seed=seed, scheduler="{name: asha}")
     told = OptunaSearch(
         _define, metric="score" if isinstance(law, Folded) else "val/accuracy", mode="max",
-        sampler=sampler(seed), study_name="law",
+        sampler=draws.sampler(searched, begun=0), study_name="law",
         points_to_evaluate=[dict(BASELINE)] if law.bound else None,
     )  # fmt: skip
     stops = AsyncHyperBandScheduler(
