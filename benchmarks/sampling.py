@@ -19,8 +19,9 @@ Does telling Optuna the truth beat Ray's OptunaSearch? The protocol, written dow
   without constraint and without failures.
 - Pilots had the seeds 1000 to 1013. They decided that the baseline is one that nobody has tuned on
   these images: close to the best setting, as it was before, it leaves 3 draws in 1,000 that keep
-  the constraint and beat it, and then neither side finds any. A question with two objectives was
-  dropped after 8 pilot seeds, which showed no advantage of raylt.
+  the constraint and beat it, and then neither side finds any. A question with two objectives,
+  accuracy and a small spread over the groups of classes, was dropped: over 13 pilot seeds raylt's
+  fronts took 34 % of the room beyond the baseline and Ray's 36 %, no difference that would show.
 """
 
 from __future__ import annotations
