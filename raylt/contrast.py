@@ -65,10 +65,11 @@ def nt_xent(
     *,
     temperature: Temperature,
 ) -> Float[Tensor, ""]:
-    """Normalised temperature-scaled cross-entropy (Chen et al., ICML 2020), of raw head outputs.
+    """Normalised temperature-scaled cross-entropy (Chen et al., ICML 2020, equation 1).
 
-    Row i of `first` and row i of `second` are two views of one image. Each of the 2n rows has to
-    find its partner among the 2n - 1 others; the loss is the mean over the rows.
+    Takes raw head outputs. Row i of `first` and row i of `second` are two views of one image.
+    Each of the 2n rows has to find its partner among the 2n - 1 others; the loss is the mean over
+    the rows.
     """
     views = unit(torch.stack([first, second], 1))
     return nt_xent_among(views, views, start=0, temperature=temperature)

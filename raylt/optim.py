@@ -42,7 +42,8 @@ def learning_rate(
         peak: Learning rate at the end of the warm-up.
         warmup: Updates of the warm-up.
         total: Updates of the whole run.
-        name: "cosine" falls to `floor` at `total`; "step" multiplies by `gamma` at each milestone.
+        name: "cosine" falls to `floor` at `total` (Loshchilov and Hutter, ICLR 2017); "step"
+            multiplies by `gamma` at each milestone.
         floor: End of a cosine.
         milestones: Updates at which a step schedule falls.
         gamma: Factor of a step schedule.

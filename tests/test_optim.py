@@ -26,6 +26,18 @@ def test_the_cosine_goes_from_the_peak_to_the_floor():
     assert rate(20) == pytest.approx(1e-6)
 
 
+@given(st.integers(1, 60), st.floats(1e-3, 10), st.floats(0, 1e-3))
+def test_the_cosine_is_torchs_own_schedule(total, peak, floor):
+    model = nn.Linear(1, 1)
+    theirs = torch.optim.SGD(model.parameters(), lr=peak)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=total, eta_min=floor)
+    for step in range(total):
+        ours = rate(step, peak=peak, floor=floor, warmup=0, total=total)
+        assert ours == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-6, abs=1e-9)
+        theirs.step()
+        schedule.step()
+
+
 def test_steps_fall_at_their_milestones():
     rates = [rate(step, name="step") for step in (9, 10, 14, 15)]
     assert rates == pytest.approx([0.5, 0.05, 0.05, 0.005])

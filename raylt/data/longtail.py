@@ -110,7 +110,7 @@ class Listed(DatasetConfig):
 def exponential_counts(largest: int, classes: int, imbalance: float) -> tuple[int, ...]:
     """Class sizes, head first: floor(largest * (1/imbalance)^(i/(classes-1))).
 
-    The rule of CIFAR-LT (Cao et al., LDAM, 2019); METHODS of both papers stand on it.
+    The rule of CIFAR-LT (Cao et al., LDAM, NeurIPS 2019), which both papers follow.
     """
     if classes == 1:
         return (largest,)

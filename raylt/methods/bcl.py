@@ -191,7 +191,8 @@ def class_weights(
 ) -> Float[Tensor, " class"]:
     """The number of images that each class's prototype counts as; its mean is `weight`.
 
-    In proportion to the `power`-th power of the inverse class size; float64.
+    In proportion to the `power`-th power of the inverse class size; float64. The paper has a
+    weight of 1 and a power of 0; the rest is a generalisation of raylt.
     """
     counts = class_counts.clamp(min=1).double()
     rarity = (counts.max() / counts) ** power
@@ -210,6 +211,9 @@ def balanced_contrastive(
     absent: Literal["count", "scaled", "linear"],
 ) -> Float[Tensor, ""]:
     """Supervised contrast in which each class weighs the same and none is missing.
+
+    The loss of Zhu et al. (CVPR 2022), with their prototypes, which complement the classes, given
+    a weight.
 
     Anchors are the n * views features. In the denominator the exponentials of each class are
     averaged over its features and its prototype; positives are the features of the anchor's class

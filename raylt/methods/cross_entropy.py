@@ -80,7 +80,8 @@ def logit_adjusted_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Cross-entropy of logits to which `tau` times the log frequency of each class is added.
 
-    A class without training images counts as if it had one.
+    Menon et al., ICLR 2021, equation 10; at `tau` 1 it is the balanced softmax. A class without
+    training images counts as if it had one.
     """
     wide = widened(logits)
     frequencies = class_counts.clamp(min=1).to(wide.dtype)

@@ -37,7 +37,8 @@ def supervised_contrastive(
 ) -> Float[Tensor, ""]:
     """The mean over anchors of -log-likelihood, averaged over its positives outside the logarithm.
 
-    Positives of a view are all other views of its class; rows of `features` have unit length.
+    Positives of a view are all other views of its class; rows of `features` have unit length
+    (Khosla et al., NeurIPS 2020, equation 2).
     """
     return _among(features, labels, features, labels, start=0, temperature=temperature)
 

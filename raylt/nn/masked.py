@@ -37,7 +37,8 @@ def random_masks(
 ) -> Masks:
     """Masks that hide the share `magnitude` by magnitude, and `random` more by chance.
 
-    After the magnitude masks every entry, hidden or not, is hidden with such a probability that
+    The random pruning of SDCLR's ablation (Jiang et al., ICML 2021) and its mixtures. After the
+    magnitude masks every entry, hidden or not, is hidden with such a probability that
     the expected share is the sum of both.
 
     Args:

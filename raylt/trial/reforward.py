@@ -26,7 +26,7 @@ _CROP = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What the published program does for one kind of data (METHODS of Jiang et al., 2021)."""
+    """What the published program does for one kind of data (Jiang et al., ICML 2021)."""
 
     view: str
     """How training images are disturbed; a name in `raylt.data.augment.VIEWS`."""
