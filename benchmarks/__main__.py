@@ -23,6 +23,7 @@ import torch
 
 from benchmarks import (
     augment,
+    checkpoints,
     cifar100,
     drills,
     pairs,
@@ -52,6 +53,10 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
     "accuracy": ("The same accuracy", lambda short: trials.accuracy(short=short)),
     "startup": ("From the command to training", lambda short: startup.section(short=short)),
     "scaling": ("Several processes, and memory", lambda short: scaling.section(short=short)),
+    "checkpoints": (
+        "Waiting for checkpoints",
+        lambda short: checkpoints.section(short=short),
+    ),
     "sampling": ("Choosing the next trial: laws", lambda short: sampling.on_laws(short=short)),
     "grace": (
         "How early a trial may be stopped",

@@ -8,14 +8,17 @@ are functions of (seed, epoch, rank), so there is no generator to save.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,6 +32,10 @@ from raylt.trial.names import BEST
 FORMAT = 1
 KEPT = 2
 """Newest checkpoints kept of a run: one more in case the newest is damaged."""
+_KEY = "raylt"
+"""Where the header of a file of safetensors has ours."""
+_ROOM = 16 * 2**10
+"""Bytes left for the scores of one epoch, which take a few hundred."""
 
 
 class Damaged(Exception):
@@ -67,45 +74,105 @@ class Checkpoint:
                     values[name] = torch.empty_like(parameter).copy_(value)
 
 
-def save(
-    folder: Path,
-    *,
-    epoch: int,
-    digest: str,
-    history: Sequence[dict[str, float]],
-    method: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    best: bool,
-) -> Path:
-    """Write the checkpoint of `epoch` into `folder` and remove all but the newest `KEPT`.
+class Keep(Protocol):
+    """Gives a checkpoint its scores and its name; see `writing`."""
 
-    The file appears under its name only when it is complete and on the disk. If it is the `best`
-    so far, it stands under that name too, until a better one comes.
+    def __call__(self, history: Sequence[dict[str, float]], *, best: bool) -> Path:
+        """Returns the file, which is complete and on the disk.
+
+        Args:
+            history: Everything that was reported, in order.
+            best: Whether this is the best epoch so far: then it stands under that name too, until
+                a better one comes.
+        """
+        ...
+
+
+@contextlib.contextmanager
+def writing(
+    folder: Path, *, epoch: int, digest: str, method: nn.Module,
+    optimizer: torch.optim.Optimizer, history: Sequence[dict[str, float]],
+) -> Generator[Keep]:  # fmt: skip
+    """Write the checkpoint of `epoch` into `folder` while the epoch is scored in the `with`.
+
+    What is kept is the state at the beginning: the tensors are copied, and a thread adds them up
+    and lays them down in a file without a name of its own. `keep` waits for it, writes the scores
+    into the place left for them, and only then gives the file its name and removes all but the
+    newest `KEPT`. So an epoch that is reported after `keep` has its checkpoint on the disk,
+    whenever the process dies. Without a call of `keep` nothing stays.
+
+    Args:
+        folder: The trial's folder.
+        epoch: Epochs done.
+        digest: Of the recipe.
+        method: What is trained.
+        optimizer: Its optimizer.
+        history: What was reported before, by which the place for the scores is measured.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = _tensors(method, optimizer)
-    header = {
-        "format": FORMAT,
-        "epoch": epoch,
-        "digest": digest,
-        "history": list(history),
-        "sha256": _sha256(tensors),
-    }
     path = folder / names.checkpoint(epoch)
     draft = path.with_suffix(f".{os.getpid()}.draft")
-    try:
-        save_file(tensors, draft, {"raylt": json.dumps(header)})
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
+    tensors = _tensors(method, optimizer)
+    header = {"format": FORMAT, "epoch": epoch, "digest": digest}
+    room = len(_quoted({**header, "history": list(history)})) + _ROOM
+
+    def keep(history: Sequence[dict[str, float]], *, best: bool) -> Path:
+        sha256 = laid_down.result()
+        told = _quoted({**header, "history": list(history), "sha256": sha256})
+        if len(told) > room:
+            _lay_down(tensors, draft, room=len(told))
+        _fill_in(draft, told)
         if best:
             # First: a run that is killed in between trains this epoch again, and alike.
             _link(draft, folder / BEST)
         draft.replace(path)
+        for old in _files(folder)[KEPT:]:
+            old.unlink(missing_ok=True)
+        return path
+
+    try:
+        # At its end the thread is waited for, whatever happened.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            laid_down = thread.submit(_lay_down, tensors, draft, room=room)
+            yield keep
     finally:
         draft.unlink(missing_ok=True)
-    for old in _files(folder)[KEPT:]:
-        old.unlink(missing_ok=True)
-    return path
+
+
+def save(
+    folder: Path, *, epoch: int, digest: str, history: Sequence[dict[str, float]],
+    method: nn.Module, optimizer: torch.optim.Optimizer, best: bool,
+) -> Path:  # fmt: skip
+    """`writing` with nothing to do meanwhile."""
+    with writing(
+        folder, epoch=epoch, digest=digest, method=method, optimizer=optimizer, history=history
+    ) as keep:
+        return keep(history, best=best)
+
+
+def _lay_down(tensors: dict[str, Tensor], path: Path, *, room: int) -> str:
+    """Write tensors, and a place of `room` bytes for what is known later; their SHA-256."""
+    save_file(tensors, path, {_KEY: " " * room})
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return _sha256(tensors)
+
+
+def _fill_in(path: Path, told: bytes) -> None:
+    """Put text into the place that was left for it; the spaces behind it mean nothing in JSON."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        before, found, _ = file.read(length).partition(f'"{_KEY}":"'.encode())
+        assert found, f"{path} has no place for {_KEY}"
+        file.seek(8 + len(before) + len(found))
+        file.write(told)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _quoted(header: Mapping[str, object]) -> bytes:
+    """What a checkpoint says of itself, as it stands within quotes in a file of safetensors."""
+    return json.dumps(json.dumps(header)).encode()[1:-1]
 
 
 def adopt(source: Path, folder: Path, *, epoch: int) -> None:
@@ -151,7 +218,7 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["raylt"])
+            header = json.loads((file.metadata() or {})[_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise Damaged(f"{path} is no complete checkpoint: {error}") from error

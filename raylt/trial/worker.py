@@ -96,8 +96,9 @@ def work(
     Called once in each process of a trial; with an initialised `torch.distributed` group the
     processes train one model together, and every one of them reports the same numbers.
 
-    The checkpoint of an epoch is on the disk before its report goes out, and a resumed run
-    reports the scored epochs of its checkpoint again: a report may arrive twice, but none is lost.
+    The checkpoint of an epoch is written while the epoch is scored, and is on the disk before its
+    report goes out; a resumed run reports the scored epochs of its checkpoint again: a report may
+    arrive twice, but none is lost. A run that is killed trains one epoch again at most.
     Epochs that are not scored leave a checkpoint too, when `SPACING` seconds have passed.
 
     Args:
@@ -125,32 +126,44 @@ def work(
     for run, epoch in _epochs(recipe, found, root=root, device=where):
         leaving = leave is not None and epoch.number < recipe.epochs and leave()
         scored = not epoch.number % recipe.evaluation.every or epoch.number == recipe.epochs
+        due = scored or leaving or time.monotonic() - saved > SPACING
         best = False
-        if scored:
-            last = _score(run)
-            entry = _entry(epoch, last)
-            chosen = _best([*history, entry])
-            # Without validation images there is nothing to choose by.
-            best = bool(last.metrics) and chosen is entry
-            history.append(entry | groups_of(chosen, of="val/", to="val/best/"))
-        with record_function("raylt/report"):
-            if collectives.rank() == 0 and last is not None and scored:
-                classes.keep(
-                    folder, epoch=epoch.number, predictions=last.predictions, labels=last.labels,
-                    train_counts=run.splits.train_counts,
-                )  # fmt: skip
-            due = scored or leaving or time.monotonic() - saved > SPACING
-            if collectives.rank() == 0 and due:
-                checkpoint.save(
-                    folder, epoch=epoch.number, digest=recipe.digest, history=history,
-                    method=run.method, optimizer=run.optimizer, best=best,
-                )  # fmt: skip
-                saved = time.monotonic()
+        with _writing(folder, run, epoch, recipe.digest, history, due=due) as keep:
             if scored:
+                last = _score(run)
+                entry = _entry(epoch, last)
+                chosen = _best([*history, entry])
+                # Without validation images there is nothing to choose by.
+                best = bool(last.metrics) and chosen is entry
+                history.append(entry | groups_of(chosen, of="val/", to="val/best/"))
+            with record_function("raylt/report"):
+                if collectives.rank() == 0 and last is not None and scored:
+                    classes.keep(
+                        folder, epoch=epoch.number, predictions=last.predictions,
+                        labels=last.labels, train_counts=run.splits.train_counts,
+                    )  # fmt: skip
+                if keep is not None:
+                    keep(history, best=best)
+                    saved = time.monotonic()
+        if scored:
+            with record_function("raylt/report"):
                 report(history[-1])
         if leaving:
             return None
     return last or _score(next(_stages(recipe, found, root=root, device=where))[0])
+
+
+def _writing(
+    folder: Path, run: Parts, epoch: Epoch, digest: str, history: Sequence[dict[str, float]], *,
+    due: bool,
+) -> AbstractContextManager[checkpoint.Keep | None]:  # fmt: skip
+    """`checkpoint.writing` where this process is the one to do it, and it is due."""
+    if collectives.rank() or not due:
+        return contextlib.nullcontext()
+    return checkpoint.writing(
+        folder, epoch=epoch.number, digest=digest, method=run.method, optimizer=run.optimizer,
+        history=history,
+    )  # fmt: skip
 
 
 def _epochs(

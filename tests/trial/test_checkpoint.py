@@ -3,8 +3,10 @@ import pickle
 import random
 import warnings
 
+import hypothesis.strategies as st
 import pytest
 import torch
+from hypothesis import example, given, settings
 from torch import nn
 
 from raylt.schema import InputError
@@ -49,6 +51,88 @@ def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
         assert torch.equal(mine["momentum_buffer"], theirs["momentum_buffer"])
     assert found.epoch == 3
     assert [entry["epoch"] for entry in found.history] == [1, 2, 3]
+
+
+def writing(folder, model, optimizer, epoch=1):
+    return checkpoint.writing(
+        folder, epoch=epoch, digest="abc", method=model, optimizer=optimizer, history=()
+    )  # fmt: skip
+
+
+def entry(epoch):
+    return {"epoch": float(epoch), "val/accuracy": 0.5}
+
+
+def test_what_is_trained_meanwhile_is_not_in_the_checkpoint(tmp_path):
+    model, optimizer = trained()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with writing(tmp_path, model, optimizer) as keep:
+        with torch.no_grad():
+            for value in model.state_dict().values():
+                value.mul_(2)
+        keep([entry(1)], best=True)
+    found = checkpoint.latest(tmp_path, digests={"abc": 9})
+    assert found.history == (entry(1),)
+    assert all(torch.equal(found.method[name], value) for name, value in before.items())
+    assert not torch.equal(found.method["0.weight"], model.state_dict()["0.weight"])
+
+
+def test_nothing_has_a_name_before_it_is_kept(tmp_path, monkeypatch):
+    model, optimizer = trained()
+    fsync = os.fsync
+    seen = []
+    monkeypatch.setattr(
+        checkpoint.os, "fsync", lambda file: seen.append(names_in(tmp_path)) or fsync(file)
+    )
+    with writing(tmp_path, model, optimizer) as keep:
+        assert names_in(tmp_path) == []
+        keep([entry(1)], best=True)
+        # Once for the tensors, once for the scores: both are on the disk before there is a name.
+        assert seen == [[], []]
+        assert names_in(tmp_path) == ["best.safetensors", "checkpoint-000001.safetensors"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.glob("*.safetensors"))
+
+
+def test_an_epoch_that_cannot_be_scored_leaves_nothing(tmp_path):
+    model, optimizer = trained()
+    with pytest.raises(ZeroDivisionError), writing(tmp_path, model, optimizer):
+        divide(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def divide(by):
+    return 1 / by
+
+
+def test_a_disk_that_takes_no_more_is_told_when_it_is_kept(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    model, optimizer = trained()
+    with (
+        pytest.raises(OSError, match="No space left"),
+        writing(tmp_path, model, optimizer, epoch=2) as keep,
+    ):
+        keep([entry(1), entry(2)], best=False)
+    assert names_in(tmp_path) == ["checkpoint-000001.safetensors"]
+
+
+@example({"long" * 100: 0.1}, 60)  # more than the place that is left
+@given(st.dictionaries(st.text(), st.floats(allow_nan=False), max_size=20), st.integers(0, 60))
+@settings(max_examples=10)
+def test_scores_of_any_length_come_back(tmp_path_factory, scores, times):
+    folder = tmp_path_factory.mktemp("scores")
+    history = [{f"{name}-{n}": value for name, value in scores.items()} for n in range(times)]
+    with writing(folder, *trained()) as keep:
+        keep(history, best=False)
+    assert list(checkpoint.latest(folder, digests={"abc": 9}).history) == history
 
 
 def test_only_the_newest_two_are_kept_and_no_draft_stays(tmp_path):

@@ -73,6 +73,37 @@ def test_a_killed_and_resumed_run_equals_one_never_killed(method, tmp_path):
         assert torch.equal(weights(tmp_path / "parts", wanted)[1][name], tensor), name
 
 
+def test_an_epoch_is_reported_once_its_checkpoint_is_whole(tmp_path):
+    wanted, kept = small(), []
+
+    def report(metrics):
+        found = checkpoint.latest(tmp_path, digests=wanted.forerunners)
+        kept.append((metrics["epoch"], found.epoch, found.history[-1] == metrics))
+
+    worker.work(wanted, root=Path("unused"), folder=tmp_path, report=report, device="cpu")
+    assert kept == [(epoch, epoch, True) for epoch in (1, 2, 3)]
+
+
+def test_a_run_that_is_killed_while_it_scores_trains_that_epoch_again(tmp_path, monkeypatch):
+    wanted = small()
+    whole = run(wanted, tmp_path / "whole")
+    score, scored = worker.score, []
+
+    def die(*words, **named):
+        scored.append(1)
+        if len(scored) == 2:
+            raise Killed
+        return score(*words, **named)
+
+    monkeypatch.setattr(worker, "score", die)
+    with pytest.raises(Killed):
+        run(wanted, tmp_path / "parts")
+    assert weights(tmp_path / "parts", wanted)[0] == 1
+    assert run(wanted, tmp_path / "parts") == whole
+    # One of three epochs was scored twice, as it was trained.
+    assert len(scored) == 4
+
+
 def test_a_run_that_leaves_its_places_goes_on_as_if_it_had_not(tmp_path):
     wanted = small(epochs=4, evaluation={"labels": "tail", "every": 2})
     whole = run(wanted, tmp_path / "whole")
@@ -101,11 +132,11 @@ def test_epochs_that_are_not_scored_leave_a_checkpoint_from_time_to_time(tmp_pat
     wanted = small(epochs=3, evaluation={"labels": "tail", "every": 3})
     monkeypatch.setattr(worker, "SPACING", -1.0)
     saved = []
-    save = checkpoint.save
+    writing = checkpoint.writing
     monkeypatch.setattr(
         checkpoint,
-        "save",
-        lambda *a, epoch, **k: (saved.append(epoch), save(*a, epoch=epoch, **k)),
+        "writing",
+        lambda *a, epoch, **k: saved.append(epoch) or writing(*a, epoch=epoch, **k),
     )
     reports = run(wanted, tmp_path)
     assert saved == [1, 2, 3]
