@@ -1,10 +1,13 @@
 import copy
 
+import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.testing import assert_close
 
 from raylt import collectives
+from raylt.cluster import network
 from tests import distributed
 
 
@@ -114,3 +117,44 @@ def test_the_norms_of_a_replicated_part_are_left_alone():
     for inner, outer in distributed.run(_replicated):
         assert inner == "BatchNorm1d"
         assert outer != "BatchNorm1d"
+
+
+@pytest.fixture
+def alone_over_nccl(monkeypatch, tmp_path):
+    """A group of one worker over NCCL that works as several would."""
+    network.name_interface("127.0.0.1")
+    where = f"file://{tmp_path / 'meeting'}"
+    dist.init_process_group("nccl", init_method=where, rank=0, world_size=1)
+    monkeypatch.setattr(collectives, "_together", lambda: True)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NCCL needs a CUDA device")
+def test_nccl_gathers_and_averages_as_one_process_does(alone_over_nccl):
+    own = torch.randn(4, 3, device="cuda", requires_grad=True)
+    weight = torch.randn(4, 3, device="cuda")
+    everyone = collectives.gather(own)
+    (everyone * weight).sum().backward()
+    assert_close(everyone.detach(), own.detach())
+    assert_close(own.grad, weight)
+    assert_close(collectives.mean(own), own.detach())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NCCL needs a CUDA device")
+def test_norms_on_a_gpu_become_torchs_own_and_compute_the_same(alone_over_nccl):
+    images = torch.randn(8, 2, 4, 4, dtype=torch.float64)
+    net = _network()
+    inputs, gradients, buffers = _trained(net, images.clone(), 1, 0)
+    joint = _network().cuda()
+    names = list(joint.state_dict())
+    collectives.synchronise_norms(joint)
+    assert type(joint[1]) is type(joint[5][0]) is nn.SyncBatchNorm
+    assert list(joint.state_dict()) == names
+    found = _trained(joint, images.cuda(), 1, 0)
+    assert_close(found[0].cpu(), inputs)
+    for mine, theirs in ((found[1], gradients), (found[2], buffers)):
+        for name, value in theirs.items():
+            assert_close(mine[name].cpu(), value)

@@ -8,26 +8,20 @@ import math
 import os
 import socket
 import time
-import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar
 
-from raylt.cluster import facts, room, token
-from raylt.cluster.facts import Facts
+from raylt.cluster import room, token
 from raylt.cluster.room import Node, Shape
 from raylt.schema import EnvironmentError
-from raylt.trial import bucket
 
-_T = TypeVar("_T")
 _log = logging.getLogger("raylt")
 _CONNECT = 5.0
 """Seconds that the cluster's head may take to answer."""
-_ASK = 60.0
-"""Seconds that a machine may take to start a process and look at itself."""
 _LOOK = 2.0
 """Seconds between two looks at whether machines have come up."""
+KEPT_OFF = "raylt-kept-off"
+"""The name of the group that books a machine on which no trial may begin."""
 _PASSED_ON = ("RAY_TRAIN_", "RAY_AIR_", "TUNE_", "RAY_CHDIR", "RAY_ENABLE_UV")
 """Settings of Ray that a trial's process on another machine needs too; none of them is secret."""
 _SETTINGS = {
@@ -102,6 +96,23 @@ def free() -> tuple[Node, ...]:
     )
 
 
+def keep_off(node: Node) -> Callable[[], None]:
+    """Book all that a machine has, so that no trial begins there; returns what gives it back.
+
+    Where a trial is there already, the rest is booked once it has ended.
+    """
+    from ray.util import placement_group, remove_placement_group
+
+    # The process of a trial of several workers books nothing but a little memory.
+    memory = int(node.memory) if math.isfinite(node.memory) else 0
+    all_of_it = {"CPU": node.cpus, "GPU": node.gpus, "memory": memory}
+    group = placement_group(
+        [{name: amount for name, amount in all_of_it.items() if amount}],
+        name=KEPT_OFF, bundle_label_selector=[{"ray.io/node-id": node.id}],
+    )  # fmt: skip
+    return lambda: remove_placement_group(group)
+
+
 @contextlib.contextmanager
 def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Node, ...]]:
     """The machines, once `trials` trials fit them or the time is over.
@@ -128,145 +139,6 @@ def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Nod
     finally:
         if asked:
             request_resources(bundles=[])
-
-
-def ask(
-    machines: Sequence[Node], *, folder: Path, tracking_uri: str | None
-) -> Mapping[Node, Facts | str]:
-    """What every machine knows about itself, or why it does not say.
-
-    Args:
-        machines: Whom to ask.
-        folder: A folder for the answers; the driver's word is in `driver.txt` there.
-        tracking_uri: MLflow's store; None where it is a file of the driver.
-    """
-    return _everywhere(
-        facts.gather, {node: (str(folder), node.id, tracking_uri) for node in machines}
-    )
-
-
-def _everywhere(
-    function: Callable[..., _T], arguments: Mapping[Node, tuple[Any, ...]]
-) -> dict[Node, _T | str]:
-    """What a function gives on every machine, or why it does not."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    task: Any = ray.remote(num_cpus=0, max_retries=0)(function)
-    asked = {
-        task.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
-        ).remote(*given): node
-        for node, given in arguments.items()
-    }
-    done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ASK)
-    answers: dict[Node, _T | str] = {}
-    for future, node in asked.items():
-        if future not in done:
-            answers[node] = f"no answer within {_ASK:.0f} s"
-            ray.cancel(future, force=True)
-            continue
-        try:
-            answers[node] = ray.get(future)
-        except Exception as error:
-            answers[node] = _last_line(error)
-    return answers
-
-
-@contextlib.contextmanager
-def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
-    """A folder among the studies for the answers of machines, and the word to be read there.
-
-    Raises:
-        EnvironmentError: it cannot be written here.
-    """
-    folder, word = runs.resolve() / f".probe-{uuid.uuid4().hex}", uuid.uuid4().hex
-    try:
-        folder.mkdir(parents=True)
-        (folder / "driver.txt").write_text(word, "utf-8")
-    except OSError as error:
-        raise EnvironmentError(
-            f"the folder of runs must be writable, but {runs} is not: {error.strerror}; "
-            f"choose another with --runs, RAYLT_RUNS or `runs` of the profile"
-        ) from error
-    try:
-        yield folder, word
-    finally:
-        for file in folder.iterdir():
-            file.unlink(missing_ok=True)
-        folder.rmdir()
-
-
-def demand_shared(runs: Path, machines: Sequence[Node]) -> list[Node]:
-    """Every machine must read what this one writes among the studies, and the other way round.
-
-    Returns:
-        The machines without those that have left the cluster meanwhile: one that lost its power a
-        moment ago is still listed for some seconds.
-
-    Raises:
-        EnvironmentError: one does not, so its trials' checkpoints would be lost.
-    """
-    with probe_folder(runs) as (folder, word):
-        answers = ask(machines, folder=folder, tracking_uri=None)
-        there = _staying(machines)
-        apart = [
-            f"{node.name} ({why})"
-            for node in there
-            if (why := not_shared(answers[node], folder, word))
-        ]
-    if apart:
-        raise EnvironmentError(
-            f"the folder of runs must be one folder on all {len(there)} machines, but {runs} "
-            f"is not on {', '.join(apart)}; name a folder on NFS or Lustre with --runs or `runs` "
-            f"of the profile, and see `raylt doctor`"
-        )
-    return there
-
-
-def ask_bucket(machines: Sequence[Node], uri: str) -> dict[Node, str]:
-    """Why each machine cannot write and read a bucket, or ""."""
-    return _everywhere(bucket.trouble, {node: (uri,) for node in machines})
-
-
-def demand_bucket(uri: str, machines: Sequence[Node]) -> list[Node]:
-    """Every machine must write and read the bucket of checkpoints.
-
-    Returns:
-        The machines without those that have left the cluster meanwhile.
-
-    Raises:
-        EnvironmentError: one does not, so its trials' checkpoints would be lost.
-    """
-    answers = ask_bucket(machines, uri)
-    there = _staying(machines)
-    apart = [f"{node.name} ({why})" for node in there if (why := answers[node])]
-    if apart:
-        raise EnvironmentError(
-            f"all {len(there)} machines must write the bucket of checkpoints, but {uri} cannot be "
-            f"written on {', '.join(apart)}; set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, "
-            f"for a server of your own, AWS_ENDPOINT_URL where Ray is started"
-        )
-    return there
-
-
-def _staying(machines: Sequence[Node]) -> list[Node]:
-    """Those of the machines that have not left the cluster meanwhile."""
-    alive = {node.id for node in nodes()}
-    return [node for node in machines if node.id in alive]
-
-
-def not_shared(answer: Facts | str, folder: Path, word: str) -> str:
-    """Why a machine does not share the folder, or ""."""
-    if isinstance(answer, str):
-        return answer
-    if answer.trouble:
-        return answer.trouble
-    if answer.read != word:
-        return "it reads another file there"
-    if not (folder / answer.wrote).is_file():
-        return "what it writes there is not seen here"
-    return ""
 
 
 def _demand_head(address: str) -> None:
@@ -305,8 +177,3 @@ def _why(address: str, error: Exception, *, has_token: bool) -> str:
         f"{text[:300]}; run `ray start --address={address}` here, or submit from outside with "
         f"--address http://HOST:8265"
     )
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from raylt.cluster import address as addresses
-from raylt.cluster import connect, facts, room, token
+from raylt.cluster import connect, facts, room, sharing, token
 from raylt.cluster.facts import Facts
 from raylt.cluster.profile import Trial
 from raylt.cluster.room import Node, Shape
@@ -128,7 +128,7 @@ def _examine_here(
 ) -> Iterator[Finding]:
     gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
     node = Node(id="here", name="this machine", address="127.0.0.1", cpus=cores, gpus=gpus)
-    with connect.probe_folder(runs) as (folder, word):
+    with sharing.probe_folder(runs) as (folder, word):
         began = time.time()
         here = facts.gather(str(folder), node.id, tracking_uri)
         look = Round(here=here, answers={node: here}, began=began, ended=time.time(),
@@ -145,12 +145,12 @@ def _examine_cluster(
     machines = connect.nodes()
     yield _token()
     yield _state_api()
-    with connect.probe_folder(runs) as (folder, word):
+    with sharing.probe_folder(runs) as (folder, word):
         began = time.time()
-        answers = connect.ask(machines, folder=folder, tracking_uri=tracking_uri)
+        answers = sharing.ask(machines, folder=folder, tracking_uri=tracking_uri)
         ended = time.time()
         here = facts.gather(str(folder), "driver-too", tracking_uri)
-        bucketed = connect.ask_bucket(machines, checkpoints) if checkpoints else {}
+        bucketed = sharing.ask_bucket(machines, checkpoints) if checkpoints else {}
         yield from judge(Round(here=here, answers=answers, began=began, ended=ended,
                                folder=folder, word=word, bucket=bucketed))  # fmt: skip
     yield _room(machines, trial)
@@ -174,7 +174,7 @@ def _versions(node: Node, answer: Facts, here: Facts) -> Finding:
 
 
 def _storage(node: Node, answer: Facts, look: Round) -> Finding:
-    why = connect.not_shared(answer, look.folder, look.word)
+    why = sharing.not_shared(answer, look.folder, look.word)
     found = why or f"reads and writes {look.folder.parent}"
     remedy = "name a folder that all machines share with --runs or `runs` of the profile"
     if not look.bucket:
@@ -185,7 +185,7 @@ def _storage(node: Node, answer: Facts, look: Round) -> Finding:
 
 
 def _bucket(node: Node, why: str) -> Finding:
-    remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION where its Ray is started"
+    remedy = f"{bucket.CREDENTIALS} where its Ray is started"
     return _finding("bucket", node, "error" if why else None, why or "reads and writes it", remedy)
 
 

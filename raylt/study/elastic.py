@@ -18,7 +18,7 @@ PATIENCE = 60.0
 a trial that is just about to start has a better claim to it."""
 
 
-def awaited(shape: Shape, *, counts: Sequence[int], trials: int) -> int:
+def awaited(shape: Shape, *, counts: Sequence[int], trials: float) -> int:
     """Wait until a trial has room; returns how many workers it takes, one of `counts`.
 
     A group of workers that is asked for too early would wait too, but Ray gives it up after a
@@ -28,12 +28,14 @@ def awaited(shape: Shape, *, counts: Sequence[int], trials: int) -> int:
     Args:
         shape: What each of its workers books.
         counts: How many workers it may have.
-        trials: Trials that run at a time, each with its fair part.
+        trials: The most that run at a time, each with its fair part; fewer where fewer fit.
     """
     orphanage = Orphanage()
     while True:
         free, alive = connect.free(), connect.nodes()
-        count = room.most(free, alive, shape, counts=counts, trials=trials)
+        # The machines may be others than when the search began.
+        beside = max(1, int(min(trials, room.concurrent(alive, shape.smallest))))
+        count = room.most(free, alive, shape, counts=counts, trials=beside)
         if count:
             return count
         orphanage.visit()

@@ -52,6 +52,7 @@ def trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     folder = Path(config["folder"])
+    trainable.demand_shared(folder, None)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = recipes.parse(json.loads(config["recipe"]))
     shape = Shape(**config["shape"])
@@ -156,6 +157,7 @@ def worker(config: dict[str, Any]) -> Left | None:
     from ray.train.torch import get_device
 
     folder = Path(config["folder"])
+    trainable.demand_shared(folder, None)
     shape = Shape(**config["shape"])
     world = train.get_context().get_world_size()
 

@@ -18,6 +18,8 @@ _SETTINGS = {
     # `uv run` would make Ray copy the folder and build the environment anew in each worker.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A thread that asks Ray something while the search ends must not make Ray start anew.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # The table is ours; the old output is the one that can be silenced.
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

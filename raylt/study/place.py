@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from raylt.cluster import address as addresses
-from raylt.cluster import connect, room
+from raylt.cluster import connect, room, sharing
 from raylt.cluster.profile import Placement
 from raylt.cluster.room import Need, Node, Shape
 from raylt.schema import InputError
@@ -53,6 +54,12 @@ class Share:
     shape: Shape
     concurrent: int
     machines: tuple[Node, ...]
+    most: float = math.inf
+    """The most that are wanted at a time, however many fit."""
+
+    def at_a_time(self, machines: Sequence[Node]) -> int:
+        """Trials that run at a time on some machines, one at least."""
+        return max(1, int(min(self.most, room.concurrent(machines, self.shape.smallest))))
 
     @property
     def alone(self) -> Shape:
@@ -167,10 +174,7 @@ def taken(
                 connect.awaited(shape, trials=wanted, minutes=wish.wait)
             )  # fmt: skip
             if len(nodes) > 1:
-                nodes = (
-                    connect.demand_shared(runs, nodes) if checkpoints is None
-                    else connect.demand_bucket(checkpoints, nodes)
-                )  # fmt: skip
+                nodes = sharing.demand(runs, checkpoints, nodes)
         yield nodes
 
 
@@ -188,8 +192,10 @@ def share(wish: Wish, nodes: Sequence[Node], weigh: Weigh, *, trials: int | None
     """
     shape = _packed(wish, nodes, weigh)
     fit = room.demand(nodes, shape)
-    wanted = min(wish.concurrent or fit, trials or fit)
-    return Share(shape=shape, concurrent=min(fit, wanted), machines=tuple(nodes))
+    most = min(wish.concurrent or math.inf, trials or math.inf)
+    return Share(
+        shape=shape, concurrent=int(min(fit, most)), machines=tuple(nodes), most=most
+    )  # fmt: skip
 
 
 def _every_process_trains(wish: Wish, cpus: int) -> bool:

@@ -51,8 +51,7 @@ def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
         except OSError as error:
             raise EnvironmentError(
                 f"the bucket of {record.name} must be readable, but {uri} is not: "
-                f"{bucket.why(error)}; set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a "
-                f"server of your own, AWS_ENDPOINT_URL"
+                f"{bucket.why(error)}; {bucket.CREDENTIALS}"
             ) from error
     return folder
 

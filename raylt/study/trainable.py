@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import math
+import socket
 import sysconfig
 import traceback
 from collections.abc import Callable, Generator, Mapping
@@ -41,6 +42,7 @@ def trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     folder = Path(config["folder"])
+    demand_shared(folder, config["bucket"])
     folder.mkdir(parents=True, exist_ok=True)
 
     def report(metrics: Mapping[str, float]) -> None:
@@ -67,6 +69,23 @@ def trial(config: dict[str, Any]) -> None:
         # Only now are the variables of the work gone.
         memory.release()
         tune.report(end)
+
+
+def demand_shared(folder: Path, bucketed: str | None) -> None:
+    """Refuse to train on a machine that has just joined and does not share the folder of runs.
+
+    Args:
+        folder: The trial's.
+        bucketed: The bucket that stands in for the folder, or None.
+
+    Raises:
+        FileNotFoundError: it does not; the trial may be started again elsewhere.
+    """
+    if bucketed is None and not folder.parent.is_dir():
+        raise FileNotFoundError(
+            f"every machine must share {folder.parent}, but {socket.gethostname()} has none; "
+            f"mount it there"
+        )
 
 
 def bucket_of(config: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.search import ConcurrencyLimiter
 
 from raylt.study import groups, packing, schedulers, trainable
 from raylt.study.events import Listener
@@ -47,6 +48,32 @@ class _Watch(tune.Callback):
             if trial.trial_id == trial_id and trial.error_file is not None:
                 return why_dead(Path(trial.error_file).read_text("utf-8", "replace"))
         return "the trial's process died"
+
+
+class _Limited(ConcurrencyLimiter):
+    """Asks the searcher for no more trials at a time than there is room for now.
+
+    Args:
+        searcher: Whom to ask.
+        room: How many may run.
+    """
+
+    def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
+        self._room = room
+        super().__init__(searcher, max_concurrent=room())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher for a restore that never happens here.
+        return {}
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing: the study of record has it all."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """As many trials as there is room for, then None."""
+        self.max_concurrent = self._room()
+        return super().suggest(trial_id)
 
 
 def why_dead(told: str) -> str:
@@ -89,6 +116,7 @@ def run(
     record: Record,
     *,
     share: Share,
+    concurrent: Callable[[], int],
     listeners: Sequence[Listener],
     interrupted: Callable[[], bool],
     retries: int,
@@ -102,6 +130,7 @@ def run(
     Args:
         record: The study.
         share: Resources of a trial.
+        concurrent: How many run at a time; asked before each that begins.
         listeners: Told of everything that happens.
         interrupted: Becomes true when the search must end at once.
         retries: How often a trial is started again whose process died.
@@ -136,11 +165,10 @@ def run(
     tuner = tune.Tuner(
         _trainable(share, constants, wanted=record.wanted),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=_Limited(searcher, concurrent),
             scheduler=schedulers.scheduler(record),
             # The searcher says when it is enough.
             num_samples=-1,
-            max_concurrent_trials=share.concurrent,
             # A process takes seconds to start, but one that waits for a group cannot be reused.
             reuse_actors=share.shape.workers == 1,
             trial_dirname_creator=_folder_name,
@@ -173,7 +201,7 @@ def _trainable(share: Share, constants: Mapping[str, Any], *, wanted: int) -> An
         function = functools.partial(_trial, trainable.trial, own)
         return tune.with_resources(function, functools.partial(_books, share))
     # Two trials share the machines by halves, but one that is alone has all of them.
-    trials = min(share.concurrent, wanted)
+    trials = min(share.most, wanted)
     group = {"shape": asdict(shape), "trials": trials}
     function = functools.partial(_trial, groups.trial, {**constants, **group})
     # The group books the cores; its trial process would only wait on one. Ray wants a request

@@ -14,7 +14,7 @@ from rich.console import Console
 from raylt.cluster import address as addresses
 from raylt.cluster.room import Node
 from raylt.space import Space
-from raylt.study import machine, packing, place, remote, server, tracking, watchdog
+from raylt.study import arrivals, machine, packing, place, remote, server, tracking, watchdog
 from raylt.study.foresight import Foresight
 from raylt.study.interruption import Interruption
 from raylt.study.place import Share, Wish
@@ -107,9 +107,13 @@ class Underway:
         look = functools.partial(watchdog.look, shape=self.share.shape)
         with (
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
+            arrivals.followed(
+                self.share, address=settings.address, runs=settings.runs,
+                checkpoints=_instead(settings, study.space), say=progress.say,
+            ) as concurrent,
             Watchdog(look, patience=watchdog.PATIENCE) as dog,
             Retention(study) as retention,
-        ):
+        ):  # fmt: skip
             foresight = Foresight(
                 study, self.share, runs=settings.runs, threads=settings.cpus_per_worker,
                 say=progress.say,
@@ -117,6 +121,7 @@ class Underway:
             return tuning.run(
                 study,
                 share=self.share,
+                concurrent=concurrent,
                 # What a trial sent is to be here before anybody looks at it.
                 listeners=(
                     remote.Fetching(study),
@@ -147,13 +152,17 @@ def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
         tracking.demand_reachable(tracking_uri(settings))
     if settings.checkpoints is not None:
         bucket.demand_writable(settings.checkpoints)
-    # Workers of one trial meet in its folder, and so do the trials of a population.
-    apart = settings.workers == 1 and not space.study.breeds
     with place.taken(
-        settings, runs=settings.runs, work=settings.work,
-        checkpoints=settings.checkpoints if apart else None,
+        settings, runs=settings.runs, work=settings.work, checkpoints=_instead(settings, space)
     ) as nodes:  # fmt: skip
         yield nodes
+
+
+def _instead(settings: Settings, space: Space) -> str | None:
+    """The bucket that stands in for a shared folder, where there is one and it can."""
+    # Workers of one trial meet in its folder, and so do the trials of a population.
+    apart = settings.workers == 1 and not space.study.breeds
+    return settings.checkpoints if apart else None
 
 
 @contextlib.contextmanager

@@ -23,6 +23,11 @@ from raylt.schema import EnvironmentError
 from raylt.trial import names
 from raylt.trial.names import BEST, epoch_of
 
+CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a server of your own, "
+    "AWS_ENDPOINT_URL"
+)
+"""What to do where a bucket does not let us in."""
 LEFT = (names.PATTERN, "classes.json", "output*.txt", "error*.txt", "test*.json", "test*.txt")
 """What the process of a trial leaves behind that others read."""
 _OPTIONS = ("endpoint_override", "scheme", "region")
@@ -84,8 +89,7 @@ def demand_writable(uri: str) -> None:
     if why := trouble_in_time(uri):
         raise EnvironmentError(
             f"the bucket of --checkpoints must be there and writable, but {uri} is not: {why}; "
-            f"make it, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a "
-            f"server of your own, AWS_ENDPOINT_URL"
+            f"make it, and {CREDENTIALS}"
         )
 
 

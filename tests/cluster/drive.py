@@ -19,16 +19,19 @@ def main(arguments):
     options.add_argument("--least", type=int)
     options.add_argument("--trials", type=int)
     options.add_argument("--epochs", type=int)
+    options.add_argument("--checkpoints")
     chosen = options.parse_args(arguments)
+    # In a bucket there is only what a trial really leaves behind.
+    work = "tests.study.traced:work" if chosen.checkpoints else "tests.cluster.fake:work"
     wanted = settings(
-        chosen.folder, work="tests.cluster.fake:work", cpus=None, address=chosen.address,
-        workers=chosen.workers, min_workers=chosen.least, gpus_per_worker=0,
-        placement="strict_spread", retries=4, quiet=False,
+        chosen.folder, work=work, checkpoints=chosen.checkpoints, cpus=None,
+        address=chosen.address, workers=chosen.workers, min_workers=chosen.least,
+        gpus_per_worker=0, placement="strict_spread", retries=4, quiet=False,
     )  # fmt: skip
     if chosen.verb == "search":
         space = toy(
             chosen.folder, f"study.trials={chosen.trials}", f"epochs={chosen.epochs}",
-            "study.scheduler.name=none", f"optimizer.batch_size={64 * chosen.workers}",
+            "study.scheduler.name=none", f"optimizer.batch_size={64 * chosen.workers}", "size=8",
         )  # fmt: skip
         result = driver.search(space, wanted, floor=dict, fingerprint="f")
     else:
@@ -46,7 +49,7 @@ def account(folder, address):
         {
             "state": one.state,
             "epochs": [int(entry["epoch"]) for entry in study.epochs(one.number)],
-            "ran": [int(line) for line in (study.trial_folder(one.number) / "ran.txt").open()],
+            **ran(study.trial_folder(one.number) / "ran.txt"),
             "attempts": one.attempts,
             "tracked": tracked(study, one.number, folder),
         }
@@ -54,6 +57,11 @@ def account(folder, address):
     ]
     study.close()
     return {"trials": trials, "free": free(address)}
+
+
+def ran(path):
+    """Every epoch that was trained, where a file that all hosts see tells."""
+    return {"ran": [int(line) for line in path.open()]} if path.exists() else {}
 
 
 def tracked(study, number, folder):

@@ -10,6 +10,8 @@ import torch.distributed as dist
 
 from tests.study.fake import metrics
 
+INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+
 
 def work(recipe, *, root, folder, report, device, leave=None):
     rank = dist.get_rank() if dist.is_initialized() else 0
@@ -24,15 +26,20 @@ def work(recipe, *, root, folder, report, device, leave=None):
             dist.all_reduce(torch.ones(1))
         history.append(metrics(recipe, epoch))
         # Whoever kills wants to know whom.
-        (folder / f"rank-{rank}.json").write_text(
-            json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "world": world})
-        )
+        where = {"host": socket.gethostname(), "pid": os.getpid(), "world": world}
+        where |= {name: os.environ.get(name) for name in INTERFACES}
+        write(folder / f"rank-{rank}.json", where)
         if rank == 0:
             with (folder / "ran.txt").open("a") as file:
                 file.write(f"{epoch}\n")
-            part = folder / f"state.{socket.gethostname()}.{os.getpid()}"
-            part.write_text(json.dumps(history))
-            part.replace(state)
+            write(state, history)
         report(history[-1])
         if leave is not None and epoch < recipe.epochs and leave():
             return
+
+
+def write(path, found):
+    """A file that whoever looks finds whole."""
+    part = path.with_suffix(f".{socket.gethostname()}.{os.getpid()}")
+    part.write_text(json.dumps(found))
+    part.replace(path)

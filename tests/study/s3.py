@@ -2,8 +2,10 @@
 
 import argparse
 import contextlib
+import http.server
 import os
 import sys
+import threading
 from pathlib import Path
 
 from tests.study import server
@@ -32,6 +34,33 @@ def running(folder, monkeypatch):
     with server.running(words, port=port, log=folder / "s3.log", env={"PYTHONPATH": str(ROOT)}):
         file_system().create_dir(BUCKET)
         yield port
+
+
+class _Refuse(http.server.BaseHTTPRequestHandler):
+    """What S3 says to whoever shows no credentials."""
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        signed = self.headers.get("Authorization") is not None
+        code = "SignatureDoesNotMatch" if signed else "AccessDenied"
+        body = f"<Error><Code>{code}</Code><Message>Access Denied</Message></Error>".encode()
+        self.send_response(403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def refusing():
+    """A server that lets nobody in for the time of a `with`; its port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refuse) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made.server_address[1]
+        made.shutdown()
 
 
 def file_system():

@@ -1,5 +1,6 @@
 """A study whose checkpoints are kept in a bucket, too."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,24 @@ def test_a_search_without_its_bucket_does_not_begin_and_leaves_nothing(s3_port, 
         )  # fmt: skip
     assert time.monotonic() - began < 30
     assert not (tmp_path / "runs" / "toy").exists()
+
+
+def test_a_search_with_no_credentials_at_all_is_one_line_and_starts_nothing(tmp_path):
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("AWS_")}
+    # Neither variables nor a profile nor a machine's role.
+    environment |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    words = ["tune", "--space", "search_spaces/sdclr.yaml", "--runs", str(tmp_path / "runs"),
+             "--checkpoints", "s3://my-bucket/raylt"]  # fmt: skip
+    with s3.refusing() as port:
+        environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+        done = subprocess.run([sys.executable, "-m", "raylt", *words], cwd=ROOT, env=environment,
+                              capture_output=True, text=True, timeout=30)  # fmt: skip
+    assert done.returncode == 3
+    (line,) = done.stderr.strip().splitlines()
+    assert "s3://my-bucket/raylt is not: ACCESS_DENIED" in line
+    assert "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY" in line
+    assert done.stdout == ""
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 _DRIVE = """
