@@ -252,6 +252,6 @@ def _members(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]
 def _enough(members: NDArray[np.int64], wanted: int, k: int, purpose: str) -> None:
     if len(members) < wanted:
         raise InputError(
-            f"class {k} must have {wanted} images for {purpose}, but has {len(members)}; "
-            "raise data.imbalance, or lower data.validation"
+            f"class {k} must have {wanted} images for {purpose}, but has {len(members)}; raise "
+            "data.imbalance, or hold out fewer of each class"
         )

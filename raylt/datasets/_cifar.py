@@ -53,7 +53,9 @@ def load(
 
 def _images(source: Archive, root: Path, names: Sequence[str], labels: str) -> ArrayImages:
     def decode() -> decoded.Arrays:
-        batches = [_plain(archive.read(source, root, name)) for name in names]
+        # All of them are verified before one is unpacked.
+        contents = [archive.read(source, root, name) for name in names]
+        batches = [_plain(content) for content in contents]
         pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
         return pixels, np.concatenate([batch[labels] for batch in batches]).astype(np.int64)
 
