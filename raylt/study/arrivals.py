@@ -41,7 +41,8 @@ def followed(
         yield lambda: share.concurrent
         return
     apart = functools.partial(sharing.apart, runs, checkpoints)
-    with Arrivals(share, apart=apart, say=say) as found:
+    remedy = sharing.remedy(checkpoints) if checkpoints else "mount the folder of runs there"
+    with Arrivals(share, apart=apart, remedy=remedy, say=say) as found:
         yield lambda: found.concurrent
 
 
@@ -53,18 +54,20 @@ class Arrivals:
 
     Args:
         share: What a trial books, and the machines that were there at the beginning.
-        apart: Why machines do not keep it there, or "", for those that answer at all.
+        apart: Why machines do not keep it there, or "", for those that are still there.
+        remedy: What the user can do about it.
         say: Takes a line for the user.
     """
 
     def __init__(
         self, share: Share, *, apart: Callable[[Sequence[Node]], Mapping[Node, str]],
-        say: Callable[[str], None],
+        remedy: str, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.concurrent = share.concurrent
         """Trials that run at a time now."""
         self._share = share
         self._apart = apart
+        self._remedy = remedy
         self._say = say
         self._there = {node.id: node for node in share.machines}
         """The machines that are used."""
@@ -112,7 +115,10 @@ class Arrivals:
                 self._count(f"{room.listed([node])} joined")
             elif node.id not in self._away:
                 self._away[node.id] = connect.keep_off(node)
-                _log.warning("no trial begins on %s, which joined: %s", node.name, why)
+                _log.warning(
+                    "no trial begins on %s, which joined, for it shares nothing (%s); %s",
+                    node.name, why, self._remedy,
+                )  # fmt: skip
 
     def _count(self, news: str) -> None:
         self.concurrent = self._share.at_a_time(tuple(self._there.values()))

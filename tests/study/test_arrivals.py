@@ -23,7 +23,7 @@ class Cluster:
         monkeypatch.setattr(connect, "keep_off", self.keep_off)
         monkeypatch.setattr("raylt.study.arrivals.time.monotonic", lambda: self.now)
         share = Share(shape=shape(), concurrent=2, machines=tuple(self.there), most=most)
-        self.arrivals = Arrivals(share, apart=self.ask, say=self.told.append)
+        self.arrivals = Arrivals(share, apart=self.ask, remedy="mount it", say=self.told.append)
 
     def ask(self, machines):
         self.asked.append([one.name for one in machines])
@@ -76,7 +76,10 @@ def test_a_machine_that_shares_nothing_is_kept_off_until_it_does(cluster, caplog
         assert cluster.look() == 2
     assert cluster.kept_off == ["b"]
     assert cluster.asked == [["b"]]
-    assert caplog.messages == ["no trial begins on b, which joined: No such file or directory"]
+    assert caplog.messages == [
+        "no trial begins on b, which joined, for it shares nothing (No such file or directory); "
+        "mount it"
+    ]
     cluster.look(30)
     assert cluster.kept_off == ["b"]
     cluster.apart.clear()
