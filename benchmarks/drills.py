@@ -62,7 +62,9 @@ def table(times: str) -> list[str]:
         "median where a blow was struck more than once. Most of it is the start of processes, so "
         "it grows with the load. After each drill every trial is complete, its epochs are "
         "distinct, MLflow has each of them once, no worker is left and every core is free; no "
-        "attempt repeats more than one epoch, and a host that goes with a notice costs none.",
+        "attempt repeats more than one epoch, and a host that goes with a notice costs none. A "
+        "host that joins is looked at within 5 s and may serve a new trial; a running one grows "
+        "only after room for it has been free for a minute.",
         "",
         f"| blow | back after, s | load, {os.cpu_count()} cores |",
         "|---|---:|---:|",

@@ -169,8 +169,9 @@ def _why(address: str, error: Exception, *, has_token: bool) -> str:
         )
     if isinstance(error, ConnectionError) and address == "auto":
         return (
-            "this machine must belong to a Ray cluster to use --address auto, but none runs here; "
-            "start one with `ray start --head`, or leave --address out to use this machine alone"
+            "this machine must belong to a Ray cluster to use --address auto, but none runs here "
+            "that takes our token; start one with `ray start --head`, set RAY_AUTH_TOKEN_PATH to "
+            "a copy of its token, or leave --address out to use this machine alone"
         )
     return (
         f"this machine must belong to the Ray cluster at {address}, but it cannot join: "
