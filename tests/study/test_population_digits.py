@@ -32,13 +32,15 @@ def searched(folder, *overrides, **changes):
     return contextlib.closing(driver.open_study("toy", folder / "runs"))
 
 
-def accounted(record, epochs, every):
-    """Every trial trained each of its epochs once, from where its generation had ended."""
+def accounted(record, epochs, every, workers=1):
+    """Every worker of every trial trained each epoch once, from where its generation had
+    ended."""
     for one in record.outcomes():
         assert (one.state, one.attempts) == ("complete", 1)
         assert [entry["epoch"] for entry in record.epochs(one.number)] == [*range(1, epochs + 1)]
         starts = (record.trial_folder(one.number) / "starts.txt").read_text().split()
-        assert [int(line) for line in starts] == list(range(0, epochs, every))
+        wanted = [epoch for epoch in range(0, epochs, every) for _ in range(workers)]
+        assert [int(line) for line in starts] == wanted
 
 
 def replaced(record):
@@ -98,7 +100,7 @@ def test_who_goes_on_from_another_has_its_weights(tmp_path):
 def test_so_it_is_with_trials_of_two_workers(tmp_path):
     plan = ("study.scheduler={name: pbt, every: 2, share: 0.5}", "study.trials=2", "epochs=4")
     with searched(tmp_path, *plan, workers=2) as record:
-        accounted(record, epochs=4, every=2)
+        accounted(record, epochs=4, every=2, workers=2)
         (one,) = replaced(record)
         assert [taken["parent"] for taken in one.takeovers] == [0]
         whole, own = lineage(record, one)
