@@ -1,5 +1,6 @@
 """The real work, which also writes down the epoch that it goes on from at each start."""
 
+import hashlib
 import socket
 import time
 
@@ -13,6 +14,9 @@ def work(recipe, *, root, folder, report, device, leave=None):
     found = checkpoint.latest(folder, digests=recipe.forerunners)
     with (folder / "starts.txt").open("a") as file:
         file.write(f"{found.epoch if found else 0}\n")
+    if found:
+        with (folder / "weights.txt").open("a") as file:
+            file.write(f"{found.epoch} {fingerprint(found)}\n")
     print(f"trial {folder.name} is here, on {socket.gethostname()} from epoch "
           f"{found.epoch if found else 0}")  # fmt: skip
 
@@ -24,3 +28,11 @@ def work(recipe, *, root, folder, report, device, leave=None):
     return worker.work(
         recipe, root=root, folder=folder, report=slowly, device=device, leave=leave
     )  # fmt: skip
+
+
+def fingerprint(found):
+    """The weights of a checkpoint in a word."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(found.method.items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
