@@ -12,10 +12,9 @@ counts as one that did not make it (p = 1), so every p-value only grows.
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,8 +36,8 @@ from raylt.study import (
 )
 from raylt.study.confirmed import Candidate, Confirmation, Runs
 from raylt.study.contenders import Options
-from raylt.study.outcome import Outcome
 from raylt.study.paid import Paid, paid
+from raylt.study.race import Race
 from raylt.study.record import Record
 from raylt.study.seeds import Seeds, Setting
 from raylt.study.server import Hold
@@ -47,35 +46,6 @@ from raylt.study.underway import Settings, Underway
 
 if TYPE_CHECKING:
     from raylt.study.mirror import Mirror
-
-LOOK = 3
-"""Seeds between two looks at who is still in the race."""
-HOPELESS = 0.2
-"""Who is behind on validation with a one-sided sign-flip p-value of at most this leaves the race:
-all of the first three seeds behind, for 1/8 is the smallest that three can give."""
-
-
-@dataclass(slots=True)
-class _Race:
-    """One confirmation on its way."""
-
-    study: Record
-    runs: Seeds
-    metric: str
-    """The validation metric that settings are compared by."""
-    baseline: Setting
-    candidates: tuple[Setting, ...]
-    seeds: tuple[int, ...]
-    retrain: Literal["split", "pool"]
-    validated: bool
-    """Whether the runs hold validation images out; without them nobody can be dropped early."""
-    dropped: dict[int, int] = field(default_factory=dict)
-    """Trial number of a candidate -> seeds after which it left the race."""
-
-    @property
-    def left(self) -> tuple[Setting, ...]:
-        """The candidates that are still in the race."""
-        return tuple(each for each in self.candidates if each.number not in self.dropped)
 
 
 def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
@@ -99,7 +69,7 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         validated = all(each.at(0).data.has_validation() for each in (baseline, *candidates))
         runs = seeds.opened(study, validated=validated)
         with contextlib.closing(runs.record):
-            race = _Race(
+            race = Race(
                 study, runs, metric_of(study), baseline, candidates,
                 seeds.fresh((baseline, *candidates), count), contenders.retrain(study, options),
                 validated,
@@ -108,11 +78,11 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
 
 
 def _confirmed(
-    race: _Race, settings: Settings, options: Options, hold: Hold
+    race: Race, settings: Settings, options: Options, hold: Hold
 ) -> Confirmation:  # fmt: skip
     if options.retry_failed:
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
-    if _block(race, options) or _untested(race):
+    if race.block(early=options.race) or race.untested():
         underway.prepare(settings)
         tracker = _tracker(race.study, race.runs, settings)
         with (
@@ -140,11 +110,6 @@ def tested_metric(metric: str, *, validated: bool) -> str:
     return known.replace("val/", "test/", 1)
 
 
-def hopeless(differences: Sequence[float]) -> bool:
-    """Whether a candidate with these differences to the baseline leaves the race."""
-    return verdict.sign_flip([-each for each in differences]) <= HOPELESS
-
-
 def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
     uri = underway.tracking_uri(settings)
 
@@ -164,10 +129,10 @@ def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
     )  # fmt: skip
 
 
-def _run(race: _Race, now: Underway, options: Options) -> Confirmation:
+def _run(race: Race, now: Underway, options: Options) -> Confirmation:
     """Train and test what is left, and judge; what the user interrupts is not kept."""
     uri = now.tracker.uri
-    while seeds := _block(race, options):
+    while seeds := race.block(early=options.race):
         race.runs.queue((race.baseline, *race.left), seeds)
         stopped = now.trials(race.runs.record)
         if now.interrupted:
@@ -178,8 +143,8 @@ def _run(race: _Race, now: Underway, options: Options) -> Confirmation:
                 f"it, and try them again with `raylt confirm {race.study.name} --retry-failed`"
             )
     failures: dict[int, str] = {}
-    if untested := _untested(race):
-        ledger.open_test(race.study, [one.digest for one in _trained(race)])
+    if untested := race.untested():
+        ledger.open_test(race.study, [one.digest for one in race.trained()])
         failures = scoring.score(now, race.runs.record, untested, opener=options.opener)
     found = replace(_judge(race, failures, uri=uri), interrupted=now.interrupted)
     if not found.interrupted:
@@ -187,53 +152,7 @@ def _run(race: _Race, now: Underway, options: Options) -> Confirmation:
     return found
 
 
-def _block(race: _Race, options: Options) -> tuple[int, ...]:
-    """The first seeds that still have runs to do, none if all is done; drops on the way who is
-    hopeless. It looks at the record alone, so a killed confirmation goes on alike."""
-    race.dropped.clear()
-    step = LOOK if options.race and race.validated else len(race.seeds)
-    for end in range(step, len(race.seeds) + step, step):
-        seeds = race.seeds[end - step : end]
-        for seed, setting in itertools.product(seeds, (race.baseline, *race.left)):
-            one = race.runs.run(setting, seed)
-            if one is None or one.state not in ("complete", "failed"):
-                return seeds
-        if end >= len(race.seeds):
-            return ()
-        for each in race.left:
-            if hopeless(_ahead(race, each, race.seeds[:end])):
-                race.dropped[each.number] = end
-        if not race.left:
-            return ()
-    return ()
-
-
-def _ahead(race: _Race, candidate: Setting, of: Sequence[int]) -> list[float]:
-    """How far a candidate is ahead of the baseline on validation, at each common seed; empty
-    where nothing is held out."""
-    if not race.validated:
-        return []
-    sign = 1 if METRICS[race.metric] == "maximize" else -1
-    theirs = race.runs.finished(race.baseline, of)
-    return [
-        sign * (one.last[race.metric] - theirs[seed].last[race.metric])
-        for seed, one in race.runs.finished(candidate, of).items()
-        if seed in theirs
-    ]
-
-
-def _trained(race: _Race) -> list[Outcome]:
-    """The finished runs of all that are left in the race; none where only the baseline is."""
-    settings = (race.baseline, *race.left) if race.left else ()
-    return [one for each in settings for one in race.runs.finished(each, race.seeds).values()]
-
-
-def _untested(race: _Race) -> list[Outcome]:
-    """The trained runs that are not scored on the test images."""
-    return [one for one in _trained(race) if _tested(race, one) is None]
-
-
-def _judge(race: _Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
+def _judge(race: Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
     baseline = _runs(race, race.baseline, unscored)
     everyone = [_runs(race, each, unscored) for each in race.candidates]
     metric = tested_metric(race.metric, validated=race.validated)
@@ -262,7 +181,7 @@ def _judge(race: _Race, unscored: Mapping[int, str], *, uri: str) -> Confirmatio
                 verdict=seen,
                 dropped=race.dropped.get(each.trial),
                 promised=_promised(race, setting),
-                kept=_mean(_ahead(race, setting, race.seeds)),
+                kept=_mean(race.ahead(setting, race.seeds)),
                 paid=_paid(race, setting),
             )
             for setting, each, seen in zip(race.candidates, everyone, verdicts, strict=True)
@@ -275,7 +194,7 @@ def _judge(race: _Race, unscored: Mapping[int, str], *, uri: str) -> Confirmatio
     )
 
 
-def _runs(race: _Race, setting: Setting, unscored: Mapping[int, str]) -> Runs:
+def _runs(race: Race, setting: Setting, unscored: Mapping[int, str]) -> Runs:
     test: dict[str, Mapping[str, float]] = {}
     validation: dict[str, Mapping[str, float]] = {}
     failures: dict[str, str] = {}
@@ -289,7 +208,7 @@ def _runs(race: _Race, setting: Setting, unscored: Mapping[int, str]) -> Runs:
             validation[str(seed)] = one.last
         if one.number in unscored:
             failures[str(seed)] = f"not tested: {unscored[one.number]}"
-        if setting.number not in race.dropped and (found := _tested(race, one)):
+        if setting.number not in race.dropped and (found := race.tested(one)):
             test[str(seed)] = found["metrics"]
     return Runs(
         trial=setting.number, role=setting.role, point=setting.point, test=test,
@@ -297,11 +216,7 @@ def _runs(race: _Race, setting: Setting, unscored: Mapping[int, str]) -> Runs:
     )  # fmt: skip
 
 
-def _tested(race: _Race, one: Outcome) -> dict[str, Any] | None:
-    return scoring.read(race.runs.record.trial_folder(one.number), digest=one.digest)
-
-
-def _promised(race: _Race, setting: Setting) -> float | None:
+def _promised(race: Race, setting: Setting) -> float | None:
     """The lead over the baseline that the search saw, on validation."""
     sign = 1 if METRICS[race.metric] == "maximize" else -1
     reference = race.study.outcome(race.baseline.number)
@@ -311,13 +226,13 @@ def _promised(race: _Race, setting: Setting) -> float | None:
     return sign * lead
 
 
-def _paid(race: _Race, setting: Setting) -> Paid | None:
+def _paid(race: Race, setting: Setting) -> Paid | None:
     """Who paid for a candidate's gains, over the seeds that it shares with the baseline."""
     if setting.number in race.dropped:
         return None
     mine = race.runs.finished(setting, race.seeds)
     theirs = race.runs.finished(race.baseline, race.seeds)
-    pairs = [(_tested(race, theirs[s]), _tested(race, mine[s])) for s in mine if s in theirs]
+    pairs = [(race.tested(theirs[s]), race.tested(mine[s])) for s in mine if s in theirs]
     whole = [(base, own) for base, own in pairs if base is not None and own is not None]
     if not whole:
         return None

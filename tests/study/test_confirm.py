@@ -16,6 +16,7 @@ from raylt.study import (
     contenders,
     driver,
     ledger,
+    race,
     review,
     scoring,
     seeds,
@@ -269,7 +270,7 @@ def test_without_a_race_everybody_runs_to_the_end(toy):
 
 
 def test_the_test_set_stays_shut_if_nobody_is_left(toy, monkeypatch):
-    monkeypatch.setattr(confirm, "hopeless", lambda differences: True)
+    monkeypatch.setattr(race, "hopeless", lambda differences: True)
     found = toy.confirm()
     assert found.openings == 0
     assert not list(toy.folder.glob("confirm/trials/*/test.json"))

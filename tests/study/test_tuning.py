@@ -1,6 +1,10 @@
 """What is made of the things that only Ray Tune knows."""
 
+import types
+
 import pytest
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from raylt.study import tuning
 from raylt.study.place import Share
@@ -20,6 +24,27 @@ def test_the_memory_monitors_word_is_told_from_other_deaths():
     assert told == (
         "the trial's process died: Worker unexpectedly exits with a connection error code 2"
     )
+
+
+def told(exception):
+    """What Tune's own manager of processes makes of an error, where it makes anything of it."""
+    heard = []
+    actor = types.SimpleNamespace(actor_id=1, _on_error=lambda _, error: heard.append(error))
+    manager = types.SimpleNamespace(_failed_actor_ids=set(), _cleanup_actor=lambda **_: None)
+    task = types.SimpleNamespace(_tracked_actor=actor, _on_error=None)
+    RayActorManager._actor_task_failed(manager, task, exception)
+    return heard
+
+
+def test_a_process_that_the_memory_monitor_killed_does_not_end_the_search():
+    killed = OutOfMemoryError(MONITOR)
+    with tuning._out_of_memory_is_a_death():
+        (error,) = told(killed)
+    assert isinstance(error, RayActorError)
+    assert tuning.why_dead(str(error)) == OUT_OF_MEMORY
+    # Once Ray takes it for a death itself, there is nothing left to be done here.
+    with pytest.raises(RuntimeError, match="Caught unexpected exception"):
+        told(killed)
 
 
 @pytest.mark.parametrize(
