@@ -11,8 +11,11 @@ from raylt import recipe as recipes
 from raylt.study import driver, ledger, scoring, seeds
 from tests.study.drive import toy
 
-# MLflow's own store still uses it.
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+pytestmark = [
+    # MLflow's own store still uses it.
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+    pytest.mark.timeout(900),
+]
 
 # Two settings that differ, so that there is a winner to be confirmed.
 SPACE = (
