@@ -196,7 +196,8 @@ def _check_study(found: Document, space: Space) -> None:
         _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)
     if study.breeds and space.leaves:
         population.demand(found, space)
-    if not study.stops_early:
+    # One run alone has nobody to be stopped for.
+    if not study.stops_early or not space.leaves:
         return
     grace = study.scheduler.grace
     if grace is not None and grace > space.longest:

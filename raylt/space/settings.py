@@ -57,7 +57,7 @@ def with_grace(found: Document, space: Space) -> tuple[Document, Space]:
     """A space whose scheduler has a grace where it needs one; it is kept with the study, so that
     another default of a later version does not change what has begun."""
     scheduler = space.study.scheduler
-    if not space.study.stops_early or scheduler.grace is not None:
+    if not space.study.stops_early or not space.leaves or scheduler.grace is not None:
         return found, space
     grace = strategy.grace(scheduler, space.longest)
     found = found.put(("study", "scheduler", "grace"), grace)

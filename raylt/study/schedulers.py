@@ -117,6 +117,9 @@ def scheduler(record: Record) -> TrialScheduler:
     `hyperband` is the asynchronous kind: several ASHA brackets side by side, no trial ever waits.
     """
     chosen = record.space.study.scheduler
+    if not record.space.leaves:
+        # One run alone.
+        return _Queue()
     metric = record.space.study.watched
     direction = {"maximize": "max", "minimize": "min"}[METRICS[metric]]
     common: dict[str, Any] = {"metric": metric, "mode": direction, "time_attr": "epoch",

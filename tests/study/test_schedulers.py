@@ -55,6 +55,15 @@ def test_a_study_of_the_first_version_keeps_the_grace_that_it_began_with(study):
     assert race(schedulers.scheduler(again), [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 1]
 
 
+def test_one_run_alone_is_never_stopped_however_short(study):
+    closed = ("method.temperature=0.2", "method.prune=0.9", "study.baseline=null")
+    made = study(*closed, "study.trials=1", "study.scheduler={name: asha, grace: 20}")
+    assert made.space.longest == 6
+    assert race(schedulers.scheduler(made), [BAD]) == [6]
+    made.close()
+    assert race(schedulers.scheduler(study()), [BAD]) == [6]
+
+
 def test_the_grace_period_is_honoured(study):
     made = schedulers.scheduler(study("study.scheduler.grace=2"))
     assert race(made, [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 2]
