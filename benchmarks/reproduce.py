@@ -147,7 +147,8 @@ def section(
             spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
             row = f"{mean:.1f}{spread} | {published:.1f} | {mean - published:+.1f}"
             lines.append(f"| {metric} | {row} |")
-    return [*lines, "", f"Published: {one.source}; ± is the standard deviation over the seeds."]
+    spreads = "; ± is the standard deviation over the seeds" if len(found) > 1 else ""
+    return [*lines, "", f"Published: {one.source}{spreads}."]
 
 
 def sections(data: Path, budget: float, *, short: bool) -> list[str]:
