@@ -208,10 +208,10 @@ def _out_of_memory_is_a_death() -> Generator[None]:
     manager: Any = RayActorManager
     known = manager._actor_task_failed
 
-    def failed(self: Any, task: Any, exception: Exception) -> None:
+    def failed(self: Any, tracked_actor_task: Any, exception: Exception) -> None:
         if isinstance(exception, OutOfMemoryError):
             exception = RayActorError(error_msg=str(exception))
-        known(self, task, exception)
+        known(self, tracked_actor_task, exception)
 
     manager._actor_task_failed = failed
     try:

@@ -32,7 +32,8 @@ def told(exception):
     actor = types.SimpleNamespace(actor_id=1, _on_error=lambda _, error: heard.append(error))
     manager = types.SimpleNamespace(_failed_actor_ids=set(), _cleanup_actor=lambda **_: None)
     task = types.SimpleNamespace(_tracked_actor=actor, _on_error=None)
-    RayActorManager._actor_task_failed(manager, task, exception)
+    # By name, as Ray does it.
+    RayActorManager._actor_task_failed(manager, tracked_actor_task=task, exception=exception)
     return heard
 
 
