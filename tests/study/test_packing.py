@@ -121,9 +121,10 @@ def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     record.close()
 
 
-def alone_in_time(record, number):
-    """Whether nobody else reported anything between the reports of a trial."""
-    times = {one.number: [entry["time"] for entry in record.epochs(one.number)]
+def alone_in_time(record, number, *, since=1):
+    """Whether nobody else reported anything between the reports of a trial from an epoch on."""
+    times = {one.number: [entry["time"] for entry in record.epochs(one.number)
+                          if entry["epoch"] >= since or one.number != number]
              for one in record.outcomes()}  # fmt: skip
     begin, *_, end = times.pop(number)
     return not [at for seen in times.values() for at in seen if begin <= at <= end]
@@ -148,8 +149,11 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
     with contextlib.closing(driver.open_study("toy", tmp_path / "runs")) as record:
         killed = {one.number: one for one in record.outcomes() if one.alone}
         assert 1 in killed
+        # It was killed after its second epoch, and begins none of the two once more.
         assert killed[1].attempts == 2
-        assert alone_in_time(record, 1)
+        starts = (record.trial_folder(1) / "starts.txt").read_text().splitlines()
+        assert [line.split()[1] for line in starts] == ["0", "2"]
+        assert alone_in_time(record, 1, since=3)
         agree(record, accounted(tmp_path))
     lines = capsys.readouterr().err.splitlines()
     for number, one in killed.items():
