@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -58,12 +59,12 @@ class Drill:
     def _serve_bucket(self):
         head = self.hosts.hosts["head"]
         self.hosts.env |= s3.environment(5000, host=head.address)
-        head.start(sys.executable, "-m", "tests.study.s3", "--host", head.address, "--port",
-                   "5000", env=self.hosts.env, log=self.folder / "s3.log")  # fmt: skip
-        tries = (
-            f"for i in {{1..300}}; do (: </dev/tcp/{head.address}/5000) && exit; sleep 0.2; done"
-        )
-        head.run("bash", "-c", f"{tries} 2>/dev/null; exit 1")
+        self.server = head.start(
+            sys.executable, "-m", "tests.study.s3", "--host", head.address, "--port", "5000",
+            env=self.hosts.env, log=self.folder / "s3.log",
+        )  # fmt: skip
+        look = f"(: </dev/tcp/{head.address}/5000) 2>/dev/null"
+        head.run("bash", "-c", f"for i in {{1..300}}; do {look} && exit; sleep 0.2; done; exit 1")
         make = "from tests.study import s3; s3.file_system().create_dir(s3.BUCKET)"
         head.run(sys.executable, "-c", make, env=self.hosts.env)
 
@@ -71,6 +72,13 @@ class Drill:
         """One more host with a core, while a search runs."""
         self.hosts.add(name, private=private)
         self.hosts.ray(name, head="head", cpus=1)
+
+    def raylt(self, *words, **changes):
+        """The command on the head, to its end."""
+        return subprocess.run(
+            self.hosts.hosts["head"].words(sys.executable, "-m", "raylt", *words),
+            capture_output=True, text=True, env={**self.hosts.env, **changes}, timeout=PATIENCE,
+        )  # fmt: skip
 
     def begin(self, verb, on, *, head="head", workers, least=None, trials=1, more=()):
         address = self.hosts.hosts[head].address

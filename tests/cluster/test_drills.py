@@ -93,10 +93,7 @@ def test_a_command_is_sent_as_a_job_and_its_exit_code_comes_back(drill):
     where = ["--address", "http://127.0.0.1:8265", "--runs", str(drill.folder / "runs")]
 
     def raylt(*words, **changes):
-        return subprocess.run(
-            head.words(sys.executable, "-m", "raylt", *words, *where), capture_output=True,
-            text=True, env={**env, **changes}, timeout=PATIENCE,
-        )  # fmt: skip
+        return drill.raylt(*words, *where, **changes)
 
     done = raylt("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
