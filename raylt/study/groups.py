@@ -171,7 +171,7 @@ def worker(config: dict[str, Any]) -> Left | None:
     rank = train.get_context().get_world_rank()
     # The first worker writes the checkpoints; the folder is shared.
     bucketed = trainable.bucket_of(config) if rank == 0 else None
-    with trainable.output(folder / f"output-{rank}.txt"), sending(folder, bucketed):
+    with sending(folder, bucketed), trainable.output(folder / f"output-{rank}.txt"):
         try:
             recipe = _recipe(config)
             # Only the first worker's report is read, so only its machine is watched.

@@ -50,7 +50,8 @@ def trial(config: dict[str, Any]) -> None:
         tune.report(dict(metrics))
         demand_more(metrics, config["until"])
 
-    with output(folder / "output.txt"), sending(folder, bucket_of(config)):
+    # What it printed on another machine is brought first, and then continued.
+    with sending(folder, bucket_of(config)), output(folder / "output.txt"):
         try:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
