@@ -12,7 +12,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import EnvironmentError, InputError
-from raylt.study import driver, lock, record, server, storage
+from raylt.study import compare, driver, lock, record, server, storage
 from tests.study import drive, made, postgres
 
 URL = "postgresql://me:canary-5f3a@db.example:5432/raylt"
@@ -260,6 +260,35 @@ def test_a_server_that_stops_ends_the_search_in_one_line_and_nothing_is_lost(pg,
     )  # fmt: skip
     assert {one.state for one in result.ranking} <= {"complete", "stopped"}
     assert len(result.ranking) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_drivers_with_a_study_each_share_a_server_and_their_trials_rank_together(pg, tmp_path):
+    """The way past one driver: the same space with other seeds, compared as one."""
+    names = ("part-0", "part-1")
+    environment = {**os.environ, server.VARIABLE: pg.url}
+    running = []
+    for seed, name in enumerate(names):
+        # Two machines, each with a folder of its own: only the server is shared.
+        (folder := tmp_path / name).mkdir()
+        drive.behave(folder)
+        words = [sys.executable, "-m", "tests.study.drive", "search", str(folder),
+                 f"study.name={name}", f"study.sampler.seed={seed}", "study.scheduler.name=none",
+                 "study.trials=5"]  # fmt: skip
+        running.append(subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL))
+    assert [process.wait(timeout=200) for process in running] == [0, 0]
+    opened = [driver.open_study(name, tmp_path / "anywhere", pg.url) for name in names]
+    for one in opened:
+        assert [outcome.state for outcome in one.outcomes()] == ["complete"] * 5
+        for outcome in one.outcomes():
+            assert [entry["epoch"] for entry in one.epochs(outcome.number)] == [1, 2, 3, 4, 5, 6]
+    found = compare.compare(opened, metric=None, force=False)
+    assert len(found.ranking) == 10
+    # Both began with the paper's setting; everything else was drawn with a seed of its own.
+    assert len({outcome.digest for _, outcome in found.ranking}) == 9
+    for one in opened:
+        one.close()
 
 
 _SEARCH = """
