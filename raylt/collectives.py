@@ -80,7 +80,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _JointNorm(nn.BatchNorm2d):
-    """Batch normalisation over the images of all workers, for devices without SyncBatchNorm.
+    """Batch normalisation over the images of all workers, for CPUs, which SyncBatchNorm refuses.
 
     Inputs (n, channels, ...) with the same n on every worker.
     """
@@ -99,17 +99,9 @@ class _JointNorm(nn.BatchNorm2d):
             return functional.batch_norm(input, self.running_mean, self.running_var, self.weight,
                                          self.bias, eps=self.eps)  # fmt: skip
         wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
-        others = [axis for axis in range(input.ndim) if axis != 1]
-        variance, mean = torch.var_mean(wide, others, correction=0)
-        # The law of total variance over equally large shares; it loses no digits to cancellation.
-        means, variances = gather(torch.stack([mean, variance])[None]).unbind(1)
-        mean = means.mean(0)
-        variance = variances.mean(0) + (means - mean).square().mean(0)
+        normal, mean, variance = _Normalise.apply(wide, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
         self._remember(mean, variance, dist.get_world_size() * input.numel() // input.shape[1])
-        scale = self.weight * (variance + self.eps).rsqrt()
-        shape = [1, -1] + [1] * (input.ndim - 2)
-        shift = self.bias - mean * scale
-        return torch.addcmul(shift.view(shape), wide, scale.view(shape)).to(input.dtype)
+        return normal.to(input.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -120,3 +112,45 @@ class _JointNorm(nn.BatchNorm2d):
         self.num_batches_tracked.add_(1)
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+
+
+class _Normalise(torch.autograd.Function):
+    """Batch normalisation by the statistics of all workers, in torch's own fused kernels: those of
+    evaluation take statistics as they are given, and make no more passes over the images than
+    training in one process does.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mean, variance = torch.batch_norm_update_stats(images, None, None, 0.0)
+        # The law of total variance over equally large shares; it loses no digits to cancellation.
+        means, variances = gather(torch.stack([mean, variance])[None]).unbind(1)
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        ctx.save_for_backward(images, weight, mean, variance)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return _given(images, weight, bias, mean, variance, eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        images, weight, mean, variance = ctx.saved_tensors
+        # As if the statistics were constants, which each image has moved a little, too.
+        by_images, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            grad_outputs[0], images, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
+        )
+        sums = torch.stack([by_weight, by_bias])
+        dist.all_reduce(sums)
+        count = dist.get_world_size() * images.numel() // images.shape[1]
+        moved = sums * (-weight * (variance + ctx.eps).rsqrt() / count)
+        by_images.add_(_given(images, moved[0], moved[1], mean, variance, ctx.eps))
+        return by_images, by_weight, by_bias, None
+
+
+def _given(
+    images: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float
+) -> Tensor:
+    """The images normalised by given statistics."""
+    return torch.native_batch_norm(images, weight, bias, mean, variance, False, 0.0, eps)[0]
