@@ -145,9 +145,8 @@ def work(
                 if keep is not None:
                     keep(history, best=best)
                     saved = time.monotonic()
-        if scored:
-            with record_function("raylt/report"):
-                report(history[-1])
+                if scored:
+                    report(history[-1])
         if leaving:
             return None
     return last or _score(next(_stages(recipe, found, root=root, device=where))[0])
