@@ -1,6 +1,11 @@
-"""A team's MLflow server as in clusters/mlflow: PostgreSQL, users, the artifact proxy, a crowd."""
+"""A team's MLflow as in clusters/mlflow: PostgreSQL, users, the artifact proxy, a crowd.
 
+Two servers of it stand behind one address, as replicas do.
+"""
+
+import contextlib
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +15,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -77,27 +83,44 @@ def postgres():
         shutil.rmtree(folder)
 
 
+@dataclass(frozen=True)
+class Team:
+    """Two servers of the recipe over one database and one folder of files."""
+
+    address: str
+    """In front of both."""
+    replicas: tuple[str, ...]
+
+
 @pytest.fixture(scope="module")
 def team(postgres, tmp_path_factory):
-    """The server of the recipe with the users ada and eve; its address."""
+    """The servers, with the users ada and eve."""
     environment, database = postgres
-    folder, port = tmp_path_factory.mktemp("team"), server.free_port()
+    folder = tmp_path_factory.mktemp("team")
     environment = {
         **environment,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATABASE": database.format("mlflow"), "USERS": database.format("mlflow_users"),
-        "ARTIFACTS": str(folder / "files"), "NAME": "mlflow.internal", "PORT": str(port),
+        "ARTIFACTS": str(folder / "files"), "NAME": "mlflow.internal", "WORKERS": "1",
         "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN, "MLFLOW_FLASK_SERVER_SECRET_KEY": "0" * 64,
     }  # fmt: skip
-    log = folder / "server.log"
-    with server.running(["bash", str(SERVE)], port=port, log=log, env=environment):
-        uri = f"http://127.0.0.1:{port}"
+    with contextlib.ExitStack() as stack:
+        ports = []
+        # One after the other: the first makes the tables.
+        for name in ("one", "two"):
+            ports.append(port := server.free_port())
+            stack.enter_context(
+                server.running(["bash", str(SERVE)], port=port, log=folder / f"{name}.log",
+                               env={**environment, "PORT": str(port)})
+            )  # fmt: skip
+        front = stack.enter_context(server.balanced(ports))
+        uri, *replicas = (f"http://127.0.0.1:{port}" for port in (front, *ports))
         with pytest.MonkeyPatch.context() as patch:
             be(patch, "admin", ADMIN)
             tracking.prepare()
             users(uri).create_user("ada", ADA)
             users(uri).create_user("eve", EVE)
-        yield uri
+        yield Team(uri, tuple(replicas))
 
 
 def users(uri):
@@ -157,12 +180,12 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
         folder.mkdir()
         studies.append(begun(folder))
     connect = functools.partial(
-        tracking.open_mirror, uri=team, artifacts=tmp_path, command=""
+        tracking.open_mirror, uri=team.address, artifacts=tmp_path, command=""
     )  # fmt: skip
     trackers = [
         Tracker(
             functools.partial(connect, made),
-            record=made, uri=team, again="raylt resume", optional=True,
+            record=made, uri=team.address, again="raylt resume", optional=True,
         )
         for made in studies
     ]  # fmt: skip
@@ -179,8 +202,9 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
 
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=team)
-    for made in studies:
+    # Each study is read through one replica alone, whichever of them took its points.
+    clients = [MlflowClient(tracking_uri=replica) for replica in team.replicas]
+    for made, client in zip(studies, itertools.cycle(clients), strict=False):
         experiment = client.get_experiment_by_name(made.name)
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
         assert set(runs) == {made.name, "trial 0"}
@@ -191,6 +215,8 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
             points = client.get_metric_history(runs["trial 0"].info.run_id, key)
             assert [(p.step, p.value) for p in points] == [(e["epoch"], e[key]) for e in entries]
         made.close()
+    # What came in by either of them is there by the other.
+    client = clients[-1]
     first = client.get_experiment_by_name("s0")
     assert first.artifact_location.startswith("mlflow-artifacts:")
     run = next(r for r in client.search_runs([first.experiment_id]) if r.info.run_name == "s0")
@@ -201,9 +227,10 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
     be(monkeypatch, "eve", EVE)
     assert client.search_experiments() == []
     be(monkeypatch, "admin", ADMIN)
-    users(team).grant_user_permission("eve", "experiment", first.experiment_id, "READ")
+    users(team.address).grant_user_permission("eve", "experiment", first.experiment_id, "READ")
     be(monkeypatch, "eve", EVE)
-    assert [each.name for each in client.search_experiments()] == ["s0"]
+    for client in clients:
+        assert [each.name for each in client.search_experiments()] == ["s0"]
 
 
 def test_strangers_and_other_names_are_turned_away(team):
@@ -212,8 +239,9 @@ def test_strangers_and_other_names_are_turned_away(team):
     def basic(user, password):
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
-    assert status(team) == 401
-    assert status(team, Authorization=basic("ada", "wrong")) == 401
-    assert status(team, Authorization=basic("ada", ADA)) == 200
-    assert status(team, Authorization=basic("ada", ADA), Host="evil.example") == 403
-    assert status(team, Authorization=basic("ada", ADA), Host="mlflow.internal") == 200
+    for uri in (team.address, *team.replicas):
+        assert status(uri) == 401
+        assert status(uri, Authorization=basic("ada", "wrong")) == 401
+        assert status(uri, Authorization=basic("ada", ADA)) == 200
+        assert status(uri, Authorization=basic("ada", ADA), Host="evil.example") == 403
+        assert status(uri, Authorization=basic("ada", ADA), Host="mlflow.internal") == 200

@@ -1,11 +1,14 @@
 """An MLflow server of its own for a test: started, killed and started again on one port."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +20,37 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def balanced(ports):
+    """One port in front of several servers: each connection goes to the next of them."""
+    turn = itertools.cycle(ports)
+
+    class Through(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.create_connection(("127.0.0.1", next(turn))) as behind:
+                back = threading.Thread(target=_copy, args=(behind, self.request), daemon=True)
+                back.start()
+                _copy(self.request, behind)
+                back.join()
+
+    class Front(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        request_queue_size = 64
+
+    with Front(("127.0.0.1", 0), Through) as front:
+        threading.Thread(target=front.serve_forever, daemon=True).start()
+        yield front.server_address[1]
+        front.shutdown()
+
+
+def _copy(source, target):
+    # Whoever hangs up first ends both ways.
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager
