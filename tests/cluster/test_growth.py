@@ -27,7 +27,7 @@ def test_hosts_that_join_are_used_and_one_that_shares_nothing_is_not(drill):
     drill.wait(lambda: hosts(drill) == ["a", "b"], "a trial on each host")
     began = time.monotonic()
     drill.join("c")
-    drill.wait(lambda: hosts(drill) == ["a", "b", "c"], "a trial of two workers")
+    drill.wait(lambda: "c" in hosts(drill), "a trial of two workers")
     drill.note("another joins, and a trial grows to two workers", time.monotonic() - began)
     drill.pace(0.05)
     assert len(drill.end()["trials"]) == 2
