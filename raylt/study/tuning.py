@@ -30,14 +30,17 @@ class _Watch(tune.Callback):
 
     def __init__(self) -> None:
         self.searcher: TruthfulSearcher | None = None
+        self.settle: Callable[[], None] = _nothing
+        """Called in every step of Tune, once the trials have their orders."""
         self._trials: Sequence[Trial] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a restore that never happens here.
-        return {"searcher": None, "_trials": ()}
+        return {"searcher": None, "settle": _nothing, "_trials": ()}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._trials = trials
+        self.settle()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -54,7 +57,8 @@ class _Watch(tune.Callback):
 
 
 class _Limited(ConcurrencyLimiter):
-    """Asks the searcher for no more trials at a time than there is room for now.
+    """Asks the searcher for no more trials at a time than there is room for now, and tells it of
+    a score only when the trial has been told to go on, so that none waits for what is written.
 
     Args:
         searcher: Whom to ask.
@@ -63,6 +67,7 @@ class _Limited(ConcurrencyLimiter):
 
     def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
         self._room = room
+        self._untold: list[tuple[str, dict[str, Any]]] = []
         super().__init__(searcher, max_concurrent=room())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -75,8 +80,29 @@ class _Limited(ConcurrencyLimiter):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """As many trials as there is room for, then None."""
+        self.settle()
         self.max_concurrent = self._room()
         return super().suggest(trial_id)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep a score until `settle`."""
+        self._untold.append((trial_id, result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the searcher at once, and before it of every score."""
+        self.settle()
+        super().on_trial_complete(trial_id, result, error)
+
+    def settle(self) -> None:
+        """Tell the searcher of the scores that it has not heard of, in their order."""
+        while self._untold:
+            super().on_trial_result(*self._untold.pop(0))
+
+
+def _nothing() -> None:
+    """What there is to settle before a search."""
 
 
 def why_dead(told: str) -> str:
@@ -160,6 +186,8 @@ def run(
     searcher = watch.searcher = TruthfulSearcher(
         record, listeners, watch.cause, purse, crowded if share.has_company else None, retries
     )
+    limited = _Limited(searcher, concurrent)
+    watch.settle = limited.settle
     scratch = (record.folder / ".tune").resolve()
     constants = {
         "work": work, "root": str(root.resolve()), "scratch": str(scratch),
@@ -168,7 +196,7 @@ def run(
     tuner = tune.Tuner(
         _trainable(share, constants, wanted=record.wanted),
         tune_config=tune.TuneConfig(
-            search_alg=_Limited(searcher, concurrent),
+            search_alg=limited,
             scheduler=schedulers.scheduler(record),
             # The searcher says when it is enough.
             num_samples=-1,
@@ -190,6 +218,7 @@ def run(
     try:
         with _out_of_memory_is_a_death():
             tuner.fit()
+        limited.settle()
     finally:
         searcher.interrupt()
         purse.write()
