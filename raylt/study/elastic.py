@@ -5,39 +5,51 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from raylt.cluster import connect, room
+from raylt.cluster import bookings, connect, room
 from raylt.cluster.room import Node, Shape
 from raylt.study.orphans import Orphanage
 
 LOOK = 2.0
 """Seconds between two looks at what is free."""
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that room for more workers must have been free before a trial begins again to use it:
-a trial that is just about to start has a better claim to it."""
+the driver may be about to begin another trial, or to ask a machine that joined."""
 
 
-def awaited(shape: Shape, *, counts: Sequence[int], trials: float) -> int:
-    """Wait until a trial has room; returns how many workers it takes, one of `counts`.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What a trial has booked for its workers."""
 
-    A group of workers that is asked for too early would wait too, but Ray gives it up after a
-    minute, and that would look like a failure of the trial. Whoever waits also frees what dead
-    processes of the search still hold.
+    workers: int
+    booking: str
+
+
+def awaited(shape: Shape, *, counts: Sequence[int], trials: float, growing: bool) -> Places:
+    """Wait until a trial has room, and book it.
+
+    A group of workers that is asked for too early would wait too, and hold up everything until
+    Ray gives it up. Whoever waits also frees what dead processes of the search still hold.
 
     Args:
         shape: What each of its workers books.
         counts: How many workers it may have.
         trials: The most that run at a time, each with its fair part; fewer where fewer fit.
+        growing: Whether it left a smaller group for what nobody else used: unless another trial
+            waits by now, it has all of that.
     """
     orphanage = Orphanage()
     while True:
         free, alive = connect.free(), connect.nodes()
         # The machines may be others than when the search began.
         beside = max(1, int(min(trials, room.concurrent(alive, shape.smallest))))
+        # One of those that wait is this trial.
+        if growing and bookings.waiting() <= 1:
+            beside = 1
         count = room.most(free, alive, shape, counts=counts, trials=beside)
-        if count:
-            return count
+        if count and (booking := bookings.book(shape, workers=count)):
+            return Places(count, booking)
         orphanage.visit()
         time.sleep(LOOK)
 
@@ -59,12 +71,13 @@ class Growth:
         self._looked = self._since = float("-inf")
 
     def due(self) -> bool:
-        """Whether more workers have had room for `PATIENCE` seconds."""
+        """Whether more workers have had room for `PATIENCE` seconds, and no trial waited."""
         now = time.monotonic()
         if now - self._looked < LOOK:
             return False
-        # A look that found no room begins the time of patience anew.
-        if not self._fits_more():
+        # A look that found no room begins the time of patience anew, and so does a trial that is
+        # about to begin, which has a better claim to it.
+        if not self._fits_more() or bookings.waiting():
             self._looked, self._since = now, float("-inf")
             return False
         if self._since == float("-inf"):

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raylt import recipe as recipes
-from raylt.cluster import room
+from raylt.cluster import bookings, room
 from raylt.cluster.room import Shape
 from raylt.study import elastic, gauges, trainable
+from raylt.study.elastic import Places
 from raylt.trial import bucket
 from raylt.trial.sending import sending
 
@@ -64,16 +65,19 @@ def trial(config: dict[str, Any]) -> None:
         bucket.bring(bucketed, folder, whole=True)
     left: Left | None = "notice"
     for attempt in itertools.count():
-        trials = 1 if left == "growth" else config["trials"]
         with trainable.output(folder / "output.txt"):
-            workers = elastic.awaited(shape, counts=counts, trials=trials)
+            places = elastic.awaited(
+                shape, counts=counts, trials=config["trials"], growing=left == "growth"
+            )
         name = f"trial-{config['number']}-{os.getpid()}-{attempt}"
         inner = {**config, "digest": recipe.digest, "counts": counts}
         try:
-            left = _fit(_trainer(inner, shape, workers=workers, name=name))
+            left = _fit(_trainer(inner, shape, places=places, name=name))
         except TrainingFailed as error:
             tune.report({"failure": _cause(error, folder)})
             return
+        finally:
+            bookings.cancel(places.booking)
         if left is None:
             return
 
@@ -98,20 +102,23 @@ def _uneven(recipe: recipes.Recipe, shape: Shape) -> str:
     )
 
 
-def _trainer(config: dict[str, Any], shape: Shape, *, workers: int, name: str) -> Any:
+def _trainer(config: dict[str, Any], shape: Shape, *, places: Places, name: str) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    from raylt.study.handover import Handover
     from raylt.study.meeting import meeting
 
+    # Ray Train takes more kinds of callbacks than it declares.
+    callbacks: Any = [TuneReportCallback(), Handover(places.booking)]
     resources = {"CPU": shape.cpus, **({"GPU": shape.gpus} if shape.gpus else {})}
     return TorchTrainer(
         worker,
         train_loop_config=config,
         torch_config=meeting(gpus=shape.gpus),
         scaling_config=ScalingConfig(
-            num_workers=workers,
+            num_workers=places.workers,
             use_gpu=bool(shape.gpus),
             resources_per_worker=resources,
             placement_strategy=shape.placement.upper(),
@@ -119,7 +126,7 @@ def _trainer(config: dict[str, Any], shape: Shape, *, workers: int, name: str) -
         run_config=RunConfig(
             name=name,
             storage_path=config["scratch"],
-            callbacks=[TuneReportCallback()],
+            callbacks=callbacks,
             failure_config=FailureConfig(
                 max_failures=0, controller_failure_limit=0, max_preemption_failures=0
             ),

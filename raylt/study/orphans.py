@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+
+from raylt.cluster import bookings
 
 GRACE = 15.0
 """Seconds that Ray Train's own process has to free a group."""
@@ -32,7 +33,7 @@ class Orphanage:
         free: Callable[[str], None] | None = None,
     ) -> None:
         self._find = find or orphans
-        self._free = free or _remove
+        self._free = free or bookings.cancel
         self._seen: dict[str, float] = {}
 
     def visit(self) -> None:
@@ -47,30 +48,11 @@ class Orphanage:
 
 
 def orphans() -> Mapping[str, str]:
-    """The groups of this search whose maker is dead, by Ray's name, with what they hold."""
-    import ray
-    from ray._private.state import state
-    from ray.core.generated import gcs_pb2
-
-    job = bytes.fromhex(ray.get_runtime_context().get_job_id())
-    accessor = state._connect_and_get_accessor()  # pyright: ignore[reportPrivateUsage]
-    kind: Any = gcs_pb2.PlacementGroupTableData  # pyright: ignore[reportAttributeAccessIssue]
-    groups = [kind.FromString(data) for data in accessor.get_placement_group_table()]
-    return {
-        group.placement_group_id.hex(): holding([dict(b.unit_resources) for b in group.bundles])
-        for group in groups
-        if group.creator_job_id == job and group.creator_actor_dead and group.state != kind.REMOVED
-    }
+    """The bookings of this search whose maker is dead, with what they hold."""
+    return {one.id: holding(one.places) for one in bookings.booked() if one.orphaned}
 
 
-def holding(bundles: list[dict[str, float]]) -> str:
-    """The places of a group in words."""
-    total = {name: sum(bundle.get(name, 0.0) for bundle in bundles) for name in ("CPU", "GPU")}
+def holding(places: Sequence[Mapping[str, float]]) -> str:
+    """What is booked in words."""
+    total = {name: sum(place.get(name, 0.0) for place in places) for name in ("CPU", "GPU")}
     return f"{total['CPU']:g} cores and {total['GPU']:g} GPUs"
-
-
-def _remove(group: str) -> None:
-    from ray import PlacementGroupID
-    from ray.util.placement_group import PlacementGroup, remove_placement_group
-
-    remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))

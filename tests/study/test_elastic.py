@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from raylt.cluster import connect
+from raylt.cluster import bookings, connect
 from raylt.cluster.room import Node, Shape
 from raylt.study import elastic, orphans
 
@@ -23,6 +23,13 @@ def machines(monkeypatch):
         now = 1000.0
         free = (0.0,)
         slept = 0
+        waiting = 0
+        faster = 0
+
+        def book(self, shape, *, workers):
+            """Somebody else may be faster a few times."""
+            self.faster -= 1
+            return None if self.faster >= 0 else "booked"
 
         def sleep(self, seconds):
             self.now += seconds
@@ -35,14 +42,49 @@ def machines(monkeypatch):
     monkeypatch.setattr(connect, "nodes", lambda: [node(4.0)])
     monkeypatch.setattr(elastic.time, "sleep", found.sleep)
     monkeypatch.setattr(elastic.time, "monotonic", lambda: found.now)
+    monkeypatch.setattr(bookings, "book", found.book)
+    monkeypatch.setattr(bookings, "waiting", lambda: found.waiting)
     monkeypatch.setattr(orphans, "orphans", lambda: {})
     monkeypatch.setattr(elastic, "_own_nodes", lambda: ["a"])
     return found
 
 
 def test_a_trial_waits_until_the_fewest_workers_have_room(machines):
-    assert elastic.awaited(shape(4, 2), counts=(2, 4), trials=1) == 2
+    found = elastic.awaited(shape(4, 2), counts=(2, 4), trials=1, growing=False)
+    assert found.workers == 2
     assert machines.slept == 3
+
+
+def test_a_trial_that_somebody_was_faster_than_looks_anew(machines):
+    machines.free = (1.0,)
+    machines.faster = 2
+    found = elastic.awaited(shape(4, 1), counts=(1, 2, 4), trials=1, growing=False)
+    assert (found.workers, found.booking) == (1, "booked")
+    assert machines.slept == 2
+
+
+@pytest.mark.parametrize(("waiting", "workers"), [(1, 4), (2, 2)])
+def test_a_trial_that_grows_takes_what_is_free_unless_another_one_waits(
+    machines, waiting, workers
+):
+    machines.free = (4.0,)
+    machines.waiting = waiting
+    found = elastic.awaited(shape(4, 1), counts=(1, 2, 4), trials=2, growing=True)
+    assert found.workers == workers
+
+
+def test_a_group_stays_small_while_another_trial_is_about_to_begin(machines):
+    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), have=1)
+    machines.free = (1.0,)
+    machines.waiting = 1
+    for _ in range(20):
+        machines.now += elastic.PATIENCE
+        assert not growth.due()
+    machines.waiting = 0
+    machines.now += elastic.PATIENCE
+    assert not growth.due()
+    machines.now += elastic.PATIENCE
+    assert growth.due()
 
 
 def test_a_group_grows_once_there_was_room_for_a_while(machines):

@@ -1,0 +1,46 @@
+import time
+
+import pytest
+
+from raylt.cluster import bookings
+from raylt.cluster.room import Shape
+
+ONE = Shape(workers=1, least=1, cpus=1, gpus=0, placement="pack")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_places_are_booked_once_and_a_trial_without_them_waits():
+    import ray
+    from ray.util import placement_group
+
+    from raylt.cluster import connect
+    from raylt.study import machine
+
+    machine.prepare(threads=1, alone=True)
+    with machine.ray_here(cpus=2, dashboard=False, preload=None):
+        assert bookings.booked() == ()
+        # As Tune does for the process of a trial of several workers.
+        assert placement_group([{"memory": 2**20}]).wait(60)
+        assert bookings.waiting() == 1
+        assert not any(one.orphaned for one in bookings.booked())
+        booked = bookings.book(ONE, workers=2)
+        assert booked
+        assert bookings.waiting() == 0
+        assert [one.trains for one in bookings.booked()].count(True) == 1
+        assert bookings.book(ONE, workers=1) is None
+        assert len(bookings.booked()) == 2
+        for _ in range(2):
+            bookings.cancel(booked)
+        wait_for(lambda: ray.available_resources().get("CPU") == 2)
+        assert bookings.waiting() == 1
+        (node,) = connect.nodes()
+        connect.keep_off(node)
+        assert len(bookings.booked()) == 1
+
+
+def wait_for(done):
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
