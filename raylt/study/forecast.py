@@ -24,7 +24,7 @@ from raylt.study.purse import Account
 from raylt.trial.cost import Cost
 
 _HEAVY = (
-    "optimizer.batch_size", "encoder", "size", "precision", "evaluation.probe",
+    "optimizer.batch_size", "encoder", "size", "precision", "compile", "evaluation.probe",
     "evaluation.labels",
 )  # fmt: skip
 """Leaves that decide what a step takes, beside all of `data`."""

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +29,14 @@ from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
 from raylt.trial import checkpoint, classes
+from raylt.trial.compiled import Compiled
 from raylt.trial.fit import Epoch, Training, fit
 from raylt.trial.score import Score, score
 
 Report = Callable[[dict[str, float]], None]
 Leave = Callable[[], bool]
+
+_log = logging.getLogger("raylt")
 
 SPACING = 60.0
 """Seconds of training that are lost at most, beside the epoch that runs, where epochs are seldom
@@ -49,7 +53,7 @@ class Parts:
     """The test images are sealed."""
     method: _base.Method
     step: nn.Module
-    """What is called for the loss terms: the method, or DDP around it."""
+    """What is called for the loss terms: the method, compiled, or DDP around it."""
     optimizer: torch.optim.Optimizer
     batches: Batches
 
@@ -74,7 +78,7 @@ def parts(recipe: Recipe, *, root: Path, device: torch.device) -> Parts:
         device=device,
         splits=splits,
         method=method,
-        step=_distributed(method, device),
+        step=_step(recipe, method, device),
         optimizer=optim.optimizer(
             method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
         ),
@@ -267,9 +271,11 @@ def method_of(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Met
     return method.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-def _distributed(method: _base.Method, device: torch.device) -> nn.Module:
+def _step(recipe: Recipe, method: _base.Method, device: torch.device) -> nn.Module:
     if collectives.world() == 1:
-        return method
+        return Compiled(method) if recipe.compile else method
+    if recipe.compile and collectives.rank() == 0:
+        _log.warning("steps of several workers are not compiled, and run as they are")
     collectives.synchronise_norms(method)
     ids = [device] if device.type == "cuda" else None
     # Every buffer is computed alike on every worker, so none has to be sent.

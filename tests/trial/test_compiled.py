@@ -1,0 +1,99 @@
+"""Steps as one compiled program: the same training, and a way back where that fails."""
+
+import itertools
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from raylt import recipe
+from raylt.trial import compiled, worker
+from tests.trial.test_worker import run, small, weights
+
+
+def compiling(wanted):
+    return recipe.parse(wanted.model_dump() | {"compile": True})
+
+
+def trained(wanted, folder):
+    """What a run reports, and its weights and buffers at the end."""
+    return run(wanted, folder), weights(folder, wanted)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_compiled_step_is_the_same_step_with_new_masks_in_every_epoch(caplog):
+    plain, fast = (
+        worker.parts(small("sdclr"), root=Path("unused"), device=torch.device("cpu"))
+        for _ in range(2)
+    )
+    step = compiled.Compiled(fast.method)
+    for epoch, batch in itertools.product(range(2), itertools.islice(plain.batches.epoch(0), 2)):
+        # Two runs drift apart by themselves: a difference of 1e-6 is one of 1 four steps later.
+        fast.method.load_state_dict(plain.method.state_dict())
+        for method in (plain.method, fast.method):
+            method.train()
+            method.begin_epoch(epoch)
+        losses = [
+            torch.stack(tuple(one(batch.views, batch.labels).values())).sum()
+            for one in (plain.method, step)
+        ]
+        assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
+        slopes, others = (
+            torch.cat([slope.flatten() for slope in torch.autograd.grad(loss, weights)])
+            for loss, one in zip(losses, (plain, fast), strict=True)
+            for weights in [[w for w in one.method.parameters() if w.requires_grad]]
+        )
+        assert (slopes - others).norm() < 1e-3 * slopes.norm()
+        # Something was compiled: no two programs add in the same order.
+        assert not torch.equal(slopes, others)
+        for name, buffer in plain.method.named_buffers():
+            found = fast.method.get_buffer(name)
+            torch.testing.assert_close(found, buffer, rtol=1e-4, atol=1e-5, msg=name)
+        with torch.no_grad():
+            for weight in plain.method.parameters():
+                weight.mul_(1 + 0.1 * torch.randn_like(weight))
+    assert [record for record in caplog.records if record.name == "raylt"] == []
+
+
+class Broken(torch.nn.Module):
+    """What a compiler may return: it fails at the first step, or in its backward pass."""
+
+    def __init__(self, method, *, backward):
+        super().__init__()
+        self.method, self.backward = method, backward
+
+    def forward(self, views, labels):
+        if not self.backward:
+            raise RuntimeError("\n  no compiler was found\nfirst of many lines")
+        terms = self.method(views, labels)
+        for term in terms.values():
+            term.register_hook(_fail)
+        return terms
+
+
+def _fail(gradient):
+    raise RuntimeError("no backward pass")
+
+
+@pytest.mark.parametrize(
+    ("backward", "why"), [(False, "no compiler was found"), (True, "no backward pass")]
+)
+def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_once(
+    backward, why, tmp_path, monkeypatch, caplog
+):
+    wanted = small(epochs=2)
+    plain = trained(wanted, tmp_path / "plain")
+    monkeypatch.setattr(compiled, "_program", lambda one, _: Broken(one, backward=backward))
+    with caplog.at_level(logging.WARNING, "raylt"):
+        reports, tensors = trained(compiling(wanted), tmp_path / "fast")
+    assert caplog.messages == [f"steps are not compiled, and run as they are: RuntimeError: {why}"]
+    assert reports == plain[0]
+    for name, tensor in plain[1].items():
+        assert torch.equal(tensors[name], tensor), name
+
+
+def test_a_recipe_that_does_not_compile_is_the_recipe_of_before():
+    assert small().digest == recipe.parse(small().model_dump() | {"compile": False}).digest
+    assert small().digest != compiling(small()).digest
