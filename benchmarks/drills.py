@@ -64,7 +64,7 @@ def table(times: str) -> list[str]:
         "distinct, MLflow has each of them once, no worker is left and every core is free; no "
         "attempt repeats more than one epoch, and a host that goes with a notice costs none. A "
         "host that joins is looked at within 5 s and may serve a new trial; a running one grows "
-        "only after room for it has been free for a minute.",
+        "only after room for it has been free for half a minute.",
         "",
         f"| blow | back after, s | load, {os.cpu_count()} cores |",
         "|---|---:|---:|",
