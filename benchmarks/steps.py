@@ -20,13 +20,14 @@ from raylt.contrast import nt_xent
 from raylt.methods.bcl import balanced_contrastive
 from raylt.nn import probe
 from raylt.nn.masked import magnitude_masks
+from raylt.trial.compiled import Compiled
 
 CLASSES = 100
 
 
 def sdclr(
     encoder: made.resnet.Name, *, n: int, size: int, steps: int, device: torch.device,
-    autocast: made.Context, name: str, goal: float | None,
+    autocast: made.Context, name: str, goal: float | None, compiled: bool = False,
 ) -> Pair:  # fmt: skip
     """SDCLR's step, without the making of views."""
     theirs, ours = (
@@ -48,12 +49,13 @@ def sdclr(
         for _ in range(steps):
             published.sdclr_step(theirs, optimizer, views, 0.2)  # type: ignore[arg-type]
 
-    return Pair(name, slow, made.steps(ours, made.Fixed(fixed, steps), autocast), goal)
+    step = Compiled(ours) if compiled else ours
+    return Pair(name, slow, made.steps(ours, made.Fixed(fixed, steps), autocast, step), goal)
 
 
 def bcl(
     encoder: made.resnet.Name, *, n: int, size: int, steps: int, device: torch.device,
-    autocast: made.Context, name: str, goal: float | None,
+    autocast: made.Context, name: str, goal: float | None, compiled: bool = False,
 ) -> Pair:  # fmt: skip
     """BCL's step, without the making of views."""
     theirs, ours = (
@@ -70,7 +72,8 @@ def bcl(
         for _ in range(steps):
             published.bcl_step(theirs, optimizer, views, plain.labels)  # type: ignore[arg-type]
 
-    return Pair(name, slow, made.steps(ours, made.Fixed(fixed, steps), autocast), goal)
+    step = Compiled(ours) if compiled else ours
+    return Pair(name, slow, made.steps(ours, made.Fixed(fixed, steps), autocast, step), goal)
 
 
 def losses(*, n: int, device: torch.device) -> list[Pair]:
@@ -172,7 +175,13 @@ def everything(
     ]
     if not short:
         every.insert(2, sdclr("resnet18", n=deep, name=f"SDCLR, ResNet-18, batch {deep}, float32",
-                              goal=1.35, **{**wholes, "steps": 1}))  # fmt: skip
+                              goal=1.35, **wholes))  # fmt: skip
+    if not short and device.type == "cpu":
+        # `benchmarks/gpu.py` has a table of its own for what a GPU makes of compiled steps.
+        fast = {**wholes, "compiled": True, "goal": None}
+        every.append(bcl("resnet32", n=n, name="the same, float32, `compile: true`", **fast))
+        every.insert(3, sdclr("resnet18", n=deep, name="the same, `compile: true`", **fast))
+        every.insert(2, sdclr("resnet32", n=n, name="the same, float32, `compile: true`", **fast))
     every += losses(n=n if short else 256, device=device)
     every.append(masks("small" if short else "resnet18", device=device))
     every.append(evaluation(images=60 if short else 600, size=16, device=device))
@@ -208,7 +217,8 @@ def section(device: torch.device, *, short: bool) -> list[str]:
     return [
         "Seconds of processor time on one thread; the views are made beforehand. Both forms train "
         "the same network. bfloat16 is `precision: bfloat16`; `auto` takes it on GPUs and on "
-        "processors with AMX tiles only.",
+        "processors with AMX tiles only. What compiling takes, a minute or more here, is not in a "
+        "step.",
         "",
         *pairs.table(
             everything(device, short=short, rounds=2 if short else 3, clock=pairs.processor),
