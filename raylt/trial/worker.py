@@ -28,7 +28,7 @@ from raylt.methods import _base
 from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
-from raylt.trial import checkpoint, classes
+from raylt.trial import checkpoint, classes, memory
 from raylt.trial.compiled import Compiled
 from raylt.trial.fit import Epoch, Training, fit
 from raylt.trial.score import Score, score
@@ -236,12 +236,14 @@ def groups_of(metrics: dict[str, float], *, of: str, to: str) -> dict[str, float
 
 
 def device_of(wanted: str | None) -> torch.device:
-    """The device of that name, or for None a GPU where there is one; the CPU gets its threads."""
+    """The device of that name, or for None a GPU where there is one; the CPU gets its threads, and
+    this process keeps its memory."""
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cpu":
         # One trial a core and one thread a trial: more threads only fight for the same cores.
         wanted_threads = os.environ.get("OMP_NUM_THREADS", "")
         torch.set_num_threads(int(wanted_threads) if wanted_threads.isdigit() else 1)
+        memory.keep()
     return device
 
 

@@ -1,5 +1,8 @@
 """A reused process trains one trial after the other; none may leave anything behind."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,30 @@ def test_two_hundred_trials_in_one_process_do_not_grow_it(tmp_path):
         grown.append(resident())
     growth = max(grown[SETTLED:]) - grown[SETTLED]
     assert growth < ALLOWED, f"{growth / 2**20:.1f} MB over {TRIALS - SETTLED} trials"
+
+
+FAULTS = """
+import resource, torch
+from raylt.trial import memory
+torch.set_num_threads(1)
+if {keeps}:
+    memory.keep()
+def step():
+    return sum(torch.ones(n * 2**20).sum() for n in (1, 9, 3, 12))
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+"""Takes and frees 100 MB in every step, and tells how many pages the kernel had to clear."""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep it")
+def test_the_memory_of_a_step_is_there_for_the_next_one():
+    given_back, kept = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keeps=keeps)], text=True))
+        for keeps in (False, True)
+    )
+    assert kept < 500
+    assert given_back > 20 * kept
