@@ -99,9 +99,9 @@ def throughput(*, short: bool) -> list[str]:
     return [
         "Trials of 30 epochs of the 1,040 digits at 16x16 with SDCLR, one thread each, from the "
         "first that began to the last that ended, on the wall clock. They are scored every tenth "
-        "epoch, or every second where ASHA looks after 2, 6 and 18 of them and lets a third go on. "
-        "Goals for two idle cores: 300 an hour without early stops, ASHA three times as many at "
-        "an equal best, a second trial at a time 1.8 times as many.",
+        "epoch, or every second where ASHA looks after 2, 6 and 18 of them and lets a third go "
+        "on. Goals for two idle cores: 300 an hour without early stops, ASHA three times as many "
+        "at an equal best, a second trial at a time 1.8 times as many.",
         "",
         "| | trials | trials an hour | epochs trained | best accuracy | |",
         "|---|---:|---:|---:|---:|---|",

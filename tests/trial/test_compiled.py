@@ -28,29 +28,32 @@ def test_a_compiled_step_is_the_same_step_with_new_masks_in_every_epoch(caplog):
         worker.parts(small("sdclr"), root=Path("unused"), device=torch.device("cpu"))
         for _ in range(2)
     )
-    step = compiled.Compiled(fast.method)
+    # In float32 an activation next to 0 may fall on either side of it.
+    plain.method.double()
+    step = compiled.Compiled(fast.method.double())
+    torch.manual_seed(0)
     for epoch, batch in itertools.product(range(2), itertools.islice(plain.batches.epoch(0), 2)):
-        # Two runs drift apart by themselves: a difference of 1e-6 is one of 1 four steps later.
+        # Two runs drift apart by themselves, so that every step begins at the same weights.
         fast.method.load_state_dict(plain.method.state_dict())
         for method in (plain.method, fast.method):
             method.train()
             method.begin_epoch(epoch)
         losses = [
-            torch.stack(tuple(one(batch.views, batch.labels).values())).sum()
+            torch.stack(tuple(one([v.double() for v in batch.views], batch.labels).values())).sum()
             for one in (plain.method, step)
         ]
-        assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
+        assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-10)
         slopes, others = (
             torch.cat([slope.flatten() for slope in torch.autograd.grad(loss, weights)])
             for loss, one in zip(losses, (plain, fast), strict=True)
             for weights in [[w for w in one.method.parameters() if w.requires_grad]]
         )
-        assert (slopes - others).norm() < 1e-3 * slopes.norm()
+        assert (slopes - others).norm() < 1e-10 * slopes.norm()
         # Something was compiled: no two programs add in the same order.
         assert not torch.equal(slopes, others)
         for name, buffer in plain.method.named_buffers():
             found = fast.method.get_buffer(name)
-            torch.testing.assert_close(found, buffer, rtol=1e-4, atol=1e-5, msg=name)
+            torch.testing.assert_close(found, buffer, rtol=1e-10, atol=1e-10, msg=name)
         with torch.no_grad():
             for weight in plain.method.parameters():
                 weight.mul_(1 + 0.1 * torch.randn_like(weight))
