@@ -100,3 +100,19 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_once(
 def test_a_recipe_that_does_not_compile_is_the_recipe_of_before():
     assert small().digest == recipe.parse(small().model_dump() | {"compile": False}).digest
     assert small().digest != compiling(small()).digest
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_replays_a_compiled_run_of_several_epochs(tmp_path, caplog):
+    scores = []
+    for compile in (False, True):
+        wanted = small(epochs=8, precision="bfloat16", compile=compile)
+        rows = []
+        worker.work(
+            wanted, root=Path("unused"), folder=tmp_path / str(compile), report=rows.append,
+            device="cuda",
+        )  # fmt: skip
+        scores.append(rows[-1]["val/accuracy"])
+    assert [record for record in caplog.records if record.name == "raylt"] == []
+    assert scores[1] == pytest.approx(scores[0], abs=0.1)
