@@ -27,6 +27,7 @@ from benchmarks import cifar100, made, packed, pairs, published, reproduce, step
 from benchmarks.packed import Shape
 from raylt.methods import _base
 from raylt.nn.resnet import Name
+from raylt.trial.compiled import Compiled
 
 REPOSITORY = Path(__file__).parents[1]
 PEAK = 989e12
@@ -134,24 +135,22 @@ def loaded(device: torch.device, *, short: bool) -> pairs.Pair:
 
 
 def compiling(device: torch.device, *, short: bool) -> list[str]:
-    """What torch.compile makes of a step, and after how many steps it has paid for itself."""
-    # The second one replays CUDA graphs.
-    modes = ("default", "reduce-overhead") if device.type == "cuda" else ("default",)
+    """What `compile: true` makes of a step, and after how many steps it has paid for itself."""
     return [
-        "Steps on ready views by torch.compile against the same steps as they are.",
+        "Steps on ready views with `compile: true` against the same steps as they are.",
         "",
         "| | to compile, s | a step as it is, ms | compiled, ms | ratio | pays after "
         "| steps of the whole run |",
         "|---|---:|---:|---:|---:|---:|---:|",
-        *(_compiled(name, mode, device, short=short) for name in GOALS for mode in modes),
+        *(_compiled(name, device, short=short) for name in GOALS),
     ]
 
 
-def _compiled(name: str, mode: str, device: torch.device, *, short: bool) -> str:
+def _compiled(name: str, device: torch.device, *, short: bool) -> str:
     encoder, views, n, images, epochs, _ = GOALS[name]
     n, size, count = (8, 8, 1) if short else (n, 32, 20)
     encoder = "small" if short else encoder
-    now, head = clock(device), f"| {name}, {encoder}, batch {n}, {mode}"
+    now, head = clock(device), f"| {name}, {encoder}, batch {n}"
     plain, other = (
         made.method(name, encoder, classes=100, size=size, device=device, channels_last=True)
         for _ in range(2)
@@ -160,11 +159,11 @@ def _compiled(name: str, mode: str, device: torch.device, *, short: bool) -> str
         made.batch(views, n=n, size=size, classes=100, device=device, channels_last=True), count
     )
     half = made.halved(device)
-    fast = made.steps(other, fixed, half, torch.compile(other, mode=mode, dynamic=False))  # type: ignore[arg-type]
-    try:
-        first = pairs.seconds(fast, now)
-    except Exception as error:
-        return f"{head} | {' '.join(str(error).split())[:200]} | - | - | - | - | - |"
+    step = Compiled(other)
+    fast = made.steps(other, fixed, half, step)
+    first = pairs.seconds(fast, now)
+    if step.failure:
+        return f"{head} | {step.failure} | - | - | - | - | - |"
     pair = pairs.Pair(name, made.steps(plain, fixed, half), fast)
     timed = pairs.measure(pair, rounds=2 if short else 5, clock=now)
     slow, quick = timed.published / count, timed.raylt / count

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raylt.cluster.connect import KEPT_OFF
-from raylt.cluster.room import Shape
+from raylt.cluster.room import Node, Shape
 
+_KEPT_OFF = "raylt-kept-off"
+"""The name of the group that books a machine on which no trial may begin."""
 _NO_ACTOR = 16 * b"\xff"
 _PROMPT = 10.0
 """Seconds in which Ray books what is free."""
@@ -49,7 +51,7 @@ def booked() -> tuple[Booking, ...]:
             group.creator_actor_dead and group.creator_actor_id != _NO_ACTOR,
         )
         for group in groups
-        if group.creator_job_id == job and group.state != kind.REMOVED and group.name != KEPT_OFF
+        if group.creator_job_id == job and group.state != kind.REMOVED and group.name != _KEPT_OFF
     )
 
 
@@ -72,8 +74,7 @@ def book(shape: Shape, *, workers: int) -> str | None:
     """
     from ray.util import placement_group
 
-    place = {"CPU": shape.cpus, **({"GPU": shape.gpus} if shape.gpus else {})}
-    group = placement_group([place] * workers, strategy=shape.placement.upper())
+    group = placement_group([shape.bundle] * workers, strategy=shape.placement.upper())
     if group.wait(_PROMPT):
         return group.id.hex()
     cancel(group.id.hex())
@@ -86,3 +87,20 @@ def cancel(booking: str) -> None:
     from ray.util.placement_group import PlacementGroup, remove_placement_group
 
     remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(booking))))
+
+
+def keep_off(node: Node) -> Callable[[], None]:
+    """Book all that a machine has, so that no trial begins there; returns what gives it back.
+
+    Where a trial is there already, the rest is booked once it has ended.
+    """
+    from ray.util import placement_group, remove_placement_group
+
+    # The process of a trial of several workers books nothing but a little memory.
+    memory = int(node.memory) if math.isfinite(node.memory) else 0
+    all_of_it = {"CPU": node.cpus, "GPU": node.gpus, "memory": memory}
+    group = placement_group(
+        [{name: amount for name, amount in all_of_it.items() if amount}],
+        name=_KEPT_OFF, bundle_label_selector=[{"ray.io/node-id": node.id}],
+    )  # fmt: skip
+    return lambda: remove_placement_group(group)

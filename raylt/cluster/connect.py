@@ -8,7 +8,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import replace
 
 from raylt.cluster import room, token
@@ -20,8 +20,6 @@ _CONNECT = 5.0
 """Seconds that the cluster's head may take to answer."""
 _LOOK = 2.0
 """Seconds between two looks at whether machines have come up."""
-KEPT_OFF = "raylt-kept-off"
-"""The name of the group that books a machine on which no trial may begin."""
 _PASSED_ON = ("RAY_TRAIN_", "RAY_AIR_", "TUNE_", "RAY_CHDIR", "RAY_ENABLE_UV")
 """Settings of Ray that a trial's process on another machine needs too; none of them is secret."""
 _SETTINGS = {
@@ -96,23 +94,6 @@ def free() -> tuple[Node, ...]:
     )
 
 
-def keep_off(node: Node) -> Callable[[], None]:
-    """Book all that a machine has, so that no trial begins there; returns what gives it back.
-
-    Where a trial is there already, the rest is booked once it has ended.
-    """
-    from ray.util import placement_group, remove_placement_group
-
-    # The process of a trial of several workers books nothing but a little memory.
-    memory = int(node.memory) if math.isfinite(node.memory) else 0
-    all_of_it = {"CPU": node.cpus, "GPU": node.gpus, "memory": memory}
-    group = placement_group(
-        [{name: amount for name, amount in all_of_it.items() if amount}],
-        name=KEPT_OFF, bundle_label_selector=[{"ray.io/node-id": node.id}],
-    )  # fmt: skip
-    return lambda: remove_placement_group(group)
-
-
 @contextlib.contextmanager
 def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Node, ...]]:
     """The machines, once `trials` trials fit them or the time is over.
@@ -128,8 +109,7 @@ def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Nod
     found = nodes()
     asked = room.concurrent(found, shape) < trials and minutes > 0
     if asked:
-        bundle = {"CPU": shape.cpus, **({"GPU": shape.gpus} if shape.gpus else {})}
-        request_resources(bundles=[bundle] * shape.workers * trials)
+        request_resources(bundles=[shape.bundle] * shape.workers * trials)
     try:
         while room.concurrent(found, shape) < trials and time.monotonic() < deadline:
             time.sleep(_LOOK)

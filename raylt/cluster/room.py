@@ -54,6 +54,11 @@ class Shape:
         return self.least < self.workers
 
     @property
+    def bundle(self) -> dict[str, float]:
+        """What each worker books, by Ray's names of it."""
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+    @property
     def smallest(self) -> Shape:
         """What a trial must have to run at all."""
         return replace(self, workers=self.least)

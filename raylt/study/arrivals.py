@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 from raylt.cluster import address as addresses
-from raylt.cluster import connect, room, sharing
+from raylt.cluster import bookings, connect, room, sharing
 from raylt.cluster.room import Node
 from raylt.study.place import Share
 
@@ -114,7 +114,7 @@ class Arrivals:
                 self._away.pop(node.id, _nothing)()
                 self._count(f"{room.listed([node])} joined")
             elif node.id not in self._away:
-                self._away[node.id] = connect.keep_off(node)
+                self._away[node.id] = bookings.keep_off(node)
                 _log.warning(
                     "no trial begins on %s, which joined, for it shares nothing (%s); %s",
                     node.name, why, self._remedy,

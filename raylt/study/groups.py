@@ -112,7 +112,6 @@ def _trainer(config: dict[str, Any], shape: Shape, *, places: Places, name: str)
 
     # Ray Train takes more kinds of callbacks than it declares.
     callbacks: Any = [TuneReportCallback(), Handover(places.booking)]
-    resources = {"CPU": shape.cpus, **({"GPU": shape.gpus} if shape.gpus else {})}
     return TorchTrainer(
         worker,
         train_loop_config=config,
@@ -120,7 +119,7 @@ def _trainer(config: dict[str, Any], shape: Shape, *, places: Places, name: str)
         scaling_config=ScalingConfig(
             num_workers=places.workers,
             use_gpu=bool(shape.gpus),
-            resources_per_worker=resources,
+            resources_per_worker=shape.bundle,
             placement_strategy=shape.placement.upper(),
         ),
         run_config=RunConfig(

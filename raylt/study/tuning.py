@@ -29,24 +29,24 @@ class _Watch(tune.Callback):
     """Tells the searcher what Tune tells only to callbacks."""
 
     def __init__(self) -> None:
-        self.searcher: TruthfulSearcher | None = None
-        self.settle: Callable[[], None] = _nothing
-        """Called in every step of Tune, once the trials have their orders."""
+        self.limited: _Limited | None = None
         self._trials: Sequence[Trial] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a restore that never happens here.
-        return {"searcher": None, "settle": _nothing, "_trials": ()}
+        return {"limited": None, "_trials": ()}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._trials = trials
-        self.settle()
+        assert self.limited is not None
+        # The trials have their orders by now.
+        self.limited.settle()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        assert self.searcher is not None
-        self.searcher.started(trial.trial_id)
+        assert self.limited is not None
+        self.limited.searcher.started(trial.trial_id)
 
     def cause(self, trial_id: str) -> str:
         """Why the process of a trial died, in one line."""
@@ -64,6 +64,8 @@ class _Limited(ConcurrencyLimiter):
         searcher: Whom to ask.
         room: How many may run.
     """
+
+    searcher: TruthfulSearcher
 
     def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
         self._room = room
@@ -99,10 +101,6 @@ class _Limited(ConcurrencyLimiter):
         """Tell the searcher of the scores that it has not heard of, in their order."""
         while self._untold:
             super().on_trial_result(*self._untold.pop(0))
-
-
-def _nothing() -> None:
-    """What there is to settle before a search."""
 
 
 def why_dead(told: str) -> str:
@@ -183,11 +181,10 @@ def run(
         reason = record.outcome(number).alone
         say(f"trial {number} ran out of memory beside others and goes on later, alone: {reason}")
 
-    searcher = watch.searcher = TruthfulSearcher(
+    searcher = TruthfulSearcher(
         record, listeners, watch.cause, purse, crowded if share.has_company else None, retries
     )
-    limited = _Limited(searcher, concurrent)
-    watch.settle = limited.settle
+    limited = watch.limited = _Limited(searcher, concurrent)
     scratch = (record.folder / ".tune").resolve()
     constants = {
         "work": work, "root": str(root.resolve()), "scratch": str(scratch),

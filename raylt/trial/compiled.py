@@ -21,6 +21,9 @@ class Compiled(nn.Module):
 
     Args:
         method: The method; its weights and buffers stay where they are.
+
+    Attributes:
+        failure: Why the method runs as it is, or "".
     """
 
     def __init__(self, method: nn.Module) -> None:
@@ -28,6 +31,7 @@ class Compiled(nn.Module):
         self._method = method
         self._program: nn.Module | None = None
         self._tried = False
+        self.failure = ""
 
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> Mapping[str, Tensor]:
         """The weighted loss terms of a batch, by name."""
@@ -49,10 +53,8 @@ class Compiled(nn.Module):
             )
         except Exception as error:
             why = next((line for line in map(str.strip, str(error).splitlines()) if line), "")
-            _log.warning(
-                "steps are not compiled, and run as they are: %s: %s",
-                type(error).__name__, why[:300],
-            )  # fmt: skip
+            self.failure = f"{type(error).__name__}: {why[:300]}"
+            _log.warning("steps are not compiled, and run as they are: %s", self.failure)
             return None
         finally:
             for buffer, before in buffers:

@@ -1,9 +1,8 @@
-import time
-
 import pytest
 
 from raylt.cluster import bookings
 from raylt.cluster.room import Shape
+from tests.patience import wait_for
 
 ONE = Shape(workers=1, least=1, cpus=1, gpus=0, placement="pack")
 
@@ -35,12 +34,5 @@ def test_places_are_booked_once_and_a_trial_without_them_waits():
         wait_for(lambda: ray.available_resources().get("CPU") == 2)
         assert bookings.waiting() == 1
         (node,) = connect.nodes()
-        connect.keep_off(node)
+        bookings.keep_off(node)
         assert len(bookings.booked()) == 1
-
-
-def wait_for(done):
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

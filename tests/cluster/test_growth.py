@@ -23,11 +23,10 @@ def test_hosts_that_join_are_used_and_one_that_shares_nothing_is_not(drill):
     # Of which the epoch itself takes five.
     drill.note("a host joins, and the next trial trains there", time.monotonic() - began - 5)
     assert drill.epoch() < drill.epochs
-    # On a slow machine the first may have left for the free host before the second one is up.
-    drill.wait(lambda: hosts(drill) == ["a", "b"], "a trial on each host")
+    assert (drill.on(0), drill.on(1)) == (["a"], ["b"])
     began = time.monotonic()
     drill.join("c")
-    drill.wait(lambda: "c" in hosts(drill), "a trial of two workers")
+    drill.wait(lambda: hosts(drill) == ["a", "b", "c"], "a trial of two workers")
     drill.note("another joins, and a trial grows to two workers", time.monotonic() - began)
     drill.pace(0.05)
     assert len(drill.end()["trials"]) == 2

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from raylt.cluster import connect
+from raylt.cluster import bookings, connect
 from raylt.study.arrivals import Arrivals, followed
 from raylt.study.place import Share
 from tests.cluster.test_room import node, shape
@@ -20,7 +20,7 @@ class Cluster:
         self.asked, self.kept_off, self.told = [], [], []
         self.now = 1000.0
         monkeypatch.setattr(connect, "nodes", lambda: self.there)
-        monkeypatch.setattr(connect, "keep_off", self.keep_off)
+        monkeypatch.setattr(bookings, "keep_off", self.keep_off)
         monkeypatch.setattr("raylt.study.arrivals.time.monotonic", lambda: self.now)
         share = Share(shape=shape(), concurrent=2, machines=tuple(self.there), most=most)
         self.arrivals = Arrivals(share, apart=self.ask, remedy="mount it", say=self.told.append)

@@ -4,6 +4,7 @@ import pytest
 
 from raylt.study import orphans
 from raylt.study.orphans import Orphanage
+from tests.patience import wait_for
 
 
 @pytest.fixture
@@ -75,10 +76,3 @@ def test_a_group_of_a_dead_process_is_found_and_freed(monkeypatch):
         home.visit()
         wait_for(lambda: ray.available_resources().get("CPU") == 1)
         assert orphans.orphans() == {}
-
-
-def wait_for(done):
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

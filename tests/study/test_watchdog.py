@@ -6,6 +6,7 @@ import pytest
 from raylt.cluster.room import Node, Shape
 from raylt.study.events import Task
 from raylt.study.watchdog import Watchdog, reason
+from tests.patience import wait_for
 
 SHAPE = Shape(workers=2, least=1, cpus=8, gpus=0, placement="pack")
 
@@ -24,13 +25,6 @@ ALIVE = [Node(id="a", name="a", address="10.0.0.1", cpus=4, gpus=1)]
 def warnings(caplog):
     caplog.set_level(logging.WARNING, logger="raylt")
     return caplog
-
-
-def wait_for(done):
-    deadline = time.monotonic() + 10
-    while not done() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert done()
 
 
 def test_silence_is_explained_once_for_each_time_of_patience(warnings):

@@ -1,6 +1,7 @@
 """A reused process trains one trial after the other; none may leave anything behind."""
 
 import platform
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -51,22 +52,25 @@ from raylt.trial import memory
 torch.set_num_threads(1)
 if {keeps}:
     memory.keep()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def step():
-    return sum(torch.ones(n * 2**20).sum() for n in (1, 9, 3, 12))
+    before = faults()
+    sum(torch.ones(n * 2**20).sum() for n in (1, 9, 3, 12))
+    return faults() - before
 step()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(*(step() for _ in range(30)))
 """
-"""Takes and frees 100 MB in every step, and tells how many pages the kernel had to clear."""
+"""Takes and frees 100 MB in every step, and tells how many pages the kernel had to clear in it."""
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep it")
 def test_the_memory_of_a_step_is_there_for_the_next_one():
     given_back, kept = (
-        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keeps=keeps)], text=True))
-        for keeps in (False, True)
+        [int(n) for n in subprocess.check_output([sys.executable, "-c", code], text=True).split()]
+        for code in (FAULTS.format(keeps=False), FAULTS.format(keeps=True))
     )
-    assert kept < 500
-    assert given_back > 20 * kept
+    assert statistics.median(kept) == 0
+    # In a third of all processes something small comes to lie in the place of a block, at any
+    # step, and that block is taken from the kernel once more.
+    assert sum(kept) < 2 * statistics.median(given_back) < sum(given_back) / 10

@@ -1,5 +1,6 @@
 """Two workers of one trial: they score each image once and agree on every number."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -60,3 +61,30 @@ def test_two_workers_report_the_same_and_leave_one_checkpoint_an_epoch():
     assert checkpoint.latest(folder, digests=wanted().forerunners).epoch == 2
     # A third start of the same trial goes on from there, with as many workers as it likes.
     assert trained(folder) == one
+
+
+class Said(logging.Handler):
+    """Takes the lines for the user."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+def said_of(compile):
+    log = logging.getLogger("raylt")
+    log.addHandler(said := Said())
+    try:
+        worker.parts(wanted(compile=compile), root=Path("unused"), device=torch.device("cpu"))
+    finally:
+        log.removeHandler(said)
+    return said.lines
+
+
+def test_one_of_several_workers_says_that_their_steps_are_not_compiled():
+    line = "steps of several workers are not compiled, and run as they are"
+    assert distributed.run(said_of, True) == [[line], []]
+    assert distributed.run(said_of, False) == [[], []]
