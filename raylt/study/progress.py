@@ -183,7 +183,8 @@ def table(rows: Sequence[Row], paths: Sequence[str], objective: str, best: int |
     made.add_column("state", no_wrap=True)
     made.add_column("epoch", justify="right", no_wrap=True)
     for name in short(paths):
-        made.add_column(name, justify="right", overflow="fold")
+        # Long names would break within a word where there is no room for them.
+        made.add_column(name.replace("_", "_\n"), justify="right", overflow="fold")
     metrics = SHOWN if objective in SHOWN else (objective, *SHOWN)
     for metric in metrics:
         made.add_column(metric.removeprefix("val/"), justify="right", no_wrap=True)

@@ -57,6 +57,16 @@ def test_the_summary_ranks_compares_and_says_what_next():
         assert words in text
 
 
+def test_long_names_of_leaves_are_not_broken_within_a_word():
+    found = result(outcome(0, 0.9), paths=tuple(
+        f"method.{name}" for name in
+        ("temperature", "complement_weight", "complement_power", "contrastive_weight")
+    ))  # fmt: skip
+    names = shown(progress.summary, found).partition("───")[0].split()
+    for word in ("complement_", "contrastive_", "weight", "power", "temperature", "accuracy"):
+        assert word in names
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [(2, "raylt resume toy --trials +2"), (3, "raylt resume toy   (go on with what is not")],
