@@ -178,7 +178,7 @@ def crop(rows: Sequence[Row], best: int | None, room: int) -> list[Row]:
 
 def table(rows: Sequence[Row], paths: Sequence[str], objective: str, best: int | None) -> Table:
     """Trials with their leaves and scores; the best one stands out."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     made.add_column("trial", justify="right", no_wrap=True)
     made.add_column("state", no_wrap=True)
     made.add_column("epoch", justify="right", no_wrap=True)
