@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmarks import gpu, packed
+from raylt.trial import compiled
 
 CPU = torch.device("cpu")
 
@@ -50,7 +51,16 @@ def test_it_needs_neither_ray_nor_a_tracker():
 
 @pytest.mark.slow
 def test_a_compiled_step_is_timed_beside_the_plain_one():
-    cells = [cell.strip() for cell in gpu._compiled("bcl", "default", CPU, short=True).split("|")]
-    assert cells[1] == "bcl, small, batch 8, default"
+    cells = [cell.strip() for cell in gpu._compiled("bcl", CPU, short=True).split("|")]
+    assert cells[1] == "bcl, small, batch 8"
     assert float(cells[2]) > 1
     assert float(cells[5].strip("*")) > 0
+
+
+def test_a_step_that_cannot_be_compiled_is_said_and_not_timed(monkeypatch):
+    def refuse(method, device):
+        raise RuntimeError("no compiler was found")
+
+    monkeypatch.setattr(compiled, "_program", refuse)
+    row = gpu._compiled("bcl", CPU, short=True)
+    assert "RuntimeError: no compiler was found | - | - | - | - | - |" in row
