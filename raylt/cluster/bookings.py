@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,15 @@ def cancel(booking: str) -> None:
     remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(booking))))
 
 
-def keep_off(node: Node) -> Callable[[], None]:
-    """Book all that a machine has, so that no trial begins there; returns what gives it back.
+def keep_off(node: Node) -> str:
+    """Book all that a machine has, so that no trial begins there.
 
     Where a trial is there already, the rest is booked once it has ended.
+
+    Returns:
+        What `cancel` takes.
     """
-    from ray.util import placement_group, remove_placement_group
+    from ray.util import placement_group
 
     # The process of a trial of several workers books nothing but a little memory.
     memory = int(node.memory) if math.isfinite(node.memory) else 0
@@ -103,4 +106,4 @@ def keep_off(node: Node) -> Callable[[], None]:
         [{name: amount for name, amount in all_of_it.items() if amount}],
         name=_KEPT_OFF, bundle_label_selector=[{"ray.io/node-id": node.id}],
     )  # fmt: skip
-    return lambda: remove_placement_group(group)
+    return group.id.hex()

@@ -71,8 +71,8 @@ class Arrivals:
         self._say = say
         self._there = {node.id: node for node in share.machines}
         """The machines that are used."""
-        self._away: dict[str, Callable[[], None]] = {}
-        """Machines that are kept off, by what ends that."""
+        self._away: dict[str, str] = {}
+        """Machines that are kept off, by what is booked there."""
         self._asked = float("-inf")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._main, name="arrivals", daemon=True)
@@ -85,14 +85,14 @@ class Arrivals:
         self._closing.set()
         # Whom it asks just now may take a while to answer, and must not hold up the end.
         self._thread.join(1.0)
-        for give_back in self._away.values():
-            give_back()
+        for booking in self._away.values():
+            bookings.cancel(booking)
 
     def look(self) -> None:
         """See who is there, and count anew."""
         alive = {node.id: node for node in connect.nodes()}
         for gone in self._away.keys() - alive.keys():
-            self._away.pop(gone)()
+            bookings.cancel(self._away.pop(gone))
         self._ask(
             [node for key, node in alive.items()
              if key not in self._there and room.slots(node, self._share.shape)]
@@ -111,7 +111,8 @@ class Arrivals:
         for node, why in self._apart(strangers).items() if strangers else ():
             if not why:
                 self._there[node.id] = node
-                self._away.pop(node.id, _nothing)()
+                if node.id in self._away:
+                    bookings.cancel(self._away.pop(node.id))
                 self._count(f"{room.listed([node])} joined")
             elif node.id not in self._away:
                 self._away[node.id] = bookings.keep_off(node)
@@ -133,7 +134,3 @@ class Arrivals:
             except Exception as error:
                 _log.warning("machines that join are not seen now: %s", error)
                 self._closing.wait(_AGAIN)
-
-
-def _nothing() -> None:
-    """What there is to give back of a machine that was never kept off."""

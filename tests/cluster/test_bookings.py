@@ -20,7 +20,8 @@ def test_places_are_booked_once_and_a_trial_without_them_waits():
     with machine.ray_here(cpus=2, dashboard=False, preload=None):
         assert bookings.booked() == ()
         # As Tune does for the process of a trial of several workers.
-        assert placement_group([{"memory": 2**20}]).wait(60)
+        process = placement_group([{"memory": 2**20}])
+        assert process.wait(60)
         assert bookings.waiting() == 1
         assert not any(one.orphaned for one in bookings.booked())
         booked = bookings.book(ONE, workers=2)
@@ -34,5 +35,12 @@ def test_places_are_booked_once_and_a_trial_without_them_waits():
         wait_for(lambda: ray.available_resources().get("CPU") == 2)
         assert bookings.waiting() == 1
         (node,) = connect.nodes()
-        bookings.keep_off(node)
+        kept = bookings.keep_off(node)
         assert len(bookings.booked()) == 1
+        # All of the machine is booked once the trial's process has ended.
+        assert ray.available_resources().get("CPU") == 2
+        bookings.cancel(process.id.hex())
+        wait_for(lambda: ray.available_resources().get("CPU", 0) == 0)
+        assert bookings.booked() == ()
+        bookings.cancel(kept)
+        wait_for(lambda: ray.available_resources().get("CPU") == 2)

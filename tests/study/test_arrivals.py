@@ -21,6 +21,7 @@ class Cluster:
         self.now = 1000.0
         monkeypatch.setattr(connect, "nodes", lambda: self.there)
         monkeypatch.setattr(bookings, "keep_off", self.keep_off)
+        monkeypatch.setattr(bookings, "cancel", self.kept_off.remove)
         monkeypatch.setattr("raylt.study.arrivals.time.monotonic", lambda: self.now)
         share = Share(shape=shape(), concurrent=2, machines=tuple(self.there), most=most)
         self.arrivals = Arrivals(share, apart=self.ask, remedy="mount it", say=self.told.append)
@@ -31,7 +32,7 @@ class Cluster:
 
     def keep_off(self, machine):
         self.kept_off.append(machine.name)
-        return lambda: self.kept_off.remove(machine.name)
+        return machine.name
 
     def look(self, seconds=5):
         self.now += seconds
