@@ -26,12 +26,12 @@ from PIL import Image
 from torchvision import transforms as pil
 from torchvision.transforms import InterpolationMode
 
-from raylt.data.augment import VIEWS, Knobs
+from raylt.data.augment import VIEWS, AugmentParams
 
 IMAGES = 512
 _BATCH = 128
 """Images of a batch in the comparison of two programs that make batches."""
-KNOBS = Knobs(
+PARAMS = AugmentParams(
     crop=0.1, resample="bicubic", flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0
 )
 
@@ -93,7 +93,7 @@ def measure(case: Case, rounds: int) -> tuple[float, float, float]:
     view = VIEWS[case.view]
 
     def ours() -> object:
-        return view(pixels, size=case.size, knobs=KNOBS, generator=generator)
+        return view(pixels, size=case.size, params=PARAMS, generator=generator)
 
     def theirs() -> object:
         return [case.theirs(image) for image in images]
@@ -127,7 +127,7 @@ def kornia(rounds: int) -> list[str]:
 
     def ours() -> object:
         return [
-            VIEWS["sim"](part, size=32, knobs=KNOBS, generator=generator)
+            VIEWS["sim"](part, size=32, params=PARAMS, generator=generator)
             for part in pixels.split(_BATCH)
         ]
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from benchmarks import pairs
 from raylt.nn import resnet
-from raylt.trial import checkpoint
+from raylt.trial.checkpoints import checkpoint
 
 Parts = tuple[nn.Module, torch.optim.Optimizer]
 
@@ -35,8 +35,9 @@ def parts(name: str) -> Parts:
 
 def after(made: Parts, folder: Path, score: Callable[[], object]) -> None:
     score()
-    checkpoint.save(folder, epoch=1, digest="d", history=(), method=made[0], optimizer=made[1],
-                    best=True)  # fmt: skip
+    checkpoint.save(
+        folder, epoch=1, digest="d", history=(), method=made[0], optimizer=made[1], best=True
+    )
 
 
 def meanwhile(made: Parts, folder: Path, score: Callable[[], object]) -> None:

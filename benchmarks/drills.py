@@ -31,9 +31,11 @@ def section() -> list[str]:
         times = Path(folder, "times.jsonl")
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-m", "cluster", "tests/cluster"],
-            cwd=REPOSITORY, env={**os.environ, "RAYLT_DRILLS": str(times)},
-            capture_output=True, text=True,
-        )  # fmt: skip
+            cwd=REPOSITORY,
+            env={**os.environ, "RAYLT_DRILLS": str(times)},
+            capture_output=True,
+            text=True,
+        )
         if ran.returncode or not times.exists():
             raise RuntimeError(f"the drills did not run to their end:\n{ran.stdout[-3000:]}")
         ending = ran.stdout.strip().splitlines()[-1].strip("= ")

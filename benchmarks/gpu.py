@@ -114,10 +114,11 @@ def loaded(device: torch.device, *, short: bool) -> pairs.Pair:
     encoder, _, n, *_ = GOALS["sdclr"]
     shape = Shape(encoder, *((8, 8, 1) if short else (n, 32, 20)))
     theirs, ours = (
-        made.method("sdclr", encoder, classes=100, size=shape.size, device=device,
-                    channels_last=last)
+        made.method(
+            "sdclr", encoder, classes=100, size=shape.size, device=device, channels_last=last
+        )
         for last in (False, True)
-    )  # fmt: skip
+    )
     look = published.sim(shape.size, crop=0.1, flip=0.5, jitter=1.0, grey=0.2)
     images = shape.images
     views = published.Views(images.pixels, images.labels, [look, look])
@@ -125,8 +126,14 @@ def loaded(device: torch.device, *, short: bool) -> pairs.Pair:
 
     def slow() -> None:
         for _ in published.train_sdclr(
-            theirs, batches, device, epochs=1, lr=0.01, temperature=0.2, prune=0.9  # type: ignore[arg-type]
-        ):  # fmt: skip
+            theirs,
+            batches,
+            device,
+            epochs=1,
+            lr=0.01,
+            temperature=0.2,
+            prune=0.9,  # type: ignore[arg-type]
+        ):
             pass
 
     fast = made.steps(ours, shape.batches(ours, device), made.halved(device))

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from raylt import space
-from raylt.space import document
+from raylt.space.file import document
 
 EPOCHS = 27
 NOISE = 0.005
 LOSS = 0.01
 """What many-shot classes may lose against the baseline, where that is limited."""
 BASELINE = {
-    "method.temperature": 0.5, "method.prune": 0.3, "method.own_norms": True, "optimizer.lr": 0.3,
-}  # fmt: skip
+    "method.temperature": 0.5,
+    "method.prune": 0.3,
+    "method.own_norms": True,
+    "optimizer.lr": 0.3,
+}
 """A published setting, which nobody has tuned on these images."""
 SPACE = """
 study:

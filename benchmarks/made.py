@@ -24,9 +24,16 @@ Context = Callable[[], AbstractContextManager[Any]]
 
 
 def digits(
-    name: str, *, size: int, epochs: int, precision: str = "float32", seed: int = 0,
-    imbalance: float = 20.0, lr: float = 0.3, **evaluation: Any,
-) -> Recipe:  # fmt: skip
+    name: str,
+    *,
+    size: int,
+    epochs: int,
+    precision: str = "float32",
+    seed: int = 0,
+    imbalance: float = 20.0,
+    lr: float = 0.3,
+    **evaluation: Any,
+) -> Recipe:
     """The digits with the small encoder; scored once, at the end."""
     return recipe.parse(
         {
@@ -45,9 +52,14 @@ def digits(
 
 
 def method(
-    name: str, encoder: resnet.Name, *, classes: int, size: int, device: torch.device,
+    name: str,
+    encoder: resnet.Name,
+    *,
+    classes: int,
+    size: int,
+    device: torch.device,
     channels_last: bool,
-) -> _base.Method:  # fmt: skip
+) -> _base.Method:
     """A method with fresh weights for colour images; the defaults of its Config."""
     torch.manual_seed(0)
     network = resnet.encoder(encoder, channels=3, size=size, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -97,9 +109,15 @@ def steps(
 
     def work() -> None:
         for _ in fit(
-            made, called, fixed, optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
-            autocast=autocast, start=0, epochs=1,
-        ):  # fmt: skip
+            made,
+            called,
+            fixed,
+            optimizer,
+            learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
+            autocast=autocast,
+            start=0,
+            epochs=1,
+        ):
             pass
 
     return work

@@ -55,10 +55,18 @@ class Shape:
     def batches(self, method: Method, device: torch.device) -> Batches:
         """An epoch of the views that a method wants."""
         return Batches(
-            self.images, views=type(method).views(method.config), size=self.size,  # type: ignore[attr-defined]
-            knobs=augment.KNOBS, batch_size=self.batch, drop_last=True, seed=0, device=device,
-            rank=0, world=1, channels_last=True,
-        )  # fmt: skip
+            self.images,
+            views=type(method).views(method.config),
+            size=self.size,  # type: ignore[attr-defined]
+            params=augment.PARAMS,
+            batch_size=self.batch,
+            drop_last=True,
+            seed=0,
+            device=device,
+            rank=0,
+            world=1,
+            channels_last=True,
+        )
 
 
 def rate(name: str, device: torch.device, shape: Shape, *, processes: int) -> float:
@@ -109,8 +117,9 @@ def elapsed(work: pairs.Work, device: torch.device) -> float:
 def main(name: str, device: torch.device, shape: Shape) -> None:
     """Warm up, wait for a line, train an epoch, and print how long it took."""
     torch.set_num_threads(1)
-    method = made.method(name, shape.encoder, classes=100, size=shape.size, device=device,
-                         channels_last=True)  # fmt: skip
+    method = made.method(
+        name, shape.encoder, classes=100, size=shape.size, device=device, channels_last=True
+    )
     work = made.steps(method, shape.batches(method, device), made.halved(device))
     work()
     print("ready", flush=True)

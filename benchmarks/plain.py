@@ -10,11 +10,11 @@ import tempfile
 import time
 from typing import Any
 
-from raylt.study import machine
+from raylt.study.resources import local_ray
 
 
 def main(trials: int) -> None:
-    machine.prepare(threads=1, alone=True)
+    local_ray.prepare(threads=1, alone=True)
     import ray
     from ray import train, tune
     from ray.train.torch import TorchTrainer

@@ -15,8 +15,9 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.laws import BASELINE, EPOCHS, Folded, Law, Point
-from raylt.study import draws, schedulers, studies
-from raylt.study.searcher import TruthfulSearcher
+from raylt.study.record import studies
+from raylt.study.search import sampler, schedulers
+from raylt.study.search.searcher import TruthfulSearcher
 
 SLOTS = 4
 NO_END = 10**4
@@ -32,7 +33,7 @@ class Search:
     """Trained over all trials."""
     trials: int
     kept: float
-    """Share of the whole trials that keep the constraint."""
+    """Allocation of the whole trials that keep the constraint."""
 
 
 class Slot:
@@ -106,22 +107,32 @@ def outcome(slots: Sequence[Slot], law: Law, seed: int) -> Search:
             pool, key=lambda s: (s.epoch, law.reported(s.point, s.epoch, seed)["val/accuracy"])
         ).point
     return Search(
-        law.final(chosen), sum(slot.epoch for slot in slots), len(slots),
+        law.final(chosen),
+        sum(slot.epoch for slot in slots),
+        len(slots),
         len(kept) / len(whole) if whole else 0.0,
-    )  # fmt: skip
+    )
 
 
 def truthful(
-    seed: int, trials: int, *, scheduler: str, law: Law = Law(), named: str = "tpe",  # noqa: B008
+    seed: int,
+    trials: int,
+    *,
+    scheduler: str,
+    law: Law = Law(),  # noqa: B008
+    named: str = "tpe",
     budget: int = NO_END,
-) -> Search:  # fmt: skip
+) -> Search:
     """raylt's searcher and scheduler on a law, with a study of record on the disk."""
     searched = law.space(trials, sampler=named, seed=seed, scheduler=scheduler)
     with tempfile.TemporaryDirectory() as folder:
         study = studies.create(
-            Path(folder, "law"), searched, sampler=draws.sampler(searched, begun=0), queue=(),
+            Path(folder, "law"),
+            searched,
+            sampler=sampler.sampler(searched, begun=0),
+            queue=(),
             facts={"floor": {}, "fingerprint": ""},
-        )  # fmt: skip
+        )
         told = TruthfulSearcher(study, [], str)
 
         def suggest(trial_id: str) -> tuple[Point, str] | None:
@@ -147,14 +158,21 @@ def rays_own(seed: int, trials: int, *, law: Law, grace: int) -> Search:
     """
     searched = law.space(trials, seed=seed, scheduler="{name: asha}")
     told = OptunaSearch(
-        _define, metric="score" if isinstance(law, Folded) else "val/accuracy", mode="max",
-        sampler=draws.sampler(searched, begun=0), study_name="law",
+        _define,
+        metric="score" if isinstance(law, Folded) else "val/accuracy",
+        mode="max",
+        sampler=sampler.sampler(searched, begun=0),
+        study_name="law",
         points_to_evaluate=[dict(BASELINE)] if law.bound else None,
-    )  # fmt: skip
+    )
     stops = AsyncHyperBandScheduler(
-        metric="val/accuracy", mode="max", time_attr="epoch", grace_period=grace,
-        reduction_factor=3, max_t=EPOCHS + 1,
-    )  # fmt: skip
+        metric="val/accuracy",
+        mode="max",
+        time_attr="epoch",
+        grace_period=grace,
+        reduction_factor=3,
+        max_t=EPOCHS + 1,
+    )
 
     def suggest(trial_id: str) -> tuple[Point, str] | None:
         if int(trial_id) >= trials:

@@ -30,8 +30,10 @@ from raylt import datasets, recipe
 from raylt.data.images import Images, Splits
 from raylt.methods._base import Method
 from raylt.recipe import Recipe
-from raylt.trial import checkpoint, reforward, worker
-from raylt.trial.score import score
+from raylt.trial import worker
+from raylt.trial.checkpoints import checkpoint
+from raylt.trial.evaluation import linear_evaluation
+from raylt.trial.evaluation.score import score
 
 CPU = torch.device("cpu")
 PUBLISHED = {"probe": "reforward", "selection": "last"}
@@ -142,11 +144,13 @@ def encoder(
 def probed(method: Method, splits: Splits, run: Recipe, case: Case) -> dict[str, float]:
     """Accuracy of each probe."""
     seen = replace(
-        splits, train=_first(splits.train, case.classes), classes=case.classes,
+        splits,
+        train=_first(splits.train, case.classes),
+        classes=case.classes,
         balanced=_first(splits.balanced, case.classes),
         few_shot=_first(splits.few_shot, case.classes),
         validation=_first(splits.validation, case.classes),
-    )  # fmt: skip
+    )
 
     def accuracy(evaluation: Mapping[str, str]) -> float:
         chosen = run.evaluation.model_copy(update={"labels": case.labels, **evaluation})
@@ -154,13 +158,13 @@ def probed(method: Method, splits: Splits, run: Recipe, case: Case) -> dict[str,
         return score(method, seen, seen.validation, given, device=CPU).metrics["accuracy"]
 
     found = {name: accuracy(evaluation) for name, evaluation in CACHED.items()}
-    plan = reforward.protocol
+    plan = linear_evaluation.protocol
     if not case.shifts:
-        reforward.protocol = lambda **given: replace(plan(**given), view="none")  # type: ignore[assignment]
+        linear_evaluation.protocol = lambda **given: replace(plan(**given), view="none")  # type: ignore[assignment]
     try:
         return {**found, "published": accuracy(PUBLISHED)}
     finally:
-        reforward.protocol = plan
+        linear_evaluation.protocol = plan
 
 
 def _first(images: Images, classes: int) -> Images:
@@ -181,8 +185,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         keep = given.keep or Path(folder)
         for scored in measured(cases, given.data, seeds=given.seeds, keep=keep):
-            body = ["## Two ways to fit a linear probe", "", *section(cases, scored), "",
-                    results.provenance(before)]  # fmt: skip
+            body = [
+                "## Two ways to fit a linear probe",
+                "",
+                *section(cases, scored),
+                "",
+                results.provenance(before),
+            ]
             results.write(given.into, "probes", body)
             print("\n".join(body), flush=True)
 

@@ -163,9 +163,15 @@ def bcl_step(
 
 
 def train_sdclr(
-    method: SDCLR, batches: DataLoader[Any], device: torch.device, *, epochs: int, lr: float,
-    temperature: float, prune: float,
-) -> Iterator[float]:  # fmt: skip
+    method: SDCLR,
+    batches: DataLoader[Any],
+    device: torch.device,
+    *,
+    epochs: int,
+    lr: float,
+    temperature: float,
+    prune: float,
+) -> Iterator[float]:
     """Train and yield the mean loss of each epoch."""
     optimizer = torch.optim.SGD(method.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
     for _ in range(epochs):
@@ -179,9 +185,15 @@ def train_sdclr(
 
 
 def linear_evaluation(
-    encode: Callable[[Tensor], Tensor], width: int, classes: int, *, train: Dataset[Any],
-    test: Dataset[Any], device: torch.device, workers: int,
-) -> float:  # fmt: skip
+    encode: Callable[[Tensor], Tensor],
+    width: int,
+    classes: int,
+    *,
+    train: Dataset[Any],
+    test: Dataset[Any],
+    device: torch.device,
+    workers: int,
+) -> float:
     """Accuracy of a linear classifier: 30 epochs in which all images pass the encoder again.
 
     SGD at a learning rate of 30 that falls after 10 and 20 epochs, batches of 128; the training
@@ -207,9 +219,12 @@ def linear_evaluation(
 
 @torch.no_grad()
 def _accuracy(
-    encode: Callable[[Tensor], Tensor], head: nn.Module, images: Dataset[Any],
-    device: torch.device, workers: int,
-) -> float:  # fmt: skip
+    encode: Callable[[Tensor], Tensor],
+    head: nn.Module,
+    images: Dataset[Any],
+    device: torch.device,
+    workers: int,
+) -> float:
     right = total = 0
     for views, labels in DataLoader(images, 128, num_workers=workers):
         found = head(encode(views[0].to(device))).argmax(1).cpu()

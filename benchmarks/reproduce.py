@@ -24,8 +24,9 @@ from benchmarks import cifar100
 from raylt import recipe as recipes
 from raylt import space
 from raylt.recipe import Recipe
-from raylt.trial import sealed, worker
-from raylt.trial.measure import measure
+from raylt.trial import worker
+from raylt.trial.cost.measure import measure
+from raylt.trial.evaluation import test_score
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 
@@ -60,20 +61,27 @@ SETTINGS = (
         values={},
         seeds=1,
         published={
-            "accuracy": 55.48, "thirds/many": 58.54, "thirds/medium": 55.70, "thirds/few": 52.10,
+            "accuracy": 55.48,
+            "thirds/many": 58.54,
+            "thirds/medium": 55.70,
+            "thirds/few": 52.10,
         },
         source="Jiang et al., ICML 2021, 2000 epochs, the mean of five splits",
     ),
-)  # fmt: skip
+)
 _SHORT = {
-    "encoder": "small", "epochs": 1, "schedule.warmup": 0, "evaluation.labels": "few-shot",
-}  # fmt: skip
+    "encoder": "small",
+    "epochs": 1,
+    "schedule.warmup": 0,
+    "evaluation.labels": "few-shot",
+}
 
 
 def setting(one: Setting, *, short: bool) -> Recipe:
     """The published recipe; scored at its end alone, for nothing is chosen by scores."""
-    loaded = space.load(SPACES / f"{one.space}.yaml", ["study.scheduler={name: none}",
-                                                        *one.overrides])  # fmt: skip
+    loaded = space.load(
+        SPACES / f"{one.space}.yaml", ["study.scheduler={name: none}", *one.overrides]
+    )
     assert loaded.baseline_point is not None
     values = loaded.at(loaded.baseline_point).model_dump(mode="json")
     changed = {**one.values, **(_SHORT if short else {})}
@@ -108,7 +116,7 @@ def tested(recipe: Recipe, data: Path) -> dict[str, float]:
     """Train from the first step to the last, and score the test images."""
     with tempfile.TemporaryDirectory() as folder:
         worker.work(recipe, root=data, folder=Path(folder), report=_told, device=None)
-        opened = sealed.open_test(recipe, root=data, folder=Path(folder), device=None)
+        opened = test_score.open_test(recipe, root=data, folder=Path(folder), device=None)
     return {key.removeprefix("test/"): value for key, value in opened.metrics.items()}
 
 

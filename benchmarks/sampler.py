@@ -17,7 +17,7 @@ import optuna
 
 from raylt import space as spaces
 from raylt.space import Space
-from raylt.study import draws
+from raylt.study.search import sampler
 
 SPACE = """
 study:
@@ -47,21 +47,21 @@ def cost(name: str, trials: int) -> float:
         path.write_text(SPACE.format(trials=trials, sampler=name, epochs=9), "utf-8")
         space = spaces.load(path)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=draws.sampler(space, begun=0))
+    study = optuna.create_study(direction="maximize", sampler=sampler.sampler(space, begun=0))
     study.add_trials([_past(space, number) for number in range(trials)])
     took: list[float] = []
     for _ in range(_DRAWS):
         # The first thing that a search does, too: it forgets what it had cached of the trials.
         trial = study.ask()
         began = time.process_time()
-        draws.suggest(study, study._storage.get_trial(trial._trial_id), space)
+        sampler.suggest(study, study._storage.get_trial(trial._trial_id), space)
         took.append(time.process_time() - began)
     return statistics.median(took)
 
 
 def _past(space: Space, number: int) -> optuna.trial.FrozenTrial:
     rng = random.Random(number)
-    drawn = draws.parameters(space, space.draw(rng))
+    drawn = sampler.parameters(space, space.draw(rng))
     complete = number % 3 == 0
     value = rng.random()
     return optuna.trial.create_trial(

@@ -36,7 +36,7 @@ import optuna
 
 from benchmarks.laws import EPOCHS, NOISE, Law
 from benchmarks.played import NO_END, SLOTS, Folded, Search, rays_own, truthful
-from raylt.study import verdict
+from raylt.study.verdict import significance
 
 PAIRS = 20
 BUDGET = 20 * EPOCHS
@@ -50,7 +50,7 @@ GRACE = 9
 def row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Means in points and the paired difference with a BCa interval."""
     gaps = [100 * (one - other) for one, other in zip(ours, theirs, strict=True)]
-    ends = verdict.interval(gaps, confidence=0.95)
+    ends = significance.interval(gaps, confidence=0.95)
     assert ends is not None
     wins, losses = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
     return (
@@ -75,9 +75,12 @@ def on_laws(*, short: bool) -> list[str]:
     chance = [truthful(seed, whole, scheduler="{name: none}", named="random") for seed in seeds]
     bound = Law(bound=True)
     told, plain = (
-        [truthful(seed, trials, scheduler=f"{{name: asha, grace: {GRACE}}}", law=law)
-         for seed in seeds] for law in (bound, Law())
-    )  # fmt: skip
+        [
+            truthful(seed, trials, scheduler=f"{{name: asha, grace: {GRACE}}}", law=law)
+            for seed in seeds
+        ]
+        for law in (bound, Law())
+    )
     rays, folded, rays_plain = (
         [rays_own(seed, trials, law=law, grace=GRACE) for seed in seeds]
         for law in (bound, Folded(bound=True), Law())
@@ -92,12 +95,23 @@ def on_laws(*, short: bool) -> list[str]:
         "",
         *HEAD,
         row(f"{whole} whole trials: TPE, random", _best(ours), _best(chance)),
-        row(f"the question: {trials} trials with ASHA, a constraint and failures; raylt's "
-            "searcher, Ray's OptunaSearch", _best(told), _best(rays)),
-        row("the same, OptunaSearch with the constraint folded into its metric by hand",
-            _best(told), _best(folded)),
-        row(f"{trials} trials with ASHA, without constraint and failures: raylt's searcher, Ray's "
-            "OptunaSearch", _best(plain), _best(rays_plain)),
+        row(
+            f"the question: {trials} trials with ASHA, a constraint and failures; raylt's "
+            "searcher, Ray's OptunaSearch",
+            _best(told),
+            _best(rays),
+        ),
+        row(
+            "the same, OptunaSearch with the constraint folded into its metric by hand",
+            _best(told),
+            _best(folded),
+        ),
+        row(
+            f"{trials} trials with ASHA, without constraint and failures: raylt's searcher, Ray's "
+            "OptunaSearch",
+            _best(plain),
+            _best(rays_plain),
+        ),
         "",
         f"With ASHA {SLOTS} trials run at a time, a third of them goes on after {GRACE} of "
         f"{EPOCHS} epochs, and both searchers have TPE with the same settings and seed. raylt's "
@@ -105,7 +119,7 @@ def on_laws(*, short: bool) -> list[str]:
         f"{_mean_epochs(rays)} and {_mean_epochs(folded)} with the metric made by hand; of the "
         f"whole trials {_mean_kept(told)}, {_mean_kept(rays)} and {_mean_kept(folded)} % kept "
         f"it. Without, {_mean_epochs(plain)} and {_mean_epochs(rays_plain)} epochs.",
-    ]  # fmt: skip
+    ]
 
 
 def on_grace(*, short: bool) -> list[str]:
@@ -118,10 +132,13 @@ def on_grace(*, short: bool) -> list[str]:
         for grace in (1, 3, 9):
             found = [_within(seed, law, f"{{name: asha, grace: {grace}}}") for seed in seeds]
             trials = statistics.mean(one.trials for one in found)
-            rows.append(row(
-                f"{name}; grace of {grace} epochs ({trials:.0f} trials), whole trials",
-                _best(found), _best(none),
-            ))  # fmt: skip
+            rows.append(
+                row(
+                    f"{name}; grace of {grace} epochs ({trials:.0f} trials), whole trials",
+                    _best(found),
+                    _best(none),
+                )
+            )
     return [
         f"ASHA with a grace of 1, 3 or 9 of {EPOCHS} epochs against whole trials, TPE and "
         f"{BUDGET} epochs of training each, on two laws as above, {len(seeds)} seeds.",

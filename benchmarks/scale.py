@@ -38,14 +38,17 @@ from rich.console import Console
 
 from benchmarks import sampler
 from raylt import space as spaces
-from raylt.study import draws, schedulers, studies, tracking, tuning
-from raylt.study.events import Listener
-from raylt.study.progress import Progress
-from raylt.study.purse import Purse
-from raylt.study.record import Record
-from raylt.study.retention import Retention
-from raylt.study.searcher import TruthfulSearcher
-from raylt.trial import classes
+from raylt.study.cost.budget import BudgetMeter
+from raylt.study.record import studies
+from raylt.study.record.listener import Listener
+from raylt.study.record.record import Record
+from raylt.study.run.progress import Progress
+from raylt.study.run.retention import Retention
+from raylt.study.search import sampler as draws
+from raylt.study.search import schedulers, tune
+from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.tracking import tracker as tracking
+from raylt.trial.evaluation import classes
 
 PARTS = 4
 _MEDIANS = 20
@@ -137,9 +140,12 @@ def simulate(folder: Path, scale: Scale) -> Simulated:
     )
     space = spaces.load(path)
     study = studies.create(
-        folder / "runs" / "scale", space, sampler=draws.sampler(space, begun=0), queue=(),
+        folder / "runs" / "scale",
+        space,
+        sampler=draws.sampler(space, begun=0),
+        queue=(),
         facts={"floor": {}, "fingerprint": "none"},
-    )  # fmt: skip
+    )
     began = time.monotonic()
     with (
         Progress(study, quiet=True, console=Console(quiet=True)) as progress,
@@ -154,7 +160,7 @@ def simulate(folder: Path, scale: Scale) -> Simulated:
         disk[file.name.removesuffix("-wal").removesuffix("-shm")] += file.stat().st_size
     return Simulated(
         scale, search.clock, time.monotonic() - began, (search.quarter, resident()), disk
-    )  # fmt: skip
+    )
 
 
 class _Search:
@@ -165,15 +171,17 @@ class _Search:
     ) -> None:
         self.study, self.scale = study, scale
         self.clock, self.rng = Clock(scale.trials), random.Random(0)
-        purse = Purse(study, cpus=1, gpus=0)
+        purse = BudgetMeter(study, cpus=1, gpus=0)
         self.searcher = TruthfulSearcher(study, listeners, str, purse)
-        self.stop = tuning.Stopper(lambda: False, purse)
+        self.stop = tune.Stopper(lambda: False, purse)
         # Tune's own objects are stood in for.
         self.scheduler: Any = schedulers.scheduler(study)
         self.mirror = tracking.open_mirror(
-            study, uri=tracking.default_uri(folder / "runs"), artifacts=folder / "artifacts",
+            study,
+            uri=tracking.default_uri(folder / "runs"),
+            artifacts=folder / "artifacts",
             command="",
-        )  # fmt: skip
+        )
         self.quarter = 0
         """Bytes of memory after a quarter of the trials."""
         self.live: dict[str, Any] = {}
@@ -203,9 +211,13 @@ class _Search:
                 assert config in (None, Searcher.FINISHED)
                 return
             self.live[name] = trial = SimpleNamespace(
-                trial_id=name, config=config, epoch=0, quality=self.rng.random(),
-                status=Trial.RUNNING, folder=self.study.trial_folder(config["number"]),
-            )  # fmt: skip
+                trial_id=name,
+                config=config,
+                epoch=0,
+                quality=self.rng.random(),
+                status=Trial.RUNNING,
+                folder=self.study.trial_folder(config["number"]),
+            )
             with self.clock.on("start"):
                 self.scheduler.on_trial_add(self.controller, trial)
                 self.searcher.started(name)
@@ -237,10 +249,17 @@ def report(trial: Any) -> dict[str, Any]:
     """An epoch of a trial whose accuracy climbs towards its own ceiling."""
     accuracy = trial.quality * (1 - 0.5**trial.epoch)
     return {
-        "epoch": trial.epoch, "training_iteration": trial.epoch, "val/accuracy": accuracy,
-        "val/many": accuracy, "val/medium": accuracy, "val/few": accuracy, "val/knn": accuracy,
-        "train/loss": 1.0 / trial.epoch, "lr": 0.1, "images_per_second": 1000.0,
-    }  # fmt: skip
+        "epoch": trial.epoch,
+        "training_iteration": trial.epoch,
+        "val/accuracy": accuracy,
+        "val/many": accuracy,
+        "val/medium": accuracy,
+        "val/few": accuracy,
+        "val/knn": accuracy,
+        "train/loss": 1.0 / trial.epoch,
+        "lr": 0.1,
+        "images_per_second": 1000.0,
+    }
 
 
 def predict(trial: Any) -> None:
@@ -249,9 +268,12 @@ def predict(trial: Any) -> None:
     labels = np.repeat(np.arange(10), 30)
     guesses = np.where(random.rand(300) < trial.quality, labels, random.randint(10, size=300))
     classes.keep(
-        trial.folder, epoch=trial.epoch, predictions=guesses, labels=labels,
+        trial.folder,
+        epoch=trial.epoch,
+        predictions=guesses,
+        labels=labels,
         train_counts=tuple(range(104, 4, -10)),
-    )  # fmt: skip
+    )
 
 
 def resident() -> int:
@@ -278,12 +300,15 @@ def told(found: Simulated) -> list[str]:
     first, *_, last = clock.quarters("report")
     driver, tracker = (
         sum(
-            len(clock.spent[work]) / scale.trials * clock.at(work, LARGE) / 1e3
+            len(clock.spent[work])
+            / scale.trials
+            * clock.at(work, LARGE)
+            / 1e3
             * (scale.tracked if work in TRACKER else 1)
             for work in works
         )
         for works in ([name for name in NAMES if name not in TRACKER], TRACKER)
-    )  # fmt: skip
+    )
     return [
         f"{scale.trials:,} trials that train nothing over {scale.slots} slots, {scale.epochs} "
         f"epochs, sampler {scale.sampler} with ASHA, by the real searcher, scheduler, record and "

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks import made
 from raylt import collectives, optim
-from raylt.data.augment import Knobs
+from raylt.data.augment import AugmentParams
 from raylt.data.batches import Batches
 from raylt.data.images import ArrayImages
 from raylt.methods import _base
@@ -37,10 +37,12 @@ _TAIL = 10_847
 
 def _spawn(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.scaling", *words], cwd=REPOSITORY,
-        env={**os.environ, "PYTHONWARNINGS": "ignore::FutureWarning"}, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "benchmarks.scaling", *words],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONWARNINGS": "ignore::FutureWarning"},
+        stdout=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
 
 
 def _said(processes: list[subprocess.Popen[str]]) -> list[str]:
@@ -70,16 +72,20 @@ def member(rank: int, world: int, meet: str, *, encoder: str, n: int, steps: int
     if world > 1:
         collectives.synchronise_norms(one)
         step = DistributedDataParallel(one, broadcast_buffers=False)
-    share = made.batch(
-        2, n=n // world, size=32, classes=100, device=CPU, channels_last=True
-    )  # fmt: skip
+    share = made.batch(2, n=n // world, size=32, classes=100, device=CPU, channels_last=True)
     optimizer = _sgd(one)
 
     def epoch(count: int) -> None:
         for _ in fit(
-            one, step, made.Fixed(share, count), optimizer, learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
-            autocast=made.whole, start=0, epochs=1,
-        ):  # fmt: skip
+            one,
+            step,
+            made.Fixed(share, count),
+            optimizer,
+            learning_rate=lambda step: 0.01,  # type: ignore[arg-type]
+            autocast=made.whole,
+            start=0,
+            epochs=1,
+        ):
             pass
 
     epoch(1)
@@ -115,10 +121,18 @@ def _cifar(n: int) -> None:
     labels = torch.randint(100, (_TAIL,), generator=generator)
     one = made.method("sdclr", "resnet18", classes=100, size=32, device=CPU, channels_last=True)
     batches = Batches(
-        ArrayImages(pixels.numpy(), labels.numpy()), views=("sim", "sim"), size=32,
-        knobs=Knobs(**Augment().model_dump()), batch_size=n, drop_last=True, seed=0, device=CPU,
-        rank=0, world=1, channels_last=True,
-    )  # fmt: skip
+        ArrayImages(pixels.numpy(), labels.numpy()),
+        views=("sim", "sim"),
+        size=32,
+        params=AugmentParams(**Augment().model_dump()),
+        batch_size=n,
+        drop_last=True,
+        seed=0,
+        device=CPU,
+        rank=0,
+        world=1,
+        channels_last=True,
+    )
     optimizer = _sgd(one)
     one.begin_epoch(0)
     for number, batch in enumerate(batches.epoch(0)):
@@ -191,8 +205,16 @@ def main() -> None:
         status = Path("/proc/self/status").read_text()
         print(int(status.split("VmHWM:")[1].split()[0]) / 2**10)
     elif given.rank is not None:
-        print(member(given.rank, given.world, given.meet, encoder=given.encoder, n=given.images,
-                     steps=given.steps))  # fmt: skip
+        print(
+            member(
+                given.rank,
+                given.world,
+                given.meet,
+                encoder=given.encoder,
+                n=given.images,
+                steps=given.steps,
+            )
+        )
     else:
         print("\n".join(section(short=given.short)))
 

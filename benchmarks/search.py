@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks import pairs
 from raylt import space
-from raylt.study import driver, underway
-from raylt.study.outcome import Outcome
+from raylt.study.record.outcome import Outcome
+from raylt.study.run import driver, session
 
 SPACE = """
 study:
@@ -67,17 +67,25 @@ class Search:
 
 
 def searched(
-    *overrides: str, scheduler: str = NONE, trials: int, concurrent: int = 2,
+    *overrides: str,
+    scheduler: str = NONE,
+    trials: int,
+    concurrent: int = 2,
     work: str = "raylt.trial.worker:work",
-) -> Search:  # fmt: skip
+) -> Search:
     """Run a search with raylt's driver, Ray and MLflow in it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "space.yaml")
         path.write_text(SPACE.replace("NAME", "bench").replace("SCHEDULER", scheduler), "utf-8")
-        settings = underway.Settings(
-            runs=Path(folder, "runs"), root=Path(folder), cpus=2, concurrent=concurrent,
-            quiet=True, work=work, tracking_uri=f"sqlite:///{folder}/mlflow.db",
-        )  # fmt: skip
+        settings = session.Settings(
+            runs=Path(folder, "runs"),
+            root=Path(folder),
+            cpus=2,
+            concurrent=concurrent,
+            quiet=True,
+            work=work,
+            tracking_uri=f"sqlite:///{folder}/mlflow.db",
+        )
         loaded = space.load(path, [f"study.trials={trials}", *overrides])
         result = driver.search(loaded, settings, floor=dict, fingerprint="")
         return Search(result.ranking, pairs.load())
@@ -128,10 +136,13 @@ def cost(*, short: bool) -> list[str]:
     waited = max(one.last["train/waited"] for one in paced.outcomes)
     plain = float(
         subprocess.run(
-            [sys.executable, "-m", "benchmarks.plain", "2"], capture_output=True, text=True,
-            check=True, cwd=Path(__file__).parents[1],
+            [sys.executable, "-m", "benchmarks.plain", "2"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[1],
         ).stdout.split()[-1]
-    )  # fmt: skip
+    )
     return [
         f"Trials that train nothing, two at a time, {trials} of them, on the wall clock: what a "
         "search itself adds to each. What a trial waits in a report was taken in two trials at a "

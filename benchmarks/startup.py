@@ -41,9 +41,23 @@ def marks() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         began = time.time()
-        run_in = [*RAYLT, "tune", "-s", str(SPACE), "-n", "1", "--study", "first", "--quiet",
-                  "--runs", folder, "epochs=1", "schedule.warmup=0", "evaluation.every=1",
-                  "study.scheduler={name: none}"]  # fmt: skip
+        run_in = [
+            *RAYLT,
+            "tune",
+            "-s",
+            str(SPACE),
+            "-n",
+            "1",
+            "--study",
+            "first",
+            "--quiet",
+            "--runs",
+            folder,
+            "epochs=1",
+            "schedule.warmup=0",
+            "evaluation.every=1",
+            "study.scheduler={name: none}",
+        ]
         subprocess.run(run_in, check=True, capture_output=True, env=environment)
         ended = time.time()
         study = Path(folder, "first")

@@ -26,22 +26,32 @@ CLASSES = 100
 
 
 def sdclr(
-    encoder: made.resnet.Name, *, n: int, size: int, steps: int, device: torch.device,
-    autocast: made.Context, name: str, goal: float | None, compiled: bool = False,
-) -> Pair:  # fmt: skip
+    encoder: made.resnet.Name,
+    *,
+    n: int,
+    size: int,
+    steps: int,
+    device: torch.device,
+    autocast: made.Context,
+    name: str,
+    goal: float | None,
+    compiled: bool = False,
+) -> Pair:
     """SDCLR's step, without the making of views."""
     theirs, ours = (
-        made.method("sdclr", encoder, classes=CLASSES, size=size, device=device,
-                    channels_last=last)
+        made.method(
+            "sdclr", encoder, classes=CLASSES, size=size, device=device, channels_last=last
+        )
         for last in (False, True)
-    )  # fmt: skip
+    )
     for one in (theirs, ours):
         one.train()
         one.begin_epoch(0)
         # The masks of an epoch have a row of their own; here an epoch is as short as it gets.
         one.begin_epoch = lambda epoch: None  # type: ignore[method-assign]
-    views = list(made.batch(2, n=n, size=size, classes=CLASSES, device=device,
-                            channels_last=False).views)  # fmt: skip
+    views = list(
+        made.batch(2, n=n, size=size, classes=CLASSES, device=device, channels_last=False).views
+    )
     fixed = made.batch(2, n=n, size=size, classes=CLASSES, device=device, channels_last=True)
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
@@ -54,9 +64,17 @@ def sdclr(
 
 
 def bcl(
-    encoder: made.resnet.Name, *, n: int, size: int, steps: int, device: torch.device,
-    autocast: made.Context, name: str, goal: float | None, compiled: bool = False,
-) -> Pair:  # fmt: skip
+    encoder: made.resnet.Name,
+    *,
+    n: int,
+    size: int,
+    steps: int,
+    device: torch.device,
+    autocast: made.Context,
+    name: str,
+    goal: float | None,
+    compiled: bool = False,
+) -> Pair:
     """BCL's step, without the making of views."""
     theirs, ours = (
         made.method("bcl", encoder, classes=CLASSES, size=size, device=device, channels_last=last)
@@ -93,20 +111,33 @@ def losses(*, n: int, device: torch.device) -> list[Pair]:
         published.nt_xent(first.detach(), second, 0.2).backward()
 
     return [
-        Pair(f"NT-Xent of a step, {n} images", twice,
-             lambda: nt_xent(first, second, temperature=0.2).backward()),
-        Pair(f"balanced contrast, {n} images, {CLASSES} classes",
-             lambda: published.bcl_contrast(rows, labels, prototypes, temperature=0.1).backward(),
-             lambda: balanced_contrastive(
-                 rows, labels, prototypes, counts, temperature=0.1, complement_weight=1.0,
-                 complement_power=0.0, absent="count").backward()),
-    ]  # fmt: skip
+        Pair(
+            f"NT-Xent of a step, {n} images",
+            twice,
+            lambda: nt_xent(first, second, temperature=0.2).backward(),
+        ),
+        Pair(
+            f"balanced contrast, {n} images, {CLASSES} classes",
+            lambda: published.bcl_contrast(rows, labels, prototypes, temperature=0.1).backward(),
+            lambda: balanced_contrastive(
+                rows,
+                labels,
+                prototypes,
+                counts,
+                temperature=0.1,
+                complement_weight=1.0,
+                complement_power=0.0,
+                absent="count",
+            ).backward(),
+        ),
+    ]
 
 
 def masks(encoder: made.resnet.Name, *, device: torch.device) -> Pair:
     """The masks of an epoch."""
-    one = made.method("sdclr", encoder, classes=CLASSES, size=32, device=device,
-                      channels_last=True)  # fmt: skip
+    one = made.method(
+        "sdclr", encoder, classes=CLASSES, size=32, device=device, channels_last=True
+    )
     weights = one.competitor.weights()  # type: ignore[attr-defined]
     millions = sum(weight.numel() for weight in weights) / 1e6
     return Pair(
@@ -151,8 +182,15 @@ def evaluation(*, images: int, size: int, device: torch.device) -> Pair:
             torch.cat([ours.encode(part) for part in last(each.tensors[0].to(device)).split(512)])
             for each in (train, test)
         )
-        head = probe.linear(known, labels[:split].to(device), classes=10, kind="lbfgs",
-                            early=False, batch_size=128, seed=0)  # fmt: skip
+        head = probe.linear(
+            known,
+            labels[:split].to(device),
+            classes=10,
+            kind="lbfgs",
+            early=False,
+            batch_size=128,
+            seed=0,
+        )
         head(seen).argmax(1)
 
     return Pair(f"linear evaluation of {images} images, {size}x{size}", slow, fast, 25.0)
@@ -174,8 +212,16 @@ def everything(
         bcl("resnet32", n=n, name="the same, bfloat16 forced", goal=None, **halves),
     ]
     if not short:
-        every.insert(2, sdclr("resnet18", n=deep, name=f"SDCLR, ResNet-18, batch {deep}, float32",
-                              goal=1.35, **wholes))  # fmt: skip
+        every.insert(
+            2,
+            sdclr(
+                "resnet18",
+                n=deep,
+                name=f"SDCLR, ResNet-18, batch {deep}, float32",
+                goal=1.35,
+                **wholes,
+            ),
+        )
     if not short and device.type == "cpu":
         # `benchmarks/gpu.py` has a table of its own for what a GPU makes of compiled steps.
         fast = {**wholes, "compiled": True, "goal": None}

@@ -15,7 +15,7 @@ The protocol was written down before the first of its searches was run, and it w
 - A pilot with seeds from 1000 on chose what is trained, so that seeds matter less than settings:
   with 4 epochs and an imbalance of 20, as it was before, a seed moved a setting by 15 points. Of
   50 random settings of this space the accuracies lay from 11 to 89; the standard deviation over
-  seeds is about 2 points in the better half of them, and 1 for the published knobs. The pilot ran
+  seeds is about 2 points in the better half of them, and 1 for the published params. The pilot ran
   no search.
 
 A follow-up, and the only one: it was asked after the first question was answered "not shown" (with
@@ -58,9 +58,10 @@ import optuna
 from benchmarks import made, sampling
 from raylt import space
 from raylt.recipe import Recipe
-from raylt.space import document
-from raylt.study import draws, studies
-from raylt.study.searcher import TruthfulSearcher
+from raylt.space.file import document
+from raylt.study.record import studies
+from raylt.study.search import sampler
+from raylt.study.search.searcher import TruthfulSearcher
 from raylt.trial.fit import Diverged
 
 FILE = Path(__file__).with_name("digits_trainings.jsonl")
@@ -158,18 +159,26 @@ def searched(named: str, seed: int, trials: int, trainings: Trainings) -> Reache
     wanted = space.of(document.parse(text, named))
     with tempfile.TemporaryDirectory() as folder:
         study = studies.create(
-            Path(folder, named), wanted, sampler=draws.sampler(wanted, begun=0), queue=(),
+            Path(folder, named),
+            wanted,
+            sampler=sampler.sampler(wanted, begun=0),
+            queue=(),
             facts={"floor": {}, "fingerprint": ""},
-        )  # fmt: skip
+        )
         searcher = TruthfulSearcher(study, [], str)
         for number in range(trials):
             config = searcher.suggest(str(number))
             assert isinstance(config, dict)
             searcher.started(str(number))
             reached = trainings.accuracy(wanted.at(study.outcome(config["number"]).point))
-            ended = {"failure": "diverged"} if reached is None else {
-                "epoch": wanted.known["epochs"], "val/accuracy": reached,
-            }  # fmt: skip
+            ended = (
+                {"failure": "diverged"}
+                if reached is None
+                else {
+                    "epoch": wanted.known["epochs"],
+                    "val/accuracy": reached,
+                }
+            )
             searcher.on_trial_complete(str(number), ended)
         finished = [one for one in study.ranking() if one.state == "complete"]
         study.close()
@@ -225,6 +234,7 @@ def section(*, short: bool) -> list[str]:
         sampling.row("the same as the search saw it: TPE, random", *seen),
         sampling.row(
             f"follow-up, after confirmation: the best of {TOP} settings by {len(FRESH)} fresh "
-            f"seeds, mean of {len(JUDGES)} others: TPE, random", *handed,
+            f"seeds, mean of {len(JUDGES)} others: TPE, random",
+            *handed,
         ),
-    ]  # fmt: skip
+    ]

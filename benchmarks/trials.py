@@ -23,7 +23,7 @@ from benchmarks import made, pairs, published
 from benchmarks.pairs import Pair
 from raylt import datasets
 from raylt.data import augment
-from raylt.data.augment import Knobs
+from raylt.data.augment import AugmentParams
 from raylt.recipe import Recipe
 from raylt.trial import worker
 
@@ -36,17 +36,22 @@ def published_training(recipe: Recipe) -> None:
     """Train in the published form, in one process, without an evaluation."""
     splits = datasets.load(recipe.data, Path())
     method = worker.method_of(recipe, splits, CPU).to(memory_format=torch.contiguous_format)
-    knobs = recipe.augment
+    params = recipe.augment
     look = published.sim(
-        SIZE, crop=knobs.crop, flip=knobs.flip, jitter=knobs.jitter, grey=knobs.grey
+        SIZE, crop=params.crop, flip=params.flip, jitter=params.jitter, grey=params.grey
     )
     pixels = splits.train.take(np.arange(len(splits.train)))
     views = published.Views(pixels, splits.train.labels, [look, look])
     batches = published.loader(views, batch=recipe.optimizer.batch_size, workers=0)
     for _ in published.train_sdclr(
-        method, batches, CPU, epochs=recipe.epochs, lr=recipe.optimizer.lr, temperature=0.2,  # type: ignore[arg-type]
+        method,
+        batches,
+        CPU,
+        epochs=recipe.epochs,
+        lr=recipe.optimizer.lr,
+        temperature=0.2,  # type: ignore[arg-type]
         prune=0.9,
-    ):  # fmt: skip
+    ):
         pass
 
 
@@ -63,14 +68,16 @@ def speed(*, short: bool) -> list[str]:
     sizes = ((8, None),) if short else ((32, 2.5), (16, 7.0))
     timed = [
         pairs.measure(
-            Pair(f"digits, {epochs} epochs, raylt at {size}x{size}",
-                 lambda: published_training(slow),
-                 lambda size=size: raylt_trial(made.digits("sdclr", size=size, epochs=epochs)),
-                 goal),
+            Pair(
+                f"digits, {epochs} epochs, raylt at {size}x{size}",
+                lambda: published_training(slow),
+                lambda size=size: raylt_trial(made.digits("sdclr", size=size, epochs=epochs)),
+                goal,
+            ),
             rounds=rounds,
         )
         for size, goal in sizes
-    ]  # fmt: skip
+    ]
     return [
         "A whole SDCLR trial on the digits, in seconds of processor time on one thread. raylt's "
         "side includes the scoring and the checkpoint of the last epoch, the published form's "
@@ -83,12 +90,12 @@ def speed(*, short: bool) -> list[str]:
 
 
 def per_image(
-    images: torch.Tensor, *, size: int, knobs: Knobs, generator: torch.Generator
+    images: torch.Tensor, *, size: int, params: AugmentParams, generator: torch.Generator
 ) -> torch.Tensor:
     """torchvision's transforms, one image at a time, as a view that raylt's batches can take."""
     torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
     look = published.sim(
-        size, crop=knobs.crop, flip=knobs.flip, jitter=knobs.jitter, grey=knobs.grey
+        size, crop=params.crop, flip=params.flip, jitter=params.jitter, grey=params.grey
     )
     return torch.stack([look(transforms.functional.to_pil_image(image)) for image in images])
 
@@ -118,10 +125,14 @@ def accuracy(*, short: bool) -> list[str]:
         "bfloat16, forced, against float32": (arm(raylt_trial, precision="bfloat16"), fast),
         "views of a whole batch against one image at a time (torchvision)": (fast, arm(_with_pil)),
         "cached features and L-BFGS against the re-forwarded probe": (
-            fast, arm(raylt_trial, probe="reforward")),
+            fast,
+            arm(raylt_trial, probe="reforward"),
+        ),
         "cached features and SGD against the re-forwarded probe": (
-            arm(raylt_trial, probe="sgd"), arm(raylt_trial, probe="reforward")),
-    }  # fmt: skip
+            arm(raylt_trial, probe="sgd"),
+            arm(raylt_trial, probe="reforward"),
+        ),
+    }
     known: dict[Arm, list[float]] = {}
     for pair in arms.values():
         for one in pair:

@@ -86,8 +86,14 @@ class _JointNorm(nn.BatchNorm2d):
     """
 
     def __init__(self, norm: nn.modules.batchnorm._BatchNorm) -> None:  # pyright: ignore[reportPrivateUsage]
-        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine,
-                         norm.track_running_stats, device="meta")  # fmt: skip
+        super().__init__(
+            norm.num_features,
+            norm.eps,
+            norm.momentum,
+            norm.affine,
+            norm.track_running_stats,
+            device="meta",
+        )
         # The same tensors, so that optimizers and state dicts do not notice.
         self._parameters.update(norm._parameters)
         self._buffers.update(norm._buffers)
@@ -96,8 +102,9 @@ class _JointNorm(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         """The input normalised, in the input's dtype."""
         if not self.training:
-            return functional.batch_norm(input, self.running_mean, self.running_var, self.weight,
-                                         self.bias, eps=self.eps)  # fmt: skip
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
         wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         normal, mean, variance = _Normalise.apply(wide, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
         self._remember(mean, variance, dist.get_world_size() * input.numel() // input.shape[1])

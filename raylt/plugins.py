@@ -17,8 +17,16 @@ from typing import Any
 from raylt.schema import Frozen, InputError
 
 # What a plug-in's Config may be made of: modules that import in milliseconds.
-_LIGHT = ("__future__", "collections", "enum", "math", "typing", "pydantic", "raylt.schema",
-          "raylt.data.longtail")  # fmt: skip
+_LIGHT = (
+    "__future__",
+    "collections",
+    "enum",
+    "math",
+    "typing",
+    "pydantic",
+    "raylt.schema",
+    "raylt.data.longtail",
+)
 
 
 def names(package: str) -> tuple[str, ...]:

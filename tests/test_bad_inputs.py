@@ -82,11 +82,23 @@ CASES = [
     case(1, "  encoder: small\n", "", "encoder: must be given", "`encoder: small`", at="recipe:"),
     case(1, "    batch_size: 64\n", "", "optimizer.batch_size: must be given", at="optimizer:"),
     case(1, "  name: spoilt\n", "", "study.name: must be given", at="study:"),
-    case(1, BASE[: BASE.index("recipe:")], "", "study: must be given", "{name: my-study}",
-         at="recipe:"),
+    case(
+        1,
+        BASE[: BASE.index("recipe:")],
+        "",
+        "study: must be given",
+        "{name: my-study}",
+        at="recipe:",
+    ),
     case(1, "    name: sdclr\n", "", "method: must be a mapping with a name", at="method:"),
-    case(2, "temperature: 0.2", "temprature: 0.2", "method.temprature", "unknown",
-         "did you mean 'temperature'?"),
+    case(
+        2,
+        "temperature: 0.2",
+        "temprature: 0.2",
+        "method.temprature",
+        "unknown",
+        "did you mean 'temperature'?",
+    ),
     case(2, "temperature: 0.2", "temprature: {low: 0.1, high: 1.0}", "'temperature'?"),
     case(2, "trials: 12", "trails: 12", "study.trails", "did you mean 'trials'?"),
     case(2, "recipe:", "receipt:", "did you mean 'recipe'?"),
@@ -103,8 +115,13 @@ CASES = [
     case(3, "temperature: 0.2", "temperature: true", "must be a number, but got true"),
     case(3, "own_norms: true", "own_norms: yes", "must be true or false, but got 'yes'"),
     case(3, "name: spoilt", "name: 12", "study.name: must be a text", "put it in quotes"),
-    case(3, "    lr: {low: 0.1, high: 1.0, log: true}\n    batch_size: 64\n", "    - 3\n",
-         "optimizer: must be a mapping with keys of name, lr", at="optimizer:"),
+    case(
+        3,
+        "    lr: {low: 0.1, high: 1.0, log: true}\n    batch_size: 64\n",
+        "    - 3\n",
+        "optimizer: must be a mapping with keys of name, lr",
+        at="optimizer:",
+    ),
     case(4, "temperature: 0.2", 'temperature: "0.2"', "must be a number", "without quotes"),
     case(4, "temperature: 0.2", "temperature: 0,2", "must be a number, but got '0,2'"),
     case(4, "temperature: 0.2", "temperature: 1_0", "must be a number, but got '1_0'"),
@@ -147,10 +164,21 @@ CASES = [
     case(14, "name: asha", "name: aha", "must be one of asha, hyperband", "'asha'"),
     case(14, "name: tpe", "name: tep", "must be one of tpe, random", "'tpe'"),
     case(14, "name: sdclr", "name: {choices: [sdclr, bcl]}", "must be one name"),
-    case(15, "temperature: 0.2", "complement_weight: 1.0", "method.complement_weight",
-         "is a key of bcl, but method.name is sdclr"),
-    case(15, "epochs: 6", "schedule: {warmup: 6}\n  epochs: 6", "schedule.warmup: must be less",
-         "shorten the warm-up", at="warmup"),
+    case(
+        15,
+        "temperature: 0.2",
+        "complement_weight: 1.0",
+        "method.complement_weight",
+        "is a key of bcl, but method.name is sdclr",
+    ),
+    case(
+        15,
+        "epochs: 6",
+        "schedule: {warmup: 6}\n  epochs: 6",
+        "schedule.warmup: must be less",
+        "shorten the warm-up",
+        at="warmup",
+    ),
     case(16, PRUNE, "prune: 1.0", "method.prune: must be < 1, but got 1.0"),
     case(16, PRUNE, "prune: -0.1", "method.prune: must be >= 0, but got -0.1"),
     case(16, PRUNE, "prune: {low: 0.1, high: 1.0}", "must be < 1, but its high is 1.0"),
@@ -159,20 +187,38 @@ CASES = [
     case(17, "temperature: 0.2", "temperature: -0.1", "must be > 0, but got -0.1"),
     case(17, "temperature: 0.2", "temperature: .nan", "must be a finite number, but got nan"),
     case(17, "temperature: 0.2", "temperature: {low: 0, high: 1.0}", "must be > 0, but its low"),
-    case(18, METHOD, "  method: {name: bcl, contrastive_weight: -0.5}\n",
-         "method.contrastive_weight: must be >= 0, but got -0.5"),
-    case(18, METHOD, "  method: {name: bcl, contrastive_weight: 0, classification_weight: 0}\n",
-         "must not both be 0"),
+    case(
+        18,
+        METHOD,
+        "  method: {name: bcl, contrastive_weight: -0.5}\n",
+        "method.contrastive_weight: must be >= 0, but got -0.5",
+    ),
+    case(
+        18,
+        METHOD,
+        "  method: {name: bcl, contrastive_weight: 0, classification_weight: 0}\n",
+        "must not both be 0",
+    ),
     case(19, "imbalance: 20", "imbalance: 0.5", "data.imbalance: must be >= 1, but got 0.5"),
     case(19, "imbalance: 20", "imbalance: 0", "data.imbalance: must be >= 1, but got 0"),
     case(19, "imbalance: 20", "imbalance: 400", "every class must keep", "class 7 is left with 0"),
     case(19, "imbalance: 20", "imbalance: {low: 10, high: 20}", "must be fixed"),
     case(20, "batch_size: 64", "batch_size: 1", "must be >= 2, but got 1"),
     case(20, "batch_size: 64", "batch_size: {choices: [1, 64]}", "must be >= 2, but one choice"),
-    case(20, "batch_size: 64", "batch_size: 400\n    drop_last: true",
-         "optimizer.batch_size: must be <= 351", at="batch_size"),
-    case(20, "batch_size: 64", "batch_size: {low: 64, high: 400}\n    drop_last: true",
-         "optimizer.batch_size: must be <= 351", at="batch_size"),
+    case(
+        20,
+        "batch_size: 64",
+        "batch_size: 400\n    drop_last: true",
+        "optimizer.batch_size: must be <= 351",
+        at="batch_size",
+    ),
+    case(
+        20,
+        "batch_size: 64",
+        "batch_size: {low: 64, high: 400}\n    drop_last: true",
+        "optimizer.batch_size: must be <= 351",
+        at="batch_size",
+    ),
     case(21, "epochs: 6", "epochs: 0", "epochs: must be >= 1, but got 0"),
     case(21, "trials: 12", "trials: 0", "study.trials: must be >= 1, but got 0"),
     case(21, "trials: 12", "trials: -1", "study.trials: must be >= 1, but got -1"),
@@ -180,15 +226,37 @@ CASES = [
     words(21, "study.trials=0", "command line: study.trials: must be >= 1, but got 0"),
     case(22, "objective: val/accuracy", "objective: val/acuracy", "did you mean 'val/accuracy'?"),
     case(22, "objective: val/accuracy", "objective: test/accuracy", "must not look at the test"),
-    case(22, "objective: val/accuracy", "objective: {metric: val/few, direction: minimize}",
-         "must be maximize for val/few", "leave it out"),
-    case(22, "objective: val/accuracy", "objective: [val/few, val/many]",
-         "study.scheduler.metric: must be given", at="scheduler"),
-    case(22, "objective: val/accuracy", "objective: train/loss", "must not be a loss",
-         "method.prune"),
+    case(
+        22,
+        "objective: val/accuracy",
+        "objective: {metric: val/few, direction: minimize}",
+        "must be maximize for val/few",
+        "leave it out",
+    ),
+    case(
+        22,
+        "objective: val/accuracy",
+        "objective: [val/few, val/many]",
+        "study.scheduler.metric: must be given",
+        at="scheduler",
+    ),
+    case(
+        22,
+        "objective: val/accuracy",
+        "objective: train/loss",
+        "must not be a loss",
+        "method.prune",
+    ),
     case(22, "grace: 2", "grace: 2, metric: train/loss", "must not be a loss", "try val/knn"),
-    case(22, "imbalance: 20}\n", "imbalance: 5}\n", "val/few", "< 20 training images", "104",
-         at="objective"),
+    case(
+        22,
+        "imbalance: 20}\n",
+        "imbalance: 5}\n",
+        "val/few",
+        "< 20 training images",
+        "104",
+        at="objective",
+    ),
     case(22, "objective: val/accuracy", "objective: []", "study.objective"),
     case(22, "constraints: []", "constraints: [{metric: val/many}]", "must have min or max"),
     case(22, "constraints: []", "constraints: [{metric: val/many, min: best - 1}]", "`baseline`"),
@@ -203,8 +271,7 @@ CASES = [
     case(25, "name: spoilt", "name: .hidden", "for example 'hidden'"),
     case(46, "seed: 7", "seed: -1", "study.sampler.seed: must be >= 0, but got -1"),
     case(46, "seed: 7", "seed: 4294967296", "study.sampler.seed: must be <"),
-    case(46, "epochs: 6", "epochs: 6\n  seed: -1", "seed: must be >= 0, but got -1",
-         at="  seed"),
+    case(46, "epochs: 6", "epochs: 6\n  seed: -1", "seed: must be >= 0, but got -1", at="  seed"),
     case(46, "epochs: 6", "epochs: 6\n  seed: {low: 0, high: 9}", "luckiest seed", at="  seed"),
     case(2, "require: []", "require: [method.prun > 0.5]", "did you mean 'method.prune'?"),
     case(2, "require: []", "require: ['__import__(\"os\")']", "is something else"),
@@ -213,8 +280,13 @@ CASES = [
     case(2, "require: []", "require: [method.prune > 'x']", "is no number"),
     case(2, PRUNE, "prune: {low: 0.1, high: 0.9, when: method.prune > 0.5}", "back to itself"),
     case(2, LR, "lr: {low: 0.1, high: 1.0, when: method.prune > 0.5}", "without a default"),
-    case(2, "method.prune: 0.9,", "method.prune: 1.5,", "study.baseline.values.method.prune",
-         "must be 0.1 to 0.99, but got 1.5"),
+    case(
+        2,
+        "method.prune: 0.9,",
+        "method.prune: 1.5,",
+        "study.baseline.values.method.prune",
+        "must be 0.1 to 0.99, but got 1.5",
+    ),
     case(2, "method.prune: 0.9,", "method.prnue: 0.9,", "did you mean 'method.prune'?"),
     case(2, "method.prune: 0.9,", "method.temperature: 0.3,", "must be 0.2, as the recipe fixes"),
     case(2, ", optimizer.lr: 0.5", "", "must give optimizer.lr", at="values"),
@@ -222,7 +294,7 @@ CASES = [
     case(2, "points: []", "confirm: {top: 3, seeds: 3}", "seeds: must be at least 6", "1/8"),
     case(22, "name: tpe", "name: grid", "method.prune: must have a finite list", at="prune: {low"),
     case(2, "points: []", "budget: {wall_clock: 3 days}", "as in 90m"),
-]  # fmt: skip
+]
 
 ALONG = (
     ("imbalance: 5}", "val/accuracy", "val/few"),
@@ -306,9 +378,12 @@ def test_a_number_in_any_notation_is_a_number(value: str, here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("opened", "closed"),
-    [("{low: 0.4, high: 0.4}", "0.4"), ("{low: 0.4, high: 0.4, step: 0.1}", "0.4"),
-     ("{choices: [0.4]}", "0.4")],
-)  # fmt: skip
+    [
+        ("{low: 0.4, high: 0.4}", "0.4"),
+        ("{low: 0.4, high: 0.4, step: 0.1}", "0.4"),
+        ("{choices: [0.4]}", "0.4"),
+    ],
+)
 def test_a_range_of_one_value_is_a_constant_with_a_warning(
     opened: str, closed: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,7 +419,7 @@ HOSTILE = {
     "a number as a key": "1: 2\n",
     "a list as a key": "? [a]\n: b\n",
     "unclosed quote": 'study: "abc\n',
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -400,11 +475,19 @@ def test_no_file_is_a_mistake_of_use(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["tune", "spoilt.yaml", "--workers", "0"], ["tune", "spoilt.yaml", "--concurrent", "-1"],
-     ["tune", "spoilt.yaml", "--trials", "ten"], ["tune", "spoilt.yaml", "--trials", "0"],
-     ["tune", "spoilt.yaml", "--study", "a/b"], ["resume", "../x"], ["best", "a b"],
-     ["status", "a\nb"], ["tnue"], ["check", "spoilt.yaml", "extra"]],
-)  # fmt: skip
+    [
+        ["tune", "spoilt.yaml", "--workers", "0"],
+        ["tune", "spoilt.yaml", "--concurrent", "-1"],
+        ["tune", "spoilt.yaml", "--trials", "ten"],
+        ["tune", "spoilt.yaml", "--trials", "0"],
+        ["tune", "spoilt.yaml", "--study", "a/b"],
+        ["resume", "../x"],
+        ["best", "a b"],
+        ["status", "a\nb"],
+        ["tnue"],
+        ["check", "spoilt.yaml", "extra"],
+    ],
+)
 def test_bad_options_are_refused(
     arguments: list[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -436,8 +519,12 @@ def test_the_installed_program_refuses_alike(
     (folder / "x.yaml").write_text(text, "utf-8")
     ended = subprocess.run(
         [sys.executable, "-m", "raylt", "tune", "--space", folder / "x.yaml", *words],
-        capture_output=True, text=True, timeout=60, check=False, cwd=here,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=here,
+    )
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1

@@ -17,8 +17,16 @@ def test_real_numbers_of_a_run_may_change_and_nothing_else():
     found = set(changeable(recipe.model("sdclr", "digits")))
     assert {"optimizer.lr", "method.temperature", "method.prune", "augment.crop"} <= found
     assert {"optimizer.momentum", "optimizer.weight_decay", "schedule.floor"} <= found
-    for path in ("optimizer.batch_size", "method.refresh", "method.own_norms", "epochs", "size",
-                 "data.imbalance", "method.name", "seed"):  # fmt: skip
+    for path in (
+        "optimizer.batch_size",
+        "method.refresh",
+        "method.own_norms",
+        "epochs",
+        "size",
+        "data.imbalance",
+        "method.name",
+        "seed",
+    ):
         assert path not in found
 
 

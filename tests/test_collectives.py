@@ -47,9 +47,13 @@ def test_gather_joins_the_rows_and_sums_what_is_asked_of_them():
 def _network():
     torch.manual_seed(3)
     net = nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 5),
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16, 5),
         nn.Sequential(nn.BatchNorm1d(5)),
-    )  # fmt: skip
+    )
     nn.init.normal_(net[1].weight)
     return net.double()
 

@@ -39,16 +39,18 @@ def examples(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("examples")
 def test_the_guide_s_method_trains_on_the_guide_s_dataset(tmp_path):
-    wanted = recipe.parse({
-        "data": {"name": "stripes", "imbalance": 20.0},
-        "method": {"name": "prototypes"},
-        "encoder": "small",
-        "size": 12,
-        "augment": {"flip": 0.0},
-        "optimizer": {"lr": 0.1, "batch_size": 64},
-        "evaluation": {"every": 6},
-        "epochs": 6,
-    })  # fmt: skip
+    wanted = recipe.parse(
+        {
+            "data": {"name": "stripes", "imbalance": 20.0},
+            "method": {"name": "prototypes"},
+            "encoder": "small",
+            "size": 12,
+            "augment": {"flip": 0.0},
+            "optimizer": {"lr": 0.1, "batch_size": 64},
+            "evaluation": {"every": 6},
+            "epochs": 6,
+        }
+    )
     reports = []
     worker.work(
         wanted, root=tmp_path, folder=tmp_path / "run", report=reports.append, device="cpu"

@@ -10,8 +10,15 @@ from raylt.optim import learning_rate, optimizer
 
 
 def rate(step, **changes):
-    given = {"peak": 0.5, "warmup": 4, "total": 20, "name": "cosine", "floor": 1e-6,
-             "milestones": (10, 15), "gamma": 0.1}  # fmt: skip
+    given = {
+        "peak": 0.5,
+        "warmup": 4,
+        "total": 20,
+        "name": "cosine",
+        "floor": 1e-6,
+        "milestones": (10, 15),
+        "gamma": 0.1,
+    }
     return learning_rate(step, **given | changes)
 
 
@@ -77,10 +84,14 @@ def test_norms_and_biases_decay_only_if_asked(name):
 
 def test_sgd_is_sgd():
     ours, theirs = small(), small()
-    stepped(ours, optimizer(ours, name="sgd", lr=0.1, momentum=0.9, weight_decay=0.01,
-                            decay_norms=True), 3)  # fmt: skip
-    stepped(theirs, torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01),
-            3)  # fmt: skip
+    stepped(
+        ours,
+        optimizer(ours, name="sgd", lr=0.1, momentum=0.9, weight_decay=0.01, decay_norms=True),
+        3,
+    )
+    stepped(
+        theirs, torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01), 3
+    )
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
 

@@ -11,7 +11,9 @@ import pytest
 import raylt
 from raylt.schema import InputError
 from raylt.space import Space
-from raylt.study import draws, driver, studies
+from raylt.study.record import studies
+from raylt.study.run import driver
+from raylt.study.search import sampler
 from tests.study import drive, made
 
 pytestmark = [
@@ -57,7 +59,11 @@ def test_a_study_without_trials_is_an_empty_table(tmp_path):
     none = ("study.baseline=null",)
     space = drive.toy(tmp_path, *none)
     studies.create(
-        tmp_path / "runs" / "toy", space, sampler=draws.sampler(space, begun=0), queue=(), facts={}
+        tmp_path / "runs" / "toy",
+        space,
+        sampler=sampler.sampler(space, begun=0),
+        queue=(),
+        facts={},
     ).close()
     study = raylt.open_study("toy", runs=tmp_path / "runs")
     assert (len(study.frame()), len(study.epochs()), study.best) == (0, 0, None)
@@ -113,9 +119,12 @@ def test_a_plain_script_searches_and_looks_at_the_table(tmp_path):
     script = tmp_path / "search.py"
     script.write_text(SCRIPT)
     told = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=240,
+        [sys.executable, str(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=240,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert told.returncode == 0, told.stderr
     # Nothing else is printed, and the study is there for everybody.
     study = raylt.open_study("toy", runs=tmp_path / "runs")

@@ -55,13 +55,15 @@ def test_a_recipe_travels_between_processes() -> None:
     ("changes", "said"),
     [
         ({"schedule": {"warmup": 6}}, "schedule.warmup must be less than epochs"),
-        ({"optimizer": {"lr": 0.1, "batch_size": 352, "drop_last": True}},
-         "optimizer.batch_size must be <= 351"),
+        (
+            {"optimizer": {"lr": 0.1, "batch_size": 352, "drop_last": True}},
+            "optimizer.batch_size must be <= 351",
+        ),
         ({"epochs": True}, "valid integer"),
         ({"extra": 1}, "Extra inputs"),
         ({"method": {"name": "sdclr", "complement_weight": 1.0}}, "Extra inputs"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         recipe.parse(plain(**changes))
@@ -122,5 +124,9 @@ def test_defaults_are_those_of_a_parsed_recipe() -> None:
     defaults = recipe.defaults(model)
     assert {path: parsed[path] for path in defaults} == defaults
     assert set(parsed) - set(defaults) == {
-        "encoder", "optimizer.lr", "optimizer.batch_size", "epochs"}  # fmt: skip
+        "encoder",
+        "optimizer.lr",
+        "optimizer.batch_size",
+        "epochs",
+    }
     assert set(recipe.paths(model)) == {*parsed, "schedule.milestones", "changes"}

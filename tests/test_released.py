@@ -12,9 +12,11 @@ import torch
 
 from raylt import cli, space
 from raylt.space import strategy
-from raylt.study import studies
-from raylt.trial import checkpoint, classes, worker
-from raylt.trial.score import score
+from raylt.study.record import studies
+from raylt.trial import worker
+from raylt.trial.checkpoints import checkpoint
+from raylt.trial.evaluation import classes
+from raylt.trial.evaluation.score import score
 from tests.released import make
 
 FOLDER = Path(make.__file__).parent

@@ -30,7 +30,7 @@ def way(address: str | None) -> Way:
             f"of the cluster with --address auto"
         )
     if address.startswith(("http://", "https://")):
-        _demand_plain(address)
+        _require_plain(address)
         return "submit"
     match = _HOST_AND_PORT.fullmatch(address)
     if address == "auto" or (match and 0 < int(match[2]) < 2**16):
@@ -58,7 +58,7 @@ def warnings(address: str, *, has_token: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _demand_plain(address: str) -> None:
+def _require_plain(address: str) -> None:
     url = urlsplit(address)
     try:
         port = url.port

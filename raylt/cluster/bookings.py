@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raylt.cluster.room import Node, Shape
+from raylt.cluster.capacity import Node, Shape
 
 _KEPT_OFF = "raylt-kept-off"
 """The name of the group that books a machine on which no trial may begin."""
@@ -104,6 +104,7 @@ def keep_off(node: Node) -> str:
     all_of_it = {"CPU": node.cpus, "GPU": node.gpus, "memory": memory}
     group = placement_group(
         [{name: amount for name, amount in all_of_it.items() if amount}],
-        name=_KEPT_OFF, bundle_label_selector=[{"ray.io/node-id": node.id}],
-    )  # fmt: skip
+        name=_KEPT_OFF,
+        bundle_label_selector=[{"ray.io/node-id": node.id}],
+    )
     return group.id.hex()

@@ -11,8 +11,8 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 
-from raylt.cluster import room, token
-from raylt.cluster.room import Node, Shape
+from raylt.cluster import capacity, token
+from raylt.cluster.capacity import Node, Shape
 from raylt.schema import EnvironmentError
 
 _log = logging.getLogger("raylt")
@@ -38,7 +38,7 @@ def joined(address: str) -> Generator[None]:
     Raises:
         EnvironmentError: it cannot be joined from here.
     """
-    _demand_head(address)
+    _require_head(address)
     has_token = token.use()
     for warning in token.warnings():
         _log.warning("warning: %s", warning)
@@ -107,21 +107,21 @@ def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Nod
 
     deadline = time.monotonic() + 60 * minutes
     found = nodes()
-    asked = room.concurrent(found, shape) < trials and minutes > 0
+    asked = capacity.concurrent(found, shape) < trials and minutes > 0
     if asked:
         request_resources(bundles=[shape.bundle] * shape.workers * trials)
     try:
-        while room.concurrent(found, shape) < trials and time.monotonic() < deadline:
+        while capacity.concurrent(found, shape) < trials and time.monotonic() < deadline:
             time.sleep(_LOOK)
             found = nodes()
-        room.demand(found, shape)
+        capacity.demand(found, shape)
         yield found
     finally:
         if asked:
             request_resources(bundles=[])
 
 
-def _demand_head(address: str) -> None:
+def _require_head(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.rpartition(":")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from raylt.cluster import address as addresses
-from raylt.cluster import connect, facts, room, sharing, token
+from raylt.cluster import capacity, connect, facts, sharing, token
+from raylt.cluster.capacity import Node, Shape
 from raylt.cluster.facts import Facts
 from raylt.cluster.profile import Trial
-from raylt.cluster.room import Node, Shape
 from raylt.schema import RayltError
-from raylt.trial import bucket
+from raylt.trial.checkpoints import bucket
 
 State = Literal["ok", "warning", "error"]
 
@@ -56,9 +56,14 @@ class Round:
 
 
 def examine(
-    *, address: str | None, runs: Path, tracking_uri: str | None, checkpoints: str | None = None,
-    trial: Trial, cores: int,
-) -> tuple[Finding, ...]:  # fmt: skip
+    *,
+    address: str | None,
+    runs: Path,
+    tracking_uri: str | None,
+    checkpoints: str | None = None,
+    trial: Trial,
+    cores: int,
+) -> tuple[Finding, ...]:
     """Look at this machine, or at all machines of the cluster that it belongs to.
 
     Args:
@@ -107,9 +112,12 @@ def judge(look: Round) -> Iterator[Finding]:
     for node, answer in look.answers.items():
         if isinstance(answer, str):
             yield Finding(
-                check="answer", where=node.name, state="error", found=answer,
+                check="answer",
+                where=node.name,
+                state="error",
+                found=answer,
                 remedy="install the same raylt there, and look into /tmp/ray/session_latest/logs",
-            )  # fmt: skip
+            )
             continue
         yield _versions(node, answer, look.here)
         yield _storage(node, answer, look)
@@ -131,10 +139,15 @@ def _examine_here(
     with sharing.probe_folder(runs) as (folder, word):
         began = time.time()
         here = facts.gather(str(folder), node.id, tracking_uri)
-        look = Round(here=here, answers={node: here}, began=began, ended=time.time(),
-                     folder=folder, word=word,
-                     bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
-                     )  # fmt: skip
+        look = Round(
+            here=here,
+            answers={node: here},
+            began=began,
+            ended=time.time(),
+            folder=folder,
+            word=word,
+            bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
+        )
         yield from judge(look)
     yield _room([node], trial)
 
@@ -151,15 +164,29 @@ def _examine_cluster(
         ended = time.time()
         here = facts.gather(str(folder), "driver-too", tracking_uri)
         bucketed = sharing.ask_bucket(machines, checkpoints) if checkpoints else {}
-        yield from judge(Round(here=here, answers=answers, began=began, ended=ended,
-                               folder=folder, word=word, bucket=bucketed))  # fmt: skip
+        yield from judge(
+            Round(
+                here=here,
+                answers=answers,
+                began=began,
+                ended=ended,
+                folder=folder,
+                word=word,
+                bucket=bucketed,
+            )
+        )
     yield _room(machines, trial)
 
 
 def _finding(check: str, node: Node, wrong: State | None, found: str, remedy: str) -> Finding:
     """A finding that is well where `wrong` is None."""
-    return Finding(check=check, where=node.name, state=wrong or "ok", found=found,
-                   remedy=remedy if wrong else "")  # fmt: skip
+    return Finding(
+        check=check,
+        where=node.name,
+        state=wrong or "ok",
+        found=found,
+        remedy=remedy if wrong else "",
+    )
 
 
 def _versions(node: Node, answer: Facts, here: Facts) -> Finding:
@@ -180,8 +207,13 @@ def _storage(node: Node, answer: Facts, look: Round) -> Finding:
     if not look.bucket:
         return _finding("storage", node, "error" if why else None, found, remedy)
     # Trials of one worker do without it.
-    return _finding("storage", node, "warning" if why else None, found,
-                    f"for trials of several workers, and for pbt: {remedy}")  # fmt: skip
+    return _finding(
+        "storage",
+        node,
+        "warning" if why else None,
+        found,
+        f"for trials of several workers, and for pbt: {remedy}",
+    )
 
 
 def _bucket(node: Node, why: str) -> Finding:
@@ -211,21 +243,29 @@ def _clock(node: Node, answer: Facts, look: Round) -> Finding:
     # It answered between the two moments; what lies outside of them is its clock's error at least.
     skew = max(look.began - answer.time, answer.time - look.ended, 0.0)
     found = f"{skew:.1f} s off or more" if skew > _SKEW else "agrees"
-    return _finding("clock", node, "warning" if skew > _SKEW else None, found,
-                    "run an NTP client on it")  # fmt: skip
+    return _finding(
+        "clock", node, "warning" if skew > _SKEW else None, found, "run an NTP client on it"
+    )
 
 
 def _gpus(node: Node, answer: Facts, look: Round) -> Finding:
     others = {a.driver for a in look.answers.values() if isinstance(a, Facts) and a.driver}
     found = f"{node.gpus:g} GPUs" + (f", driver {answer.driver}" if answer.driver else "")
     if node.gpus and not answer.driver:
-        return _finding("GPU", node, "error", f"{found}, but no driver",
-                        "start the container with the GPUs, or install the driver")  # fmt: skip
+        return _finding(
+            "GPU",
+            node,
+            "error",
+            f"{found}, but no driver",
+            "start the container with the GPUs, or install the driver",
+        )
     if answer.driver and not node.gpus:
-        return _finding("GPU", node, "warning", f"{found} that Ray may book",
-                        "start its Ray with --num-gpus")  # fmt: skip
-    return _finding("GPU", node, "warning" if len(others) > 1 else None, found,
-                    "install one driver everywhere")  # fmt: skip
+        return _finding(
+            "GPU", node, "warning", f"{found} that Ray may book", "start its Ray with --num-gpus"
+        )
+    return _finding(
+        "GPU", node, "warning" if len(others) > 1 else None, found, "install one driver everywhere"
+    )
 
 
 def _interface(node: Node, answer: Facts) -> Finding:
@@ -246,14 +286,19 @@ def _tracker(node: Node, answer: Facts) -> Finding:
 def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
     least = trial.min_workers or trial.workers
     try:
-        gpus = room.gpus(nodes, workers=least, said=trial.gpus_per_worker, pack=trial.pack)
-        shape = Shape(workers=trial.workers, least=least, cpus=trial.cpus_per_worker, gpus=gpus,
-                      placement=trial.placement)  # fmt: skip
-        fit = room.demand(nodes, shape)
+        gpus = capacity.gpus(nodes, workers=least, said=trial.gpus_per_worker, pack=trial.pack)
+        shape = Shape(
+            workers=trial.workers,
+            least=least,
+            cpus=trial.cpus_per_worker,
+            gpus=gpus,
+            placement=trial.placement,
+        )
+        fit = capacity.demand(nodes, shape)
     except RayltError as error:
         found, _, remedy = str(error).rpartition("; ")
         return Finding(check="room", where="cluster", state="error", found=found, remedy=remedy)
-    found = f"{fit} trials at a time, each {room.describe(shape)}"
+    found = f"{fit} trials at a time, each {capacity.describe(shape)}"
     return Finding(check="room", where="cluster", state="ok", found=found)
 
 
@@ -261,13 +306,21 @@ def _token() -> Finding:
     path = token.exposed()
     if not token.use():
         return Finding(
-            check="token", where="cluster", state="error", found="the cluster asks for none",
+            check="token",
+            where="cluster",
+            state="error",
+            found="the cluster asks for none",
             remedy="start every Ray with RAY_AUTH_MODE=token and one token (see SECURITY.md)",
-        )  # fmt: skip
+        )
     if path is not None:
         found = f"other users may read {path}"
-        return Finding(check="token", where="cluster", state="warning", found=found,
-                       remedy=f"chmod 600 {path}")  # fmt: skip
+        return Finding(
+            check="token",
+            where="cluster",
+            state="warning",
+            found=found,
+            remedy=f"chmod 600 {path}",
+        )
     return Finding(check="token", where="cluster", state="ok", found="asked for and kept private")
 
 
@@ -281,7 +334,10 @@ def _state_api() -> Finding:
     except Exception as error:
         why = " ".join(str(error).split())[:200]
     return Finding(
-        check="State API", where="cluster", state="error", found=why,
+        check="State API",
+        where="cluster",
+        state="error",
+        found=why,
         remedy="install ray[default] on the head and leave its dashboard on: without it the "
         "workers of a lost trial keep their machines for ever",
-    )  # fmt: skip
+    )

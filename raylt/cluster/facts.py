@@ -101,10 +101,17 @@ def _gpu_driver() -> str:
     if not os.path.exists("/proc/driver/nvidia/version"):
         return ""
     try:
-        return subprocess.run(
-            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=10, check=True,
-        ).stdout.split("\n")[0].strip()  # fmt: skip
+        return (
+            subprocess.run(
+                ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=True,
+            )
+            .stdout.split("\n")[0]
+            .strip()
+        )
     except (OSError, subprocess.SubprocessError) as error:
         return f"unknown ({error})"
 

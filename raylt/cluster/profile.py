@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from raylt.schema import Frozen, InputError
-from raylt.space import document, explain
-from raylt.trial import bucket
+from raylt.space.file import document, explain
+from raylt.trial.checkpoints import bucket
 
 Placement = Literal["pack", "spread", "strict_pack", "strict_spread"]
 
@@ -137,7 +137,7 @@ class Profile(Frozen):
     """Minutes that machines may take to come up, an autoscaler's for instance."""
     runs: Folder | None = None
     """Folder of all studies; on more than one machine it must be shared."""
-    checkpoints: Annotated[str, AfterValidator(bucket.demand_uri)] | None = None
+    checkpoints: Annotated[str, AfterValidator(bucket.require_uri)] | None = None
     """Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX, so that trials of one
     worker go on elsewhere without a shared folder; only the folder of runs where left out."""
     data: Folder | None = None

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from raylt.cluster import connect, facts
+from raylt.cluster.capacity import Node
 from raylt.cluster.facts import Facts
-from raylt.cluster.room import Node
 from raylt.schema import EnvironmentError
-from raylt.trial import bucket
+from raylt.trial.checkpoints import bucket
 
 _T = TypeVar("_T")
 _ASK = 60.0

@@ -75,7 +75,7 @@ def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
     has_token = token.use()
     with tempfile.TemporaryDirectory(prefix="raylt-job-") as folder:
         pack(job, Path(folder))
-        _demand_cluster(address)
+        _require_cluster(address)
         unsafe = addresses.warnings(address, has_token=has_token)
         for warning in (*unsafe, *token.warnings()):
             say(f"warning: {warning}\n")
@@ -103,14 +103,14 @@ def pack(job: Job, folder: Path) -> None:
     for name, text in job.files.items():
         (folder / name).write_text(text, "utf-8")
     for path in job.ship:
-        _demand_shippable(path, taken=folder)
+        _require_shippable(path, taken=folder)
         target = folder / path.resolve().name
         if path.is_dir():
-            _demand_small(path)
+            _require_small(path)
             shutil.copytree(path, target, ignore=shutil.ignore_patterns(*_NEVER))
         else:
             shutil.copy(path, target)
-    _demand_small(folder)
+    _require_small(folder)
 
 
 def exit_code(status: str, driver: int | None) -> int:
@@ -127,7 +127,7 @@ def exit_code(status: str, driver: int | None) -> int:
     return 130 if status == "STOPPED" else 1
 
 
-def _demand_shippable(path: Path, *, taken: Path) -> None:
+def _require_shippable(path: Path, *, taken: Path) -> None:
     if not path.exists():
         raise InputError(f"--ship: must name a file or folder, but there is no {path}")
     if (path / ".git").exists():
@@ -141,7 +141,7 @@ def _demand_shippable(path: Path, *, taken: Path) -> None:
         )
 
 
-def _demand_small(folder: Path) -> None:
+def _require_small(folder: Path) -> None:
     sizes: dict[Path, int] = {}
     for where, inner, names in os.walk(folder):
         # In place, so that the walk does not enter them.
@@ -159,7 +159,7 @@ def _demand_small(folder: Path) -> None:
     )
 
 
-def _demand_cluster(address: str) -> None:
+def _require_cluster(address: str) -> None:
     request = urllib.request.Request(f"{address.rstrip('/')}/api/version")
     if word := _token():
         request.add_header("Authorization", f"Bearer {word}")

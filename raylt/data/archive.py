@@ -89,7 +89,7 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
     if _complete(archive, root):
         return folder
     if source is not None:
-        _demand_source(source)
+        _require_source(source)
     part = root / f".{archive.folder}.part"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def _opened(source: str) -> tuple[IO[bytes], int]:
     return path.open("rb"), path.stat().st_size
 
 
-def _demand_source(source: str) -> None:
+def _require_source(source: str) -> None:
     if not source.startswith(_WEB) and not Path(source).is_file():
         raise InputError(
             f"the source must be a web address or a file, but got {source!r}; "

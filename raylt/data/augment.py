@@ -20,7 +20,7 @@ _MOST = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Knobs:
+class AugmentParams:
     """How strongly views are disturbed: the section `augment` of a recipe."""
 
     crop: float
@@ -41,13 +41,13 @@ class Knobs:
     """Largest slant to either side in degrees."""
 
 
-CALM = Knobs(
+CALM = AugmentParams(
     crop=1.0, resample="bicubic", flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0
 )
 """Nothing is disturbed."""
 
-Law = Callable[[Tensor, Tensor, Knobs, torch.Generator], Boxes]
-Painter = Callable[[int, int, Knobs, torch.Generator], Paint | None]
+Law = Callable[[Tensor, Tensor, AugmentParams, torch.Generator], Boxes]
+Painter = Callable[[int, int, AugmentParams, torch.Generator], Paint | None]
 Finish = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -56,7 +56,7 @@ class Frame:
     """Where a view looks."""
 
     boxes: Law
-    """(heights, widths, knobs, generator) -> the box of each image."""
+    """(heights, widths, params, generator) -> the box of each image."""
     of_originals: bool
     """Whether boxes are meant for originals of any size; else for images of one size, to which
     larger originals are resized first."""
@@ -68,7 +68,7 @@ class View:
 
     frame: Frame
     painters: tuple[Painter, ...] = ()
-    """(images, size, knobs, generator) -> what to do to each image, or None for nothing."""
+    """(images, size, params, generator) -> what to do to each image, or None for nothing."""
     finishes: tuple[Finish, ...] = ()
     """(views, generator) -> views: what sorts the whole batch by what happens to each image."""
 
@@ -77,7 +77,7 @@ class View:
         images: UInt8[Tensor, "n channel height width"],
         *,
         size: int,
-        knobs: Knobs,
+        params: AugmentParams,
         generator: torch.Generator,
     ) -> Float[Tensor, "n channel size size"]:
         """One view of each image, in [0, 1], on the images' device, in channels-last memory.
@@ -85,15 +85,15 @@ class View:
         Args:
             images: The originals at their own size; one channel or three.
             size: Height and width of the views in pixels.
-            knobs: How strongly the views are disturbed.
+            params: How strongly the views are disturbed.
             generator: Draws everything; it lives on the images' device.
         """
         n, _, height, width = images.shape
         heights, widths = (
             torch.full((n,), float(s), device=images.device) for s in (height, width)
         )
-        boxes = self.frame.boxes(heights, widths, knobs, generator)
-        return self.painted(images, boxes, size=size, knobs=knobs, generator=generator)
+        boxes = self.frame.boxes(heights, widths, params, generator)
+        return self.painted(images, boxes, size=size, params=params, generator=generator)
 
     def painted(
         self,
@@ -101,7 +101,7 @@ class View:
         boxes: Boxes | None,
         *,
         size: int,
-        knobs: Knobs,
+        params: AugmentParams,
         generator: torch.Generator,
     ) -> Float[Tensor, "n channel size size"]:
         """The view of what the boxes hold; None if the images are that already, at that size.
@@ -109,12 +109,12 @@ class View:
         Other arguments as of the call.
         """
         n, channels = images.shape[:2]
-        paints = [p for paint in self.painters if (p := paint(n, size, knobs, generator))]
+        paints = [p for paint in self.painters if (p := paint(n, size, params, generator))]
         memory = torch.contiguous_format if self.finishes else torch.channels_last
         views = torch.empty(n, channels, size, size, device=images.device, memory_format=memory)
         for part in _parts(views):
             view = frames.resample(
-                images[part], boxes and boxes[part], size, kernel=knobs.resample
+                images[part], boxes and boxes[part], size, kernel=params.resample
             )
             for paint in paints:
                 view = paint(view, part)
@@ -131,44 +131,52 @@ def _parts(views: Tensor) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def _whole(heights: Tensor, widths: Tensor, knobs: Knobs, generator: torch.Generator) -> Boxes:
+def _whole(
+    heights: Tensor, widths: Tensor, params: AugmentParams, generator: torch.Generator
+) -> Boxes:
     return frames.whole(heights, widths)
 
 
-def _shifted(heights: Tensor, widths: Tensor, knobs: Knobs, generator: torch.Generator) -> Boxes:
-    return frames.shifted(heights, widths, flip=knobs.flip, generator=generator)
+def _shifted(
+    heights: Tensor, widths: Tensor, params: AugmentParams, generator: torch.Generator
+) -> Boxes:
+    return frames.shifted(heights, widths, flip=params.flip, generator=generator)
 
 
-def _cropped(heights: Tensor, widths: Tensor, knobs: Knobs, generator: torch.Generator) -> Boxes:
-    return frames.cropped(heights, widths, crop=knobs.crop, flip=knobs.flip, generator=generator)
+def _cropped(
+    heights: Tensor, widths: Tensor, params: AugmentParams, generator: torch.Generator
+) -> Boxes:
+    return frames.cropped(heights, widths, crop=params.crop, flip=params.flip, generator=generator)
 
 
-def _jitter(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
+def _jitter(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
     # SimCLR's jitter, which leaves one view in five alone (Chen et al., 2020).
-    near, hue = 0.4 * knobs.jitter, 0.1 * knobs.jitter
+    near, hue = 0.4 * params.jitter, 0.1 * params.jitter
     return colour.jitter(n, reach=(near, near, near, hue), probability=0.8, generator=generator)
 
 
-def _steady_jitter(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
+def _steady_jitter(
+    n: int, size: int, params: AugmentParams, generator: torch.Generator
+) -> Paint | None:
     # BCL's program jitters every view of its classifier, and never the hue.
-    near = 0.4 * knobs.jitter
+    near = 0.4 * params.jitter
     return colour.jitter(n, reach=(near, near, near, 0.0), probability=1.0, generator=generator)
 
 
-def _grey(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
-    return colour.lose_colour(n, probability=knobs.grey, generator=generator)
+def _grey(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
+    return colour.lose_colour(n, probability=params.grey, generator=generator)
 
 
-def _blur(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
+def _blur(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
     return (
-        colour.blur(n, size, probability=knobs.blur, generator=generator) if knobs.blur else None
+        colour.blur(n, size, probability=params.blur, generator=generator) if params.blur else None
     )
 
 
-def _tilt(n: int, size: int, knobs: Knobs, generator: torch.Generator) -> Paint | None:
-    if not (knobs.rotate or knobs.shear):
+def _tilt(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
+    if not (params.rotate or params.shear):
         return None
-    return frames.tilt(n, rotate=knobs.rotate, shear=knobs.shear, generator=generator)
+    return frames.tilt(n, rotate=params.rotate, shear=params.shear, generator=generator)
 
 
 _WHOLE = Frame(_whole, of_originals=False)

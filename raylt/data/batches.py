@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raylt.data.augment import CALM, VIEWS, Knobs
+from raylt.data.augment import CALM, VIEWS, AugmentParams
 from raylt.data.files import FileImages
 from raylt.data.images import Images
-from raylt.data.sources import Looks, Resident, Source, Streamed
+from raylt.data.sources import Resident, Source, Streamed, ViewSpec
 from raylt.schema import InputError
 
 _EVALUATED = 512
@@ -41,7 +41,7 @@ class Batches:
         images: The training set.
         views: Names in `raylt.data.augment.VIEWS`, one for each view of a batch.
         size: Height and width of the views in pixels.
-        knobs: How strongly the views are disturbed.
+        params: How strongly the views are disturbed.
         batch_size: Images of one step over all workers together.
         drop_last: Whether the rest of an epoch that does not fill a batch is left out.
         seed: Seed of the run.
@@ -60,7 +60,7 @@ class Batches:
         *,
         views: Sequence[str],
         size: int,
-        knobs: Knobs,
+        params: AugmentParams,
         batch_size: int,
         drop_last: bool,
         seed: int,
@@ -69,7 +69,7 @@ class Batches:
         world: int,
         channels_last: bool,
     ) -> None:
-        looks = Looks(tuple(VIEWS[name] for name in views), size, knobs)
+        looks = ViewSpec(tuple(VIEWS[name] for name in views), size, params)
         self._source: Source = (
             Streamed(images, looks, device)
             if isinstance(images, FileImages)
@@ -143,7 +143,7 @@ def plain(
     for start in range(0, len(indices), _EVALUATED):
         pixels = images.take(indices[start : start + _EVALUATED])
         shown = torch.from_numpy(pixels).to(device)
-        yield VIEWS["none"](shown, size=size, knobs=CALM, generator=unused)
+        yield VIEWS["none"](shown, size=size, params=CALM, generator=unused)
 
 
 def _stream(seed: int, epoch: int, user: int) -> int:

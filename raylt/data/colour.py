@@ -37,7 +37,7 @@ def jitter(
     Args:
         n: Images of the batch.
         reach: How far brightness, contrast and saturation may leave 1, and hue may leave 0.
-        probability: Share of the images that are changed at all.
+        probability: Allocation of the images that are changed at all.
         generator: Draws everything; it lives on the images' device.
     """
     device = generator.device

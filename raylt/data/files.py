@@ -124,7 +124,7 @@ def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np
     return np.array(names), np.array(labels, np.int64)
 
 
-def demand_all(root: Path, names: Sequence[str] | NDArray[np.str_], *, source: Path) -> None:
+def require_all(root: Path, names: Sequence[str] | NDArray[np.str_], *, source: Path) -> None:
     """Raise unless every image of a list is there; each folder is looked through once.
 
     Raises:

@@ -36,9 +36,13 @@ class Boxes:
 
     def __getitem__(self, part: slice) -> Boxes:
         return Boxes(
-            self.top[part], self.left[part], self.height[part], self.width[part],
-            self.mirrored[part], self.padded,
-        )  # fmt: skip
+            self.top[part],
+            self.left[part],
+            self.height[part],
+            self.width[part],
+            self.mirrored[part],
+            self.padded,
+        )
 
 
 def whole(height: Float[Tensor, " n"], width: Float[Tensor, " n"]) -> Boxes:
@@ -48,9 +52,12 @@ def whole(height: Float[Tensor, " n"], width: Float[Tensor, " n"]) -> Boxes:
 
 
 def shifted(
-    height: Float[Tensor, " n"], width: Float[Tensor, " n"], *, flip: float,
+    height: Float[Tensor, " n"],
+    width: Float[Tensor, " n"],
+    *,
+    flip: float,
     generator: torch.Generator,
-) -> Boxes:  # fmt: skip
+) -> Boxes:
     """All of each image, moved by up to an eighth of it and mirrored with probability `flip`.
 
     A crop of the image's own size out of its padded copy.
@@ -63,9 +70,13 @@ def shifted(
 
 
 def cropped(
-    height: Float[Tensor, " n"], width: Float[Tensor, " n"], *, crop: float, flip: float,
+    height: Float[Tensor, " n"],
+    width: Float[Tensor, " n"],
+    *,
+    crop: float,
+    flip: float,
     generator: torch.Generator,
-) -> Boxes:  # fmt: skip
+) -> Boxes:
     """A random part of each image with `crop` to 1 of its area, mirrored with probability `flip`.
 
     The law of torchvision's RandomResizedCrop: the first of ten draws of area and aspect ratio

@@ -20,7 +20,7 @@ _HELD_OUT_SEED = 0
 
 
 class LongTailed(DatasetConfig):
-    """The knobs of a dataset whose balanced training pool is cut into a long tail."""
+    """The hyperparameters of a dataset whose balanced training pool is cut into a long tail."""
 
     imbalance: float = Field(100.0, ge=1)
     """Images of the largest class over images of the smallest; 1 leaves the classes equal."""
@@ -80,7 +80,7 @@ class LongTailed(DatasetConfig):
 
 
 class Listed(DatasetConfig):
-    """The knobs of a dataset of image files that lists give: `path label` in each line.
+    """The hyperparameters of a dataset of image files that lists give: `path label` in each line.
 
     Paths of lists and of the image folder are below the data root; paths in the lists are below
     the image folder.

@@ -182,9 +182,14 @@ def _values(
     for kind, strength in strengths.items():
         moved = size if kind in (_O.TRANSLATE_X, _O.TRANSLATE_Y) else 1
         table[kind] = torch.tensor(
-            [strength.slope * moved, strength.start, strength.base, strength.signed,
-             strength.whole]
-        )  # fmt: skip
+            [
+                strength.slope * moved,
+                strength.start,
+                strength.base,
+                strength.signed,
+                strength.whole,
+            ]
+        )
     slope, start, base, signed, whole = table[kinds].unbind(-1)
     values = start + slope * levels
     values = torch.where(whole > 0, values.trunc(), values)

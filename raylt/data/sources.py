@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from raylt.data import files
-from raylt.data.augment import Knobs, View
+from raylt.data.augment import AugmentParams, View
 from raylt.data.files import FileImages
 from raylt.data.frames import Boxes, Kernel
 from raylt.data.images import Images
@@ -30,12 +30,12 @@ Originals = UInt8[Tensor, "n channel height width"]
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class ViewSpec:
     """The views that are wanted of every image."""
 
     views: tuple[View, ...]
     size: int
-    knobs: Knobs
+    params: AugmentParams
 
 
 @runtime_checkable
@@ -58,7 +58,7 @@ class Source(Protocol):
 class Resident:
     """The whole set on the device as uint8: a step needs nothing from the host."""
 
-    def __init__(self, images: Images, looks: Looks, device: torch.device) -> None:
+    def __init__(self, images: Images, looks: ViewSpec, device: torch.device) -> None:
         self._looks = looks
         self._pixels = torch.from_numpy(images.take(np.arange(len(images)))).to(device)
 
@@ -66,11 +66,11 @@ class Resident:
         self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
     ) -> Iterator[Views]:
         """The views of one step after the other; see `Source`."""
-        knobs, size = self._looks.knobs, self._looks.size
+        params, size = self._looks.params, self._looks.size
         for chosen in order.to(self._pixels.device).split(list(sizes)):
             images = self._pixels[chosen]
             yield tuple(
-                view(images, size=size, knobs=knobs, generator=generator)
+                view(images, size=size, params=params, generator=generator)
                 for view in self._looks.views
             )
 
@@ -78,7 +78,7 @@ class Resident:
 class Streamed:
     """Images decoded and cropped by other processes, some steps ahead; colours on the device."""
 
-    def __init__(self, images: FileImages, looks: Looks, device: torch.device) -> None:
+    def __init__(self, images: FileImages, looks: ViewSpec, device: torch.device) -> None:
         self._looks, self._device = looks, device
         self._plan = _Plan()
         several = images.workers > 0
@@ -119,10 +119,10 @@ class Streamed:
             )
 
     def _view(self, view: View, images: Originals, generator: torch.Generator) -> Tensor:
-        knobs, size = self._looks.knobs, self._looks.size
+        params, size = self._looks.params, self._looks.size
         if view.frame.of_originals:
-            return view.painted(images, None, size=size, knobs=knobs, generator=generator)
-        return view(images, size=size, knobs=knobs, generator=generator)
+            return view.painted(images, None, size=size, params=params, generator=generator)
+        return view(images, size=size, params=params, generator=generator)
 
 
 class _Piece(NamedTuple):
@@ -146,7 +146,7 @@ class _Plan(Sampler[_Piece]):
 class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
     """Decodes a piece: for each view (n, 3, size, size), cropped if the view crops originals."""
 
-    def __init__(self, images: FileImages, looks: Looks) -> None:
+    def __init__(self, images: FileImages, looks: ViewSpec) -> None:
         self._images, self._looks = images, looks
 
     def __getitem__(self, piece: _Piece) -> list[Tensor] | EnvironmentError:
@@ -160,8 +160,8 @@ class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
         shown: list[Tensor] = []
         for view in self._looks.views:
             if view.frame.of_originals:
-                boxes = view.frame.boxes(heights, widths, self._looks.knobs, generator)
-                kernel = self._looks.knobs.resample
+                boxes = view.frame.boxes(heights, widths, self._looks.params, generator)
+                kernel = self._looks.params.resample
                 cropped = _crop(originals, boxes, self._looks.size, kernel)
             else:
                 cropped = [files.centred(image, self._images.size) for image in originals]

@@ -41,9 +41,9 @@ def load(
             must be apart share an image.
         EnvironmentError: an image of a list is missing.
     """
-    _demand_lists(config, root)
+    _require_lists(config, root)
     train = _images(config, root, config.train_list, classes)
-    _demand_every_class(train, config.train_list, classes)
+    _require_every_class(train, config.train_list, classes)
     if config.validation_list is None:
         train, validation = _divided(train, config.validation, classes)
     else:
@@ -55,20 +55,21 @@ def load(
     if config.few_shot_list is not None:
         few_shot = _without(_images(config, root, config.few_shot_list, classes), validation)
     else:
-        _demand_every_class(balanced, config.balanced_list or config.train_list, classes)
+        _require_every_class(balanced, config.balanced_list or config.train_list, classes)
         sizes = np.bincount(balanced.labels, minlength=classes).tolist()
         few = [min(size, max(4, size // 100)) for size in sizes]
         few_shot = balanced.only(subsample(balanced.labels, few, _FEW_SHOT_SEED))
     for name, part in (("validation", validation), ("test", test)):
-        _demand_apart(train, part, name)
+        _require_apart(train, part, name)
     return Splits(train, balanced, few_shot, validation, test, classes, mean, std)
 
 
-def _demand_lists(config: Listed, root: Path) -> None:
+def _require_lists(config: Listed, root: Path) -> None:
     values = config.model_dump()
     lists = {key: values[key] for key in values if key.endswith("_list") and values[key]}
-    missing = [f"{root / name} (data.{key})" for key, name in lists.items()
-               if not (root / name).exists()]  # fmt: skip
+    missing = [
+        f"{root / name} (data.{key})" for key, name in lists.items() if not (root / name).exists()
+    ]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(
@@ -81,7 +82,7 @@ def _demand_lists(config: Listed, root: Path) -> None:
 def _images(config: Listed, root: Path, listed: str, classes: int) -> FileImages:
     path, folder = root / listed, root / config.images
     names, labels = files.read_list(path, classes=classes)
-    files.demand_all(folder, names, source=path)
+    files.require_all(folder, names, source=path)
     return FileImages(folder, names, labels, config.resolution, config.workers)
 
 
@@ -98,7 +99,7 @@ def _without(images: FileImages, others: FileImages) -> FileImages:
     return images.only(np.flatnonzero(~np.isin(images.names, others.names)))
 
 
-def _demand_every_class(images: FileImages, listed: str, classes: int) -> None:
+def _require_every_class(images: FileImages, listed: str, classes: int) -> None:
     empty = np.setdiff1d(np.arange(classes), images.labels)
     if len(empty):
         raise InputError(
@@ -108,7 +109,7 @@ def _demand_every_class(images: FileImages, listed: str, classes: int) -> None:
         )
 
 
-def _demand_apart(train: FileImages, part: FileImages, name: str) -> None:
+def _require_apart(train: FileImages, part: FileImages, name: str) -> None:
     shared = set(train.names.tolist()).intersection(part.names.tolist())
     if shared:
         raise InputError(

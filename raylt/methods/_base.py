@@ -71,9 +71,10 @@ def named(name: str) -> type[Method]:
     found = [
         value
         for value in vars(plugins.module("methods", name)).values()
-        if isinstance(value, type) and issubclass(value, Method)
+        if isinstance(value, type)
+        and issubclass(value, Method)
         and value.__module__ == f"raylt.methods.{name}"
-    ]  # fmt: skip
+    ]
     assert len(found) == 1, f"raylt/methods/{name}.py must define exactly one Method, not {found}"
     return found[0]
 

@@ -180,10 +180,16 @@ class BCL(Method):
             power=self.config.complement_power,
         )
         return _among(
-            features, labels, gather(features), gather(labels), prototypes, weights,
-            start=rank() * len(labels), temperature=self.temperature.value,
+            features,
+            labels,
+            gather(features),
+            gather(labels),
+            prototypes,
+            weights,
+            start=rank() * len(labels),
+            temperature=self.temperature.value,
             absent=self.config.absent,
-        )  # fmt: skip
+        )
 
 
 def class_weights(
@@ -234,9 +240,16 @@ def balanced_contrastive(
     """
     weights = class_weights(class_counts, weight=complement_weight, power=complement_power)
     return _among(
-        features, labels, features, labels, prototypes, weights,
-        start=0, temperature=temperature, absent=absent,
-    )  # fmt: skip
+        features,
+        labels,
+        features,
+        labels,
+        prototypes,
+        weights,
+        start=0,
+        temperature=temperature,
+        absent=absent,
+    )
 
 
 def _among(

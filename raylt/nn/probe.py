@@ -91,9 +91,13 @@ def logistic(
     weight, bias = features.new_zeros(classes, features.shape[1]), features.new_zeros(classes)
     truth = functional.one_hot(labels, classes).T.to(features.dtype)
     optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=300, tolerance_grad=tolerance,
-        tolerance_change=1e-3 * tolerance, history_size=10, line_search_fn="strong_wolfe",
-    )  # fmt: skip
+        [weight, bias],
+        max_iter=300,
+        tolerance_grad=tolerance,
+        tolerance_change=1e-3 * tolerance,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    )
 
     def objective() -> Tensor:
         # The gradient in closed form, and classes in rows: softmax over columns of a few numbers
@@ -152,9 +156,14 @@ def sgd_rates(*, few: bool, early: bool) -> tuple[float, ...]:
 
 
 def _sgd(
-    features: Tensor, labels: Tensor, classes: int, rates: Sequence[float], *, batch_size: int,
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    rates: Sequence[float],
+    *,
+    batch_size: int,
     seed: int,
-) -> Head:  # fmt: skip
+) -> Head:
     generator = torch.Generator().manual_seed(seed)
     fitted = Descent(features.shape[1], classes, generator, features.device)
     for rate in rates:

@@ -15,14 +15,15 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import document, explain, leaf, opened, population, presets, settings, watched
-from raylt.space.document import Document, Keys
-from raylt.space.explain import shown
+from raylt.space import leaf, metrics_check, population, presets, recipe_section, settings
 from raylt.space.expressions import Expression
+from raylt.space.file import document, explain
+from raylt.space.file.document import Document, Keys
+from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
-from raylt.space.opened import Opened
 from raylt.space.plan import METRICS, Study
 from raylt.space.points import DRAWS, Point, Space
+from raylt.space.recipe_section import Opened
 
 __all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of", "stored"]
 
@@ -67,7 +68,7 @@ def of(found: Document) -> Space:
     """
     _check_parts(found)
     found, kept = presets.applied(found)
-    content = opened.read(found)
+    content = recipe_section.read(found)
     found, overruled = settings.without_overruled(found, content)
     study = explain.check(Study, found.values["study"], found, root="study", prefix="study.")
     paths = {*content.known, *(each.path for each in content.leaves)}
@@ -79,7 +80,7 @@ def of(found: Document) -> Space:
         fixed=content.fixed,
         leaves=content.leaves,
         require=tuple(
-            opened.condition(found, ("study", "require", i), text, paths)
+            recipe_section.condition(found, ("study", "require", i), text, paths)
             for i, text in enumerate(study.require)
         ),
         known=content.known,
@@ -91,7 +92,7 @@ def of(found: Document) -> Space:
             *kept,
             *overruled,
             *_cold(content),
-            *watched.flattered(study),
+            *metrics_check.flattered(study),
         ),
     )
     _check_study(found, space)
@@ -186,7 +187,7 @@ def _check_study(found: Document, space: Space) -> None:
     if study.sampler.name == "grid":
         for each in space.leaves:
             if each.choices is None and each.step is None and (each.log or not each.integer):
-                raise opened.error(
+                raise recipe_section.error(
                     found,
                     ("recipe", *each.path.split(".")),
                     "must have a finite list of values for a grid, but is a range without steps; "
@@ -233,14 +234,14 @@ def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> Non
         return
     data = recipe.dataset(space.fixed)
     if not data.has_validation():
-        raise opened.error(
+        raise recipe_section.error(
             found,
             ("recipe", "data", "validation"),
             f"must be at least 1, since {explain.dotted(keys)} is {metric}, which is measured on "
             f"validation images, but got 0; raise it, or watch train/loss alone",
         )
     counts = data.train_counts()
-    if counts is not None and (why := watched.no_classes(metric, counts)):
+    if counts is not None and (why := metrics_check.no_classes(metric, counts)):
         raise found.error(keys, why)
 
 
@@ -269,7 +270,7 @@ def _truth(
     try:
         condition.truth(values)
     except InputError as fault:
-        raise opened.error(found, keys, str(fault)) from None
+        raise recipe_section.error(found, keys, str(fault)) from None
 
 
 def _draws(found: Document, space: Space) -> tuple[list[Point], float]:
@@ -278,7 +279,7 @@ def _draws(found: Document, space: Space) -> tuple[list[Point], float]:
     draws = [space.draw_any(rng) for _ in range(DRAWS)] if space.leaves else [{}]
     allowed = [point for point in draws if space.allows(point)]
     if not allowed:
-        raise opened.error(
+        raise recipe_section.error(
             found,
             ("study", "require"),
             f"must admit some points, but refuses all of {len(draws)} draws; loosen it, or narrow "
@@ -299,7 +300,7 @@ def _check_recipes(
         except ValidationError as fault:
             loc, text = explain.sentences(fault, model)[0]
             where = ", ".join(f"{path} = {shown(value)}" for path, value in point.items())
-            raise opened.error(
+            raise recipe_section.error(
                 found,
                 ("recipe", *loc),
                 f"{text} (at {where}; `study.require` can exclude it)" if where else text,

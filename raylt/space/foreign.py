@@ -10,9 +10,9 @@ from typing import Any
 
 from raylt import recipe
 from raylt.schema import InputError
-from raylt.space import document
-from raylt.space.document import Document, Keys
-from raylt.space.explain import shown
+from raylt.space.file import document
+from raylt.space.file.document import Document, Keys
+from raylt.space.file.explain import shown
 from raylt.space.names import study_name
 from raylt.space.plan import METRICS
 
@@ -76,8 +76,9 @@ def _wandb(found: Document) -> Sweep:
         if key in simple:
             to, new = simple[key](value)
             if new is None:
-                raise found.error((key,), f"must be one of {', '.join(_WANDB_SAMPLERS)}, but got "
-                                          f"{shown(value)}")  # fmt: skip
+                raise found.error(
+                    (key,), f"must be one of {', '.join(_WANDB_SAMPLERS)}, but got {shown(value)}"
+                )
             sweep.study[to] = new
         elif key in ("metric", "early_terminate") and not isinstance(value, dict):
             raise found.error((key,), f"must be a mapping, but got {shown(value)}")
@@ -110,9 +111,13 @@ def _wandb_parameters(found: Document, keys: Keys, prefix: str, sweep: Sweep) ->
 def _wandb_leaf(found: Document, keys: Keys, given: Mapping[str, Any], notes: list[str]) -> Any:
     low: Any = given.get("min")
     high: Any = given.get("max")
-    guessed = "categorical" if "values" in given else "constant" if "value" in given else (
-        "int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform"
-    )  # fmt: skip
+    guessed = (
+        "categorical"
+        if "values" in given
+        else "constant"
+        if "value" in given
+        else ("int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform")
+    )
     law = given.get("distribution", guessed)
     if law == "constant":
         return given.get("value")
@@ -122,8 +127,15 @@ def _wandb_leaf(found: Document, keys: Keys, given: Mapping[str, Any], notes: li
         if "probabilities" in given:
             notes.append(f"{keys[-1]}: its probabilities are left out, all choices are alike")
         return {"choices": given["values"]}
-    if law not in ("int_uniform", "uniform", "q_uniform", "log_uniform", "log_uniform_values",
-                   "q_log_uniform", "q_log_uniform_values"):  # fmt: skip
+    if law not in (
+        "int_uniform",
+        "uniform",
+        "q_uniform",
+        "log_uniform",
+        "log_uniform_values",
+        "q_log_uniform",
+        "q_log_uniform_values",
+    ):
         raise found.error(
             keys, f"must have a distribution with two ends, but got {law}; give min and max"
         )

@@ -11,9 +11,9 @@ from typing import Any
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError, Value
 from raylt.space import expressions
-from raylt.space.document import Document, Keys
-from raylt.space.explain import dotted, shown
 from raylt.space.expressions import Expression
+from raylt.space.file.document import Document, Keys
+from raylt.space.file.explain import dotted, shown
 
 COMPLEMENT = "complement"
 """Word for a scale that is even in the logarithm of one minus the value."""
@@ -156,16 +156,28 @@ class _Opening:
         when = self._when()
         if "choices" in self.found:
             return Leaf(
-                self.path, None, None, log=False, complement=False, step=None,
-                choices=self._choices(), when=when,
-            )  # fmt: skip
+                self.path,
+                None,
+                None,
+                log=False,
+                complement=False,
+                step=None,
+                choices=self._choices(),
+                when=when,
+            )
         low, high = self._bounds()
         scale = self._scale(low, high)
         step = self._step(low, high) if "step" in self.found and low < high else None
         return Leaf(
-            self.path, low, high, log=scale is True, complement=scale == COMPLEMENT, step=step,
-            choices=None, when=when,
-        )  # fmt: skip
+            self.path,
+            low,
+            high,
+            log=scale is True,
+            complement=scale == COMPLEMENT,
+            step=step,
+            choices=None,
+            when=when,
+        )
 
     def _error(self, key: str, message: str) -> InputError:
         return self.document.error((*self.keys, key), message, name=f"{self.path}.{key}")

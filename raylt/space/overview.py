@@ -28,7 +28,9 @@ def overview(space: Space) -> dict[str, Any]:
         "dataset": space.known["data.name"],
         "epochs": space.known.get("epochs"),
         "train_counts": counts and list(counts),
-        "groups": None if counts is None else {
+        "groups": None
+        if counts is None
+        else {
             by: {name: len(classes) for name, classes in metrics.groups(counts, by=by).items()}
             for by in ("thresholds", "thirds")
         },
@@ -38,7 +40,7 @@ def overview(space: Space) -> dict[str, Any]:
         "points": list(space.points),
         "samples": [space.draw(rng) for _ in range(_SAMPLES if space.leaves else 0)],
         "warnings": list(space.warnings),
-    }  # fmt: skip
+    }
 
 
 def text(space: Space) -> str:
@@ -96,9 +98,11 @@ def _plan(study: Study, *, searched: bool) -> str:
         )
     if not study.stops_early:
         return f"{plan}, none stopped early"
-    factor = "" if "factor" in IDLE["scheduler"].get(scheduler.name, ()) else (
-        f", factor {scheduler.factor}"
-    )  # fmt: skip
+    factor = (
+        ""
+        if "factor" in IDLE["scheduler"].get(scheduler.name, ())
+        else (f", factor {scheduler.factor}")
+    )
     return (
         f"{plan}, stopped early by {scheduler.name} on {study.watched} "
         f"(grace {scheduler.grace}{factor})"

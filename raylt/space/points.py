@@ -13,9 +13,10 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import explain, leaf
-from raylt.space.explain import dotted, shown
+from raylt.space import leaf
 from raylt.space.expressions import Expression
+from raylt.space.file import explain
+from raylt.space.file.explain import dotted, shown
 from raylt.space.leaf import Leaf
 from raylt.space.plan import Study
 

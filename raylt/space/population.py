@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from raylt import recipe
 from raylt.changes import changeable
-from raylt.space import opened
-from raylt.space.document import Document, Keys
+from raylt.space import recipe_section
+from raylt.space.file.document import Document, Keys
 from raylt.space.points import Space
 
 
@@ -24,26 +24,29 @@ def demand(found: Document, space: Space) -> None:
             f"{study.sampler.name}; write `sampler: {{name: random}}`",
         )
     if space.fixed.get("changes"):
-        raise opened.error(
-            found, ("recipe", "changes"),
+        raise recipe_section.error(
+            found,
+            ("recipe", "changes"),
             "must be left out with the scheduler pbt, which makes changes itself; remove it",
-        )  # fmt: skip
+        )
     may = tuple(changeable(recipe.model_of(space.fixed)))
     for each in space.leaves:
         keys: Keys = ("recipe", *each.path.split("."))
         if each.path not in may or each.choices is not None:
-            raise opened.error(
-                found, keys,
+            raise recipe_section.error(
+                found,
+                keys,
                 "must be fixed with the scheduler pbt, or be a range of a real number of the "
                 "method, the optimizer, the schedule or the augmentation: only those may change "
                 "in mid-run; fix it, or take another study.scheduler.name",
-            )  # fmt: skip
+            )
         if each.when is not None:
-            raise opened.error(
-                found, (*keys, "when"),
+            raise recipe_section.error(
+                found,
+                (*keys, "when"),
                 "must be left out with the scheduler pbt, whose trials take over each other's "
                 "values; remove it",
-            )  # fmt: skip
+            )
     every, scored, epochs = study.scheduler.every, known["evaluation.every"], known["epochs"]
     assert isinstance(scored, int)
     assert isinstance(epochs, int)

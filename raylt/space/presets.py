@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from raylt.plugins import did_you_mean
-from raylt.space.document import COMMAND_LINE, Document
-from raylt.space.explain import shown
+from raylt.space.file.document import COMMAND_LINE, Document
+from raylt.space.file.explain import shown
 
 
 def applied(found: Document) -> tuple[Document, list[str]]:

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from raylt.space import Space
-from raylt.space.explain import shown
+from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
 
-FREE = ("trials", "sampler", "scheduler", "budget", "confirm", "checkpoints", "versus",
-        "preset", "presets")  # fmt: skip
+FREE = (
+    "trials",
+    "sampler",
+    "scheduler",
+    "budget",
+    "confirm",
+    "checkpoints",
+    "versus",
+    "preset",
+    "presets",
+)
 """Parts of `study` that say how to search and not what a result means; the values of a preset
 stand in the recipe too."""
 _WHOLE = 1e-6

@@ -8,12 +8,12 @@ from typing import Any
 
 from raylt.plugins import did_you_mean
 from raylt.schema import Value
-from raylt.space import leaf, opened, strategy
-from raylt.space.document import COMMAND_LINE, Document, Keys, dump
-from raylt.space.explain import shown
+from raylt.space import leaf, recipe_section, strategy
+from raylt.space.file.document import COMMAND_LINE, Document, Keys, dump
+from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
-from raylt.space.opened import Opened
 from raylt.space.points import Point, Space
+from raylt.space.recipe_section import Opened
 from raylt.space.strategy import FIRST_GRACE, IDLE, Scheduler
 
 
@@ -109,13 +109,13 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
         if path in paths or (path in space.known and space.known[path] == value):
             continue
         if path in space.known:
-            raise opened.error(
+            raise recipe_section.error(
                 found,
                 (*keys, path),
                 f"must be {shown(space.known[path])}, as the recipe fixes it, but got "
                 f"{shown(value)}; leave it out, or open {path} in the recipe",
             )
-        raise opened.error(
+        raise recipe_section.error(
             found,
             (*keys, path),
             f"must be an open leaf, but is unknown{did_you_mean(path, paths)}; open: "
@@ -124,7 +124,7 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
 
     def choose(each: Leaf) -> Value:
         if each.path not in values and each.path not in space.known:
-            raise opened.error(
+            raise recipe_section.error(
                 found, keys, f"must give {each.path}, which has no default; add `{each.path}: ...`"
             )
         return values.get(each.path, space.known.get(each.path))
@@ -133,7 +133,7 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
     given = {path: value for path, value in values.items() if path in paths}
     if (refused := space.refusal({**given, **point})) is not None:
         path, why = refused
-        raise opened.error(
+        raise recipe_section.error(
             found,
             (*keys, path) if path else keys,
             f"{why}; correct it, or change the space to admit it",

@@ -107,7 +107,7 @@ def grace(scheduler: Scheduler, epochs: int) -> int:
     return max(1, epochs // (_PATIENCE * spread))
 
 
-def demand_installed(sampler: Sampler) -> None:
+def require_installed(sampler: Sampler) -> None:
     """Refuse a sampler whose package is missing, before anything starts.
 
     Raises:

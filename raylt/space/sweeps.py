@@ -8,9 +8,10 @@ from typing import Any
 from raylt import recipe, space
 from raylt.plugins import did_you_mean
 from raylt.schema import Value
-from raylt.space import document, foreign, leaf
-from raylt.space.document import Document, Keys
-from raylt.space.explain import shown
+from raylt.space import foreign, leaf
+from raylt.space.file import document
+from raylt.space.file.document import Document, Keys
+from raylt.space.file.explain import shown
 
 
 def convert(found: Document, base: Document, renamed: Mapping[str, str]) -> str:

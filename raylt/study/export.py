@@ -10,10 +10,11 @@ from typing import Any
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
 from raylt.space.measures import BEST, GROUPS
-from raylt.study import remote, report
-from raylt.study.brief import SHOWN, percent
-from raylt.study.outcome import Outcome
-from raylt.study.record import Record
+from raylt.study.record import bucket
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+from raylt.study.record.text import SHOWN, percent
+from raylt.study.report import page
 
 _LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""
 
@@ -107,7 +108,7 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
     from raylt.trial import portable
 
     recipe = recipes.parse(dict(one.recipe))
-    trained = remote.trial_folder(record, one.number, whole=True)
+    trained = bucket.trial_folder(record, one.number, whole=True)
     model, weights = portable.load(
         recipe, digest=one.digest, root=root, folder=trained, best=_of_best(record)
     )
@@ -120,13 +121,19 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
             draft / "weights.safetensors",
             {"recipe": recipe.model_dump_json()},
         )
-        (draft / "recipe.yaml").write_text(report.yaml(one.recipe), "utf-8")
+        (draft / "recipe.yaml").write_text(page.yaml(one.recipe), "utf-8")
         size = ", ".join(map(str, model.shape))
         (draft / "load.py").write_text(
             _LOADER.format(classes=model.classes, shape=f"(n, {size})", size=size), "utf-8"
         )
-        words = _words(record, one, torch=torch.__version__, size=size, classes=model.classes,
-                       probe=model.method.classifier() is None)  # fmt: skip
+        words = _words(
+            record,
+            one,
+            torch=torch.__version__,
+            size=size,
+            classes=model.classes,
+            probe=model.method.classifier() is None,
+        )
         (draft / "README.md").write_text(words, "utf-8")
         if folder.exists():
             folder.rmdir()
@@ -149,23 +156,23 @@ def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -
         InputError: the trial has no run in that store.
         EnvironmentError: MLflow does not take it.
     """
-    from raylt.study import tracking
+    from raylt.study.tracking import tracker
 
     noted: dict[str, Any] = record.facts.get(f"mlflow:trial/{one.number}", {})
-    if noted.get("uri") != tracking.public(uri):
+    if noted.get("uri") != tracker.public(uri):
         raise InputError(
-            f"trial {one.number} must have a run in {tracking.public(uri)}, but has none; name "
+            f"trial {one.number} must have a run in {tracker.public(uri)}, but has none; name "
             f"the store of the study with --tracking-uri"
         )
-    from raylt.study import models
+    from raylt.study.tracking import registry
     from raylt.trial import portable
 
     recipe = recipes.parse(dict(one.recipe))
-    trained = remote.trial_folder(record, one.number, whole=True)
+    trained = bucket.trial_folder(record, one.number, whole=True)
     model, _ = portable.load(
         recipe, digest=one.digest, root=root, folder=trained, best=_of_best(record)
     )
-    return models.register(model, run=noted["run"], uri=uri, name=name)
+    return registry.register(model, run=noted["run"], uri=uri, name=name)
 
 
 def _of_best(record: Record) -> bool:
@@ -185,10 +192,18 @@ def _words(
     )
     told = _PROBE.format(labels=one.recipe["evaluation"]["labels"]) if probe else ""
     return _README.format(
-        name=f"{record.name}, trial {one.number}", number=one.number, study=record.name,
-        scores=scores, epoch="the epoch that validation chose" if best else f"epoch {one.epoch}",
+        name=f"{record.name}, trial {one.number}",
+        number=one.number,
+        study=record.name,
+        scores=scores,
+        epoch="the epoch that validation chose" if best else f"epoch {one.epoch}",
         method=one.recipe["method"]["name"],
-        data=one.recipe["data"]["name"], fingerprint=record.facts["fingerprint"],
-        raylt=record.facts["raylt"], torch=torch.split("+")[0], size=size,
-        side=one.recipe["size"], classes=classes, probe=told,
-    )  # fmt: skip
+        data=one.recipe["data"]["name"],
+        fingerprint=record.facts["fingerprint"],
+        raylt=record.facts["raylt"],
+        torch=torch.split("+")[0],
+        size=size,
+        side=one.recipe["size"],
+        classes=classes,
+        probe=told,
+    )

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylt.space import Space, load
-from raylt.study import begin, confirmed, driver, versus
-from raylt.study.outcome import Outcome
-from raylt.study.record import Record
-from raylt.study.underway import Settings
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+from raylt.study.report import versus
+from raylt.study.run import begin, driver
+from raylt.study.run.session import Settings
+from raylt.study.verdict import confirmation as confirmed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,12 +71,15 @@ class Study:
         paths = [leaf.path for leaf in self._record.space.leaves]
         rows = [
             {
-                "trial": one.number, "state": one.state, "role": one.role,
+                "trial": one.number,
+                "state": one.state,
+                "role": one.role,
                 **{path: one.point.get(path) for path in paths},
-                **one.last, "seconds": one.seconds,
+                **one.last,
+                "seconds": one.seconds,
             }
             for one in self.trials
-        ]  # fmt: skip
+        ]
         # Also of a study that has no trials yet.
         return pd.DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
 
@@ -109,7 +114,7 @@ def tune(
         space: What to search, or the file that says it.
         runs: Folder of all studies.
         data: Folder of the datasets.
-        settings: More fields of `raylt.study.underway.Settings`, such as `concurrent` or `quiet`.
+        settings: More fields of `raylt.study.run.session.Settings`, as `concurrent` or `quiet`.
 
     Raises:
         raylt.schema.InputError: the study exists already, or the space is not as it must be.

@@ -102,7 +102,7 @@ def fit(
             images += len(batch.labels) * collectives.world()
             steps += 1
         losses = _mean_over_steps(total, steps)
-        _demand_finite(losses, number + 1)
+        _require_finite(losses, number + 1)
         yield Epoch(number + 1, losses, rate, images, time.perf_counter() - began)
 
 
@@ -122,7 +122,7 @@ def _mean_over_steps(total: dict[str, torch.Tensor], steps: int) -> dict[str, fl
     return dict(zip(total, sums, strict=True))
 
 
-def _demand_finite(losses: dict[str, float], epoch: int) -> None:
+def _require_finite(losses: dict[str, float], epoch: int) -> None:
     broken = {name: value for name, value in losses.items() if not math.isfinite(value)}
     if broken:
         raise Diverged(

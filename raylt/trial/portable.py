@@ -14,7 +14,9 @@ from raylt import datasets
 from raylt.methods._base import Classifier, Method
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
-from raylt.trial import checkpoint, score, worker
+from raylt.trial import worker
+from raylt.trial.checkpoints import checkpoint
+from raylt.trial.evaluation import score
 
 
 class Portable(nn.Module):

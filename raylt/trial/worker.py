@@ -21,17 +21,19 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from raylt import collectives, datasets, optim, plugins
-from raylt.data.augment import Knobs
+from raylt.data.augment import AugmentParams
 from raylt.data.batches import Batches
 from raylt.data.images import Sealed, Splits
 from raylt.methods import _base
 from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
-from raylt.trial import checkpoint, classes, memory
+from raylt.trial.checkpoints import checkpoint
 from raylt.trial.compiled import Compiled
+from raylt.trial.cost import memory
+from raylt.trial.evaluation import classes
+from raylt.trial.evaluation.score import Score, score
 from raylt.trial.fit import Epoch, Training, fit
-from raylt.trial.score import Score, score
 
 Report = Callable[[dict[str, float]], None]
 Leave = Callable[[], bool]
@@ -61,12 +63,15 @@ class Parts:
         """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch, the
         last of them `end` or that of the whole run."""
         return fit(
-            self.method, self.step, batches, self.optimizer,
+            self.method,
+            self.step,
+            batches,
+            self.optimizer,
             learning_rate=_learning_rate(self.recipe, batches.steps),
             autocast=_autocast(self.recipe, self.device),
             start=start,
             epochs=end or self.recipe.epochs,
-        )  # fmt: skip
+        )
 
 
 def parts(recipe: Recipe, *, root: Path, device: torch.device) -> Parts:
@@ -143,9 +148,12 @@ def work(
             with record_function("raylt/report"):
                 if collectives.rank() == 0 and last is not None and scored:
                     classes.keep(
-                        folder, epoch=epoch.number, predictions=last.predictions,
-                        labels=last.labels, train_counts=run.splits.train_counts,
-                    )  # fmt: skip
+                        folder,
+                        epoch=epoch.number,
+                        predictions=last.predictions,
+                        labels=last.labels,
+                        train_counts=run.splits.train_counts,
+                    )
                 if keep is not None:
                     keep(history, best=best)
                     saved = time.monotonic()
@@ -157,16 +165,25 @@ def work(
 
 
 def _writing(
-    folder: Path, run: Parts, epoch: Epoch, digest: str, history: Sequence[dict[str, float]], *,
+    folder: Path,
+    run: Parts,
+    epoch: Epoch,
+    digest: str,
+    history: Sequence[dict[str, float]],
+    *,
     due: bool,
-) -> AbstractContextManager[checkpoint.Keep | None]:  # fmt: skip
+) -> AbstractContextManager[checkpoint.Keep | None]:
     """`checkpoint.writing` where this process is the one to do it, and it is due."""
     if collectives.rank() or not due:
         return contextlib.nullcontext()
     return checkpoint.writing(
-        folder, epoch=epoch.number, digest=digest, method=run.method, optimizer=run.optimizer,
+        folder,
+        epoch=epoch.number,
+        digest=digest,
+        method=run.method,
+        optimizer=run.optimizer,
         history=history,
-    )  # fmt: skip
+    )
 
 
 def _epochs(
@@ -256,7 +273,7 @@ def _read(data: str, root: Path) -> Splits:
     # A reused process trains many recipes on the same images: they are read once, never changed.
     config = plugins.config("datasets", json.loads(data)["name"]).model_validate_json(data)
     assert isinstance(config, DatasetConfig)
-    # Training has no way to the test images: only `raylt.trial.sealed` reads the dataset whole.
+    # Training has no way to the test images: only `trial.evaluation.test_score` reads them.
     return dataclasses.replace(datasets.load(config, root), test=Sealed())
 
 
@@ -291,7 +308,7 @@ def _batches(
         splits.train,
         views=method.views(recipe.method),
         size=recipe.size,
-        knobs=Knobs(**recipe.augment.model_dump()),
+        params=AugmentParams(**recipe.augment.model_dump()),
         batch_size=recipe.optimizer.batch_size,
         drop_last=recipe.optimizer.drop_last,
         seed=recipe.seed,

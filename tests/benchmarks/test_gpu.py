@@ -44,8 +44,13 @@ def test_what_cannot_be_measured_is_said():
 
 def test_it_needs_neither_ray_nor_a_tracker():
     program = "import sys, benchmarks.gpu; print({'ray', 'mlflow', 'optuna'} & set(sys.modules))"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                         check=True, cwd=gpu.REPOSITORY)  # fmt: skip
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=gpu.REPOSITORY,
+    )
     assert ran.stdout.strip() == "set()"
 
 

@@ -5,9 +5,12 @@ from benchmarks.laws import BASELINE, EPOCHS, NOISE, Folded, Law
 from benchmarks.played import Slot
 
 BEST = {
-    "method.temperature": 0.2, "method.prune": 0.7, "method.own_norms": True, "optimizer.lr": 0.1,
+    "method.temperature": 0.2,
+    "method.prune": 0.7,
+    "method.own_norms": True,
+    "optimizer.lr": 0.1,
     "method.random_share": 0.2,
-}  # fmt: skip
+}
 FAIR = {**BASELINE, "method.temperature": 0.2, "optimizer.lr": 0.15}
 
 

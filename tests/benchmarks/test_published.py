@@ -29,9 +29,15 @@ def test_its_balanced_contrast_is_ours(generator):
     prototypes = functional.normalize(torch.randn(5, 4, generator=generator), dim=1)
     labels = torch.tensor([0, 0, 1, 2, 2, 2, 0])
     ours = balanced_contrastive(
-        rows, labels, prototypes, torch.tensor([5, 4, 3, 2, 1]), temperature=0.1,
-        complement_weight=1.0, complement_power=0.0, absent="count",
-    )  # fmt: skip
+        rows,
+        labels,
+        prototypes,
+        torch.tensor([5, 4, 3, 2, 1]),
+        temperature=0.1,
+        complement_weight=1.0,
+        complement_power=0.0,
+        absent="count",
+    )
     theirs = published.bcl_contrast(rows, labels, prototypes, temperature=0.1)
     torch.testing.assert_close(theirs, ours)
 
@@ -42,8 +48,9 @@ def test_its_step_has_our_gradient(name):
         made.method(name, "small", classes=4, size=8, device=CPU, channels_last=last)
         for last in (False, True)
     )
-    batch = made.batch(2 if name == "sdclr" else 3, n=8, size=8, classes=4, device=CPU,
-                       channels_last=False)  # fmt: skip
+    batch = made.batch(
+        2 if name == "sdclr" else 3, n=8, size=8, classes=4, device=CPU, channels_last=False
+    )
     still = torch.optim.SGD(theirs.parameters(), lr=0.0)
     for one in (theirs, ours):
         one.train()

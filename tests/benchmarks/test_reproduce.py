@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import reproduce
 from benchmarks.reproduce import Setting
-from raylt.trial.cost import Cost
+from raylt.trial.cost.cost import Cost
 
 DIGITS = Setting(
     space="bcl",
@@ -44,9 +44,17 @@ def test_a_budget_gives_the_epochs_that_fit(monkeypatch):
 
     def measured(recipe, *, root, device):
         return Cost(
-            start=10.0, epoch=next(costs), score=4.0, save=2.0, disk=1, memory=1, gpu_memory=0,
-            gpu_size=0, gpu_busy=0.0, device="cpu",
-        )  # fmt: skip
+            start=10.0,
+            epoch=next(costs),
+            score=4.0,
+            save=2.0,
+            disk=1,
+            memory=1,
+            gpu_memory=0,
+            gpu_size=0,
+            gpu_busy=0.0,
+            device="cpu",
+        )
 
     monkeypatch.setattr(reproduce, "measure", measured)
     epochs = [reproduce.fitting(whole, Path("unused"), 24.5).epochs for _ in range(3)]

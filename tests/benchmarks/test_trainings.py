@@ -3,7 +3,7 @@ import pytest
 from benchmarks import trainings
 from benchmarks.trainings import Trainings
 from raylt import space
-from raylt.space import document
+from raylt.space.file import document
 from raylt.trial.fit import Diverged
 
 

@@ -60,9 +60,16 @@ class Drill:
         head = self.hosts.hosts["head"]
         self.hosts.env |= s3.environment(5000, host=head.address)
         self.server = head.start(
-            sys.executable, "-m", "tests.study.s3", "--host", head.address, "--port", "5000",
-            env=self.hosts.env, log=self.folder / "s3.log",
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "tests.study.s3",
+            "--host",
+            head.address,
+            "--port",
+            "5000",
+            env=self.hosts.env,
+            log=self.folder / "s3.log",
+        )
         look = f"(: </dev/tcp/{head.address}/5000) 2>/dev/null"
         head.run("bash", "-c", f"for i in {{1..300}}; do {look} && exit; sleep 0.2; done; exit 1")
         make = "from tests.study import s3; s3.file_system().create_dir(s3.BUCKET)"
@@ -77,18 +84,34 @@ class Drill:
         """The command on the head, to its end."""
         return subprocess.run(
             self.hosts.hosts["head"].words(sys.executable, "-m", "raylt", *words),
-            capture_output=True, text=True, env={**self.hosts.env, **changes}, timeout=PATIENCE,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            env={**self.hosts.env, **changes},
+            timeout=PATIENCE,
+        )
 
     def begin(self, verb, on, *, head="head", workers, least=None, trials=1, more=()):
         address = self.hosts.hosts[head].address
         self.driver = self.hosts.hosts[on].start(
-            sys.executable, "-m", "tests.cluster.drive", verb, str(self.folder),
-            "--address", f"{address}:6379", "--workers", str(workers),
-            "--least", str(least or workers), "--trials", str(trials),
-            "--epochs", str(self.epochs), *more,
-            env=self.hosts.env, log=self.folder / f"{verb}-{on}.log",
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "tests.cluster.drive",
+            verb,
+            str(self.folder),
+            "--address",
+            f"{address}:6379",
+            "--workers",
+            str(workers),
+            "--least",
+            str(least or workers),
+            "--trials",
+            str(trials),
+            "--epochs",
+            str(self.epochs),
+            *more,
+            env=self.hosts.env,
+            log=self.folder / f"{verb}-{on}.log",
+        )
 
     def epoch(self, trial=0):
         """The newest epoch that is in a trial's checkpoint."""

@@ -6,7 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from raylt.study import driver, studies
+from raylt.study.record import studies
+from raylt.study.run import driver
 from tests.study.drive import settings, toy
 
 
@@ -24,15 +25,27 @@ def main(arguments):
     # In a bucket there is only what a trial really leaves behind.
     work = "tests.study.traced:work" if chosen.checkpoints else "tests.cluster.fake:work"
     wanted = settings(
-        chosen.folder, work=work, checkpoints=chosen.checkpoints, cpus=None,
-        address=chosen.address, workers=chosen.workers, min_workers=chosen.least,
-        gpus_per_worker=0, placement="strict_spread", retries=4, quiet=False,
-    )  # fmt: skip
+        chosen.folder,
+        work=work,
+        checkpoints=chosen.checkpoints,
+        cpus=None,
+        address=chosen.address,
+        workers=chosen.workers,
+        min_workers=chosen.least,
+        gpus_per_worker=0,
+        placement="strict_spread",
+        retries=4,
+        quiet=False,
+    )
     if chosen.verb == "search":
         space = toy(
-            chosen.folder, f"study.trials={chosen.trials}", f"epochs={chosen.epochs}",
-            "study.scheduler.name=none", f"optimizer.batch_size={64 * chosen.workers}", "size=8",
-        )  # fmt: skip
+            chosen.folder,
+            f"study.trials={chosen.trials}",
+            f"epochs={chosen.epochs}",
+            "study.scheduler.name=none",
+            f"optimizer.batch_size={64 * chosen.workers}",
+            "size=8",
+        )
         result = driver.search(space, wanted, floor=dict, fingerprint="f")
     else:
         result = driver.resume("toy", wanted, retry_failed=False)

@@ -54,8 +54,9 @@ def missing() -> str:
     tools = [tool for tool in ("ip", "unshare", "nsenter", "mount") if shutil.which(tool) is None]
     if tools:
         return f"pretend hosts need {', '.join(tools)} (iproute2, util-linux)"
-    tried = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"],
-                           capture_output=True, text=True)  # fmt: skip
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True
+    )
     return "" if tried.returncode == 0 else f"namespaces are not allowed here: {tried.stderr}"
 
 
@@ -80,12 +81,14 @@ class Host:
     def start(self, *command, env, log):
         """A command on the host that runs on; its output goes to a file."""
         with log.open("wb") as file:
-            return subprocess.Popen(self.words(*command), stdout=file, stderr=file, env=env,
-                                    start_new_session=True)  # fmt: skip
+            return subprocess.Popen(
+                self.words(*command), stdout=file, stderr=file, env=env, start_new_session=True
+            )
 
     def run(self, *command, env=None, seconds=240):
-        done = subprocess.run(self.words(*command), capture_output=True, text=True, env=env,
-                              timeout=seconds)  # fmt: skip
+        done = subprocess.run(
+            self.words(*command), capture_output=True, text=True, env=env, timeout=seconds
+        )
         if done.returncode:
             raise RuntimeError(f"{self.name}: {shlex.join(command)}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -137,14 +140,39 @@ class Hosts:
             f"exec {shlex.quote(sys.executable)} -c {shlex.quote(_INIT)}",
         ]
         process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child",
-             "--mount-proc", "bash", "-ec", "\n".join(script)],
+            [
+                "unshare",
+                "--net",
+                "--mount",
+                "--uts",
+                "--ipc",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "bash",
+                "-ec",
+                "\n".join(script),
+            ],
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         host = Host(name, address, port, process, _first_process(process))
         self.hosts[name] = host
-        _sh("ip", "-n", self._switch, "link", "add", port, "type", "veth", "peer", "name", "eth0",
-            "netns", str(host.pid))  # fmt: skip
+        _sh(
+            "ip",
+            "-n",
+            self._switch,
+            "link",
+            "add",
+            port,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            str(host.pid),
+        )
         _sh("ip", "-n", self._switch, "link", "set", port, "master", "br0", "up")
         host.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
         host.run("ip", "link", "set", "eth0", "up")
@@ -165,9 +193,10 @@ class Hosts:
         """Start Ray on a host: a head, or a worker of the head with that name."""
         host = self.hosts[name]
         where = (
-            ["--head", "--port=6379"] if head is None
+            ["--head", "--port=6379"]
+            if head is None
             else [f"--address={self.hosts[head].address}:6379"]
-        )  # fmt: skip
+        )
         what = [f"--node-ip-address={host.address}", f"--num-cpus={cpus}"]
         small = ["--object-store-memory=120000000", "--disable-usage-stats"]
         host.run(RAY, "start", *where, *what, *small, env=self.env)
@@ -183,10 +212,20 @@ class Hosts:
             sys.executable, "-c", _NODES, address, self.hosts[name].address, env=self.env
         )
         self.hosts[head].run(
-            RAY, "drain-node", "--address", address, "--node-id", looks.split()[-1],
-            "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "a drill",
-            "--deadline-remaining-seconds", str(seconds), env=self.env,
-        )  # fmt: skip
+            RAY,
+            "drain-node",
+            "--address",
+            address,
+            "--node-id",
+            looks.split()[-1],
+            "--reason",
+            "DRAIN_NODE_REASON_PREEMPTION",
+            "--reason-message",
+            "a drill",
+            "--deadline-remaining-seconds",
+            str(seconds),
+            env=self.env,
+        )
 
 
 def _first_process(unshare):

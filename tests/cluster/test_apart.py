@@ -17,8 +17,15 @@ def test_a_trial_goes_on_from_the_bucket_on_a_host_that_has_nothing_of_it(drill)
     drill.cluster("a", "b", "c", private=(runs,), bucket=True)
     address = f"{drill.hosts.hosts['head'].address}:6379"
     # Without the bucket nothing begins.
-    done = drill.raylt("tune", "--space", str(ROOT / "search_spaces" / "sdclr.yaml"),
-                       "--address", address, "--runs", str(runs))  # fmt: skip
+    done = drill.raylt(
+        "tune",
+        "--space",
+        str(ROOT / "search_spaces" / "sdclr.yaml"),
+        "--address",
+        address,
+        "--runs",
+        str(runs),
+    )
     assert done.returncode == 3, done.stdout + done.stderr
     assert "must be one folder on all 4 machines" in done.stderr
     assert all(f"{name} (No such file or directory" in done.stderr for name in "abc")

@@ -1,7 +1,7 @@
 import pytest
 
 from raylt.cluster import bookings
-from raylt.cluster.room import Shape
+from raylt.cluster.capacity import Shape
 from tests.patience import wait_for
 
 ONE = Shape(workers=1, least=1, cpus=1, gpus=0, placement="pack")
@@ -14,10 +14,10 @@ def test_places_are_booked_once_and_a_trial_without_them_waits():
     from ray.util import placement_group
 
     from raylt.cluster import connect
-    from raylt.study import machine
+    from raylt.study.resources import local_ray
 
-    machine.prepare(threads=1, alone=True)
-    with machine.ray_here(cpus=2, dashboard=False, preload=None):
+    local_ray.prepare(threads=1, alone=True)
+    with local_ray.ray_here(cpus=2, dashboard=False, preload=None):
         assert bookings.booked() == ()
         # As Tune does for the process of a trial of several workers.
         process = placement_group([{"memory": 2**20}])

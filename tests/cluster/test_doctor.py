@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from raylt.cluster import doctor, facts
+from raylt.cluster.capacity import Node
 from raylt.cluster.doctor import Round, judge, worst
 from raylt.cluster.profile import Trial
-from raylt.cluster.room import Node
 
 GIB = 2**30
 
@@ -18,15 +18,30 @@ def node(name="a", gpus=0.0, address="10.0.0.1"):
 def healthy(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     return facts.Facts(
-        host="a", versions={"python": "3.11.7", "ray": "2.60.0"}, time=100.0, shm=8 * GIB,
-        disk=100 * GIB, driver="", addresses={"10.0.0.1": "eth0"}, read="word", wrote="a.txt",
-        trouble="", tracker="",
-    )  # fmt: skip
+        host="a",
+        versions={"python": "3.11.7", "ray": "2.60.0"},
+        time=100.0,
+        shm=8 * GIB,
+        disk=100 * GIB,
+        driver="",
+        addresses={"10.0.0.1": "eth0"},
+        read="word",
+        wrote="a.txt",
+        trouble="",
+        tracker="",
+    )
 
 
 def look(folder, here, answers, bucket=None):
-    return Round(here=here, answers=answers, began=99.0, ended=101.0, folder=folder, word="word",
-                 bucket=bucket or {})  # fmt: skip
+    return Round(
+        here=here,
+        answers=answers,
+        began=99.0,
+        ended=101.0,
+        folder=folder,
+        word="word",
+        bucket=bucket or {},
+    )
 
 
 def test_a_healthy_machine_has_nothing_against_it(tmp_path, healthy):
@@ -109,9 +124,12 @@ def test_this_machine_by_itself_needs_no_cluster(tmp_path):
 
 def test_a_dead_tracker_and_no_room_are_told(tmp_path):
     findings = doctor.examine(
-        address=None, runs=tmp_path, tracking_uri="http://127.0.0.1:9",
-        trial=Trial(workers=3), cores=2,
-    )  # fmt: skip
+        address=None,
+        runs=tmp_path,
+        tracking_uri="http://127.0.0.1:9",
+        trial=Trial(workers=3),
+        cores=2,
+    )
     bad = {finding.check: finding.state for finding in findings if finding.state != "ok"}
     assert bad["MLflow"] == "warning"
     assert bad["room"] == "error"
@@ -129,9 +147,13 @@ def test_a_bucket_that_does_not_answer_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     findings = doctor.examine(
-        address=None, runs=tmp_path, tracking_uri=None, trial=Trial(), cores=2,
+        address=None,
+        runs=tmp_path,
+        tracking_uri=None,
+        trial=Trial(),
+        cores=2,
         checkpoints="s3://bucket/raylt?endpoint_override=127.0.0.1:9&scheme=http",
-    )  # fmt: skip
+    )
     bad = {finding.check: finding.state for finding in findings if finding.state != "ok"}
     assert bad["bucket"] == "error"
 

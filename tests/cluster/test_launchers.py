@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from raylt.schema import InputError
-from raylt.space import document
+from raylt.space.file import document
 from tests.cluster import kuberay
 
 CLUSTERS = Path(__file__).parents[2] / "clusters"
@@ -42,8 +42,16 @@ OPTIONAL = {
     "azure": set(),
 }
 SKYPILOT = {
-    "name", "num_nodes", "resources", "envs", "secrets", "file_mounts", "setup", "run", "workdir",
-}  # fmt: skip
+    "name",
+    "num_nodes",
+    "resources",
+    "envs",
+    "secrets",
+    "file_mounts",
+    "setup",
+    "run",
+    "workdir",
+}
 
 
 def values(path):
@@ -168,9 +176,10 @@ def test_whatever_starts_ray_asks_for_a_token_and_looks_after_health(path):
 
 def _files():
     return sorted(
-        path for path in CLUSTERS.rglob("*")
+        path
+        for path in CLUSTERS.rglob("*")
         if path.is_file() and path.suffix in (".yaml", ".sbatch", ".sh", ".ini")
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(CLUSTERS)))

@@ -21,9 +21,12 @@ from pathlib import Path
 import pytest
 
 from raylt import recipe as recipes
-from raylt.study import artifacts, draws, studies, tracking
-from raylt.study.searcher import TruthfulSearcher
-from raylt.study.tracking import Tracker
+from raylt.study.record import studies
+from raylt.study.search import sampler
+from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.tracking import artifacts
+from raylt.study.tracking import tracker as tracking
+from raylt.study.tracking.tracker import Tracker
 from tests.study import drive, server
 from tests.study.fake import metrics
 
@@ -68,8 +71,17 @@ def postgres():
     for path in (folder, folder / "password"):
         shutil.chown(path, "postgres")
     cluster = ("-D", str(folder / "data"))
-    as_postgres("initdb", *cluster, "-U", "mlflow", "-A", "scram-sha-256", "--no-sync",
-                "--pwfile", str(folder / "password"))  # fmt: skip
+    as_postgres(
+        "initdb",
+        *cluster,
+        "-U",
+        "mlflow",
+        "-A",
+        "scram-sha-256",
+        "--no-sync",
+        "--pwfile",
+        str(folder / "password"),
+    )
     options = f"-p {port} -k {folder} -c listen_addresses='' -c fsync=off"
     as_postgres("pg_ctl", *cluster, "-w", "-l", str(folder / "log"), "-o", options, "start")
     environment = {"PGPASSFILE": str(folder / "pgpass")}
@@ -100,19 +112,27 @@ def team(postgres, tmp_path_factory):
     environment = {
         **environment,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DATABASE": database.format("mlflow"), "USERS": database.format("mlflow_users"),
-        "ARTIFACTS": str(folder / "files"), "NAME": "mlflow.internal", "WORKERS": "1",
-        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN, "MLFLOW_FLASK_SERVER_SECRET_KEY": "0" * 64,
-    }  # fmt: skip
+        "DATABASE": database.format("mlflow"),
+        "USERS": database.format("mlflow_users"),
+        "ARTIFACTS": str(folder / "files"),
+        "NAME": "mlflow.internal",
+        "WORKERS": "1",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "0" * 64,
+    }
     with contextlib.ExitStack() as stack:
         ports = []
         # One after the other: the first makes the tables.
         for name in ("one", "two"):
             ports.append(port := server.free_port())
             stack.enter_context(
-                server.running(["bash", str(SERVE)], port=port, log=folder / f"{name}.log",
-                               env={**environment, "PORT": str(port)})
-            )  # fmt: skip
+                server.running(
+                    ["bash", str(SERVE)],
+                    port=port,
+                    log=folder / f"{name}.log",
+                    env={**environment, "PORT": str(port)},
+                )
+            )
         front = stack.enter_context(server.balanced(ports))
         uri, *replicas = (f"http://127.0.0.1:{port}" for port in (front, *ports))
         with pytest.MonkeyPatch.context() as patch:
@@ -149,9 +169,12 @@ def status(uri, **headers):
 def begun(folder):
     space = drive.toy(folder, f"study.name={folder.name}", f"epochs={EPOCHS}")
     return studies.create(
-        folder / "study", space, sampler=draws.sampler(space, begun=0), queue=(),
+        folder / "study",
+        space,
+        sampler=sampler.sampler(space, begun=0),
+        queue=(),
         facts={"floor": {"floor/logistic/accuracy": 0.83}, "fingerprint": "f1"},
-    )  # fmt: skip
+    )
 
 
 def write(made, tracker):
@@ -181,14 +204,17 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
         studies.append(begun(folder))
     connect = functools.partial(
         tracking.open_mirror, uri=team.address, artifacts=tmp_path, command=""
-    )  # fmt: skip
+    )
     trackers = [
         Tracker(
             functools.partial(connect, made),
-            record=made, uri=team.address, again="raylt resume", optional=True,
+            record=made,
+            uri=team.address,
+            again="raylt resume",
+            optional=True,
         )
         for made in studies
-    ]  # fmt: skip
+    ]
     writers = [
         threading.Thread(target=write, args=pair) for pair in zip(studies, trackers, strict=True)
     ]

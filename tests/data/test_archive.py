@@ -29,9 +29,12 @@ def packed(files=None, *, extra=()):
 
 def described(content, url="http://127.0.0.1:9/toy.tar.gz"):
     return Archive(
-        "toy", url, hashlib.sha256(content).hexdigest(), "toy-set",
+        "toy",
+        url,
+        hashlib.sha256(content).hexdigest(),
+        "toy-set",
         {name: hashlib.md5(data).hexdigest() for name, data in FILES.items()},
-    )  # fmt: skip
+    )
 
 
 def quiet(done, expected):

@@ -9,9 +9,9 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from raylt.data import frames
-from raylt.data.augment import CALM, VIEWS, Knobs
+from raylt.data.augment import CALM, VIEWS, AugmentParams
 
-KNOBS = Knobs(
+PARAMS = AugmentParams(
     crop=0.2, resample="bilinear", flip=0.5, jitter=1.0, grey=0.2, blur=0.5, rotate=10.0, shear=5.0
 )
 EVERY_VIEW = pytest.mark.parametrize("name", sorted(VIEWS))
@@ -29,7 +29,7 @@ def images(n=40, channels=3, size=20):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [12, 20, 32])
 def test_a_view_has_the_size_asked_for_and_lies_between_0_and_1(name, channels, size):
-    view = VIEWS[name](images(channels=channels), size=size, generator=generator(), knobs=KNOBS)
+    view = VIEWS[name](images(channels=channels), size=size, generator=generator(), params=PARAMS)
     assert view.shape == (40, channels, size, size)
     assert view.dtype == torch.float32
     assert view.is_contiguous(memory_format=torch.channels_last)
@@ -39,7 +39,7 @@ def test_a_view_has_the_size_asked_for_and_lies_between_0_and_1(name, channels, 
 @EVERY_VIEW
 def test_the_same_generator_gives_the_same_view(name):
     one, other, third = (
-        VIEWS[name](images(), size=20, generator=generator(seed), knobs=KNOBS)
+        VIEWS[name](images(), size=20, generator=generator(seed), params=PARAMS)
         for seed in (1, 1, 2)
     )
     assert torch.equal(one, other)
@@ -49,8 +49,8 @@ def test_the_same_generator_gives_the_same_view(name):
 @EVERY_VIEW
 def test_each_image_has_a_draw_of_its_own(name):
     same = images(1).expand(200, 3, 20, 20)
-    upright = replace(KNOBS, rotate=0.0, shear=0.0)
-    views = VIEWS[name](same, size=20, generator=generator(), knobs=upright)
+    upright = replace(PARAMS, rotate=0.0, shear=0.0)
+    views = VIEWS[name](same, size=20, generator=generator(), params=upright)
     different = len(torch.unique(views.flatten(1), dim=0))
     # A shift by up to two pixels has 25 places, each mirrored or not.
     least, most = {"none": (1, 1), "weak": (40, 50), "policy": (120, 200)}.get(name, (150, 200))
@@ -62,7 +62,7 @@ def test_images_do_not_touch_each_other(name):
     some = images()
     others = torch.cat((some[:20], 255 - some[20:]))
     one, other = (
-        VIEWS[name](pixels, size=20, generator=generator(), knobs=KNOBS)
+        VIEWS[name](pixels, size=20, generator=generator(), params=PARAMS)
         for pixels in (some, others)
     )
     torch.testing.assert_close(one[:20], other[:20], atol=1e-5, rtol=0)
@@ -71,13 +71,13 @@ def test_images_do_not_touch_each_other(name):
 
 def test_a_view_for_evaluation_is_the_image():
     pixels = images()
-    view = VIEWS["none"](pixels, size=20, generator=generator(), knobs=KNOBS)
+    view = VIEWS["none"](pixels, size=20, generator=generator(), params=PARAMS)
     torch.testing.assert_close(view * 255, pixels.float(), atol=1e-3, rtol=0)
 
 
 def test_a_similar_view_without_disturbance_is_the_image():
     pixels = images()
-    view = VIEWS["sim"](pixels, size=20, knobs=CALM, generator=generator())
+    view = VIEWS["sim"](pixels, size=20, params=CALM, generator=generator())
     # A crop of all the area may still have another aspect ratio, which then does not fit: the
     # whole square image is what is left.
     torch.testing.assert_close(view * 255, pixels.float(), atol=1e-3, rtol=0)
@@ -86,8 +86,8 @@ def test_a_similar_view_without_disturbance_is_the_image():
 def test_images_that_are_not_square_are_resized_whole():
     pixels = torch.full((2, 3, 10, 30), 77, dtype=torch.uint8)
     for view in VIEWS.values():
-        knobs = replace(CALM, crop=0.5, flip=0.5)
-        shown = view(pixels, size=16, knobs=knobs, generator=generator())
+        params = replace(CALM, crop=0.5, flip=0.5)
+        shown = view(pixels, size=16, params=params, generator=generator())
         assert shown.shape == (2, 3, 16, 16)
 
 
@@ -97,8 +97,8 @@ def test_a_gpu_follows_the_same_law(name):
     device = torch.device("cuda")
     draw = torch.Generator(device).manual_seed(0)
     pixels = images(2000)
-    there = VIEWS[name](pixels.to(device), size=20, generator=draw, knobs=KNOBS).cpu()
-    here = VIEWS[name](pixels, size=20, generator=generator(), knobs=KNOBS)
+    there = VIEWS[name](pixels.to(device), size=20, generator=draw, params=PARAMS).cpu()
+    here = VIEWS[name](pixels, size=20, generator=generator(), params=PARAMS)
     assert abs(there.mean() - here.mean()) < 0.01
     assert abs(there.std() - here.std()) < 0.01
 
@@ -147,25 +147,33 @@ def painted(hue, probability):
 
 GREY = transforms.RandomGrayscale(0.2)
 PUBLISHED = {
-    # The published pipelines in torchvision's own words, and the knobs that mean the same.
+    # The published pipelines in torchvision's own words, and the params that mean the same.
     "SDCLR on CIFAR": (
-        "sim", {"crop": 0.1, "resample": "bicubic", "blur": 0.0},
+        "sim",
+        {"crop": 0.1, "resample": "bicubic", "blur": 0.0},
         (*crop(0.1, InterpolationMode.BICUBIC), painted(0.1, 0.8), GREY),
     ),
     "SDCLR on ImageNet-100": (
-        "sim", {"crop": 0.08, "resample": "bicubic", "blur": 0.5},
-        (*crop(0.08, InterpolationMode.BICUBIC), painted(0.1, 0.8), GREY,
-         transforms.RandomApply([Blur()], 0.5)),
+        "sim",
+        {"crop": 0.08, "resample": "bicubic", "blur": 0.5},
+        (
+            *crop(0.08, InterpolationMode.BICUBIC),
+            painted(0.1, 0.8),
+            GREY,
+            transforms.RandomApply([Blur()], 0.5),
+        ),
     ),
     "BCL's classifier on ImageNet-LT, before RandAugment": (
-        "class", {"crop": 0.08, "resample": "bilinear", "blur": 0.0},
+        "class",
+        {"crop": 0.08, "resample": "bilinear", "blur": 0.0},
         (*crop(0.08, InterpolationMode.BILINEAR), painted(0.0, 1.0)),
     ),
     "a linear probe on ImageNet": (
-        "crop", {"crop": 0.08, "resample": "bilinear", "blur": 0.0},
+        "crop",
+        {"crop": 0.08, "resample": "bilinear", "blur": 0.0},
         crop(0.08, InterpolationMode.BILINEAR),
     ),
-}  # fmt: skip
+}
 
 
 def statistics(views):
@@ -183,7 +191,7 @@ def statistics(views):
 
 @pytest.mark.parametrize("pipeline", PUBLISHED)
 def test_a_view_has_the_colours_of_torchvisions_pipeline_in_law(pipeline):
-    name, knobs, steps = PUBLISHED[pipeline]
+    name, params, steps = PUBLISHED[pipeline]
     n = 1200
     coarse = torch.rand(1, 3, 24, 24, generator=generator(3))
     fine = torch.nn.functional.interpolate(coarse, size=(40, 48), mode="bicubic").clamp(0, 1)
@@ -192,9 +200,11 @@ def test_a_view_has_the_colours_of_torchvisions_pipeline_in_law(pipeline):
     image = (tinted * 255).round().to(torch.uint8)
     view = replace(VIEWS[name], finishes=())
     ours = view(
-        image.expand(n, 3, 40, 48), size=32, generator=generator(),
-        knobs=replace(CALM, flip=0.5, jitter=1.0, grey=0.2, **knobs),
-    )  # fmt: skip
+        image.expand(n, 3, 40, 48),
+        size=32,
+        generator=generator(),
+        params=replace(CALM, flip=0.5, jitter=1.0, grey=0.2, **params),
+    )
     torch.manual_seed(0)
     their = transforms.Compose([*steps, transforms.ToTensor()])
     photograph = Image.fromarray(image[0].permute(1, 2, 0).numpy().astype(np.uint8))
@@ -207,8 +217,8 @@ def test_a_view_has_the_colours_of_torchvisions_pipeline_in_law(pipeline):
 def test_cutout_comes_after_the_learned_policy():
     """Whatever the policy did to a bright image, a square of it is black at the end."""
     bright = torch.full((600, 3, 32, 32), 200, dtype=torch.uint8)
-    knobs = replace(CALM, flip=0.5)
-    views = VIEWS["policy"](bright, size=32, generator=generator(), knobs=knobs)
+    params = replace(CALM, flip=0.5)
+    views = VIEWS["policy"](bright, size=32, generator=generator(), params=params)
     black = (views == 0).all(1).sum((1, 2))
     # An eighth of the side is cut off at most at the corners: a quarter of the square stays.
     assert black.min() >= 64

@@ -13,7 +13,7 @@ from raylt.data.images import ArrayImages
 from raylt.schema import InputError
 
 CPU = torch.device("cpu")
-KNOBS = replace(CALM, crop=0.3, flip=0.5, jitter=1.0, grey=0.2)
+PARAMS = replace(CALM, crop=0.3, flip=0.5, jitter=1.0, grey=0.2)
 
 
 def numbered(n, size=8):
@@ -25,9 +25,14 @@ def numbered(n, size=8):
 
 def batches(n=50, batch_size=16, rank=0, world=1, **changed):
     values = {
-        "views": ("none", "sim"), "size": 8, "knobs": KNOBS, "drop_last": False, "seed": 3,
-        "device": CPU, "channels_last": True,
-    } | changed  # fmt: skip
+        "views": ("none", "sim"),
+        "size": 8,
+        "params": PARAMS,
+        "drop_last": False,
+        "seed": 3,
+        "device": CPU,
+        "channels_last": True,
+    } | changed
     return Batches(numbered(n), batch_size=batch_size, rank=rank, world=world, **values)
 
 

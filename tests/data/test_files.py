@@ -98,7 +98,7 @@ def test_a_missing_or_empty_list_is_named(tmp_path):
 
 
 def test_missing_images_are_counted_and_one_is_named(images, tmp_path):
-    files.demand_all(images.root, images.names, source=tmp_path / "list.txt")
+    files.require_all(images.root, images.names, source=tmp_path / "list.txt")
     names = [*images.names, "class0/9.png", "nowhere/1.png"]
     with pytest.raises(EnvironmentError, match=r"2 of 8 do not, such as class0/9\.png"):
-        files.demand_all(images.root, names, source=tmp_path / "list.txt")
+        files.require_all(images.root, names, source=tmp_path / "list.txt")

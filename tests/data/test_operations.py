@@ -97,9 +97,15 @@ def test_operations_on_bytes_are_torchvisions(kind):
 
 def affine(image, *, angle=0.0, translate=(0, 0), shear=(0.0, 0.0), centre=None):
     return functional.affine(
-        image, angle, list(translate), 1.0, list(shear), InterpolationMode.BILINEAR, list(FILL),
+        image,
+        angle,
+        list(translate),
+        1.0,
+        list(shear),
+        InterpolationMode.BILINEAR,
+        list(FILL),
         centre,
-    )  # fmt: skip
+    )
 
 
 def slope(value):
@@ -135,13 +141,25 @@ def test_moves_are_torchvisions(kind, sign):
 
 CUBIC_MOVES = {
     Operation.ROTATE: (-17.0, lambda image, v, how: functional.rotate(image, v, how)),
-    Operation.SHEAR_X: (0.3, lambda image, v, how: image.transform(
-        image.size, Image.Transform.AFFINE, (1, v, 0, 0, 1, 0), Image.Resampling.BICUBIC)),
-    Operation.SHEAR_Y: (-0.2, lambda image, v, how: image.transform(
-        image.size, Image.Transform.AFFINE, (1, 0, 0, v, 1, 0), Image.Resampling.BICUBIC)),
-    Operation.TRANSLATE_X: (4.6, lambda image, v, how: image.transform(
-        image.size, Image.Transform.AFFINE, (1, 0, -v, 0, 1, 0), Image.Resampling.BICUBIC)),
-}  # fmt: skip
+    Operation.SHEAR_X: (
+        0.3,
+        lambda image, v, how: image.transform(
+            image.size, Image.Transform.AFFINE, (1, v, 0, 0, 1, 0), Image.Resampling.BICUBIC
+        ),
+    ),
+    Operation.SHEAR_Y: (
+        -0.2,
+        lambda image, v, how: image.transform(
+            image.size, Image.Transform.AFFINE, (1, 0, 0, v, 1, 0), Image.Resampling.BICUBIC
+        ),
+    ),
+    Operation.TRANSLATE_X: (
+        4.6,
+        lambda image, v, how: image.transform(
+            image.size, Image.Transform.AFFINE, (1, 0, -v, 0, 1, 0), Image.Resampling.BICUBIC
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", CUBIC_MOVES)

@@ -8,17 +8,27 @@ from raylt.data import operations, policy
 from raylt.data.operations import Operation
 
 NAMES = {
-    "ShearX": Operation.SHEAR_X, "ShearY": Operation.SHEAR_Y,
-    "TranslateX": Operation.TRANSLATE_X, "TranslateY": Operation.TRANSLATE_Y,
-    "Rotate": Operation.ROTATE, "Brightness": Operation.BRIGHTNESS, "Color": Operation.COLOUR,
-    "Contrast": Operation.CONTRAST, "Sharpness": Operation.SHARPNESS,
-    "Posterize": Operation.POSTERIZE, "Solarize": Operation.SOLARIZE,
-    "AutoContrast": Operation.AUTO_CONTRAST, "Equalize": Operation.EQUALIZE,
+    "ShearX": Operation.SHEAR_X,
+    "ShearY": Operation.SHEAR_Y,
+    "TranslateX": Operation.TRANSLATE_X,
+    "TranslateY": Operation.TRANSLATE_Y,
+    "Rotate": Operation.ROTATE,
+    "Brightness": Operation.BRIGHTNESS,
+    "Color": Operation.COLOUR,
+    "Contrast": Operation.CONTRAST,
+    "Sharpness": Operation.SHARPNESS,
+    "Posterize": Operation.POSTERIZE,
+    "Solarize": Operation.SOLARIZE,
+    "AutoContrast": Operation.AUTO_CONTRAST,
+    "Equalize": Operation.EQUALIZE,
     "Invert": Operation.INVERT,
-}  # fmt: skip
+}
 ENHANCED = (
-    Operation.COLOUR, Operation.CONTRAST, Operation.BRIGHTNESS, Operation.SHARPNESS,
-)  # fmt: skip
+    Operation.COLOUR,
+    Operation.CONTRAST,
+    Operation.BRIGHTNESS,
+    Operation.SHARPNESS,
+)
 
 
 def generator(seed=0):
@@ -62,9 +72,12 @@ def test_the_learned_policy_is_torchvisions():
                 continue
             kinds = torch.full((2, 20), int(kind))
             values = policy._values(
-                policy._LEARNED, kinds, torch.full((2, 20), float(level)), size=32,
+                policy._LEARNED,
+                kinds,
+                torch.full((2, 20), float(level)),
+                size=32,
                 generator=generator(),
-            )  # fmt: skip
+            )
             mine = (values - float(kind in ENHANCED)).abs()
             assert float(mine.max()) == pytest.approx(value, abs=1e-5)
             assert float(mine.min()) == pytest.approx(value, abs=1e-5)

@@ -29,9 +29,17 @@ def even(tmp_path, n, workers):
 
 def batches(images, views=("crop", "weak", "none", "sim"), **changed):
     values = {
-        "views": views, "knobs": QUIET, "size": 16, "batch_size": 40, "drop_last": False,
-        "seed": 3, "device": torch.device("cpu"), "rank": 0, "world": 1, "channels_last": True,
-    } | changed  # fmt: skip
+        "views": views,
+        "params": QUIET,
+        "size": 16,
+        "batch_size": 40,
+        "drop_last": False,
+        "seed": 3,
+        "device": torch.device("cpu"),
+        "rank": 0,
+        "world": 1,
+        "channels_last": True,
+    } | changed
     return Batches(images, **values)
 
 
@@ -107,7 +115,7 @@ def test_both_sources_follow_one_law(tmp_path):
     Image.fromarray(pixels[0].permute(1, 2, 0).numpy()).save(tmp_path / "one.png")
     in_files = FileImages(tmp_path, np.array(["one.png"] * n), np.zeros(n, np.int64), 32, 0)
     in_memory = ArrayImages(pixels.expand(n, 3, 32, 32).numpy(), in_files.labels)
-    loud = {"knobs": LOUD, "size": 24, "batch_size": 50}
+    loud = {"params": LOUD, "size": 24, "batch_size": 50}
     for view in ("crop", "sim", "rand", "class"):
         spread = []
         for images in (in_files, in_memory):
@@ -120,6 +128,6 @@ def test_both_sources_follow_one_law(tmp_path):
 def test_a_cropped_view_is_painted_without_being_resampled_again():
     images = photographs(6, 16)
     painted = VIEWS["sim"].painted(
-        images, None, size=16, knobs=QUIET, generator=torch.Generator().manual_seed(0)
+        images, None, size=16, params=QUIET, generator=torch.Generator().manual_seed(0)
     )
     torch.testing.assert_close(painted, images / 255, atol=1e-5, rtol=0)

@@ -54,8 +54,10 @@ def test_lists_are_the_parts(root):
     splits = load(root, validation_list="val.txt")
     assert splits.train_counts == SIZES
     assert (shades(splits.train), shades(splits.validation), shades(splits.test)) == (
-        {10}, {20}, {30},
-    )  # fmt: skip
+        {10},
+        {20},
+        {30},
+    )
     assert len(splits.balanced) == sum(SIZES)
     assert np.bincount(splits.few_shot.labels).tolist() == [4, 4, 3, 1]
     assert splits.fingerprint == load(root, validation_list="val.txt").fingerprint
@@ -114,17 +116,21 @@ def test_a_dataset_of_lists_names_the_list_that_is_missing(name, tmp_path):
 # Lines as the field's lists have them: (training, validation or none, test).
 LINES = {
     "imagenet_lt": (
-        "train/n0144076{k}/n0144076{k}_{i}.JPEG", "train/n0144076{k}/n0144076{k}_9{i}.JPEG",
+        "train/n0144076{k}/n0144076{k}_{i}.JPEG",
+        "train/n0144076{k}/n0144076{k}_9{i}.JPEG",
         "val/ILSVRC2012_val_0000{k}{i:03d}.JPEG",
     ),
     "places_lt": (
-        "data_256/a/air{k}/{i:08d}.jpg", "data_256/a/air{k}/1{i:07d}.jpg",
+        "data_256/a/air{k}/{i:08d}.jpg",
+        "data_256/a/air{k}/1{i:07d}.jpg",
         "val_256/Places365_val_000{k}{i:03d}.jpg",
     ),
     "inaturalist2018": (
-        "train_val2018/Aves/{k}/{k}{i:031x}.jpg", None, "train_val2018/Aves/{k}/f{k}{i:030x}.jpg",
+        "train_val2018/Aves/{k}/{k}{i:031x}.jpg",
+        None,
+        "train_val2018/Aves/{k}/f{k}{i:030x}.jpg",
     ),
-}  # fmt: skip
+}
 LINES["imagenet100_lt"] = LINES["imagenet_lt"]
 
 

@@ -110,9 +110,13 @@ def mass(squared: Decimal, dim: int) -> Decimal:
 
 
 def probabilistic_contrastive(
-    m: dict[str, Matrix], *, labels: list[int], class_counts: list[int], temperature: Decimal,
+    m: dict[str, Matrix],
+    *,
+    labels: list[int],
+    class_counts: list[int],
+    temperature: Decimal,
     tau: Decimal,
-) -> Decimal:  # fmt: skip
+) -> Decimal:
     loss, dim = D(0), len(m["means"][0])
     for z, y in zip(m["features"], labels, strict=True):
         odds = []
@@ -176,10 +180,15 @@ def main() -> None:
 
     def balanced(temperature: float, weight: float, power: float, absent: str) -> Any:
         return golden(
-            balanced_contrastive, batch, labels=labels, class_counts=counts,
-            temperature=temperature, complement_weight=weight, complement_power=power,
+            balanced_contrastive,
+            batch,
+            labels=labels,
+            class_counts=counts,
+            temperature=temperature,
+            complement_weight=weight,
+            complement_power=power,
             absent=absent,
-        )  # fmt: skip
+        )
 
     few = random.Random(2024)
     classes = [[round(x * 0.7, 6) for x in row] for row in drawn(2, 64, few)]
@@ -187,14 +196,24 @@ def main() -> None:
 
     files = {
         "probabilistic_contrastive": [
-            golden(probabilistic_contrastive, found, labels=[0, 1], class_counts=[50, 2],
-                   temperature=temperature, tau=1.0)
+            golden(
+                probabilistic_contrastive,
+                found,
+                labels=[0, 1],
+                class_counts=[50, 2],
+                temperature=temperature,
+                tau=1.0,
+            )
             for temperature in (0.1, 0.5)
         ],
         "nt_xent": [golden(nt_xent, pairs, temperature=t) for t in (0.07, 0.2, 1.0)],
         "supervised_contrastive": [
-            golden(supervised_contrastive, {"features": batch["features"]}, labels=labels,
-                   temperature=t)
+            golden(
+                supervised_contrastive,
+                {"features": batch["features"]},
+                labels=labels,
+                temperature=t,
+            )
             for t in (0.1, 0.5)
         ],
         "balanced_contrastive": [
@@ -206,11 +225,16 @@ def main() -> None:
             balanced(0.5, 0.25, -0.5, "linear"),
         ],
         "logit_adjusted_cross_entropy": [
-            golden(logit_adjusted_cross_entropy, scores, labels=[0, 3, 1, 4],
-                   class_counts=counts, tau=tau)
+            golden(
+                logit_adjusted_cross_entropy,
+                scores,
+                labels=[0, 3, 1, 4],
+                class_counts=counts,
+                tau=tau,
+            )
             for tau in (0.0, 1.0, 1.5)
         ],
-    }  # fmt: skip
+    }
     origin = (
         "Computed by tests/golden/make.py: an own literal transcription of the formula in decimal "
         "arithmetic of 60 digits, gradients by central differences over 1e-20."

@@ -29,24 +29,39 @@ def drawn(images, views, classes, dim, seed):
 
 
 def loss(features, labels, prototypes, counts, **changes):
-    options = {"temperature": 0.2, "complement_weight": 1.0, "complement_power": 0.0,
-               "absent": "count"}  # fmt: skip
+    options = {
+        "temperature": 0.2,
+        "complement_weight": 1.0,
+        "complement_power": 0.0,
+        "absent": "count",
+    }
     return balanced_contrastive(features, labels, prototypes, counts, **options | changes)
 
 
 @given(
-    images=st.integers(1, 5), views=st.integers(1, 2), classes=st.integers(2, 7), seed=seeds,
-    temperature=st.floats(0.05, 1), weight=st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.0]),
-    power=st.sampled_from([-0.5, 0.0, 0.5, 1.0]), absent=rules,
-)  # fmt: skip
+    images=st.integers(1, 5),
+    views=st.integers(1, 2),
+    classes=st.integers(2, 7),
+    seed=seeds,
+    temperature=st.floats(0.05, 1),
+    weight=st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.0]),
+    power=st.sampled_from([-0.5, 0.0, 0.5, 1.0]),
+    absent=rules,
+)
 def test_it_is_the_formula_read_slowly(
     images, views, classes, seed, temperature, weight, power, absent
 ):
     features, labels, prototypes, counts = drawn(images, views, classes, 3, seed)
     found = balanced_contrastive(
-        features, labels, prototypes, counts, temperature=temperature,
-        complement_weight=weight, complement_power=power, absent=absent,
-    )  # fmt: skip
+        features,
+        labels,
+        prototypes,
+        counts,
+        temperature=temperature,
+        complement_weight=weight,
+        complement_power=power,
+        absent=absent,
+    )
     expected = references.balanced_contrastive(
         features.flatten(0, 1).tolist(),
         labels.repeat_interleave(views).tolist(),
@@ -88,8 +103,7 @@ def test_the_names_of_the_classes_do_not_matter(seed, absent, random):
     assert_close(found, value)
 
 
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=20), st.floats(0, 20),
-       st.floats(-2, 2))  # fmt: skip
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=20), st.floats(0, 20), st.floats(-2, 2))
 def test_class_weights_have_the_mean_that_was_asked_for(counts, weight, power):
     found = class_weights(torch.tensor(counts), weight=weight, power=power)
     assert found.mean().item() == pytest.approx(weight)
@@ -140,8 +154,13 @@ def test_at_collapse_without_prototypes_it_is_the_log_of_the_classes_present():
     features = torch.zeros(4, 2, 3, dtype=torch.float64)
     features[..., 0] = 1
     labels = torch.tensor([0, 0, 5, 7])
-    found = loss(features, labels, features[0, :1].expand(9, 3), torch.ones(9, dtype=torch.int64),
-                 complement_weight=0.0)  # fmt: skip
+    found = loss(
+        features,
+        labels,
+        features[0, :1].expand(9, 3),
+        torch.ones(9, dtype=torch.int64),
+        complement_weight=0.0,
+    )
     assert found.item() == pytest.approx(math.log(3))
 
 
@@ -178,8 +197,9 @@ def test_where_no_anchor_has_a_positive_the_loss_is_zero_and_has_a_gradient(imag
 
 def test_a_batch_of_one_class_is_finite_and_not_negative():
     features, _, prototypes, counts = drawn(3, 2, 4, 3, 0)
-    value = loss(features, torch.zeros(3, dtype=torch.int64), prototypes, counts,
-                 complement_weight=0.0)  # fmt: skip
+    value = loss(
+        features, torch.zeros(3, dtype=torch.int64), prototypes, counts, complement_weight=0.0
+    )
     assert 0 <= value < math.inf
 
 
@@ -207,8 +227,15 @@ def test_only_the_literal_rule_jumps_at_weight_zero():
     labels = torch.randint(5, (10,), generator=generator)
 
     def value(weight, absent):
-        return loss(features, labels, prototypes, counts, temperature=0.1,
-                    complement_weight=weight, absent=absent).item()  # fmt: skip
+        return loss(
+            features,
+            labels,
+            prototypes,
+            counts,
+            temperature=0.1,
+            complement_weight=weight,
+            absent=absent,
+        ).item()
 
     none = value(0.0, "count")
     assert value(1e-6, "count") > none + 1

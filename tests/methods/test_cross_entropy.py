@@ -51,8 +51,9 @@ def test_equal_counts_or_no_strength_are_plain_cross_entropy(seed, tau, count):
 
 def test_equal_logits_cost_a_rare_class_more():
     logits, counts = torch.zeros(1, 2), torch.tensor([99, 1])
-    costs = [logit_adjusted_cross_entropy(logits, torch.tensor([y]), counts, tau=1.0)
-             for y in (0, 1)]  # fmt: skip
+    costs = [
+        logit_adjusted_cross_entropy(logits, torch.tensor([y]), counts, tau=1.0) for y in (0, 1)
+    ]
     assert_close(torch.stack(costs).neg().exp(), torch.tensor([0.99, 0.01]))
 
 

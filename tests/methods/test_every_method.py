@@ -226,17 +226,17 @@ def _trained(name, changes, labels):
 
 @every_case
 def test_two_workers_are_one(name, changes):
-    _demand_equal(name, changes, LABELS, workers=2)
+    _require_equal(name, changes, LABELS, workers=2)
 
 
 @pytest.mark.slow
 @every_name
 def test_three_workers_are_one_too(name):
     """An elastic trial goes on with any number of them."""
-    _demand_equal(name, {}, MORE_LABELS, workers=3)
+    _require_equal(name, {}, MORE_LABELS, workers=3)
 
 
-def _demand_equal(name, changes, labels, *, workers):
+def _require_equal(name, changes, labels, *, workers):
     losses, gradients, buffers = _trained(name, changes, labels)
     for found in distributed.run(_trained, name, changes, labels, workers=workers):
         for expected, step in zip(losses, found[0], strict=True):

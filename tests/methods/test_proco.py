@@ -28,8 +28,13 @@ def drawn(rows, dim, seed, *, lengths=(0.3, 0.6, 0.9)):
 
 
 @settings(max_examples=25)
-@given(st.integers(1, 4), st.sampled_from([32, 33, 64, 128]), st.integers(0, 2**31),
-       st.floats(0.05, 1), st.floats(0, 1.5))  # fmt: skip
+@given(
+    st.integers(1, 4),
+    st.sampled_from([32, 33, 64, 128]),
+    st.integers(0, 2**31),
+    st.floats(0.05, 1),
+    st.floats(0, 1.5),
+)
 def test_it_is_the_formula_read_slowly(rows, dim, seed, temperature, tau):
     features, labels, means = drawn(rows, dim, seed)
     expected = references.probabilistic_contrastive(

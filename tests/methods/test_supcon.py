@@ -17,8 +17,13 @@ def drawn(images, views, classes, seed):
     return unit(features), torch.randint(classes, (images,), generator=generator)
 
 
-@given(st.integers(1, 5), st.integers(1, 2), st.integers(1, 4), st.integers(0, 2**31),
-       st.floats(0.05, 1))  # fmt: skip
+@given(
+    st.integers(1, 5),
+    st.integers(1, 2),
+    st.integers(1, 4),
+    st.integers(0, 2**31),
+    st.floats(0.05, 1),
+)
 def test_it_is_the_formula_read_slowly(images, views, classes, seed, temperature):
     features, labels = drawn(images, views, classes, seed)
     expected = references.supervised_contrastive(

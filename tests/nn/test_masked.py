@@ -25,8 +25,9 @@ def network():
 PICTURES = torch.rand(6, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize(("ratio", "hidden"), [(0.0, 0), (0.3, 238), (0.5, 396), (0.9, 713),
-                                               (0.99, 785), (1.0, 791)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ratio", "hidden"), [(0.0, 0), (0.3, 238), (0.5, 396), (0.9, 713), (0.99, 785), (1.0, 791)]
+)
 def test_exactly_the_rounded_up_share_is_hidden(ratio, hidden):
     masks = magnitude_masks(weights((8, 9, 3, 3), (16, 9, 1, 1)), ratio)
     assert [mask.shape for mask in masks] == [(8, 9, 3, 3), (16, 9, 1, 1)]
@@ -87,10 +88,11 @@ def test_a_tiny_network_may_lose_everything_but_not_the_run():
 
 def test_the_same_generator_draws_the_same_masks():
     first, second = (
-        random_masks(weights((40,)), magnitude=0.0, random=0.5,
-                     generator=torch.Generator().manual_seed(7))
+        random_masks(
+            weights((40,)), magnitude=0.0, random=0.5, generator=torch.Generator().manual_seed(7)
+        )
         for _ in range(2)
-    )  # fmt: skip
+    )
     assert (first[0] == second[0]).all()
 
 

@@ -118,9 +118,13 @@ def test_many_questions_are_answered_in_order():
 
 @pytest.mark.parametrize(
     ("few", "early", "falls", "epochs"),
-    [(False, False, (10, 20), 30), (False, True, (9, 19), 30),
-     (True, False, (40, 60), 100), (True, True, (39, 59), 100)],
-)  # fmt: skip
+    [
+        (False, False, (10, 20), 30),
+        (False, True, (9, 19), 30),
+        (True, False, (40, 60), 100),
+        (True, True, (39, 59), 100),
+    ],
+)
 def test_the_learning_rate_falls_where_the_program_has_it(few, early, falls, epochs):
     rates = probe.sgd_rates(few=few, early=early)
     assert len(rates) == epochs

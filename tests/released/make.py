@@ -17,8 +17,10 @@ from typing import Any
 import raylt
 from raylt import datasets, plugins, recipe, space
 from raylt.space.plan import Study
-from raylt.study import draws, notes, studies
-from raylt.study.searcher import TruthfulSearcher
+from raylt.study.record import studies
+from raylt.study.search import sampler
+from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.tracking import description
 from raylt.trial import worker
 
 HERE = Path(__file__).parent
@@ -41,10 +43,17 @@ def searched(folder: Path) -> None:
     wanted = space.load(HERE / "space.yaml")
     images = datasets.load(recipe.dataset(wanted.fixed), folder)
     study = studies.create(
-        folder, wanted, sampler=draws.sampler(wanted, begun=0), queue=(),
-        facts={"floor": {}, "fingerprint": images.fingerprint, "command": "",
-               "versions": notes.provenance()},
-    )  # fmt: skip
+        folder,
+        wanted,
+        sampler=sampler.sampler(wanted, begun=0),
+        queue=(),
+        facts={
+            "floor": {},
+            "fingerprint": images.fingerprint,
+            "command": "",
+            "versions": description.provenance(),
+        },
+    )
     searcher = TruthfulSearcher(study, [], lambda trial: "")
     for number in range(wanted.study.trials):
         trial = str(number)
@@ -52,10 +61,12 @@ def searched(folder: Path) -> None:
         assert isinstance(config, dict)
         searcher.started(trial)
         worker.work(
-            recipe.parse(json.loads(config["recipe"])), root=folder,
-            folder=Path(config["folder"]), device="cpu",
+            recipe.parse(json.loads(config["recipe"])),
+            root=folder,
+            folder=Path(config["folder"]),
+            device="cpu",
             report=lambda metrics, trial=trial: searcher.on_trial_result(trial, metrics),
-        )  # fmt: skip
+        )
         searcher.on_trial_complete(trial)
     study.close()
 

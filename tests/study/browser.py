@@ -13,10 +13,17 @@ import pytest
 import websocket
 
 _FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader",
-    "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage",
-    "--remote-debugging-port=0", "--remote-allow-origins=*", "--window-size=2300,1100",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+    "--remote-allow-origins=*",
+    "--window-size=2300,1100",
+)
 _PATIENCE = 60
 
 
@@ -83,9 +90,13 @@ class Page:
         )
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.call(
-                "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1],
-                button="none" if kind == "mouseMoved" else "left", clickCount=1,
-            )  # fmt: skip
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=box[0],
+                y=box[1],
+                button="none" if kind == "mouseMoved" else "left",
+                clickCount=1,
+            )
 
     def press_until(self, expression, outcome):
         """Click the element that an expression gives, again while it leads nowhere."""
@@ -112,8 +123,9 @@ def page(profile):
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with subprocess.Popen(
         [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as browser:  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as browser:
         try:
             port = _port(profile, browser)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as found:

@@ -2,7 +2,8 @@ import shutil
 
 import pytest
 
-from raylt.study import draws, studies
+from raylt.study.record import studies
+from raylt.study.search import sampler as draws
 from tests.study.drive import toy
 
 
@@ -38,9 +39,9 @@ def study(tmp_path):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """An MLflow database with its tables, which take seconds to make."""
-    from raylt.study import tracking
+    from raylt.study.tracking import tracker
 
-    tracking.prepare()
+    tracker.prepare()
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"

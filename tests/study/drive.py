@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from raylt import space
-from raylt.study import driver, underway
+from raylt.study.run import driver, session
 
 SPACE = """
 study:
@@ -35,12 +35,12 @@ def toy(folder: Path, *overrides: str) -> space.Space:
     return space.load(path, overrides)
 
 
-def settings(folder: Path, **changes) -> underway.Settings:
+def settings(folder: Path, **changes) -> session.Settings:
     """The runs and the fake's behaviour of a test's folder."""
     root = folder / "data"
     root.mkdir(exist_ok=True)
     fixed = {"work": "tests.study.fake:work", "cpus": 2, "quiet": True}
-    return underway.Settings(**{"runs": folder / "runs", "root": root, **fixed, **changes})
+    return session.Settings(**{"runs": folder / "runs", "root": root, **fixed, **changes})
 
 
 def behave(folder: Path, **behaviour) -> None:

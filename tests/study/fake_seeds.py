@@ -3,7 +3,7 @@
 import json
 import random
 
-from raylt.trial.sealed import Opened
+from raylt.trial.evaluation.test_score import Opened
 
 LABELS = [k for k in range(10) for _ in range(40)]
 COUNTS = [200, 180, 150, 90, 60, 40, 30, 12, 8, 5]

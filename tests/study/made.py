@@ -8,8 +8,9 @@ import numpy as np
 import optuna
 
 from raylt import space
-from raylt.study import draws, record, studies
-from raylt.trial import classes
+from raylt.study.record import record, studies
+from raylt.study.search import sampler
+from raylt.trial.evaluation import classes
 
 SPACE = """
 study:
@@ -35,14 +36,26 @@ recipe:
   optimizer: {lr: 0.1, batch_size: 64}
   epochs: 6
 """
-FLOOR = {"floor/neighbour/accuracy": 0.42, "floor/logistic/accuracy": 0.45,
-         "floor/logistic/many": 0.7, "floor/logistic/few": 0.1}  # fmt: skip
+FLOOR = {
+    "floor/neighbour/accuracy": 0.42,
+    "floor/logistic/accuracy": 0.45,
+    "floor/logistic/many": 0.7,
+    "floor/logistic/few": 0.1,
+}
 
 
 def study(
-    folder: Path, *overrides: str, name="made", trials=12, failed=(3,), stopped=(5, 7, 8),
-    tables=True, fingerprint="f" * 16, text=SPACE, url=None,
-) -> record.Record:  # fmt: skip
+    folder: Path,
+    *overrides: str,
+    name="made",
+    trials=12,
+    failed=(3,),
+    stopped=(5, 7, 8),
+    tables=True,
+    fingerprint="f" * 16,
+    text=SPACE,
+    url=None,
+) -> record.Record:
     """A record of `trials` ended trials under `folder/NAME`; trial 0 is the baseline."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.yaml"
@@ -50,9 +63,13 @@ def study(
     opened = space.load(path, [f"study.name={name}", f"study.trials={trials}", *overrides])
     facts = {"floor": FLOOR, "fingerprint": fingerprint, "command": "raylt tune <made & up>"}
     made = studies.create(
-        folder / name, opened, sampler=optuna.samplers.RandomSampler(seed=1), queue=(),
-        facts=facts, url=url,
-    )  # fmt: skip
+        folder / name,
+        opened,
+        sampler=optuna.samplers.RandomSampler(seed=1),
+        queue=(),
+        facts=facts,
+        url=url,
+    )
     rng = random.Random(0)
     for number in range(trials):
         assert made.open_trial() == number
@@ -60,9 +77,12 @@ def study(
         point = dict(waiting.point) or opened.draw(rng)
         recipe = opened.at(point)
         made.start(
-            number, point=point, recipe=recipe.model_dump(mode="json"), digest=recipe.digest,
-            parameters=draws.parameters(opened, point),
-        )  # fmt: skip
+            number,
+            point=point,
+            recipe=recipe.model_dump(mode="json"),
+            digest=recipe.digest,
+            parameters=sampler.parameters(opened, point),
+        )
         made.begin_attempt(number)
         state = "failed" if number in failed else "stopped" if number in stopped else "complete"
         epochs = {"failed": 0, "stopped": 2, "complete": recipe.epochs}[state]
@@ -74,18 +94,20 @@ def study(
         seconds = 60.0 + 7 * number
         made.spend(number, seconds=seconds, cpu_seconds=2 * seconds, gpu_seconds=seconds / 2)
         made.finish(
-            number, state, last=history[-1] if history else {},
-            best=max(history, key=lambda e: e["val/accuracy"], default={}), baseline={},
-            seconds=seconds, failure="ValueError: <no> & luck" if not history else "",
-        )  # fmt: skip
+            number,
+            state,
+            last=history[-1] if history else {},
+            best=max(history, key=lambda e: e["val/accuracy"], default={}),
+            baseline={},
+            seconds=seconds,
+            failure="ValueError: <no> & luck" if not history else "",
+        )
     return made
 
 
 def again(made: record.Record) -> record.Record:
     """The same study as another driver would open it."""
-    return studies.load(
-        made.folder, sampler=optuna.samplers.RandomSampler(seed=1), url=made.url
-    )  # fmt: skip
+    return studies.load(made.folder, sampler=optuna.samplers.RandomSampler(seed=1), url=made.url)
 
 
 def metrics(point, epoch):
@@ -112,5 +134,10 @@ def table(folder, entry, counts):
     labels = np.repeat(np.arange(len(counts)), 30)
     right = rng.random(len(labels)) < entry["val/accuracy"] - 0.02 * labels
     predictions = np.where(right, labels, rng.integers(0, len(counts), len(labels)))
-    classes.keep(folder, epoch=int(entry["epoch"]), predictions=predictions, labels=labels,
-                 train_counts=counts)  # fmt: skip
+    classes.keep(
+        folder,
+        epoch=int(entry["epoch"]),
+        predictions=predictions,
+        labels=labels,
+        train_counts=counts,
+    )

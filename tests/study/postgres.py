@@ -31,8 +31,17 @@ class Server:
             owner = pwd.getpwnam("postgres")
             for path in (self.folder, word):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        self._run("initdb", "-D", str(self._data), "-A", "scram-sha-256", "-U", "raylt",
-                  f"--pwfile={word}", "--no-sync")  # fmt: skip
+        self._run(
+            "initdb",
+            "-D",
+            str(self._data),
+            "-A",
+            "scram-sha-256",
+            "-U",
+            "raylt",
+            f"--pwfile={word}",
+            "--no-sync",
+        )
         self.start()
         where = ["-h", str(self.folder), "-U", "raylt"]
         self._run("createdb", *where, "raylt", env={**os.environ, "PGPASSWORD": PASSWORD})
@@ -50,8 +59,14 @@ class Server:
         return self.folder / "data"
 
     def _run(self, program: str, *words: str, env: dict[str, str] | None = None) -> None:
-        subprocess.run([*self._as, str(PROGRAMS / program), *words], check=True, env=env,
-                       cwd="/", stdout=subprocess.DEVNULL, timeout=60)  # fmt: skip
+        subprocess.run(
+            [*self._as, str(PROGRAMS / program), *words],
+            check=True,
+            env=env,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+        )
 
 
 @contextlib.contextmanager

@@ -18,10 +18,12 @@ ROOT = Path(__file__).parents[2]
 def environment(port, host="127.0.0.1"):
     """What a client of the server needs to know."""
     return {
-        "AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_REGION": "us-east-1",
-    }  # fmt: skip
+    }
 
 
 @contextlib.contextmanager
@@ -68,9 +70,11 @@ def file_system():
     from pyarrow import fs
 
     return fs.S3FileSystem(
-        endpoint_override=os.environ["AWS_ENDPOINT_URL"].removeprefix("http://"), scheme="http",
-        region="us-east-1", allow_bucket_creation=True,
-    )  # fmt: skip
+        endpoint_override=os.environ["AWS_ENDPOINT_URL"].removeprefix("http://"),
+        scheme="http",
+        region="us-east-1",
+        allow_bucket_creation=True,
+    )
 
 
 def objects():

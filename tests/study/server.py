@@ -58,9 +58,12 @@ def running(command, *, port, log, env=None):
     """A server that listens on a port, killed at the end with all of its processes."""
     with log.open("ab") as file:
         server = subprocess.Popen(
-            command, stdout=file, stderr=file, env={**os.environ, **(env or {})},
+            command,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **(env or {})},
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         end = time.monotonic() + _PATIENCE
         while not _answers(port):
@@ -77,10 +80,21 @@ def running(command, *, port, log, env=None):
 def mlflow(folder, port):
     """The command of a plain server over SQLite."""
     return [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db",
-        "--artifacts-destination", str(folder / "files"),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
 
 
 def _answers(port):

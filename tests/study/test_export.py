@@ -14,7 +14,8 @@ from raylt import cli
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import export
-from raylt.trial import checkpoint, portable, worker
+from raylt.trial import portable, worker
+from raylt.trial.checkpoints import checkpoint
 from tests.study import made
 
 # Torch reads what it wrote and warns of its own archive.
@@ -26,15 +27,23 @@ def trained(tmp_path_factory):
     """A study whose best trial was really trained, for one epoch."""
     folder = tmp_path_factory.mktemp("export")
     record = made.study(
-        folder, "epochs=1", "study.scheduler={name: none}", trials=2, failed=(1,), stopped=(),
+        folder,
+        "epochs=1",
+        "study.scheduler={name: none}",
+        trials=2,
+        failed=(1,),
+        stopped=(),
         tables=False,
-    )  # fmt: skip
+    )
     best = record.best()
     reports = []
     worker.work(
-        recipes.parse(dict(best.recipe)), root=folder, folder=record.trial_folder(best.number),
-        report=reports.append, device="cpu",
-    )  # fmt: skip
+        recipes.parse(dict(best.recipe)),
+        root=folder,
+        folder=record.trial_folder(best.number),
+        report=reports.append,
+        device="cpu",
+    )
     yield record, reports[-1]
     record.close()
 
@@ -69,8 +78,11 @@ def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", blocked, str(exported["load.py"])],
-        capture_output=True, text=True, cwd=tmp_path, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert "logits (3, 10) features (3, 256)" in done.stdout
 
@@ -79,9 +91,12 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
     record, _ = trained
     best = record.best()
     _, weights = portable.load(
-        recipes.parse(dict(best.recipe)), digest=best.digest, root=exported["load.py"],
-        folder=record.trial_folder(best.number), best=False,
-    )  # fmt: skip
+        recipes.parse(dict(best.recipe)),
+        digest=best.digest,
+        root=exported["load.py"],
+        folder=record.trial_folder(best.number),
+        best=False,
+    )
     with safe_open(exported["weights.safetensors"], framework="pt") as file:
         assert set(file.keys()) == set(weights)
         assert all(torch.equal(file.get_tensor(name), weights[name]) for name in weights)
@@ -135,13 +150,13 @@ def test_a_trial_without_a_checkpoint_is_named(tmp_path):
 def test_a_registered_model_gives_the_same_logits(trained, exported, tmp_path, store, monkeypatch):
     from mlflow import MlflowClient, pytorch
 
-    from raylt.study import tracking
+    from raylt.study.tracking import tracker
 
     record, _ = trained
     best = record.best()
     with pytest.raises(InputError, match="must have a run"):
         export.register(record, best, root=tmp_path, uri=store, name="digits")
-    mirror = tracking.open_mirror(record, uri=store, artifacts=tmp_path / "files", command="")
+    mirror = tracker.open_mirror(record, uri=store, artifacts=tmp_path / "files", command="")
     mirror.trial(best.number, interrupted=False)
     client = MlflowClient(tracking_uri=store)
     run = record.facts[f"mlflow:trial/{best.number}"]["run"]
@@ -164,7 +179,11 @@ def test_the_verb_writes_the_files(trained, tmp_path, capfd):
     assert cli.run(words) == 0
     written = capfd.readouterr().out.split()
     assert sorted(path.rpartition("/")[2] for path in written) == [
-        "README.md", "load.py", "model.pt2", "recipe.yaml", "weights.safetensors",
-    ]  # fmt: skip
+        "README.md",
+        "load.py",
+        "model.pt2",
+        "recipe.yaml",
+        "weights.safetensors",
+    ]
     assert cli.run(words) == 2
     assert "must be new or empty" in capfd.readouterr().err

@@ -4,7 +4,8 @@ import hashlib
 import socket
 import time
 
-from raylt.trial import checkpoint, worker
+from raylt.trial import worker
+from raylt.trial.checkpoints import checkpoint
 
 SECONDS = 1.5
 """Sleep after each epoch, where no file says otherwise: a bucket on loopback has it meanwhile."""
@@ -17,8 +18,10 @@ def work(recipe, *, root, folder, report, device, leave=None):
     if found:
         with (folder / "weights.txt").open("a") as file:
             file.write(f"{found.epoch} {fingerprint(found)}\n")
-    print(f"trial {folder.name} is here, on {socket.gethostname()} from epoch "
-          f"{found.epoch if found else 0}")  # fmt: skip
+    print(
+        f"trial {folder.name} is here, on {socket.gethostname()} from epoch "
+        f"{found.epoch if found else 0}"
+    )
 
     pace = root / "seconds.txt"
     seconds = float(pace.read_text()) if pace.exists() else SECONDS
@@ -28,9 +31,7 @@ def work(recipe, *, root, folder, report, device, leave=None):
         if found is None or metrics["epoch"] > found.epoch:
             time.sleep(seconds)
 
-    return worker.work(
-        recipe, root=root, folder=folder, report=slowly, device=device, leave=leave
-    )  # fmt: skip
+    return worker.work(recipe, root=root, folder=folder, report=slowly, device=device, leave=leave)
 
 
 def fingerprint(found):

@@ -110,9 +110,12 @@ def test_a_gpu_replays_a_compiled_run_of_several_epochs(tmp_path, caplog):
         wanted = small(epochs=8, precision="bfloat16", compile=compile)
         rows = []
         worker.work(
-            wanted, root=Path("unused"), folder=tmp_path / str(compile), report=rows.append,
+            wanted,
+            root=Path("unused"),
+            folder=tmp_path / str(compile),
+            report=rows.append,
             device="cuda",
-        )  # fmt: skip
+        )
         scores.append(rows[-1]["val/accuracy"])
     assert [record for record in caplog.records if record.name == "raylt"] == []
     assert scores[1] == pytest.approx(scores[0], abs=0.1)

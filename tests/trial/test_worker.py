@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from raylt import recipe
-from raylt.trial import checkpoint, classes, worker
+from raylt.trial import worker
+from raylt.trial.checkpoints import checkpoint
+from raylt.trial.evaluation import classes
+from raylt.trial.evaluation.test_score import open_test
 from raylt.trial.fit import Diverged
-from raylt.trial.sealed import open_test
 
 
 def small(method="sdclr", **changed):
@@ -115,8 +117,14 @@ def test_a_run_that_leaves_its_places_goes_on_as_if_it_had_not(tmp_path):
 
     kept = []
     for _ in range(3):
-        score = worker.work(wanted, root=Path("unused"), folder=tmp_path / "parts",
-                            report=lambda _: None, device="cpu", leave=leave)  # fmt: skip
+        score = worker.work(
+            wanted,
+            root=Path("unused"),
+            folder=tmp_path / "parts",
+            report=lambda _: None,
+            device="cpu",
+            leave=leave,
+        )
         assert score is None
         kept.append(checkpoint.latest(tmp_path / "parts", digests=wanted.forerunners).epoch)
     # The first and the third epoch are not scored, and yet nothing of them is lost.

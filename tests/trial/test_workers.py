@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from raylt import recipe
-from raylt.trial import checkpoint, worker
-from raylt.trial.score import score
+from raylt.trial import worker
+from raylt.trial.checkpoints import checkpoint
+from raylt.trial.evaluation.score import score
 from tests import distributed
 
 

@@ -1,0 +1,1 @@
+"""The text of a space file: reading, explaining, formats."""

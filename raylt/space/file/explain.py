@@ -1,0 +1,191 @@
+"""What pydantic refuses, in the words of the house: what must hold, what came, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from raylt.plugins import did_you_mean
+from raylt.schema import Frozen, InputError
+from raylt.space.file.document import Document, Keys
+
+M = TypeVar("M", bound=Frozen)
+
+_BOUNDS = {
+    "greater_than": ("gt", ">"),
+    "greater_than_equal": ("ge", ">="),
+    "less_than": ("lt", "<"),
+    "less_than_equal": ("le", "<="),
+}
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+}
+
+
+def check(model: type[M], values: Any, document: Document, *, root: str, prefix: str) -> M:
+    """The model that plain values of a document describe.
+
+    Args:
+        root: The key of the document whose value is checked, such as `recipe`.
+        prefix: What stands before a key when the user writes it, such as `study.`.
+
+    Raises:
+        InputError: one line for each rule that is broken, with file and line.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            str(
+                document.error(
+                    (root, *loc), text, name=prefix + dotted(_written(loc, root, document))
+                )
+            )
+            for loc, text in sentences(error, model)
+        ]
+        raise InputError("\n".join(lines)) from None
+
+
+def _written(loc: Keys, root: str, document: Document) -> Keys:
+    """The part of a place that the user has written: `objective` for `objective.0.metric`."""
+    for n, key in enumerate(loc):
+        if (root, *loc[: n + 1]) not in document.places:
+            return loc[:n] if isinstance(key, int) else loc[: n + 1]
+    return loc
+
+
+def sentences(error: ValidationError, model: type[BaseModel]) -> list[tuple[Keys, str]]:
+    """The place within the model and the sentence of each broken rule."""
+    return [placed(detail, model) for detail in error.errors(include_url=False)]
+
+
+def placed(detail: ErrorDetails, model: type[BaseModel]) -> tuple[Keys, str]:
+    """The place and the sentence of one broken rule.
+
+    A rule over several keys begins with the one to change: `schedule.warmup must be ...`.
+    """
+    loc, text = tuple(detail["loc"]), sentence(detail, model)
+    first, _, rest = text.partition(" ")
+    return ((*loc, *first.split(".")), rest) if rest.startswith("must ") else (loc, text)
+
+
+def sentence(detail: ErrorDetails, model: type[BaseModel], *, came: str = "got") -> str:
+    """`must be > 0, but got -1; the default is 0.2`."""
+    loc, kind, found = detail["loc"], detail["type"], detail["input"]
+    parent = model_at(model, loc[:-1])
+    field = parent.model_fields.get(str(loc[-1])) if parent and loc else None
+    if kind == "missing":
+        return f"must be given, but is missing; add `{loc[-1]}: {_example(field)}`" + _meaning(
+            field
+        )
+    if kind == "extra_forbidden" and parent:
+        known = list(parent.model_fields)
+        return (
+            f"must be a key of {_section(loc)}, but is unknown"
+            f"{did_you_mean(str(loc[-1]), known)}; known: {', '.join(known)}"
+        )
+    if kind == "value_error":
+        return str(detail["ctx"]["error"]) if "ctx" in detail else detail["msg"]
+    return f"{_rule(detail, model)}, but {came} {shown(found)}{_remedy(detail, field)}"
+
+
+def dotted(loc: Iterable[str | int]) -> str:
+    """`optimizer.lr`, or `points.0` in a list."""
+    return ".".join(map(str, loc))
+
+
+def shown(found: Any) -> str:
+    """A value as it stands in YAML, shortened."""
+    if found is None or isinstance(found, bool):
+        return {None: "nothing (null)", True: "true", False: "false"}[found]
+    text = repr(found)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def model_at(model: type[BaseModel], loc: Iterable[str | int]) -> type[BaseModel] | None:
+    """The model of a section, or None where no model stands."""
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _model(field.annotation) if field else None
+        if inner is None:
+            return None
+        model = inner
+    return model
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    """The model in `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model(arg))), None)
+
+
+def _section(loc: Keys) -> str:
+    return f"`{dotted(loc[:-1])}`" if len(loc) > 1 else "this section"
+
+
+def _rule(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _BOUNDS:
+        name, sign = _BOUNDS[kind]
+        return f"must be {sign} {context[name]:g}"
+    if kind == "literal_error":
+        return f"must be one of {', '.join(_options(detail))}"
+    if kind in ("model_type", "model_attributes_type"):
+        section = model_at(model, detail["loc"])
+        assert section
+        return f"must be a mapping with keys of {', '.join(section.model_fields)}"
+    if kind in _KINDS:
+        return f"must be {_KINDS[kind]}"
+    return f"must obey a rule ({detail['msg']})"
+
+
+def _options(detail: ErrorDetails) -> list[str]:
+    """The words of a Literal: pydantic gives them as `'a', 'b' or 'c'`."""
+    return re.findall(r"'([^']*)'", detail.get("ctx", {})["expected"])
+
+
+def _remedy(detail: ErrorDetails, field: FieldInfo | None) -> str:
+    found = detail["input"]
+    if detail["type"] == "literal_error":
+        return did_you_mean(str(found), _options(detail))
+    if isinstance(found, str) and detail["type"] in ("int_type", "float_type"):
+        return "; write it in digits, without quotes"
+    if detail["type"] == "string_type" and not isinstance(found, dict | list):
+        return "; put it in quotes"
+    if field is not None and not field.is_required() and field.default is not None:
+        return f"; the default is {shown(field.default)}"
+    return _meaning(field)
+
+
+def _meaning(field: FieldInfo | None) -> str:
+    text = (field.description or "") if field else ""
+    first = text.split(";")[0].split(". ")[0].replace("\n", " ").rstrip(".")
+    return f" ({first[:1].lower()}{first[1:]})" if first else ""
+
+
+def _example(field: FieldInfo | None) -> str:
+    """A legal value for a missing key, as one would write it."""
+    annotation = field.annotation if field else None
+    section = _model(annotation)
+    if section:
+        needed = {k: v for k, v in section.model_fields.items() if v.is_required()}
+        return "{" + ", ".join(f"{key}: {_example(value)}" for key, value in needed.items()) + "}"
+    if get_origin(annotation) is Literal:
+        return str(get_args(annotation)[0])
+    return {int: "64", float: "0.1", bool: "true"}.get(annotation, "...")  # type: ignore[reportArgumentType]

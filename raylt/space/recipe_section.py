@@ -1,0 +1,264 @@
+"""The recipe part of a space file: what it closes, what it leaves open, and each field's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from raylt import plugins, recipe
+from raylt.plugins import did_you_mean
+from raylt.recipe import Recipe
+from raylt.schema import InputError, Value
+from raylt.space import expressions, leaf
+from raylt.space.expressions import Expression
+from raylt.space.file import explain
+from raylt.space.file.document import Document, Keys
+from raylt.space.file.explain import dotted, shown
+from raylt.space.leaf import Leaf
+
+_CLOSED = {
+    "data": "trials on different data cannot be ranked; make one space for each",
+    "evaluation": "trials that are scored differently cannot be ranked; make one space for each",
+    "seed": "the winner would be the luckiest seed; `raylt confirm` repeats over seeds",
+}
+"""What a search must not vary, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A recipe with open leaves."""
+
+    model: type[Recipe]
+    """The recipe's model with the sections of its method and dataset."""
+    fixed: dict[str, Any]
+    """The closed values, nested as in the file."""
+    leaves: tuple[Leaf, ...]
+    """The open leaves, each after those that its `when` mentions."""
+    known: dict[str, Value]
+    """Dotted path -> value of every leaf that is closed or has a default."""
+    warnings: tuple[str, ...]
+
+
+def read(document: Document) -> Opened:
+    """The recipe part of a document, once each of its fields is checked at all its ends.
+
+    Raises:
+        InputError: a rule is broken; one line for each.
+    """
+    return _Reader(document).opened()
+
+
+def error(document: Document, keys: Keys, message: str) -> InputError:
+    """The error of a key, named as users name it: without `recipe.`."""
+    named = keys[1:] if keys[0] == "recipe" and len(keys) > 1 else keys
+    return document.error(keys, message, name=dotted(named))
+
+
+def condition(document: Document, keys: Keys, text: str, paths: Set[str]) -> Expression:
+    """The expression that stands at `keys`, made of the keys in `paths`.
+
+    Raises:
+        InputError: it is no expression, or mentions another key.
+    """
+    try:
+        found = expressions.parse(text)
+    except InputError as fault:
+        raise error(document, keys, str(fault)) from None
+    for name in sorted(found.names - paths):
+        raise error(
+            document,
+            keys,
+            f"must be made of keys of the recipe, but got {name!r}{did_you_mean(name, paths)}",
+        )
+    return found
+
+
+class _Reader:
+    """Checks the recipe part of one document."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.values: dict[str, Any] = document.values["recipe"]
+        self._name("method", "methods")
+        self._name("data", "datasets")
+        self.model = recipe.model_of(self.values)
+
+    def opened(self) -> Opened:
+        fixed, leaves, constants = self._closed(self._leaves())
+        self._check_fields(fixed, leaves)
+        known = {**recipe.defaults(self.model), **recipe.flat(fixed)}
+        return Opened(
+            model=self.model,
+            fixed=fixed,
+            leaves=self._ordered(leaves, known),
+            known=known,
+            warnings=tuple(map(self._constant, constants)),
+        )
+
+    def _error(self, keys: Keys, message: str) -> InputError:
+        return error(self.document, keys, message)
+
+    def _name(self, section: str, package: str) -> None:
+        """The two names decide which keys there are, so they are checked before anything else."""
+        keys: Keys = ("recipe", section)
+        known = plugins.names(package)
+        example = f"`{section}: {{name: {known[0]}}}`"
+        if section not in self.values:
+            raise self._error(keys, f"must be given, but is missing; add {example}")
+        found = self.values[section]
+        if not isinstance(found, dict) or "name" not in found:
+            raise self._error(
+                keys,
+                f"must be a mapping with a name, but got {shown(found)}; write {example}, with "
+                f"one of {', '.join(known)}",
+            )
+        name: Any = found["name"]
+        if leaf.is_open(name):
+            raise self._error(
+                (*keys, "name"),
+                "must be one name, but is left open; make one space for each, and compare the "
+                "studies with `raylt compare`",
+            )
+        if name not in known:
+            raise self._error(
+                (*keys, "name"),
+                f"must be one of {', '.join(known)}, but got {shown(name)}"
+                f"{did_you_mean(str(name), known)}",
+            )
+
+    def _leaves(self) -> list[Leaf]:
+        found = [leaf.parse(self.document, keys) for keys in self._opened(("recipe",))]
+        for each in found:
+            why = _CLOSED.get(each.path.split(".")[0])
+            if why and len(set(each.ends)) > 1:
+                raise self._error(
+                    ("recipe", *each.path.split(".")), f"must be fixed, but is left open: {why}"
+                )
+        return found
+
+    def _opened(self, keys: Keys) -> Iterator[Keys]:
+        """The places of the recipe where a leaf is open."""
+        for key, value in self.document.at(keys).items():
+            inside = (*keys, key)
+            if leaf.is_open(value) and explain.model_at(self.model, inside[1:]) is None:
+                yield inside
+            elif isinstance(value, dict):
+                yield from self._opened(inside)
+
+    def _closed(self, leaves: list[Leaf]) -> tuple[dict[str, Any], list[Leaf], list[Leaf]]:
+        """The closed part of the recipe, the leaves left open, and those with one value only."""
+        fixed = deepcopy(self.values)
+        left: list[Leaf] = []
+        constants: list[Leaf] = []
+        for each in leaves:
+            *sections, last = each.path.split(".")
+            inner = fixed
+            for section in sections:
+                inner = inner[section]
+            del inner[last]
+            if each.when is None and len(set(each.ends)) == 1:
+                inner[last] = each.ends[0]
+                constants.append(each)
+            else:
+                left.append(each)
+        return fixed, left, constants
+
+    def _constant(self, each: Leaf) -> str:
+        place = self.document.place(("recipe", *each.path.split(".")))
+        return (
+            f"{place}: {each.path}: can only be {shown(each.ends[0])}, so nothing is searched "
+            f"there; write the value alone"
+        )
+
+    def _broken(self, fixed: Mapping[str, Any], point: Mapping[str, Value]) -> list[ErrorDetails]:
+        try:
+            self.model.model_validate(recipe.filled(fixed, point))
+        except ValidationError as fault:
+            return fault.errors(include_url=False)
+        return []
+
+    def _check_fields(self, fixed: dict[str, Any], leaves: list[Leaf]) -> None:
+        """Every field's own rule, at both ends and every choice of each leaf."""
+        base: dict[str, Value] = {each.path: each.ends[0] for each in leaves}
+        opened = {tuple(each.path.split(".")) for each in leaves}
+        lines: list[str] = []
+        for detail in self._broken(fixed, base):
+            loc = tuple(detail["loc"])
+            # A rule over several keys waits for whole recipes: here absent leaves are present.
+            across = detail["type"] == "value_error" and any(
+                path[: len(loc)] == loc for path in opened
+            )
+            if not across and (loc not in opened or detail["type"] == "extra_forbidden"):
+                place, text = explain.placed(detail, self.model)
+                lines.append(str(self._error(("recipe", *place), text + self._owner(detail))))
+        for each in leaves:
+            lines += self._check_ends(fixed, base, each)
+        if lines:
+            raise InputError("\n".join(dict.fromkeys(lines)))
+
+    def _check_ends(
+        self, fixed: dict[str, Any], base: Mapping[str, Value], each: Leaf
+    ) -> Iterator[str]:
+        here = tuple(each.path.split("."))
+        for i, end in enumerate(each.ends):
+            key: Keys = (("low", "high")[i],) if each.choices is None else ("choices", i)
+            came = f"its {key[0]} is" if each.choices is None else "one choice is"
+            for detail in self._broken(fixed, {**base, each.path: end}):
+                own = tuple(detail["loc"])[: len(here)] == here
+                if own and detail["type"] != "extra_forbidden":
+                    text = explain.sentence(detail, self.model, came=came)
+                    yield str(self.document.error(("recipe", *here, *key), text, name=each.path))
+                    break
+
+    def _owner(self, detail: ErrorDetails) -> str:
+        """A hint where an unknown key of this method is a key of others."""
+        loc = detail["loc"]
+        if detail["type"] != "extra_forbidden" or loc[0] != "method":
+            return ""
+        owners = [
+            name
+            for name in plugins.names("methods")
+            if loc[1] in plugins.config("methods", name).model_fields
+        ]
+        if not owners:
+            return ""
+        return (
+            f"; {loc[1]} is a key of {', '.join(owners)}, but method.name is "
+            f"{self.values['method']['name']}"
+        )
+
+    def _ordered(self, leaves: list[Leaf], known: Mapping[str, Value]) -> tuple[Leaf, ...]:
+        """The leaves in the order of the file, but each after those that its `when` mentions."""
+        paths = {each.path for each in leaves}
+        for each in leaves:
+            if each.when is None:
+                continue
+            keys = ("recipe", *each.path.split("."), "when")
+            condition(self.document, keys, each.when.text, {*known, *paths})
+            if each.path not in known:
+                raise self._error(
+                    keys,
+                    f"must not stand on a key without a default, since {each.path} is needed "
+                    f"where it does not hold; remove `when`",
+                )
+        ordered: list[Leaf] = []
+        waiting = list(leaves)
+        while waiting:
+            settled = paths - {each.path for each in waiting}
+            ready = next(
+                (x for x in waiting if not x.when or x.when.names & paths <= settled), None
+            )
+            if ready is None:
+                raise self._error(
+                    ("recipe", *waiting[0].path.split("."), "when"),
+                    f"must not lead back to itself, but {' and '.join(x.path for x in waiting)} "
+                    f"wait for each other; remove one `when`",
+                )
+            waiting.remove(ready)
+            ordered.append(ready)
+        return tuple(ordered)

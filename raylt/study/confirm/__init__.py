@@ -1,0 +1,1 @@
+"""Winners and baseline over fresh seeds, and the test images."""

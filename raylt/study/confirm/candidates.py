@@ -1,0 +1,103 @@
+"""Who is confirmed: the baseline and the best trials of a study, as settings to train again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from raylt import recipe as recipes
+from raylt.schema import InputError
+from raylt.space import plan
+from raylt.study.confirm.runs import Setting
+from raylt.study.record.outcome import Outcome, violations
+from raylt.study.record.record import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked of a confirmation."""
+
+    top: int | None
+    """Winners to confirm; as the space file says where None."""
+    seeds: int | None
+    """Seeds of each, likewise."""
+    race: bool
+    """Whether hopeless candidates are dropped early."""
+    retry_failed: bool
+    """Whether runs that failed are run again."""
+    retrain: Literal["split", "pool"] | None = None
+    """Images that the runs are trained on, likewise."""
+    opener: str = "raylt.trial.evaluation.test_score:open_test"
+    """The function that scores a finished run on the test images."""
+
+
+def of(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...]]:
+    """The baseline and the candidates of a study, if the plan can reach the level.
+
+    Raises:
+        InputError: there is nothing to compare, or the plan cannot reach the level.
+    """
+    reference = study.baseline()
+    if reference is None:
+        raise InputError(
+            f"{study.name}: confirm compares with the baseline, but the study has none; add "
+            f"study.baseline to its space file and search again"
+        )
+    recipe = study.space.at(reference.point)
+    baseline = _setting(study, reference, "baseline", recipe.model_dump(mode="json"), options)
+    finished = [
+        one
+        for one in study.ranking()
+        if one.state == "complete" and one.digest != recipe.digest and _keeps(study, one)
+    ]
+    if not finished:
+        raise InputError(
+            f"{study.name}: a trial besides the baseline must have finished and kept the "
+            f"constraints, but none has; go on with `raylt resume {study.name}`"
+        )
+    best = finished[: options.top or study.space.study.confirm.top]
+    try:
+        plan.Confirm(top=len(best), seeds=options.seeds or study.space.study.confirm.seeds)
+    except ValidationError as error:
+        told = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"{study.name}: confirm: {told}") from None
+    return baseline, tuple(_setting(study, one, "candidate", one.recipe, options) for one in best)
+
+
+def retrain(study: Record, options: Options) -> Literal["split", "pool"]:
+    """Images that the runs of a confirmation are trained on."""
+    return options.retrain or study.space.study.confirm.retrain
+
+
+def _setting(
+    study: Record, one: Outcome, role: str, recipe: Mapping[str, Any], options: Options
+) -> Setting:
+    """A trial as a setting to be trained once more.
+
+    Raises:
+        InputError: it is to be trained on the validation images too, but its dataset or its
+            evaluation cannot do without them.
+    """
+    if retrain(study, options) == "pool":
+        whole = {**recipe, "data": {**recipe["data"], "validation": 0}}
+        try:
+            recipe = recipes.parse(whole).model_dump(mode="json")
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InputError(
+                f"{study.name}: confirm: retrain must be split, since trial {one.number} cannot "
+                f"do without validation images, but got pool: data.validation 0: {told}; leave it "
+                f"out, or write --retrain split"
+            ) from None
+    return Setting(number=one.number, role=role, point=one.point, recipe=recipe)
+
+
+def _keeps(study: Record, one: Outcome) -> bool:
+    reference = study.baseline()
+    missed = violations(
+        study.space.study.constraints, one.last, reference.last if reference else {}
+    )
+    return all(gap <= 0 for gap in missed.values())

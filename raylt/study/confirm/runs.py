@@ -1,0 +1,173 @@
+"""The runs of a confirmation: some settings, each trained with the same fresh seeds.
+
+They are a study of their own in the folder `confirm` of the study that they confirm: a killed
+confirmation goes on where it was, and a run that has finished is never run again, whatever is
+confirmed later.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from raylt import recipe as recipes
+from raylt.recipe import Recipe
+from raylt.schema import Value
+from raylt.space import Leaf, Space
+from raylt.space.plan import Budget, Objective, Scheduler
+from raylt.study.record import storage, studies
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+
+FOLDER = "confirm"
+_POOL = "pool"
+_SEED = "seed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting that is trained with several seeds."""
+
+    number: int
+    """Its trial in the study that is confirmed."""
+    role: str
+    """`baseline` or `candidate`."""
+    point: Mapping[str, Value]
+    recipe: Mapping[str, Any]
+    """Its recipe as plain values; the seed is that of the search."""
+
+    def at(self, seed: int) -> Recipe:
+        """The recipe with another seed."""
+        return recipes.parse({**self.recipe, _SEED: seed})
+
+
+def fresh(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
+    """Seeds that the search has not seen: the chosen trials won with theirs, partly by luck."""
+    used = {setting.recipe[_SEED] for setting in settings}
+    free = (seed for seed in itertools.count(1) if seed not in used)
+    return tuple(itertools.islice(free, count))
+
+
+class Seeds:
+    """The runs of the confirmations of one study; the caller holds the study's lock to write.
+
+    Args:
+        record: The confirmations as a study.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    @property
+    def folder(self) -> Path:
+        """Where everything about the confirmations is."""
+        return self.record.folder
+
+    def run(self, setting: Setting, seed: int) -> Outcome | None:
+        """The latest run of a setting with a seed, a finished one before all others."""
+        digest = setting.at(seed).digest
+        found = [one for one in self.record.outcomes() if one.digest == digest]
+        return max(found, key=lambda one: (one.state == "complete", one.number), default=None)
+
+    def finished(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Outcome]:
+        """The finished runs of a setting by seed."""
+        runs = {seed: self.run(setting, seed) for seed in seeds}
+        return {s: one for s, one in runs.items() if one is not None and one.state == "complete"}
+
+    def queue(self, settings: Sequence[Setting], seeds: Sequence[int]) -> None:
+        """Queue what has never run, seed by seed."""
+        for seed, setting in itertools.product(seeds, settings):
+            if self.run(setting, seed) is None:
+                self._enqueue(setting, seed)
+        self._count()
+
+    def retry(self, settings: Sequence[Setting], seeds: Sequence[int]) -> None:
+        """Queue again what has failed."""
+        for seed, setting in itertools.product(seeds, settings):
+            before = self.run(setting, seed)
+            if before is not None and before.state == "failed":
+                self._enqueue(setting, seed)
+        self._count()
+
+    def _enqueue(self, setting: Setting, seed: int) -> None:
+        recipe = setting.at(seed)
+        self.record.study.enqueue_trial(
+            {},
+            user_attrs={
+                "role": setting.role,
+                "point": {**setting.point, _SEED: seed},
+                "recipe": recipe.model_dump(mode="json"),
+                "digest": recipe.digest,
+                "setting": setting.number,
+            },
+        )
+
+    def _count(self) -> None:
+        outcomes = self.record.outcomes()
+        for one in outcomes:
+            self.record.trial_folder(one.number).mkdir(parents=True, exist_ok=True)
+        self.record.note("trials", len(outcomes))
+
+    def setting_of(self, number: int) -> int:
+        """The trial of the confirmed study that a run repeats."""
+        return self.record.frozen(number).user_attrs["setting"]
+
+
+def opened(study: Record, *, validated: bool = True) -> Seeds:
+    """The confirmations of a study; begun here where there are none.
+
+    Args:
+        study: The study.
+        validated: Whether its runs hold validation images out. Those that do not are kept apart,
+            for they have training losses only.
+    """
+    kept = FOLDER if validated else f"{FOLDER}/{_POOL}"
+    folder = study.folder / kept
+    space = _space(study.space, validated=validated)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    # On a server it needs a name that no study can have.
+    name = f"{study.name}/{kept}"
+    if storage.exists(folder, study.url, name):
+        record = studies.load(folder, sampler=sampler, url=study.url, name=name)
+        record.space = space
+        record.objectives = space.study.objective
+    else:
+        facts = {"floor": study.facts["floor"], "fingerprint": study.facts["fingerprint"]}
+        record = studies.create(
+            folder, space, sampler=sampler, queue=(), facts=facts, url=study.url, name=name
+        )
+    return Seeds(record)
+
+
+def _space(space: Space, *, validated: bool) -> Space:
+    """The searched space with the seed as one more column, and nothing that stops a run."""
+    plan = space.study.model_copy(
+        # The budget is that of the search, which is over; every run is needed at the end, when
+        # the test images are opened.
+        update={
+            "scheduler": Scheduler(name="none"),
+            "budget": Budget(),
+            "constraints": (),
+            "points": (),
+            "checkpoints": "all",
+        }
+    )
+    if not validated:
+        plan = plan.model_copy(update={"objective": (Objective(metric="train/loss"),)})
+    seed = Leaf(
+        path=_SEED,
+        low=0,
+        high=2**32 - 1,
+        log=False,
+        complement=False,
+        step=None,
+        choices=None,
+        when=None,
+    )
+    leaves = (*(each for each in space.leaves if each.path != _SEED), seed)
+    return replace(space, study=plan, leaves=leaves, baseline_point=None, points=())

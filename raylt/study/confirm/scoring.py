@@ -1,0 +1,98 @@
+"""Score finished runs on the sealed test images, through Ray; the caller counted the opening."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from raylt import recipe as recipes
+from raylt.study.record import bucket as remote
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+from raylt.study.run.session import Session
+from raylt.study.workers import trainable
+from raylt.trial.checkpoints.upload import sending
+
+_FILE = "test.json"
+_LOOK = 0.5
+"""Seconds between two looks at whether the user wants an end."""
+
+
+def score(now: Session, record: Record, runs: Iterable[Outcome], *, opener: str) -> dict[int, str]:
+    """Score runs; the scores lie in their folders.
+
+    Args:
+        now: Ray.
+        record: The study of the runs.
+        runs: The finished ones that are to be scored.
+        opener: `package.module:function` that scores one run.
+
+    Returns:
+        Why a run could not be scored, in one line, by its number. Runs are missing in both if the
+        user interrupted.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    shape = now.share.shape
+    job: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
+    root = str(now.settings.root.resolve())
+    waiting = {
+        job.remote(
+            dict(run.recipe),
+            root,
+            str(record.trial_folder(run.number)),
+            opener,
+            record.bucket(run.number),
+        ): run.number
+        for run in runs
+    }
+    failures: dict[int, str] = {}
+    while waiting and not now.interrupted:
+        ready, _ = ray.wait(list(waiting), timeout=_LOOK)
+        for done in ready:
+            number = waiting.pop(done)
+            try:
+                failure: str = ray.get(done)
+                remote.trial_folder(record, number, whole=False)
+            except RayError as error:
+                failure = trainable.one_line(error)
+            if failure:
+                failures[number] = failure
+    for left in waiting:
+        ray.cancel(left, force=True)
+    return failures
+
+
+def read(folder: Path, *, digest: str) -> dict[str, Any] | None:
+    """What a run did on the test images; None where it is not scored.
+
+    A dict of the fields that the opener's answer has.
+    """
+    path = folder / _FILE
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found if found["digest"] == digest else None
+
+
+def _score(values: dict[str, Any], root: str, folder: str, opener: str, bucket: str | None) -> str:
+    """In a process of Ray: score one run and keep the result; returns why it failed, or ""."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    with trainable.output(place / "test-output.txt"), sending(place, bucket):
+        try:
+            open_test: Callable[..., Any] = trainable.work(opener)
+            recipe = recipes.parse(values)
+            found = open_test(recipe, root=Path(root), folder=place, device=None)
+            part = place / f"{_FILE}.part"
+            part.write_text(json.dumps(asdict(found)), "utf-8")
+            part.replace(place / _FILE)
+        except Exception as error:
+            (place / "error.txt").write_text(traceback.format_exc(), "utf-8")
+            return trainable.one_line(error)
+    return ""

@@ -1,0 +1,1 @@
+"""What a search costs: hours, memory, money."""

@@ -1,0 +1,225 @@
+"""What a study has cost and may cost: hours of cores and GPUs, and time on the clock.
+
+The sums stand in the study of record, so they go on over kills and resumes. A search that is
+killed loses at most the last `INTERVAL` seconds of them.
+
+Once a budget is spent no trial begins, and those that run end at their next scored epoch: a budget
+is overrun by one scored epoch of each of them at most. They stay open in the record, with their
+checkpoints, and go on when the study is resumed with a larger budget.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from raylt.space.plan import Budget
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+
+INTERVAL = 10.0
+"""Seconds between two times that the cost of what runs is written down."""
+_FACT = "wall_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One limit of a study's budget, and what was used of it."""
+
+    name: str
+    """Its key in the space file."""
+    used: float
+    """Hours."""
+    limit: float
+    """Hours."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.used >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.used:.3g} of {self.limit:.3g} h"
+
+
+class BudgetMeter:
+    """Counts what the trials of a study cost, and says when its budget is spent.
+
+    Args:
+        record: The study; the caller holds its lock.
+        cpus: Cores that a trial books, over all of its workers.
+        gpus: GPUs, likewise.
+        alone: Cores and GPUs of a trial that has no other one beside it; as of any other where
+            None.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        *,
+        cpus: float,
+        gpus: float,
+        alone: tuple[float, float] | None = None,
+    ) -> None:
+        self._record = record
+        self._budget = record.space.study.budget
+        self._rates = {"cpu_seconds": cpus, "gpu_seconds": gpus}
+        most = alone or (cpus, gpus)
+        self._rates_alone = {"cpu_seconds": most[0], "gpu_seconds": most[1]}
+        self._alone: set[int] = set()
+        """Trials that run with no other one beside them."""
+        self._parts: dict[int, float] = {}
+        """How much of the rates a trial books, where not all of them."""
+        self._running: dict[int, float] = {}
+        """When each running trial was last counted, by the monotonic clock."""
+        self._costs = {one.number: _cost(one) for one in record.outcomes()}
+        self._totals = {name: sum(c[name] for c in self._costs.values()) for name in self._rates}
+        """What all trials have cost, as far as it is counted."""
+        self._before: float = record.facts.get(_FACT, 0.0)
+        self._began = self._written = time.monotonic()
+
+    def begin(self, number: int, *, alone: bool = False) -> None:
+        """The process of a trial is up, for the first time or once more, maybe alone."""
+        self._count(number)
+        if alone:
+            self._alone.add(number)
+        self._costs.setdefault(number, {"seconds": 0.0, "cpu_seconds": 0.0, "gpu_seconds": 0.0})
+        self._running[number] = time.monotonic()
+
+    def book(self, number: int, part: float) -> None:
+        """A trial books only a part of its cores and GPUs from now on, having fewer workers."""
+        if part != self._parts.get(number, 1.0):
+            self._count(number)
+            self._parts[number] = part
+
+    def end(self, number: int) -> float:
+        """A trial has ended or is interrupted: write its cost down.
+
+        Returns:
+            Seconds over all of its attempts.
+        """
+        self._count(number)
+        self._running.pop(number, None)
+        # A trial that never came to run has no cost.
+        cost = self._costs.get(number)
+        if cost is None:
+            return 0.0
+        self._record.spend(number, **cost)
+        return cost["seconds"]
+
+    def seconds(self, number: int) -> float:
+        """Seconds that a trial has taken so far, over all of its attempts."""
+        before = self._costs[number]["seconds"] if number in self._costs else 0.0
+        since = self._running.get(number)
+        return before + (0.0 if since is None else time.monotonic() - since)
+
+    def tick(self) -> None:
+        """Write down what was used so far, every `INTERVAL` seconds; cheap to be called often."""
+        if time.monotonic() - self._written >= INTERVAL:
+            self.write()
+
+    def write(self) -> None:
+        """Write down what was used so far."""
+        self._written = time.monotonic()
+        self._record.note(_FACT, self._wall)
+        for number in self._running:
+            self._count(number)
+            self._record.spend(number, **self._costs[number])
+
+    @property
+    def spent(self) -> str:
+        """Which limit was reached, in words; "" while none is."""
+        if not limits(self._budget):
+            return ""
+        now = time.monotonic()
+        totals = {
+            name: self._totals[name]
+            + sum((now - t) * self._rate(n, name) for n, t in self._running.items())
+            for name in self._rates
+        }
+        return _spent(_accounts(self._budget, _hours(wall=self._wall, **totals)))
+
+    @property
+    def _wall(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    def _count(self, number: int) -> None:
+        """Add what a trial has cost since it was last counted."""
+        if number not in self._running:
+            return
+        now = time.monotonic()
+        passed, self._running[number] = now - self._running[number], now
+        cost = self._costs[number]
+        cost["seconds"] += passed
+        for name in self._rates:
+            more = passed * self._rate(number, name)
+            cost[name] += more
+            self._totals[name] += more
+
+    def _rate(self, number: int, name: str) -> float:
+        """What a running trial books now."""
+        rates = self._rates_alone if number in self._alone else self._rates
+        return rates[name] * self._parts.get(number, 1.0)
+
+
+def used(record: Record) -> dict[str, float]:
+    """Hours that a study has used, as far as its record knows, by the key of a budget."""
+    outcomes = record.outcomes()
+    return _hours(
+        wall=record.facts.get(_FACT, 0.0),
+        cpu_seconds=sum(one.cpu_seconds for one in outcomes),
+        gpu_seconds=sum(one.gpu_seconds for one in outcomes),
+    )
+
+
+def accounts(record: Record) -> tuple[Account, ...]:
+    """Every limit of a study's budget, as far as the record knows what was used."""
+    return tuple(_accounts(record.space.study.budget, used(record)))
+
+
+def sentence(record: Record) -> str:
+    """The state of a study's budget in words; "" where it has none."""
+    found = accounts(record)
+    if not found:
+        return ""
+    return _spent(found) or f"budget used: {', '.join(map(str, found))}"
+
+
+def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
+    """What the user should know about limits that can never be reached here."""
+    if budget.gpu_hours is None or gpus:
+        return ()
+    return (
+        "study.budget.gpu_hours limits nothing here, for the trials book no GPU; "
+        "set cpu_hours or wall_clock",
+    )
+
+
+def _accounts(budget: Budget, used: Mapping[str, float]) -> Iterator[Account]:
+    for name, limit in limits(budget).items():
+        yield Account(name, used[name], limit)
+
+
+def _hours(*, wall: float, cpu_seconds: float, gpu_seconds: float) -> dict[str, float]:
+    found = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
+    return {name: seconds / 3600 for name, seconds in found.items()}
+
+
+def limits(budget: Budget) -> dict[str, float]:
+    """Hours of each limit that a budget sets, by its key in the space file."""
+    found = {
+        "gpu_hours": budget.gpu_hours,
+        "cpu_hours": budget.cpu_hours,
+        "wall_clock": None if budget.seconds is None else budget.seconds / 3600,
+    }
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
+def _spent(found: Iterator[Account] | tuple[Account, ...]) -> str:
+    over = [str(account) for account in found if account.spent]
+    return f"budget spent: {', '.join(over)}" if over else ""
+
+
+def _cost(one: Outcome) -> dict[str, float]:
+    return {"seconds": one.seconds, "cpu_seconds": one.cpu_seconds, "gpu_seconds": one.gpu_seconds}

@@ -1,0 +1,122 @@
+"""How much memory the trials of a study need, measured and learned, so that several can share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from raylt.cluster.capacity import Need, Shape
+from raylt.recipe import Recipe
+from raylt.schema import EnvironmentError
+from raylt.study.cost import forecast
+from raylt.study.cost import measured as measures
+from raylt.study.record.record import Record
+from raylt.study.resources.allocation import Allocation
+from raylt.trial.cost import cost
+from raylt.trial.cost.cost import Cost
+
+_MARGIN = 1.15
+"""Memory that is given for each byte measured: a few steps do not see every peak."""
+_FACT = "memory_needed"
+
+
+def weigher(
+    record: Record, *, root: Path, runs: Path, threads: int, say: Callable[[str], None]
+) -> Callable[[Shape], Need]:
+    """A function that finds what one trial of a study needs, through Ray, when it is asked.
+
+    What was measured on this machine before is not measured again. Where memory ran out in an
+    earlier run of the study, the need is what that has shown.
+
+    Args:
+        record: The study.
+        root: Folder of the datasets.
+        runs: Folder of all studies.
+        threads: Threads of torch in a trial.
+        say: Takes a line for each recipe that is measured.
+    """
+
+    def weigh(shape: Shape) -> Need:
+        corners = forecast.corners(record.space)
+        gpu = bool(shape.gpus)
+        found = measures.stored(corners, runs=runs, threads=threads, gpu=gpu)
+        known = {recipe.digest for recipe, _ in found}
+        missing = [recipe for recipe in corners if recipe.digest not in known]
+        found += measures.measured(
+            missing,
+            runs=runs,
+            threads=threads,
+            gpu=gpu,
+            say=say,
+            how=lambda recipe: _by_ray(recipe, shape, root=root, threads=threads),
+        )
+        return learned(need([one for _, one in found]), record)
+
+    return weigh
+
+
+def need(costs: Sequence[Cost]) -> Need:
+    """What the hungriest of some recipes needs, with a margin, and what keeps a GPU busiest."""
+    return Need(
+        memory=_MARGIN * max(one.memory for one in costs),
+        gpu_memory=_MARGIN * max(one.gpu_memory for one in costs),
+        gpu_size=max(one.gpu_size for one in costs),
+        gpu_busy=max(one.gpu_busy for one in costs),
+    )
+
+
+def learned(found: Need, record: Record) -> Need:
+    """A need, raised to what the study has shown where memory ran out."""
+    shown: dict[str, float] = record.facts.get(_FACT, {})
+    sharers = shown.get("sharers_of_a_gpu", math.inf)
+    return replace(
+        found,
+        memory=max(found.memory, shown.get("memory", 0.0)),
+        gpu_memory=max(found.gpu_memory, found.gpu_size / sharers),
+    )
+
+
+def crowded(record: Record, share: Allocation) -> None:
+    """Learn from a trial that ran out of memory beside others: next time there is one fewer."""
+    shape = share.shape
+    if shape.gpus:
+        together = round(1 / shape.gpus)
+        shown = {"sharers_of_a_gpu": max(1, together - 1)}
+    else:
+        size = max(node.memory for node in share.machines)
+        together = max(2, -(-share.concurrent // len(share.machines)))
+        shown = {"memory": size / (together - 1)}
+    record.note(_FACT, {**record.facts.get(_FACT, {}), **shown})
+
+
+def sentence(share: Allocation) -> str:
+    """What packing by measure came to, for the user."""
+    if share.shape.gpus:
+        return f"pack auto: {round(1 / share.shape.gpus)} trials share a GPU by what was measured"
+    return (
+        "pack auto: there is no GPU to share, so as many trials run side by side as have their "
+        "cores and their measured memory"
+    )
+
+
+def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
+    """Measure a recipe on a machine of the cluster that has what a trial books."""
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    measured: Any = cost.measured
+    one = ray.remote(measured).options(
+        num_cpus=shape.cpus, num_gpus=1 if shape.gpus else 0, max_retries=0
+    )
+    try:
+        return ray.get(one.remote(recipe, root=root, threads=threads, gpu=bool(shape.gpus)))
+    except RayTaskError as error:
+        raise error.cause from None
+    except RayError as error:
+        raise EnvironmentError(
+            f"a few steps must run to be measured, but their process died: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from None

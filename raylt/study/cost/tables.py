@@ -1,0 +1,114 @@
+"""The bill of a study: hours of cores and GPUs, against its budget and what was foreseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raylt.study.cost import budget
+from raylt.study.cost.forecast import Forecast
+from raylt.study.record import text as brief
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+
+_FACT = "forecast"
+_STATES = ("complete", "stopped", "failed", "running", "waiting")
+_WORDS = {"cpu_hours": "CPU-hours", "gpu_hours": "GPU-hours", "wall_clock": "hours on the clock"}
+
+Table = tuple[list[str], list[list[str]]]
+"""The heads of a table, and its rows."""
+
+
+def foresee(record: Record, seen: Forecast, *, source: str) -> None:
+    """Keep what a search was told that it will take.
+
+    Args:
+        record: The study; the caller is its only writer.
+        seen: What the whole search will take.
+        source: What the forecast is from, in a few words.
+    """
+    record.note(
+        _FACT,
+        {
+            "source": source,
+            "trials": seen.trials,
+            "cpu_hours": seen.cpu_hours,
+            "gpu_hours": seen.gpu_hours,
+            "wall_clock": seen.wall / 3600,
+        },
+    )
+
+
+def foreseen(record: Record) -> Mapping[str, Any] | None:
+    """The last forecast that a search was told, in hours; None where there was none."""
+    return record.facts.get(_FACT)
+
+
+def text(record: Record) -> list[str]:
+    """What a study cost, in sentences."""
+    outcomes = record.outcomes()
+    whole = brief.duration(sum(one.seconds for one in outcomes))
+    lines = [
+        f"All trials together took {whole}. A trial is counted from its start to its end, over "
+        f"all attempts; its CPU- and GPU-hours are those of the cores and GPUs that it booked."
+    ]
+    if state := budget.sentence(record):
+        lines.append(f"{state[0].upper()}{state[1:]}.")
+    if told := foreseen(record):
+        lines.append(f"The forecast was for {told['trials']} trials, {told['source']}.")
+    return lines
+
+
+def hours(record: Record) -> Table:
+    """What was used of each kind of hour, for a trial and for all, and what was allowed and
+    foreseen."""
+    used, limits = budget.used(record), budget.limits(record.space.study.budget)
+    told = foreseen(record) or {}
+    begun = sum(one.attempts > 0 for one in record.outcomes())
+    rows = [
+        [
+            _WORDS[name],
+            brief.hours(hours),
+            brief.hours(hours / begun if begun and name != "wall_clock" else None),
+            brief.hours(limits.get(name)),
+            f"{100 * hours / limits[name]:.0f} %" if name in limits else "-",
+            brief.hours(told.get(name)),
+        ]
+        for name, hours in used.items()
+        # Of GPUs that nobody booked there is nothing to say.
+        if hours or name in limits or told.get(name)
+    ]
+    return ["", "used", "a trial", "budget", "used of it", "forecast"], rows
+
+
+def states(outcomes: Sequence[Outcome]) -> Table:
+    """What trials of each state cost."""
+    rows: list[list[str]] = []
+    for state in _STATES:
+        those = [one for one in outcomes if one.state == state]
+        if not those:
+            continue
+        seconds, epochs = sum(o.seconds for o in those), sum(o.epoch for o in those)
+        rows.append(
+            [
+                state,
+                str(len(those)),
+                str(epochs),
+                brief.duration(seconds),
+                brief.duration(seconds / epochs) if epochs else "-",
+                brief.hours(sum(o.cpu_seconds for o in those) / 3600),
+                brief.hours(sum(o.gpu_seconds for o in those) / 3600),
+                str(sum(max(0, one.attempts - 1) for one in those)),
+            ]
+        )
+    heads = [
+        "state",
+        "trials",
+        "epochs",
+        "time",
+        "time of an epoch",
+        "CPU-hours",
+        "GPU-hours",
+        "started again",
+    ]
+    return heads, rows

@@ -1,0 +1,102 @@
+"""The bucket of a study, where it has one: what its trials sent there is brought here."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from raylt.schema import EnvironmentError, InputError
+from raylt.study.record.listener import Task
+from raylt.study.record.outcome import Metrics, Outcome
+from raylt.study.record.record import CHECKPOINTS, Record
+from raylt.trial.checkpoints import bucket
+
+_log = logging.getLogger("raylt")
+
+
+def chosen(record: Record, wanted: str | None) -> str | None:
+    """The bucket that a study goes on with; one that it has it keeps.
+
+    Args:
+        record: The study.
+        wanted: What the user named, or None.
+
+    Raises:
+        InputError: the study has another one.
+    """
+    noted: str | None = record.facts.get(CHECKPOINTS)
+    if noted is not None and wanted is not None and wanted != noted:
+        raise InputError(
+            f"--checkpoints: must be {noted}, where those of {record.name} are, but got {wanted}; "
+            f"leave it out"
+        )
+    return wanted or noted
+
+
+def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
+    """The folder of a trial, with what its bucket has more.
+
+    Args:
+        record: The study.
+        number: The trial.
+        whole: Whether checkpoints are wanted, too.
+
+    Raises:
+        EnvironmentError: the bucket does not answer.
+    """
+    folder, uri = record.trial_folder(number), record.bucket(number)
+    if uri is not None:
+        try:
+            bucket.bring(uri, folder, whole=whole)
+        except OSError as error:
+            raise EnvironmentError(
+                f"the bucket of {record.name} must be readable, but {uri} is not: "
+                f"{bucket.why(error)}; {bucket.CREDENTIALS}"
+            ) from error
+    return folder
+
+
+def adopt(record: Record, parent: int, number: int, *, epoch: int) -> None:
+    """What a trial takes over from another one it takes over in the bucket, too.
+
+    Raises:
+        EnvironmentError: the bucket does not answer.
+    """
+    source, target = record.bucket(parent), record.bucket(number)
+    if source is None or target is None:
+        return
+    try:
+        bucket.adopt(source, target, epoch=epoch)
+    except OSError as error:
+        raise EnvironmentError(
+            f"checkpoints must be copied within {source}, but they cannot be: "
+            f"{bucket.why(error)}; go on with `raylt resume {record.name}`"
+        ) from error
+
+
+class Fetching:
+    """A listener that brings what an ended trial printed and scored, for whoever reads it next.
+
+    Args:
+        record: The study.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def started(self, task: Task) -> None:
+        """A trial begins: nothing to bring."""
+
+    def reported(self, task: Task, metrics: Metrics) -> None:
+        """A trial scored an epoch: likewise."""
+
+    def interrupted(self, task: Task) -> None:
+        """A trial is left open: likewise."""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        """A trial is over."""
+        try:
+            trial_folder(self._record, task.number, whole=False)
+        except EnvironmentError as error:
+            # The numbers are here already; tables and output can be had later.
+            _log.warning("%s", error)

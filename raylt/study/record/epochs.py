@@ -1,0 +1,95 @@
+"""Where the metrics of scored epochs are kept: a file for each trial, or a table of the server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Engine, text
+
+Entry = Mapping[str, float]
+"""The metrics of one scored epoch, `epoch` among them, and the `time` of the report."""
+
+
+class Epochs(Protocol):
+    """The scored epochs of the trials of a study."""
+
+    def read(self, number: int) -> dict[int, Entry]:
+        """Every entry of a trial by its epoch; of two for one epoch the first counts."""
+        ...
+
+    def append(self, number: int, entry: Entry) -> None:
+        """Keep one more entry of a trial."""
+        ...
+
+
+class InFiles:
+    """`epochs.jsonl` in the folder of each trial.
+
+    Args:
+        folder: The folder of a trial by its number.
+    """
+
+    def __init__(self, folder: Callable[[int], Path]) -> None:
+        self._folder = folder
+
+    def read(self, number: int) -> dict[int, Entry]:
+        """Every entry of a trial by its epoch; of two for one epoch the first counts."""
+        try:
+            lines = self._file(number).read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        found: dict[int, Entry] = {}
+        for line in lines:
+            # A killed driver may leave half a line behind; the epoch is then reported again.
+            with contextlib.suppress(json.JSONDecodeError):
+                entry = json.loads(line)
+                found.setdefault(int(entry["epoch"]), entry)
+        return found
+
+    def append(self, number: int, entry: Entry) -> None:
+        """Keep one more entry of a trial."""
+        with self._file(number).open("a", encoding="utf-8") as file:
+            # The break comes first: half a line of a killed driver spoils no other.
+            file.write("\n" + json.dumps(entry))
+
+    def _file(self, number: int) -> Path:
+        return self._folder(number) / "epochs.jsonl"
+
+
+class InTable:
+    """Rows of a table beside Optuna's own.
+
+    Args:
+        engine: Reaches the database.
+        study_id: The study's number in it.
+    """
+
+    def __init__(self, engine: Engine, study_id: int) -> None:
+        self._engine = engine
+        self._study = study_id
+
+    def read(self, number: int) -> dict[int, Entry]:
+        """Every entry of a trial by its epoch."""
+        asked = "SELECT epoch, entry FROM raylt_epochs WHERE study_id = :study AND trial = :trial"
+        with self._engine.connect() as database:
+            rows = database.execute(text(asked), {"study": self._study, "trial": number})
+            return {epoch: json.loads(entry) for epoch, entry in rows}
+
+    def append(self, number: int, entry: Entry) -> None:
+        """Keep one more entry of a trial; one that is there for the epoch stays."""
+        kept = (
+            "INSERT INTO raylt_epochs VALUES (:study, :trial, :epoch, :entry) "
+            "ON CONFLICT DO NOTHING"
+        )
+        row = {
+            "study": self._study,
+            "trial": number,
+            "epoch": int(entry["epoch"]),
+            "entry": json.dumps(entry),
+        }
+        with self._engine.begin() as database:
+            database.execute(text(kept), row)

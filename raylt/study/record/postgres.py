@@ -1,0 +1,258 @@
+"""A study of record on a PostgreSQL server, where any machine that reaches it may go on with it.
+
+The URL holds a password, so it is given each time, on the command line or in OPTUNA_STORAGE, or it
+is left to libpq (PGUSER, PGPASSWORD, ~/.pgpass). What raylt writes and shows is without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import re
+import socket
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import sqlalchemy
+from sqlalchemy import URL, NullPool, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from raylt.schema import EnvironmentError, InputError
+
+VARIABLE = "OPTUNA_STORAGE"
+_DRIVERS = ("psycopg2", "psycopg")
+_SECRET = ("user", "password", "passfile", "sslpassword")
+"""Parameters of libpq that may stand in the query of a URL and are nobody's business."""
+_ANSWER = 10
+"""Seconds that the server may take to answer."""
+_PERIOD = 10.0
+"""Seconds between two looks at whether a study is still held."""
+_ALIVE = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
+"""A firewall on the way must not forget a connection that waits for the next epoch."""
+
+
+def parsed(given: str) -> URL:
+    """The URL of a server, with the driver that is installed here.
+
+    Raises:
+        InputError: it is no URL of a PostgreSQL database.
+        EnvironmentError: no driver for PostgreSQL is installed.
+    """
+    try:
+        url = sqlalchemy.make_url(given)
+    except ArgumentError:
+        url = None
+    backend, _, driver = url.drivername.partition("+") if url else ("", "", "")
+    if url is None or backend != "postgresql" or not url.database or driver not in ("", *_DRIVERS):
+        raise InputError(
+            "--storage: must be a PostgreSQL database such as postgresql://HOST:5432/DATABASE, "
+            f"but got {public(given) if url else 'no URL'}; leave it out to keep the study in "
+            "its own folder"
+        )
+    installed = [name for name in _DRIVERS if importlib.util.find_spec(name)]
+    if not installed or (driver and driver not in installed):
+        raise EnvironmentError(
+            f"a study on PostgreSQL needs {driver or _DRIVERS[0]}, which is not installed; "
+            f"install it with `pip install 'raylt[postgres]'`"
+        )
+    return url.set(drivername=f"postgresql+{driver or installed[0]}")
+
+
+def public(given: str) -> str:
+    """The URL without user, password and what else is secret; it can be parsed again."""
+    url = sqlalchemy.make_url(given)
+    plain = URL.create(
+        url.get_backend_name(),
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        query=url.query,
+    )
+    return plain.difference_update_query(_SECRET).render_as_string(hide_password=False)
+
+
+def opened(given: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage on the server; its tables are made where they are missing.
+
+    Raises:
+        EnvironmentError: the server does not answer, or does not let us in.
+    """
+    url = parsed(given)
+    with answering(given), _session(url) as connection:
+        # Two first drivers at once would make the same tables.
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _key("tables")})
+        storage = optuna.storages.RDBStorage(
+            url.render_as_string(hide_password=False),
+            engine_kwargs={"connect_args": {"connect_timeout": _ANSWER, **_ALIVE}},
+        )
+        with storage.engine.begin() as database:
+            database.execute(text(_EPOCHS))
+    return storage
+
+
+_EPOCHS = """
+CREATE TABLE IF NOT EXISTS raylt_epochs (
+    study_id INTEGER NOT NULL REFERENCES studies (study_id) ON DELETE CASCADE,
+    trial INTEGER NOT NULL, epoch INTEGER NOT NULL, entry TEXT NOT NULL,
+    PRIMARY KEY (study_id, trial, epoch)
+)
+"""
+
+
+def fact(given: str, study: str, name: str) -> str | None:
+    """What a study says of itself as JSON, or None where there is no such study or no such fact.
+
+    Raises:
+        EnvironmentError: the server does not answer, or does not let us in.
+    """
+    asked = (
+        "SELECT value_json FROM study_user_attributes JOIN studies USING (study_id) "
+        "WHERE study_name = :study AND key = :name"
+    )
+    return next(iter(_column(given, asked, study=study, name=name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """The process that drives a study."""
+
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        """In words, as they stand in the name of a connection, too."""
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(slots=True)
+class Hold:
+    """A study is held for this process."""
+
+    lost: bool = False
+    """Whether it was, and another process may drive it by now."""
+
+
+@contextlib.contextmanager
+def locked(given: str, study: str) -> Generator[Hold]:
+    """Hold a study for one driver, on whatever machine; the server gives it free with us.
+
+    Raises:
+        EnvironmentError: another process holds it, the server does not answer, or the connection
+            was cut meanwhile.
+    """
+    hold, over = Hold(), threading.Event()
+    with contextlib.ExitStack() as stack:
+        with answering(given):
+            who = str(Driver(os.getpid(), socket.gethostname()))
+            connection = stack.enter_context(_session(parsed(given), who))
+            for name, value in (("idle", 20), ("interval", 5), ("count", 3)):
+                # The server learns by these that our machine has lost its power.
+                connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
+            taken = text("SELECT pg_try_advisory_lock(:key)")
+            free = connection.execute(taken, {"key": _key(study)}).scalar()
+        if not free:
+            raise EnvironmentError(
+                f"a study must have one driver, but {driver(given, study) or 'another one'} "
+                f"drives {study!r}; wait for it, or interrupt it"
+            )
+        watch = threading.Thread(target=_watch, args=(connection, hold, over), daemon=True)
+        watch.start()
+        try:
+            yield hold
+        finally:
+            over.set()
+            watch.join()
+        if hold.lost:
+            raise EnvironmentError(
+                f"a study must have one driver, but the connection to {public(given)} by which "
+                f"this one held {study!r} was cut; it stopped, and nothing is lost: go on with "
+                f"`raylt resume {study}`"
+            )
+
+
+def _watch(connection: Any, hold: Hold, over: threading.Event) -> None:
+    """Look now and then whether the connection that holds a study is still there."""
+    while not over.wait(_PERIOD):
+        try:
+            connection.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            hold.lost = True
+            return
+
+
+def driver(given: str, study: str) -> Driver | None:
+    """Who drives a study now, or None."""
+    key = _key(study) % 2**64
+    asked = (
+        "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE "
+        "locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = :high AND "
+        "objid::bigint = :low AND pg_locks.database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with answering(given), _session(parsed(given)) as connection:
+        where = {"high": key >> 32, "low": key % 2**32}
+        named = connection.execute(text(asked), where).scalar()
+    found = re.fullmatch(r"process (\d+) on (.+)", named or "")
+    return Driver(int(found[1]), found[2]) if found else None
+
+
+def studies(given: str) -> tuple[str, ...]:
+    """Names of the studies on the server, without confirmations and what was cut short.
+
+    Raises:
+        EnvironmentError: the server does not answer, or does not let us in.
+    """
+    asked = (
+        "SELECT study_name FROM studies JOIN study_user_attributes USING (study_id) "
+        "WHERE key = 'whole' AND study_name NOT LIKE '%/%' ORDER BY study_name"
+    )
+    return _column(given, asked)
+
+
+def _column(given: str, asked: str, **values: str) -> tuple[str, ...]:
+    """What a query on the tables of studies gives; nothing where there are no tables yet."""
+    with answering(given), _session(parsed(given)) as connection:
+        if not connection.execute(text("SELECT to_regclass('studies')")).scalar():
+            return ()
+        return tuple(connection.execute(text(asked), values).scalars())
+
+
+@contextlib.contextmanager
+def answering(given: str) -> Generator[None]:
+    """Say in one line that the server does not do what it must.
+
+    Raises:
+        EnvironmentError: it did not, within the `with`.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = getattr(error, "orig", None) or error.__cause__ or error
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        raise EnvironmentError(
+            f"the study's storage must answer at {public(given)}, but does not: "
+            f"{(lines or [type(cause).__name__])[0][:300]}; start it, and see that user and "
+            f"password are in the URL, in {VARIABLE} or where libpq looks for them"
+        ) from error
+
+
+@contextlib.contextmanager
+def _session(url: URL, who: str = "raylt") -> Generator[Any]:
+    """A connection of its own, in which every statement is done at once."""
+    arguments = {"connect_timeout": _ANSWER, "application_name": who[:63], **_ALIVE}
+    engine = sqlalchemy.create_engine(
+        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments
+    )
+    with engine.connect() as connection:
+        yield connection
+
+
+def _key(name: str) -> int:
+    """The 64-bit number that stands for a name among the server's locks."""
+    digest = hashlib.sha256(f"raylt/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,376 @@
+"""The study of record: one Optuna study in a database, and what its trials mean.
+
+Ray's own experiment folder is thrown away after each run. What is here is enough to go on from a
+killed driver, on another machine, without losing a trial or running one twice.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from raylt.recipe import Recipe
+from raylt.schema import Value
+from raylt.space import Space
+from raylt.study.record import storage
+from raylt.study.record.cache import WriteThroughStorage
+from raylt.study.record.epochs import Entry, Epochs, InFiles, InTable
+from raylt.study.record.outcome import (
+    Metrics,
+    Outcome,
+    State,
+    baseline_of,
+    ranked,
+    violations,
+    winner,
+)
+from raylt.trial.checkpoints import bucket
+
+_STATES: dict[TrialState, State] = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+}
+_TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+_NO_POINT = "no point"
+NEXT = "space.next.yaml"
+"""The file of a new space until the database has it."""
+CHECKPOINTS = "checkpoints"
+"""The fact that names the bucket of a study."""
+TEXT = "space.yaml"
+"""The fact that holds the text of a space on a server."""
+
+
+class Record:
+    """A study: its database, `space.yaml` and a folder for each trial.
+
+    Only the process that holds the study's lock may write; anyone may read at any time.
+
+    Args:
+        folder: The study's folder.
+        space: What it searches.
+        url: The server that has the database; None where it is `study.db` in `folder`.
+        database: Optuna's storage on it.
+        study: The Optuna study in it; its storage holds the trials for the one that writes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        space: Space,
+        *,
+        url: str | None,
+        database: optuna.storages.RDBStorage,
+        held: WriteThroughStorage | None,
+        study: optuna.Study,
+    ) -> None:
+        self.folder = folder
+        self.space = space
+        self.study = study
+        self.url = url
+        self._database = database
+        self._storage = held or database
+        self._id = database.get_study_id_from_name(study.study_name)
+        self._epochs: Epochs = (
+            InTable(database.engine, self._id) if url else InFiles(self.trial_folder)
+        )
+        self._live: dict[int, dict[int, Entry]] = {}
+        """The epochs of the trials that run here, so that nobody reads them again and again."""
+        self.begun = False
+        """Whether a trial was started since the study was opened."""
+        self.objectives = space.study.objective
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.space.study.name
+
+    @property
+    def wanted(self) -> int:
+        """How many trials the study is to have, failed ones included."""
+        return self.facts["trials"]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is known about the study as a whole."""
+        return self._storage.get_study_user_attrs(self._id)
+
+    @property
+    def began(self) -> float:
+        """When the study was made, in seconds since 1970."""
+        return datetime.datetime.fromisoformat(self.facts["created"]).timestamp()
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep a fact about the study; `value` must be plain JSON."""
+        self.study.set_user_attr(key, value)
+
+    def trial_folder(self, number: int) -> Path:
+        """Where a trial keeps its checkpoints and epochs."""
+        return self.folder / "trials" / str(number)
+
+    def bucket(self, number: int | None = None) -> str | None:
+        """Where a trial keeps its checkpoints in a bucket, too, or all trials; None without one.
+
+        Two studies of one name in one bucket do not meet.
+        """
+        if (uri := self.facts.get(CHECKPOINTS)) is None:
+            return None
+        top = bucket.join(uri, f"{self.name}-{self.facts['id'][:12]}", "trials")
+        return top if number is None else bucket.join(top, number)
+
+    def close(self) -> None:
+        """Let go of the database; it is one whole file then."""
+        self._database.remove_session()
+        self._database.engine.dispose()
+
+    def remove(self, *, folder: bool) -> None:
+        """Leave nothing of a study that has just been made and whose search did not come to run.
+
+        Args:
+            folder: Whether its folder was made for it, too.
+        """
+        optuna.delete_study(study_name=self.study.study_name, storage=self._database)
+        self.close()
+        (self.folder / storage.POINTER).unlink(missing_ok=True)
+        if folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def revise(
+        self,
+        space: Space,
+        distributions: Mapping[str, optuna.distributions.BaseDistribution],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Go on with another space in which every trial so far is valid; wholly or not at all.
+
+        This record must not be used to draw or to run trials afterwards; open the study anew.
+
+        Args:
+            space: The new space.
+            distributions: What its open leaves are drawn from.
+            facts: What else is to be kept about the study in the same moment, plain JSON.
+        """
+        draft = self.folder / NEXT
+        draft.write_text(space.text, "utf-8")
+        changed = {**facts, **space_facts(space, self.url)}
+        storage.rewrite(self._database, self._id, distributions, changed)
+        draft.replace(self.folder / "space.yaml")
+        self.space = space
+
+    # Reading
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Every trial, in the order of their numbers."""
+        frozen = self.study.get_trials(deepcopy=False)
+        return tuple(self._outcome(t) for t in frozen if not t.user_attrs.get(_NO_POINT))
+
+    @property
+    def count(self) -> int:
+        """Trials that there are, those that wait included."""
+        return self._storage.get_n_trials(self._id)
+
+    def outcome(self, number: int) -> Outcome:
+        """One trial."""
+        return self._outcome(self.frozen(number))
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """Optuna's own view of a trial."""
+        return self._storage.get_trial(self._trial_id(number))
+
+    def baseline(self) -> Outcome | None:
+        """The trial of the setting that the study is compared with."""
+        return baseline_of(self.outcomes())
+
+    def ranking(self) -> tuple[Outcome, ...]:
+        """Every trial, best first."""
+        return ranked(self.outcomes(), self.space.study)
+
+    def best(self) -> Outcome | None:
+        """The finished trial that keeps every constraint and has the best objective."""
+        return winner(self.outcomes(), self.space.study)
+
+    def epochs(self, number: int) -> list[dict[str, float]]:
+        """Metrics of every scored epoch of a trial, in order, and the `time` of each report."""
+        found = self._live.get(number)
+        if found is None:
+            found = self._epochs.read(number)
+        return [dict(found[epoch]) for epoch in sorted(found)]
+
+    # Writing
+
+    def open_trial(self) -> int:
+        """Take the next waiting trial, or make a new one; it is running from now on."""
+        return self.study.ask().number
+
+    def start(
+        self,
+        number: int,
+        *,
+        point: Mapping[str, Value],
+        recipe: Mapping[str, Any],
+        digest: str,
+        parameters: Mapping[str, tuple[optuna.distributions.BaseDistribution, Value]],
+    ) -> None:
+        """Write down what a trial runs, and by Optuna's names what it drew, before it runs."""
+        trial = self._trial_id(number)
+        known = self._storage.get_trial(trial).params
+        for name, (distribution, drawn) in parameters.items():
+            if name not in known:
+                internal = distribution.to_internal_repr(drawn)
+                self._storage.set_trial_param(trial, name, internal, distribution)
+        self._set(number, point=dict(point), digest=digest)
+        self.trial_folder(number).mkdir(parents=True, exist_ok=True)
+        # Last, for it says that the draw is whole.
+        self._set(number, recipe=dict(recipe))
+
+    def take_over(
+        self, number: int, recipe: Recipe, *, parent: int, epoch: int, values: Metrics
+    ) -> None:
+        """A trial goes on from the checkpoint of `parent` after `epoch`, with other `values`.
+
+        `recipe` is its whole lineage from now on; its point stays the one that it began with.
+        """
+        before = [one for one in self.outcome(number).takeovers if one["epoch"] != epoch]
+        entry = {"epoch": epoch, "parent": parent, "values": dict(values)}
+        self._set(
+            number,
+            takeovers=[*before, entry],
+            digest=recipe.digest,
+            recipe=recipe.model_dump(mode="json"),
+        )
+
+    def begin_attempt(self, number: int) -> int:
+        """Count a start of a trial; returns how many there were."""
+        attempts = self.outcome(number).attempts + 1
+        self._set(number, attempts=attempts)
+        self.begun = True
+        self._live[number] = self._epochs.read(number)
+        return attempts
+
+    def report(self, number: int, metrics: Metrics) -> None:
+        """Keep the metrics of a scored epoch, and its objective for the sampler."""
+        epoch = int(metrics["epoch"])
+        # Optuna keeps intermediate values for one objective only.
+        if len(self.objectives) == 1:
+            value = metrics[self.objectives[0].metric]
+            self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
+        entry = {"time": round(time.time(), 3), **metrics}
+        self._epochs.append(number, entry)
+        if number in self._live:
+            # A new mapping: the tracker's thread may be reading the old one.
+            self._live[number] = {epoch: entry, **self._live[number]}
+
+    def set_alone(self, number: int, *, reason: str) -> None:
+        """Write down that a running trial must go on with no other one beside it, and why."""
+        self._set(number, alone=reason)
+
+    def discard(self, number: int) -> None:
+        """Close a trial for which no point could be found; it does not count."""
+        self._set(number, **{_NO_POINT: True})
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def spend(
+        self, number: int, *, seconds: float, cpu_seconds: float, gpu_seconds: float
+    ) -> None:
+        """Keep what a running trial has cost so far, over all of its attempts."""
+        self._set(number, seconds=seconds, cpu_seconds=cpu_seconds, gpu_seconds=gpu_seconds)
+
+    def finish(
+        self,
+        number: int,
+        state: Literal["complete", "stopped", "failed"],
+        *,
+        last: Metrics,
+        best: Metrics,
+        baseline: Metrics,
+        seconds: float,
+        failure: str,
+    ) -> Outcome:
+        """Close a trial: its last metrics are its result.
+
+        Args:
+            number: The trial.
+            state: How it ended.
+            last: Metrics of the last scored epoch; empty if there is none.
+            best: Metrics of the epoch with the best objective.
+            baseline: Metrics of the baseline that constraints are measured against.
+            seconds: Wall-clock time over all attempts.
+            failure: Why it failed, in one line; "" unless it did.
+        """
+        self._set(number, last=dict(last), best=dict(best), seconds=seconds, failure=failure)
+        if last and state != "failed" and self.space.study.constraints:
+            trial = optuna.trial.Trial(self.study, self._trial_id(number))
+            for key, value in violations(self.space.study.constraints, last, baseline).items():
+                trial.set_constraint(key, value)
+        values = [last[o.metric] for o in self.objectives] if state == "complete" else None
+        self.study.tell(number, values, state=_TELL[state])
+        self._live.pop(number, None)
+        return self.outcome(number)
+
+    def requeue_failed(self) -> int:
+        """Queue every failed trial again under a new number; returns how many there are."""
+        outcomes = self.outcomes()
+        # By the point that a trial began with: the recipe of one that went on from another is a
+        # whole lineage, and that of one that waits is not made yet.
+        retried = [dict(one.point) for one in outcomes if one.state != "failed"]
+        again: list[Outcome] = []
+        for one in outcomes:
+            if one.state == "failed" and dict(one.point) not in retried:
+                retried.append(dict(one.point))
+                again.append(one)
+        for one in again:
+            self.enqueue(one.point, role=one.role)
+        self.note("trials", self.wanted + len(again))
+        return len(again)
+
+    def enqueue(self, point: Mapping[str, Value], *, role: str) -> None:
+        """Queue a point to run before anything is drawn."""
+        self.study.enqueue_trial(dict(point), user_attrs={"role": role, "point": dict(point)})
+
+    def _set(self, number: int, **attrs: Any) -> None:
+        # Whoever writes has brought a sampler, and so holds the trials.
+        assert isinstance(self._storage, WriteThroughStorage)
+        self._storage.set_trial_user_attrs(self._trial_id(number), attrs)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def _outcome(self, trial: FrozenTrial) -> Outcome:
+        attrs = trial.user_attrs
+        state = _STATES[trial.state]
+        last: Metrics = attrs.get("last", {})
+        if state == "running" and (epochs := self.epochs(trial.number)):
+            last = epochs[-1]
+        return Outcome(
+            number=trial.number,
+            state=state,
+            role=attrs.get("role", "draw"),
+            point=attrs.get("point", {}),
+            digest=attrs.get("digest", ""),
+            recipe=attrs.get("recipe", {}),
+            takeovers=attrs.get("takeovers", ()),
+            last=last,
+            best=attrs.get("best", {}),
+            seconds=attrs.get("seconds", 0.0),
+            cpu_seconds=attrs.get("cpu_seconds", 0.0),
+            gpu_seconds=attrs.get("gpu_seconds", 0.0),
+            attempts=attrs.get("attempts", 0),
+            failure=attrs.get("failure", ""),
+            alone=attrs.get("alone", ""),
+            began=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
+            ended=trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,
+        )
+
+
+def space_facts(space: Space, url: str | None) -> dict[str, Any]:
+    """What the database keeps of a space; on a server all of it, for machines without the file."""
+    return {"space": space.digest, **({TEXT: space.text} if url else {})}

@@ -1,0 +1,71 @@
+"""Change a study that has trials: more of them, or a wider space, which is its next revision."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from raylt.schema import InputError
+from raylt.space import Space, revision
+from raylt.space.revision import Change
+from raylt.study.record.record import Record
+from raylt.study.search import sampler
+
+_FACT = "revisions"
+
+
+def number(record: Record) -> int:
+    """Which revision of its space a study has; the first is 1."""
+    return 1 + len(record.facts.get(_FACT, []))
+
+
+def trials(record: Record, wanted: str) -> None:
+    """Change how many trials a study is to have: `40` in all, or `+20` more.
+
+    Raises:
+        InputError: it is no such number, or the study has begun more already.
+    """
+    record.note("trials", _count(record, wanted))
+
+
+def _count(record: Record, wanted: str) -> int:
+    if not re.fullmatch(r"\+?[0-9]{1,9}", wanted):
+        raise InputError(f"--trials must be a number, or +N for N more, but got {wanted!r}")
+    count = int(wanted) + (record.wanted if wanted[0] == "+" else 0)
+    begun = sum(one.state != "waiting" for one in record.outcomes())
+    if count < begun:
+        raise InputError(
+            f"--trials must be at least {begun}, the trials that {record.name} has begun, but got "
+            f"{wanted}; write +N for N more"
+        )
+    return count
+
+
+def space(record: Record, new: Space) -> tuple[Change, ...]:
+    """Go on with another space, as the next revision; all trials stay, and the sampler's history.
+
+    Raises:
+        InputError: the old trials would not mean the same in it; the message shows the difference.
+    """
+    found = revision.changes(record.space, new)
+    if any(change.refusal for change in found):
+        lines = "".join(f"\n  {change}" for change in found)
+        raise InputError(
+            f"{new.source}: a study may go on with wider ranges, more choices and another way of "
+            f"searching, but more has changed; undo it, or begin another study with `raylt tune "
+            f"--study NAME`{lines}"
+        )
+    if not found:
+        return ()
+    count = record.wanted + new.study.trials - record.space.study.trials
+    entry = {
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "before": record.space.text,
+        "changes": [str(change) for change in found],
+    }
+    record.revise(
+        new,
+        {sampler.parameter(leaf): sampler.distribution(leaf) for leaf in new.leaves},
+        {_FACT: [*record.facts.get(_FACT, []), entry], "trials": _count(record, str(count))},
+    )
+    return found

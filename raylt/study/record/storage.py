@@ -1,0 +1,217 @@
+"""Where a study of record lies: in a SQLite file of its own folder, or on a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from sqlalchemy import event, text
+
+from raylt.schema import EnvironmentError, InputError
+from raylt.study.record import postgres
+
+WHOLE = "whole"
+"""The fact that is written last when a study is made."""
+POINTER = "storage.txt"
+"""The file that names the server of a study."""
+_NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
+
+
+def chosen(folder: Path, wanted: str | None) -> str | None:
+    """The server on which the study of a folder lies, or is to lie; None for the folder itself.
+
+    A study that is there stays where it is. One on a server leaves the server's name in its
+    folder, without user and password.
+
+    Args:
+        folder: The study's folder, whether it is there or not.
+        wanted: The URL that the user gave; that of OPTUNA_STORAGE where None.
+
+    Raises:
+        InputError: the study lies on another server than the wanted one.
+    """
+    if (folder / "study.db").exists():
+        return None
+    wanted = wanted or os.environ.get(postgres.VARIABLE) or None
+    try:
+        noted = (folder / POINTER).read_text("utf-8").strip()
+    except OSError:
+        return wanted
+    if wanted is not None and postgres.parsed(wanted) and postgres.public(wanted) != noted:
+        raise InputError(
+            f"--storage: must be {noted}, where {folder.name} lies, but got "
+            f"{postgres.public(wanted)}; leave it out, or choose another name with --study"
+        )
+    return wanted or noted
+
+
+def opened(folder: Path, url: str | None) -> optuna.storages.RDBStorage:
+    """Optuna's storage on a server, or on `study.db` in a folder; made where it is missing.
+
+    Raises:
+        EnvironmentError: the server does not answer.
+    """
+    # Optuna's informational lines would break into the live table.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return postgres.opened(url) if url else _file(folder)
+
+
+def _file(folder: Path) -> optuna.storages.RDBStorage:
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{folder / 'study.db'}",
+        # A reader such as `raylt status` may hold the file for a moment.
+        engine_kwargs={"connect_args": {"timeout": 30}},
+    )
+    if not on_network(folder):
+        # A commit costs a tenth in this mode, and readers never block the writer; it needs memory
+        # shared by all who open the file, so it is for local disks only.
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
+    return storage
+
+
+def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def set_trial_user_attrs(
+    database: optuna.storages.RDBStorage, trial_id: int, attrs: Mapping[str, Any]
+) -> None:
+    """Set several attributes of a trial in one commit; Optuna makes one for each.
+
+    Args:
+        database: Where the study lies.
+        trial_id: The trial, not a finished one.
+        attrs: Plain JSON.
+    """
+    kept = (
+        "INSERT INTO trial_user_attributes (trial_id, key, value_json) "
+        "VALUES (:trial, :key, :value) "
+        "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
+    )
+    rows = [{"trial": trial_id, "key": k, "value": json.dumps(v)} for k, v in attrs.items()]
+    with database.engine.begin() as connection:
+        connection.execute(text(kept), rows)
+
+
+def rewrite(
+    storage: optuna.storages.RDBStorage,
+    study_id: int,
+    distributions: Mapping[str, BaseDistribution],
+    facts: Mapping[str, Any],
+) -> None:
+    """Say that all trials drew from other distributions, and change facts; all in one moment.
+
+    Optuna has no such call: it refuses a choice that was added, and leaves a range that was
+    widened out of what it models jointly.
+
+    Args:
+        storage: Where the study lies.
+        study_id: The study in it.
+        distributions: By the name of the parameter; each must contain the values there are.
+        facts: Attributes of the study, plain JSON.
+    """
+    with storage.engine.begin() as database:
+        rows = database.execute(
+            text(
+                "SELECT param_id, param_name, param_value, distribution_json FROM trial_params "
+                "JOIN trials USING (trial_id) WHERE study_id = :study"
+            ),
+            {"study": study_id},
+        ).fetchall()
+        for key, name, value, law in rows:
+            new = distributions[name]
+            external = json_to_distribution(law).to_external_repr(value)
+            database.execute(
+                text(
+                    "UPDATE trial_params SET param_value = :value, distribution_json = :law "
+                    "WHERE param_id = :key"
+                ),
+                {
+                    "value": new.to_internal_repr(external),
+                    "law": distribution_to_json(new),
+                    "key": key,
+                },
+            )
+        for name, fact in facts.items():
+            where = {"study": study_id, "name": name, "value": json.dumps(fact)}
+            changed = database.execute(
+                text(
+                    "UPDATE study_user_attributes SET value_json = :value "
+                    "WHERE study_id = :study AND key = :name"
+                ),
+                where,
+            )
+            if not changed.rowcount:
+                database.execute(
+                    text(
+                        "INSERT INTO study_user_attributes (study_id, key, value_json) "
+                        "VALUES (:study, :name, :value)"
+                    ),
+                    where,
+                )
+
+
+def on_network(path: Path) -> bool:
+    """Whether a path lies on a file system that other machines see, as far as Linux tells."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+        mounts = {Path(line.split()[1]): line.split()[2] for line in lines}
+        whole = path.resolve()
+        kind = next((mounts[p] for p in (whole, *whole.parents) if p in mounts), "")
+        return kind.startswith(_NETWORK)
+    return False
+
+
+def studies(runs: Path) -> tuple[str, ...]:
+    """Names of the studies in a folder of runs."""
+    found = {path.parent.name for name in ("study.db", POINTER) for path in runs.glob(f"*/{name}")}
+    return tuple(sorted(found))
+
+
+def exists(folder: Path, url: str | None, name: str) -> bool:
+    """Whether there is a study whose making was not cut short.
+
+    Args:
+        folder: Its folder.
+        url: Its server; None for the folder itself.
+        name: What it is called on a server.
+
+    Raises:
+        EnvironmentError: the database cannot be read.
+    """
+    if url:
+        return postgres.fact(url, name, WHOLE) is not None
+    path = folder / "study.db"
+    if not path.is_file():
+        return False
+    try:
+        # Plain SQL: opening the file through Optuna takes half a second and writes to it.
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as database:
+            found = database.execute(
+                "SELECT 1 FROM study_user_attributes WHERE key = ?", (WHOLE,)
+            ).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return False
+        raise _damaged(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
+    return found is not None
+
+
+def _damaged(path: Path, error: Exception) -> EnvironmentError:
+    return EnvironmentError(
+        f"the study's database must be readable, but {path} is not: {error}; restore it from a "
+        f"copy"
+    )

@@ -1,0 +1,180 @@
+"""Begin a study of record, or open one that is there."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+import raylt
+from raylt import space as spaces
+from raylt.plugins import did_you_mean
+from raylt.schema import EnvironmentError, InputError, Value
+from raylt.space import Space
+from raylt.study.record import postgres, storage
+from raylt.study.record.cache import WriteThroughStorage
+from raylt.study.record.record import NEXT, TEXT, Record, space_facts
+
+
+def require_new(folder: Path, url: str | None, space: Space, *, name: str | None = None) -> None:
+    """Refuse a folder or a server that holds the study already.
+
+    Raises:
+        InputError: it does.
+    """
+    if storage.exists(folder, url, name or space.study.name):
+        raise InputError(
+            f"a study must be new, but {postgres.public(url) if url else folder} holds one "
+            f"already; go on with it by `raylt resume {space.study.name}`, or choose another "
+            f"name with --study"
+        )
+
+
+def create(
+    folder: Path,
+    space: Space,
+    *,
+    sampler: optuna.samplers.BaseSampler,
+    queue: Sequence[Mapping[str, Value]],
+    facts: Mapping[str, Any],
+    url: str | None = None,
+    name: str | None = None,
+) -> Record:
+    """Begin a study in a folder that holds none; the caller holds its lock.
+
+    Args:
+        folder: Made where it is missing.
+        space: What to search.
+        sampler: Suggests points.
+        queue: Points to run first, after the baseline and the space's own points.
+        facts: What else is to be kept about the study, plain JSON.
+        url: The server that is to have the database, as `storage.chosen` tells; None for
+            `study.db` in the folder.
+        name: What the study is called on a server; the space's name where None.
+
+    Raises:
+        InputError: there is a study already.
+        EnvironmentError: the folder cannot be written, or the server does not answer.
+    """
+    name = name or space.study.name
+    require_new(folder, url, space, name=name)
+    try:
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        # What a driver leaves behind that was killed in the middle of this function.
+        for left in folder.glob("study.db*"):
+            left.unlink()
+        _lay(folder, space.text, url)
+    except OSError as error:
+        raise EnvironmentError(
+            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
+            f"choose another with --runs or RAYLT_RUNS"
+        ) from error
+    database = storage.opened(folder, url)
+    if name in optuna.get_all_study_names(database):
+        optuna.delete_study(study_name=name, storage=database)
+    optuna.create_study(
+        storage=database,
+        study_name=name,
+        directions=[objective.better for objective in space.study.objective],
+    )
+    record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
+    record.note("id", uuid.uuid4().hex)
+    record.note("trials", space.study.trials)
+    record.note("raylt", raylt.__version__)
+    record.note("created", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    for key, value in {**space_facts(space, url), **facts}.items():
+        record.note(key, value)
+    baseline = [] if space.baseline_point is None else [space.baseline_point]
+    queued: list[Mapping[str, Value]] = []
+    for role, points in (("baseline", baseline), ("point", space.points), ("draw", queue)):
+        for point in points:
+            if point not in queued:
+                record.enqueue(point, role=role)
+                queued.append(point)
+    record.note(storage.WHOLE, True)
+    return record
+
+
+def load(
+    folder: Path,
+    *,
+    sampler: optuna.samplers.BaseSampler | None,
+    url: str | None = None,
+    name: str | None = None,
+) -> Record:
+    """Open the study in a folder, to read it, or with a sampler to go on with it.
+
+    Args:
+        folder: The study's folder; made where it is missing and the study is on a server.
+        sampler: Suggests points; None to read.
+        url: The server that the study lies on, as `storage.chosen` tells; None for the folder.
+        name: What the study is called on a server; the folder's name where None.
+
+    Raises:
+        InputError: there is no study, or its space file was changed.
+        EnvironmentError: the study's database is damaged, or the server does not answer.
+    """
+    name = name or folder.name
+    if not storage.exists(folder, url, name):
+        known = storage.studies(folder.parent)
+        where = f"{postgres.public(url)} or {folder.parent}" if url else str(folder.parent)
+        raise InputError(
+            f"{where} must hold the study {folder.name!r}, but it holds "
+            f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
+            f"`raylt tune`, or name the folder with --runs"
+        )
+    if url:
+        _lay(folder, json.loads(postgres.fact(url, name, TEXT) or '""'), url)
+    space = spaces.stored(folder / "space.yaml")
+    database = storage.opened(folder, url)
+    name = name if url else optuna.get_all_study_names(database)[0]
+    record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
+    later = folder / NEXT
+    if record.facts["space"] != space.digest and later.exists():
+        # A driver was killed after the database had the new space, but before the file.
+        record.space = spaces.stored(later)
+        if record.facts["space"] == record.space.digest:
+            later.replace(folder / "space.yaml")
+    if record.facts["space"] != record.space.digest:
+        raise InputError(
+            f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
+            f"undo the change, or begin another study with `raylt tune --study NAME`"
+        )
+    return record
+
+
+def _record(
+    folder: Path,
+    space: Space,
+    *,
+    url: str | None,
+    database: optuna.storages.RDBStorage,
+    name: str,
+    sampler: optuna.samplers.BaseSampler | None,
+) -> Record:
+    """The study of a name; for whoever brings a sampler its trials are held in memory."""
+    held = (
+        WriteThroughStorage(database, database.get_study_id_from_name(name)) if sampler else None
+    )
+    study = optuna.load_study(
+        study_name=name,
+        storage=held or database,
+        sampler=sampler,
+        pruner=optuna.pruners.NopPruner(),
+    )
+    return Record(folder, space, url=url, database=database, held=held, study=study)
+
+
+def _lay(folder: Path, text: str, url: str | None) -> None:
+    """Write the files by which a folder is known as that of a study, where they are not there."""
+    (folder / "trials").mkdir(parents=True, exist_ok=True)
+    wanted = {"space.yaml": text, **({storage.POINTER: postgres.public(url)} if url else {})}
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.exists() or path.read_text("utf-8") != content:
+            path.write_text(content, "utf-8")

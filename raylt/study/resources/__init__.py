@@ -1,0 +1,1 @@
+"""What a trial gets: processes, cores, GPUs, machines."""

@@ -1,0 +1,1 @@
+"""One command that trains, from its start to its end."""

@@ -1,0 +1,104 @@
+"""Whose checkpoints stay on the disk, so that a study of many trials does not fill it.
+
+What a trial reported, its predictions and its output are small, and always stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from raylt.study.record.listener import Task
+from raylt.study.record.outcome import Metrics, Outcome, ranked
+from raylt.study.record.record import Record
+from raylt.trial.checkpoints import bucket, checkpoint_names
+
+_log = logging.getLogger("raylt")
+
+
+class Retention:
+    """A listener that removes checkpoints when a trial ends, as `study.checkpoints` says.
+
+    With `top` those stay that may still be wanted: of the baseline, of the best `confirm.top`
+    trials, of a Pareto front, and of every trial that has not ended. In the bucket of a study they
+    go in a thread, and at the end of a `with` once more: a trial that was stopped may have sent
+    one late.
+
+    Args:
+        record: The study.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._held = {one.number for one in record.outcomes() if one.over}
+        """Ended trials whose checkpoints may still be there."""
+        self._baseline = record.baseline()
+        self._unwanted: frozenset[int] = frozenset()
+        """Ended trials whose checkpoints must not be there."""
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._sweeping: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        if kind is None:
+            self._sweep()
+
+    def started(self, task: Task) -> None:
+        """A trial begins: nothing to remove."""
+
+    def reported(self, task: Task, metrics: Metrics) -> None:
+        """A trial scored an epoch: likewise."""
+
+    def interrupted(self, task: Task) -> None:
+        """A trial is left open: it goes on from its checkpoint later."""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        """A trial is over: remove what is not wanted any more."""
+        self._held.add(task.number)
+        if outcome.role == "baseline":
+            self._baseline = outcome
+        if self._record.space.study.checkpoints == "all":
+            return
+        kept = self._kept()
+        for number in self._held - kept:
+            for path in self._record.trial_folder(number).glob(checkpoint_names.PATTERN):
+                path.unlink(missing_ok=True)
+        self._unwanted |= self._held - kept
+        self._held &= kept
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = self._thread.submit(self._sweep)
+
+    def _sweep(self) -> None:
+        top = self._record.bucket()
+        if top is None or not self._unwanted:
+            return
+        try:
+            bucket.retire(top, self._unwanted)
+        except OSError as error:
+            _log.warning("checkpoints cannot be removed from %s now: %s", top, bucket.why(error))
+
+    def _kept(self) -> set[int]:
+        # What has no checkpoints any more cannot be kept: looking at every trial whenever one ends
+        # would take ever longer.
+        there = {number: self._record.outcome(number) for number in self._held}
+        if self._baseline is not None:
+            # The constraints are measured against it, whatever became of it.
+            there[self._baseline.number] = self._baseline
+        ranking = ranked(tuple(there.values()), self._record.space.study)
+        finished = [one for one in ranking if one.state == "complete"]
+        kept = {one.number for one in finished if one.role == "baseline"}
+        others = [one.number for one in finished if one.role != "baseline"]
+        kept.update(others[: self._record.space.study.confirm.top])
+        if len(self._record.objectives) > 1:
+            kept.update(trial.number for trial in self._record.study.best_trials)
+        return kept

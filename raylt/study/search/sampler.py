@@ -1,0 +1,209 @@
+"""Which point comes next: samplers by name, conditional leaves, refused and repeated draws."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial
+
+from raylt.recipe import Recipe
+from raylt.schema import InputError, Value
+from raylt.space import Point, Space
+from raylt.space import leaf as leaves
+from raylt.space.leaf import Leaf
+from raylt.space.strategy import require_installed
+
+SUGGESTIONS = 20
+"""Draws from the sampler before plain random draws take over."""
+RANDOM = 1000
+"""Random draws before the space counts as exhausted."""
+_LARGEST_GRID = 100_000
+
+
+def distribution(leaf: Leaf) -> BaseDistribution:
+    """What Optuna calls an open leaf."""
+    if leaf.choices is not None:
+        return CategoricalDistribution(leaf.choices)
+    low, high = leaf.ends
+    assert isinstance(low, int | float)
+    assert isinstance(high, int | float)
+    if leaf.integer:
+        return IntDistribution(int(low), int(high), log=leaf.log, step=int(leaf.step or 1))
+    if leaf.complement:
+        return FloatDistribution(1 - high, 1 - low, log=True)
+    return FloatDistribution(low, high, log=leaf.log, step=leaf.step)
+
+
+def parameter(leaf: Leaf) -> str:
+    """The name of a leaf in Optuna, which knows no scale that is even towards 1."""
+    return f"1 - {leaf.path}" if leaf.complement else leaf.path
+
+
+def inside(leaf: Leaf, value: Value) -> Value:
+    """What Optuna is told of a leaf's value."""
+    return 1 - value if leaf.complement and isinstance(value, int | float) else value
+
+
+def outside(leaf: Leaf, told: Value) -> Value:
+    """The leaf's value for what Optuna tells."""
+    if not leaf.complement:
+        return told
+    assert isinstance(told, float)
+    assert leaf.low is not None
+    assert leaf.high is not None
+    # 1 - (1 - x) may miss x by the last digit.
+    return min(leaf.high, max(leaf.low, 1 - told))
+
+
+def parameters(
+    space: Space, point: Mapping[str, Value]
+) -> dict[str, tuple[BaseDistribution, Value]]:
+    """Optuna's name of each leaf that a point sets, its distribution, and what Optuna is told."""
+    return {
+        parameter(leaf): (distribution(leaf), inside(leaf, point[leaf.path]))
+        for leaf in space.leaves
+        if leaf.path in point
+    }
+
+
+def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
+    """The sampler that a space names.
+
+    Args:
+        space: Names the sampler, its seed and how many trials it draws at random first.
+        begun: Trials that the study has already; a resumed study goes on with fresh numbers
+            instead of repeating those of its first run.
+
+    Raises:
+        EnvironmentError: the sampler needs a package that is not installed.
+    """
+    chosen = space.study.sampler
+    require_installed(chosen)
+    seed = (chosen.seed + 1_000_003 * begun) % 2**32
+    startup = chosen.startup
+    make: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
+        "tpe": lambda: optuna.samplers.TPESampler(
+            seed=seed,
+            n_startup_trials=startup,
+            # Leaves are modelled together, conditional ones in groups, and trials that still
+            # run count as bad, so that parallel draws keep apart.
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+        ),
+        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
+        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),
+        "gp": lambda: optuna.samplers.GPSampler(
+            seed=seed, n_startup_trials=startup, deterministic_objective=False
+        ),
+        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, startup)),
+        "cmaes": lambda: optuna.samplers.CmaEsSampler(
+            seed=seed, n_startup_trials=startup, warn_independent_sampling=False
+        ),
+    }
+    with warnings.catch_warnings():
+        # `group` and `constant_liar` are marked experimental; the tests hold what we rely on.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return make[chosen.name]()
+
+
+def draw(
+    study: optuna.Study, trial: FrozenTrial, space: Space, *, taken: AbstractSet[str], seed: int
+) -> tuple[Point, Recipe] | None:
+    """A point that the space allows and that no trial has had, or None where none is left.
+
+    Args:
+        study: Its sampler suggests; the trials in it are the history.
+        trial: The running trial that the point is for.
+        space: Decides which leaves are active and what is refused.
+        taken: Digests of the recipes that were run or are running.
+        seed: For the plain random draws once the sampler insists on refused or known points.
+    """
+    if space.study.sampler.name == "grid":
+        # All of its points were queued when the study began.
+        return None
+    rng = random.Random(seed)
+    suggested = (suggest(study, trial, space) for _ in range(SUGGESTIONS))
+    at_random = (dict(space.draw(rng)) for _ in range(RANDOM))
+    for point in itertools.chain(suggested, at_random):
+        # Values that are each in range may still not go together.
+        with contextlib.suppress(InputError):
+            if space.allows(point) and (recipe := space.at(point)).digest not in taken:
+                return point, recipe
+    return None
+
+
+def suggest(study: optuna.Study, trial: FrozenTrial, space: Space) -> Point:
+    """One draw of the sampler: active leaves only, those that others hang on first."""
+    joint = study.sampler.infer_relative_search_space(study, trial)
+    together = study.sampler.sample_relative(study, trial, joint)
+
+    def choose(leaf: Leaf) -> Value:
+        law, name = distribution(leaf), parameter(leaf)
+        if law.single():
+            return outside(leaf, only_value(law))
+        if name in together and joint[name] == law:
+            return outside(leaf, together[name])
+        return outside(leaf, study.sampler.sample_independent(study, trial, name, law))
+
+    return leaves.assemble(space.leaves, space.known, choose)
+
+
+def only_value(law: Any) -> Value:
+    """The value of a distribution that has one."""
+    return law.choices[0] if isinstance(law, CategoricalDistribution) else law.low
+
+
+def grid(space: Space) -> tuple[Point, ...]:
+    """Every allowed combination of the leaves' values, in the order of the file.
+
+    Raises:
+        InputError: a leaf has no finite list of values, or there are too many combinations.
+    """
+    points = tuple(itertools.islice(_combinations(space, {}), _LARGEST_GRID + 1))
+    if len(points) > _LARGEST_GRID:
+        raise InputError(
+            f"a grid must have at most {_LARGEST_GRID} points, but this has more; "
+            f"give the leaves larger steps, or choose sampler.name tpe"
+        )
+    return tuple(point for point in points if space.allows(point))
+
+
+def _combinations(space: Space, point: Mapping[str, Value]) -> Iterator[Point]:
+    fresh = [leaf for leaf in space.active(point) if leaf.path not in point]
+    if not fresh:
+        yield dict(point)
+        return
+    for value in _values(fresh[0]):
+        yield from _combinations(space, {**point, fresh[0].path: value})
+
+
+def _values(leaf: Leaf) -> tuple[Value, ...]:
+    if leaf.choices is not None:
+        return leaf.choices
+    law = distribution(leaf)
+    if law.single():
+        return (outside(leaf, only_value(law)),)
+    if isinstance(law, IntDistribution) and not law.log:
+        return tuple(range(law.low, law.high + 1, law.step))
+    if isinstance(law, FloatDistribution) and law.step is not None:
+        count = round((law.high - law.low) / law.step) + 1
+        # 0.1 + 2 * 0.1 is meant to be 0.3.
+        return tuple(round(law.low + i * law.step, 12) for i in range(count))
+    raise InputError(
+        f"a grid needs a finite list of values, but {leaf.path} is a range without steps; "
+        f"give it `step` or `choices`, or choose sampler.name tpe"
+    )

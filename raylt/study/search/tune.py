@@ -1,0 +1,287 @@
+"""The part of a search that speaks Ray Tune: resources, scheduler, callbacks, one `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import shutil
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.experiment import Trial
+from ray.tune.search import ConcurrencyLimiter
+
+from raylt.study.cost import packing
+from raylt.study.cost.budget import BudgetMeter
+from raylt.study.record.listener import Listener
+from raylt.study.record.record import Record
+from raylt.study.resources.allocation import Allocation
+from raylt.study.search import schedulers
+from raylt.study.search.searcher import OUT_OF_MEMORY, TruthfulSearcher
+from raylt.study.workers import group as groups
+from raylt.study.workers import trainable
+
+
+class _Watch(tune.Callback):
+    """Tells the searcher what Tune tells only to callbacks."""
+
+    def __init__(self) -> None:
+        self.limited: _Limited | None = None
+        self._trials: Sequence[Trial] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks for a restore that never happens here.
+        return {"limited": None, "_trials": ()}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._trials = trials
+        assert self.limited is not None
+        # The trials have their orders by now.
+        self.limited.settle()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        assert self.limited is not None
+        self.limited.searcher.started(trial.trial_id)
+
+    def cause(self, trial_id: str) -> str:
+        """Why the process of a trial died, in one line."""
+        for trial in self._trials:
+            if trial.trial_id == trial_id and trial.error_file is not None:
+                return why_dead(Path(trial.error_file).read_text("utf-8", "replace"))
+        return "the trial's process died"
+
+
+class _Limited(ConcurrencyLimiter):
+    """Asks the searcher for no more trials at a time than there is room for now, and tells it of
+    a score only when the trial has been told to go on, so that none waits for what is written.
+
+    Args:
+        searcher: Whom to ask.
+        room: How many may run.
+    """
+
+    searcher: TruthfulSearcher
+
+    def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
+        self._room = room
+        self._untold: list[tuple[str, dict[str, Any]]] = []
+        super().__init__(searcher, max_concurrent=room())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher for a restore that never happens here.
+        return {}
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing: the study of record has it all."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """As many trials as there is room for, then None."""
+        self.settle()
+        self.max_concurrent = self._room()
+        return super().suggest(trial_id)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep a score until `settle`."""
+        self._untold.append((trial_id, result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the searcher at once, and before it of every score."""
+        self.settle()
+        super().on_trial_complete(trial_id, result, error)
+
+    def settle(self) -> None:
+        """Tell the searcher of the scores that it has not heard of, in their order."""
+        while self._untold:
+            super().on_trial_result(*self._untold.pop(0))
+
+
+def why_dead(told: str) -> str:
+    """One line out of all that Ray says of a process that died."""
+    if "OutOfMemory" in told or "running low on memory" in told:
+        return OUT_OF_MEMORY
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", told)
+    return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
+
+
+class Stopper(tune.Stopper):
+    """Ends a trial that reported a failure, each one at its next score when the budget is spent,
+    and everything when the search is interrupted.
+
+    Args:
+        interrupted: Becomes true when the search must end at once.
+        purse: Knows what is spent, and writes it down now and then.
+    """
+
+    def __init__(self, interrupted: Callable[[], bool], purse: BudgetMeter) -> None:
+        self._interrupted = interrupted
+        self._purse = purse
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_interrupted": bool, "_purse": None}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial ends with this report."""
+        return "failure" in result or bool(self._purse.spent)
+
+    def stop_all(self) -> bool:
+        """Whether everything ends."""
+        # Tune asks this all the time, whether anything is reported or not.
+        self._purse.tick()
+        return self._interrupted()
+
+
+def run(
+    record: Record,
+    *,
+    share: Allocation,
+    concurrent: Callable[[], int],
+    listeners: Sequence[Listener],
+    interrupted: Callable[[], bool],
+    retries: int,
+    root: Path,
+    work: str,
+    system_metrics: bool,
+    say: Callable[[str], None],
+) -> str:
+    """Run the trials that a study still wants.
+
+    Args:
+        record: The study.
+        share: Resources of a trial.
+        concurrent: How many run at a time; asked before each that begins.
+        listeners: Told of everything that happens.
+        interrupted: Becomes true when the search must end at once.
+        retries: How often a trial is started again whose process died.
+        root: Folder of the datasets.
+        work: `package.module:function` that trains one recipe.
+        system_metrics: Whether each epoch comes with what the trial's machine did meanwhile.
+        say: Takes a line for the user.
+
+    Returns:
+        Why no further trial was started though some were wanted, or "".
+    """
+    watch = _Watch()
+    shape = share.shape
+    purse = BudgetMeter(
+        record,
+        cpus=shape.workers * shape.cpus,
+        gpus=shape.workers * shape.gpus,
+        alone=(shape.workers * share.alone.cpus, shape.workers * share.alone.gpus),
+    )
+
+    def crowded(number: int) -> None:
+        packing.crowded(record, share)
+        reason = record.outcome(number).alone
+        say(f"trial {number} ran out of memory beside others and goes on later, alone: {reason}")
+
+    searcher = TruthfulSearcher(
+        record, listeners, watch.cause, purse, crowded if share.has_company else None, retries
+    )
+    limited = watch.limited = _Limited(searcher, concurrent)
+    scratch = (record.folder / ".tune").resolve()
+    constants = {
+        "work": work,
+        "root": str(root.resolve()),
+        "scratch": str(scratch),
+        "system_metrics": system_metrics,
+        "bucket": record.bucket(),
+    }
+    tuner = tune.Tuner(
+        _trainable(share, constants, wanted=record.wanted),
+        tune_config=tune.TuneConfig(
+            search_alg=limited,
+            scheduler=schedulers.scheduler(record),
+            # The searcher says when it is enough.
+            num_samples=-1,
+            # A process takes seconds to start, but one that waits for a group cannot be reused.
+            reuse_actors=share.shape.workers == 1,
+            trial_dirname_creator=_folder_name,
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(scratch),
+            stop=Stopper(interrupted, purse),
+            callbacks=[watch],
+            # The searcher hands out again whose process died. Tune itself does so for a machine
+            # that was taken away with a notice, which costs no retry.
+            failure_config=tune.FailureConfig(max_failures=0),
+            verbose=0,
+        ),
+    )
+    try:
+        with _out_of_memory_is_a_death():
+            tuner.fit()
+        limited.settle()
+    finally:
+        searcher.interrupt()
+        purse.write()
+        # The study of record has everything; Tune's own folder would only mislead.
+        shutil.rmtree(scratch, ignore_errors=True)
+    return searcher.stopped
+
+
+@contextlib.contextmanager
+def _out_of_memory_is_a_death() -> Generator[None]:
+    """Let Tune take what Ray's memory monitor does for what it is, the death of a process.
+
+    Ray tells of it by an error that is no `RayActorError`, and Tune, which knows no other one of a
+    process, would end the whole search: "Caught unexpected exception".
+    """
+    manager: Any = RayActorManager
+    known = manager._actor_task_failed
+
+    def failed(self: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=str(exception))
+        known(self, tracked_actor_task, exception)
+
+    manager._actor_task_failed = failed
+    try:
+        yield
+    finally:
+        manager._actor_task_failed = known
+
+
+def _trainable(share: Allocation, constants: Mapping[str, Any], *, wanted: int) -> Any:
+    shape = share.shape
+    if shape.workers == 1:
+        own = {**constants, "gpu_share": min(1.0, shape.gpus or 1.0)}
+        function = functools.partial(_trial, trainable.trial, own)
+        return tune.with_resources(function, functools.partial(_books, share))
+    # Two trials share the machines by halves, but one that is alone has all of them.
+    trials = min(share.most, wanted)
+    group = {"shape": asdict(shape), "trials": trials}
+    function = functools.partial(_trial, groups.trial, {**constants, **group})
+    # The group books the cores; its trial process would only wait on one. Ray wants a request
+    # that is not empty.
+    return tune.with_resources(function, {"cpu": 0, "memory": 2**20})
+
+
+def _books(share: Allocation, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial of one worker books, alone or beside others."""
+    shape = share.alone if config["alone"] else share.shape
+    wanted = {"CPU": shape.cpus, "GPU": shape.gpus, "memory": int(shape.memory)}
+    return tune.PlacementGroupFactory([{name: n for name, n in wanted.items() if n}])
+
+
+def _trial(
+    run: Callable[[dict[str, Any]], None], constants: Mapping[str, Any], config: dict[str, Any]
+) -> None:
+    run({**constants, **config})
+
+
+def _folder_name(trial: Trial) -> str:
+    # The trials of a population are run more than once.
+    return f"{trial.config['number']}-{trial.trial_id}"

@@ -1,0 +1,73 @@
+"""Models in MLflow: logged into the run of their trial, and registered under a name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import cast
+
+import mlflow
+import numpy as np
+import torch
+from mlflow import MlflowClient, pytorch
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+from torch import Tensor, nn
+
+from raylt.schema import EnvironmentError
+from raylt.trial.portable import Portable
+
+
+class _Logits(nn.Module):
+    """MLflow's models have one output."""
+
+    def __init__(self, model: Portable) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images)[0]
+
+
+def register(model: Portable, *, run: str, uri: str, name: str) -> int:
+    """Log a model into a run, register it, and leave the run's status and end as they were.
+
+    Raises:
+        EnvironmentError: MLflow does not take it.
+    """
+    client = MlflowClient(tracking_uri=uri)
+    image = np.dtype(np.float32)
+    signature = ModelSignature(
+        Schema([TensorSpec(image, (-1, *model.shape))]),
+        Schema([TensorSpec(image, (-1, model.classes))]),
+    )
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    users = os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        before = client.get_run(run).info
+        # The store of whatever this process, and every process that it starts, does with MLflow.
+        mlflow.set_tracking_uri(uri)
+        with warnings.catch_warnings(), torch.no_grad():
+            # Torch and MLflow warn of their own affairs while they trace and write.
+            warnings.simplefilter("ignore")
+            with mlflow.start_run(run_id=run):
+                made = pytorch.log_model(
+                    _Logits(model).eval(),
+                    name="model",
+                    signature=signature,
+                    input_example=model.example().numpy(),
+                    serialization_format="pt2",
+                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                    registered_model_name=name,
+                )
+        client.set_terminated(run, before.status, before.end_time)
+    except MlflowException as error:
+        raise EnvironmentError(
+            f"MLflow must take the model, but does not: {' '.join(str(error).split())[:300]}"
+        ) from error
+    finally:
+        mlflow.set_tracking_uri(cast(str, users))
+    assert made.registered_model_version is not None
+    return int(made.registered_model_version)

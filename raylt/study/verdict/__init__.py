@@ -1,0 +1,1 @@
+"""Whether a setting is really better than another."""

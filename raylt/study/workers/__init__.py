@@ -1,0 +1,1 @@
+"""What runs inside Ray: the processes of a trial."""

@@ -1,0 +1,155 @@
+"""What Ray runs for a trial: the work function, with its errors turned into a report.
+
+This module is imported in every process of a trial, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import math
+import socket
+import sysconfig
+import traceback
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from raylt import recipe as recipes
+from raylt.study.workers import system_metrics
+from raylt.trial.checkpoints import bucket
+from raylt.trial.checkpoints.upload import sending
+from raylt.trial.cost import memory
+
+_PACKAGE = str(Path(__file__).parents[2])
+_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+"""Folders whose code is not what a user wants to be shown."""
+
+
+def trial(config: dict[str, Any]) -> None:
+    """One trial in this process, for Ray Tune.
+
+    An error of the work is reported as `failure` and the trial then ends in peace, for running
+    the same program again would only fail again, unless `out_of_memory` says that others were in
+    its way. Retries are left for what they are good for: a process that died.
+
+    Args:
+        config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and
+            `gpu_share`, the share of a GPU that a trial gets beside others, and `bucket`, that of
+            all trials or None, of the driver. The
+            trial ends once `until` epochs are reported, and may go on from there later.
+    """
+    from ray import tune
+
+    folder = Path(config["folder"])
+    require_shared(folder, config["bucket"])
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def report(metrics: Mapping[str, float]) -> None:
+        require_finite(metrics)
+        tune.report(dict(metrics))
+        require_more(metrics, config["until"])
+
+    # What it printed on another machine is brought first, and then continued.
+    with sending(folder, bucket_of(config)), output(folder / "output.txt"):
+        try:
+            if config["gpu_share"] < 1:
+                memory.cap(1.0 if config["alone"] else config["gpu_share"])
+            recipe = recipes.parse(json.loads(config["recipe"]))
+            with system_metrics.read(report, on=config["system_metrics"]) as told:
+                work(config["work"])(
+                    recipe, root=Path(config["root"]), folder=folder, report=told, device=None
+                )
+        except Reached:
+            return
+        except Exception as error:
+            (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+            end = {"failure": one_line(error), "out_of_memory": memory.ran_out(error)}
+        else:
+            return
+        # Only now are the variables of the work gone.
+        memory.release()
+        tune.report(end)
+
+
+def require_shared(folder: Path, bucketed: str | None) -> None:
+    """Refuse to train on a machine that has just joined and does not share the folder of runs.
+
+    Args:
+        folder: The trial's.
+        bucketed: The bucket that stands in for the folder, or None.
+
+    Raises:
+        FileNotFoundError: it does not; the trial may be started again elsewhere.
+    """
+    if bucketed is None and not folder.parent.is_dir():
+        raise FileNotFoundError(
+            f"every machine must share {folder.parent}, but {socket.gethostname()} has none; "
+            f"mount it there"
+        )
+
+
+def bucket_of(config: Mapping[str, Any]) -> str | None:
+    """Where a trial keeps its checkpoints in a bucket, too."""
+    top = config["bucket"]
+    return None if top is None else bucket.join(top, config["number"])
+
+
+class Reached(Exception):
+    """A trial has come as far as it was to come for now."""
+
+
+def require_more(metrics: Mapping[str, float], until: int) -> None:
+    """Let a trial go on if it has not come as far as it is to come.
+
+    Raises:
+        Reached: it has.
+    """
+    if metrics["epoch"] >= until:
+        raise Reached
+
+
+@contextlib.contextmanager
+def output(path: Path) -> Generator[None]:
+    """Append what a trial prints to a file of its own."""
+    with (
+        path.open("a", encoding="utf-8", buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield
+
+
+def work(path: str) -> Callable[..., object]:
+    """The function at `package.module:name`."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def require_finite(metrics: Mapping[str, float]) -> None:
+    """Refuse an epoch that no search could rank.
+
+    Raises:
+        ArithmeticError: a metric is NaN or infinite.
+    """
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise ArithmeticError(
+                f"every metric must be finite, but {name} was {value} in epoch "
+                f"{metrics['epoch']:.0f}"
+            )
+
+
+def one_line(error: BaseException) -> str:
+    """The root cause in one line: what was raised, and where the project's or user's code was."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if frame.filename.startswith(_PACKAGE) or not frame.filename.startswith(("<", *_LIBRARIES))
+    ]
+    text = " ".join(str(error).split()) or "no message"
+    at = own[-1] if own else None
+    where = f" ({Path(at.filename).name}:{at.lineno} in {at.name})" if at else ""
+    return f"{type(error).__name__}: {text[:500]}{where}"

@@ -1,0 +1,141 @@
+"""Which classes a trial gets right: a small file beside its checkpoints.
+
+It holds what was taken for what at the last scored epoch and at the one with the highest
+accuracy, on the validation images. Only cells that are not empty are kept, so that thousands of
+classes need no more room than there are validation images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylt import metrics
+from raylt.schema import EnvironmentError
+
+FORMAT = 1
+FILE = "classes.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The predictions of one scored epoch, counted."""
+
+    epoch: int
+    accuracy: float
+    """Mean accuracy over the classes."""
+    cells: tuple[tuple[int, int, int], ...]
+    """True class, predicted class, and how many images; pairs that never occur are left out."""
+
+    def confusion(self, classes: int) -> NDArray[np.int64]:
+        """How often a class (row) was taken for another (column), (classes, classes)."""
+        table = np.zeros((classes, classes), np.int64)
+        for true, predicted, images in self.cells:
+            table[true, predicted] = images
+        return table
+
+    def per_class(self, classes: int) -> NDArray[np.float64]:
+        """Accuracy of each class, (classes,); nan for a class without an image."""
+        right, images = np.zeros(classes), np.zeros(classes)
+        for true, predicted, count in self.cells:
+            images[true] += count
+            right[true] += count * (true == predicted)
+        return np.where(images > 0, right / np.maximum(images, 1), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What is known of a trial's classes."""
+
+    train_counts: tuple[int, ...]
+    """Training images of each class, in class order."""
+    last: Scored
+    """The last scored epoch, by which the trial is judged."""
+    best: Scored
+    """The scored epoch with the highest accuracy, the first of them where there are several."""
+
+
+def keep(
+    folder: Path,
+    *,
+    epoch: int,
+    predictions: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    train_counts: Sequence[int],
+) -> Classes:
+    """Write down a scored epoch in a trial's folder.
+
+    A run that goes on from its checkpoint scores the same epochs alike, so nothing is undone.
+
+    Args:
+        folder: The trial's folder.
+        epoch: Finished epochs.
+        predictions: Predicted class of each validation image, (n,).
+        labels: True class of each validation image, (n,).
+        train_counts: Training images of each class, (classes,).
+    """
+    classes = len(train_counts)
+    table = metrics.confusion(predictions, labels, classes)
+    rows, columns = np.nonzero(table)
+    cells = tuple(
+        (int(true), int(predicted), int(table[true, predicted]))
+        for true, predicted in zip(rows, columns, strict=True)
+    )
+    accuracy = metrics.shot_accuracy(predictions, labels, train_counts).all
+    now = Scored(epoch, accuracy or 0.0, cells)
+    before = read(folder)
+    best = before.best if before and before.best.accuracy >= now.accuracy else now
+    found = Classes(tuple(train_counts), last=now, best=best)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{FILE}.{os.getpid()}.draft"
+    draft.write_text(text(found), "utf-8")
+    draft.replace(folder / FILE)
+    return found
+
+
+def text(found: Classes) -> str:
+    """The file's content."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "split": "validation",
+            "train_counts": found.train_counts,
+            **{
+                name: {"epoch": one.epoch, "accuracy": one.accuracy, "cells": one.cells}
+                for name, one in (("last", found.last), ("best", found.best))
+            },
+        }
+    )
+
+
+def read(folder: Path) -> Classes | None:
+    """What a trial left behind, or None where nothing was scored yet.
+
+    Raises:
+        EnvironmentError: the file is damaged, or a newer raylt wrote it.
+    """
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if found["format"] > FORMAT:
+            raise EnvironmentError(
+                f"{path} must be of format {FORMAT} or older, but is of format "
+                f"{found['format']}; it was written by a newer raylt: update this one"
+            )
+        last, best = (
+            Scored(one["epoch"], one["accuracy"], tuple((t, p, n) for t, p, n in one["cells"]))
+            for one in (found["last"], found["best"])
+        )
+        return Classes(tuple(found["train_counts"]), last, best)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise EnvironmentError(
+            f"{path} must be readable, but is damaged ({type(error).__name__}: {error}); remove it"
+        ) from error

@@ -1,0 +1,222 @@
+import json
+
+import pytest
+
+from raylt import cli
+from raylt.cli import exits
+from raylt.cluster import submit
+from raylt.study.run import begin
+
+SPACE = "search_spaces/sdclr.yaml"
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What a command sends to a cluster, in place of sending it."""
+    found = []
+
+    def run(job, address, *, wait, say):
+        found.append((job, address, wait))
+        return 4
+
+    monkeypatch.setattr(submit, "run", run)
+    return found
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """The settings of a search, in place of searching."""
+    found = []
+
+    def stop(space, settings):
+        found.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(begin, "begin", stop)
+    return found
+
+
+def raylt(*words):
+    return exits.run(cli.commands, list(words))
+
+
+def test_a_search_is_sent_as_the_same_command_with_nothing_but_its_files(sent):
+    code = raylt(
+        "tune",
+        SPACE,
+        "--trials",
+        "7",
+        "--address",
+        "http://head:8265/",
+        "--runs",
+        "/shared/runs",
+        "--no-wait",
+        "--workers",
+        "2",
+    )
+    assert code == 4
+    ((job, address, wait),) = sent
+    assert (address, wait) == ("http://head:8265", False)
+    assert job.words == (
+        "tune",
+        "--space",
+        "space.yaml",
+        "--address",
+        "auto",
+        "--runs",
+        "/shared/runs",
+        "--data",
+        "/shared/data",
+        "--workers",
+        "2",
+    )
+    assert job.files.keys() == {"space.yaml"}
+    # The overrides of the command line travel inside the file.
+    assert "trials: 7" in job.files["space.yaml"]
+
+
+def test_a_sent_space_is_the_space_that_was_checked(sent, tmp_path):
+    from raylt import space
+
+    raylt(
+        "tune",
+        SPACE,
+        "optimizer.lr=0.3",
+        "--address",
+        "http://h:8265",
+        "--runs",
+        "/r",
+        "--system-metrics",
+        "--tracking-optional",
+        "--checkpoints",
+        "s3://kept/it",
+    )
+    words = sent[0][0].words
+    assert {"--system-metrics", "--tracking-optional"} <= set(words)
+    assert words[words.index("--checkpoints") + 1] == "s3://kept/it"
+    path = tmp_path / "space.yaml"
+    path.write_text(sent[0][0].files["space.yaml"])
+    again = space.load(path)
+    assert again.digest == space.load(SPACE, ["optimizer.lr=0.3"]).digest
+
+
+def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
+    profile = tmp_path / "p.yaml"
+    profile.write_text("address: http://head:8265\nruns: /nfs/runs\ndata: /nfs/data\n")
+    assert raylt("resume", "toy", "--cluster", str(profile), "--retry-failed", "--json") == 4
+    job = sent[0][0]
+    assert job.files == {"profile.yaml": profile.read_text()}
+    assert job.words == (
+        "resume",
+        "toy",
+        "--retry-failed",
+        "--json",
+        "--address",
+        "auto",
+        "--runs",
+        "/nfs/runs",
+        "--cluster",
+        "profile.yaml",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--address", "http://h:8265"], "absolute path of the cluster"),
+        (["--address", "http://h:8265", "--runs", "/r", "--data", "d"], "--data"),
+        (["--address", "ray://h:10001"], "Ray Client"),
+        (["--address", "h"], "HOST:6379"),
+        (["--cluster", "none.yaml"], "none.yaml"),
+    ],
+)
+def test_what_cannot_be_sent_is_the_users_input(sent, capsys, words, told):
+    assert raylt("tune", SPACE, *words) == 2
+    assert told in capsys.readouterr().err
+    assert not sent
+
+
+def test_no_password_goes_into_a_command_that_the_dashboard_shows(sent, capsys):
+    uri = "http://me:canary@mlflow:5000"
+    words = ["--address", "http://h:8265", "--runs", "/r", "--tracking-uri", uri]
+    assert raylt("tune", SPACE, *words) == 2
+    assert "canary" not in capsys.readouterr().err
+    assert not sent
+
+
+def test_the_environment_stays_here(sent, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "canary")
+    raylt("tune", SPACE, "--address", "http://h:8265", "--runs", "/r")
+    assert "canary" not in repr(sent)
+
+
+def test_the_command_line_comes_before_the_profile_and_the_profile_before_the_defaults(
+    searched, tmp_path
+):
+    profile = tmp_path / "p.yaml"
+    profile.write_text(
+        f"trial: {{workers: 2, cpus_per_worker: 3, gpus_per_worker: 0, placement: spread}}\n"
+        f"runs: {tmp_path}/there\nretries: 5\nconcurrent: 4\nwait: 1.5\naddress: auto\n"
+        f"tracking_optional: true\nsystem_metrics: true\n"
+    )
+    raylt("tune", SPACE, "--cluster", str(profile))
+    raylt(
+        "tune",
+        SPACE,
+        "--cluster",
+        str(profile),
+        "--runs",
+        f"{tmp_path}/here",
+        "--concurrent",
+        "1",
+        "--workers",
+        "4",
+        "--address",
+        "local",
+    )
+    raylt("tune", SPACE)
+    one, two, three = searched
+    assert (one.workers, one.cpus_per_worker, one.gpus_per_worker) == (2, 3, 0)
+    assert (one.placement, one.retries, one.concurrent, one.wait) == ("spread", 5, 4, 1.5)
+    assert (one.address, str(one.runs)) == ("auto", f"{tmp_path}/there")
+    assert (one.tracking_optional, one.system_metrics) == (True, True)
+    assert (two.workers, two.concurrent, two.address) == (4, 1, None)
+    assert str(two.runs) == f"{tmp_path}/here"
+    assert (three.tracking_optional, three.system_metrics) == (False, False)
+    assert (three.workers, three.gpus_per_worker, str(three.runs)) == (1, None, "runs")
+
+
+def test_the_doctor_prints_findings_and_exits_by_the_worst(tmp_path, capsys):
+    assert raylt("doctor", "--runs", str(tmp_path / "r"), "--json") == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert {"check", "where", "state", "found", "remedy"} == findings[0].keys()
+    profile = tmp_path / "p.yaml"
+    profile.write_text("trial: {workers: 4096}")
+    assert raylt("doctor", "--runs", str(tmp_path / "r"), "--cluster", str(profile)) == 3
+    assert "-> lower workers" in capsys.readouterr().out
+
+
+def test_a_doctor_is_sent_to_the_cluster_as_well(sent):
+    assert raylt("doctor", "--address", "http://h:8265", "--runs", "/r") == 4
+    # Nothing but options that the verb has.
+    assert sent[0][0].words == ("doctor", "--address", "auto", "--runs", "/r")
+
+
+@pytest.mark.parametrize("uri", ["gs://bucket/p", "s3://", "s3://me:canary@bucket/p", "/shared"])
+def test_what_is_no_bucket_is_refused_at_once_and_nothing_begins(uri, searched, tmp_path, capsys):
+    code = raylt("tune", SPACE, "--runs", str(tmp_path / "runs"), "--checkpoints", uri)
+    assert (code, searched) == (2, [])
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert "--checkpoints" in told
+    assert told.count("\n") == 1
+    assert "canary" not in told
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bucket_comes_from_the_command_line_before_the_profile(searched, tmp_path):
+    profile = tmp_path / "p.yaml"
+    profile.write_text("checkpoints: s3://theirs/p\n")
+    raylt("tune", SPACE, "--cluster", str(profile))
+    raylt("tune", SPACE, "--cluster", str(profile), "--checkpoints", "s3://ours/p")
+    assert [one.checkpoints for one in searched] == ["s3://theirs/p", "s3://ours/p"]

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raylt.schema import InputError
+from raylt.space.file import document
+from raylt.space.file.document import Place
+
+
+def parsed(text: str) -> object:
+    return document.parse(f"x: {text}", "f.yaml").values["x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # The core schema of YAML 1.2, section 10.3.2, and what YAML 1.1 made of the same words.
+        ("1e-5", 1e-5),
+        ("1E3", 1000.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-0.5", -0.5),
+        ("+1", 1),
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("1_000", "1_000"),
+        ("12:30:45", "12:30:45"),
+        ("true", True),
+        ("false", False),
+        ("yes", "yes"),
+        ("no", "no"),
+        ("on", "on"),
+        ("y", "y"),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("none", "none"),
+        (".inf", float("inf")),
+        ("-.inf", float("-inf")),
+        ("inf", "inf"),
+        ("nan", "nan"),
+        ('"1"', "1"),
+        ("'true'", "true"),
+        ("2001-01-01", "2001-01-01"),
+        ("=", "="),
+        ("[1, a, {b: 2}]", [1, "a", {"b": 2}]),
+        ("{}", {}),
+        ("[]", []),
+        ("|\n  a\n  b", "a\nb"),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    found = parsed(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_nan_is_a_number_for_the_schema_to_refuse() -> None:
+    found = parsed(".nan")
+    assert isinstance(found, float)
+    assert found != found
+
+
+def test_every_value_knows_its_place() -> None:
+    found = document.parse("a:\n  b: [1,\n   2]\n  c: {d: 3}\n", "f.yaml")
+    assert found.place(("a",)) == Place("f.yaml", 1, 1)
+    assert found.place(("a", "b", 1)) == Place("f.yaml", 3, 4)
+    assert found.place(("a", "c", "d")) == Place("f.yaml", 4, 7)
+    # What is not there is looked for around it.
+    assert found.place(("a", "c", "e", 7)) == Place("f.yaml", 4, 3)
+    assert str(found.error(("a", "b"), "must be short")) == "f.yaml:2: a.b: must be short"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2\na: 3", "f.yaml:3: a: a key must stand once, but this one is already on lin"),
+        ("a:\n  b: 1\n  b: 2", "f.yaml:3: a.b: a key must stand once"),
+        ("a: {b: 1, b: 2}", "f.yaml:1: a.b: a key must stand once"),
+        ("a: &x 1", "f.yaml:1: anchors"),
+        ("&x a: 1", "f.yaml:1: anchors"),
+        ("a: 1\nb: *x", "f.yaml:2: anchors"),
+        ("<<: {a: *x}", "f.yaml:1: anchors"),
+        ("a: !!str 1", "f.yaml:1: tags"),
+        ("!x a: 1", "f.yaml:1: tags"),
+        ("a: !x {b: 1}", "f.yaml:1: tags"),
+        ("a: 1\n---\nb: 2", "f.yaml:2: a file must hold one document"),
+        ("a:\n\tb: 1", "f.yaml:2: a line must be indented with spaces"),
+        ("a: b: c", "f.yaml:1: the file must be YAML"),
+        ("a: 1\n b: 2", "f.yaml:2: the file must be YAML"),
+        ("a: \x07", "f.yaml:1: the file must be plain text"),
+        ("a: " + "[" * 30, "f.yaml:1: values must be nested at most 20 deep"),
+        ("a: [" + "1," * 20_001 + "]", "f.yaml:1: a file must hold at most 20000 values"),
+        ("[1]", "f.yaml:1: the file must hold a mapping"),
+        ("", "f.yaml: the file must hold a mapping, but it is empty"),
+        ("[a]: 1", "f.yaml:1: a key must be a word"),
+    ],
+)
+def test_what_the_language_leaves_out_is_refused_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        document.parse(text, "f.yaml")
+    assert str(refused.value).startswith(message)
+
+
+def test_a_merge_key_is_a_key_like_any_other() -> None:
+    assert document.parse("<<: {a: 1}", "f.yaml").values == {"<<": {"a": 1}}
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a: 1\na: 2")))
+    with pytest.raises(InputError, match="<stdin>:2: a: a key must stand once"):
+        document.read("-")
+
+
+def test_a_path_may_hold_anything(tmp_path: Path) -> None:
+    path = tmp_path / "ein Ordner" / "größer ✓.yaml"
+    path.parent.mkdir()
+    path.write_text("a: ü\n", "utf-8")
+    assert document.read(path).values == {"a": "ü"}
+
+
+def test_a_value_can_be_put_anywhere_but_into_a_scalar() -> None:
+    found = document.parse("a: {b: 1, c: {d: 2}}\n", "f.yaml")
+    changed = found.put(("a", "c", "d"), 3).put(("a", "new", "er"), [4]).put(("a", "b"), {"x": 5})
+    assert changed.values == {"a": {"b": {"x": 5}, "c": {"d": 3}, "new": {"er": [4]}}}
+    assert found.values == {"a": {"b": 1, "c": {"d": 2}}}
+    assert str(changed.place(("a", "c", "d"))) == "command line"
+    assert str(changed.place(("a", "b", "x"))) == "command line"
+    assert str(changed.place(("a", "c"))) == "f.yaml:1"
+    with pytest.raises(InputError, match=r"a\.b must be a mapping to hold 'x', but it is 1 at f"):
+        found.put(("a", "b", "x"), 3)
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False)
+    # A file is text: it cannot hold half a character, and most control characters neither.
+    | st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")))
+    | st.sampled_from(
+        ["no", "1e-5", "true", "null", "~", "0x1F", "a\nb", "\t", " x", "# y", "- z"]
+    )
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abcé"), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text("abz_", min_size=1), values, min_size=1))
+def test_what_is_dumped_is_read_back(found: dict[str, object]) -> None:
+    again = document.parse(document.dump(found), "f.yaml").values
+    assert again == found
+    assert repr(again) == repr(found)
+
+
+syntax = st.text("ab10.:-{}[]!&*#'\"|>%@\n\t ?,~=<")
+
+
+@given(st.text() | syntax)
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    # Any other exception fails the test.
+    with contextlib.suppress(InputError):
+        document.parse(text, "f.yaml")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    with pytest.MonkeyPatch.context() as patched, contextlib.suppress(InputError):
+        patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+        document.read("-")

@@ -1,0 +1,431 @@
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raylt import recipe, space
+from raylt.schema import InputError
+from raylt.space import Leaf, Space
+from raylt.space.file import document
+
+SPACES = Path(__file__).parents[2] / "search_spaces"
+
+RECIPE: dict[str, Any] = {
+    "data": {"name": "digits"},
+    "method": {"name": "sdclr"},
+    "encoder": "small",
+    "optimizer": {"lr": 0.1, "batch_size": 64},
+    "epochs": 6,
+}
+
+PRUNE = {"low": 0.1, "high": 0.95}
+
+
+def loaded(
+    tmp_path: Path, study: Mapping[str, Any], changes: Mapping[str, Any], *words: str
+) -> Space:
+    """The space of a small recipe with some leaves replaced."""
+    (tmp_path / "space.yaml").write_text(text(study, changes), "utf-8")
+    return space.load(tmp_path / "space.yaml", words)
+
+
+def text(study: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+    values = {"study": {"name": "a", **study}, "recipe": recipe.filled(RECIPE, changes)}
+    return document.dump(values)
+
+
+def test_open_leaves_are_described_as_they_stand(tmp_path: Path) -> None:
+    found = loaded(
+        tmp_path,
+        {},
+        {
+            "method.temperature": {"low": 0.05, "high": 1, "log": True},
+            "method.own_norms": {"choices": [True, False], "when": "method.temperature > 0.1"},
+            "optimizer.batch_size": {"low": 16, "high": 64, "step": 16},
+        },
+    )
+    temperature, norms, batch = found.leaves
+    assert (temperature.path, temperature.low, temperature.high) == (
+        "method.temperature",
+        0.05,
+        1.0,
+    )
+    assert (temperature.log, temperature.integer, temperature.when) == (True, False, None)
+    assert norms.choices == (True, False)
+    assert norms.when is not None
+    assert norms.when.names == {"method.temperature"}
+    assert (batch.integer, batch.step, batch.low, batch.high) == (True, 16, 16, 64)
+    assert found.fixed["method"] == {"name": "sdclr"}
+    assert found.known["optimizer.momentum"] == 0.9
+
+
+def test_the_recipe_at_a_point_has_its_values(tmp_path: Path) -> None:
+    found = loaded(tmp_path, {}, {"method.temperature": {"low": 0.05, "high": 1.0}})
+    at = found.at({"method.temperature": 0.3})
+    assert at.method.temperature == 0.3  # type: ignore[attr-defined]
+    assert at.optimizer.lr == 0.1
+    assert pickle.loads(pickle.dumps(at)) == at
+    assert at.digest != found.at({"method.temperature": 0.4}).digest
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        ({}, "method.temperature: must be given, but is missing"),
+        ({"method.temperature": 2.0}, "must be 0.05 to 1, but got 2.0"),
+        ({"method.temperature": "x"}, "must be 0.05 to 1, but got 'x'"),
+        ({"method.temperature": True}, "must be 0.05 to 1, but got true"),
+        ({"method.temperature": math.nan}, "must be 0.05 to 1, but got nan"),
+        ({"method.temperature": 0.3, "epochs": 3}, "epochs: must be an open leaf"),
+        ({"method.temperature": 0.9}, "must keep study.require"),
+    ],
+)
+def test_a_point_of_another_space_is_refused(
+    point: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    study = {"require": ["method.temperature < 0.8"]}
+    found = loaded(tmp_path, study, {"method.temperature": {"low": 0.05, "high": 1.0}})
+    with pytest.raises(InputError, match=said):
+        found.at(point)
+
+
+def test_a_leaf_that_hangs_on_an_absent_one_is_absent(tmp_path: Path) -> None:
+    found = loaded(
+        tmp_path,
+        {},
+        {
+            # The file's order does not matter: what others hang on is asked for first.
+            "method.out_dim": {"choices": [64, 128], "when": "not method.own_norms"},
+            "method.own_norms": {"choices": [True, False], "when": "method.prune > 0.5"},
+            "method.prune": {"low": 0.0, "high": 0.9},
+        },
+    )
+    assert [leaf.path for leaf in found.leaves] == [
+        "method.prune",
+        "method.own_norms",
+        "method.out_dim",
+    ]
+
+    def active(point: dict[str, Any]) -> list[str]:
+        return [leaf.path.removeprefix("method.") for leaf in found.active(point)]
+
+    assert active({"method.prune": 0.1}) == ["prune"]
+    assert active({"method.prune": 0.6}) == ["prune", "own_norms"]
+    assert active({"method.prune": 0.6, "method.own_norms": True}) == ["prune", "own_norms"]
+    assert active({"method.prune": 0.6, "method.own_norms": False}) == [
+        "prune",
+        "own_norms",
+        "out_dim",
+    ]
+    with pytest.raises(InputError, match="must be left out where its `when` does not hold"):
+        found.at({"method.prune": 0.1, "method.own_norms": True})
+    # An absent leaf keeps the recipe's default.
+    assert found.at({"method.prune": 0.1}).method.own_norms is True  # type: ignore[attr-defined]
+
+
+def test_conditions_see_closed_and_default_values_too(tmp_path: Path) -> None:
+    study = {
+        "require": [
+            "optimizer.batch_size * optimizer.momentum > epochs",
+            "method.prune < 0.5 or data.imbalance == 20",
+        ]
+    }
+    found = loaded(tmp_path, study, {"method.prune": {"low": 0.1, "high": 0.9}})
+    assert found.infeasible == 0.0
+
+
+def test_the_refused_share_is_measured(tmp_path: Path) -> None:
+    study = {"require": ["method.prune < 0.3"]}
+    found = loaded(tmp_path, study, {"method.prune": {"low": 0.1, "high": 0.9}})
+    # 0.75 exactly; a thousand draws have a standard error of 0.014.
+    assert found.infeasible == pytest.approx(0.75, abs=0.06)
+    assert all(found.allows(found.draw(random.Random(i))) for i in range(50))
+    assert not all(found.allows(found.draw_any(random.Random(i))) for i in range(50))
+
+
+def test_values_that_do_not_go_together_must_be_excluded(tmp_path: Path) -> None:
+    leaves = {"schedule.warmup": {"low": 0, "high": 10}, "epochs": {"choices": [5, 20]}}
+    study = {"scheduler": {"name": "none"}}
+    with pytest.raises(InputError, match=r"schedule.warmup: must be less than epochs.*exclude it"):
+        loaded(tmp_path, study, leaves)
+    found = loaded(tmp_path, {**study, "require": ["schedule.warmup < epochs"]}, leaves)
+    for i in range(200):
+        found.at(found.draw(random.Random(i)))
+
+
+def test_the_baseline_keeps_defaults_and_comes_first(tmp_path: Path) -> None:
+    leaves = {
+        "method.prune": PRUNE,
+        "optimizer.lr": {"low": 0.1, "high": 1.0},
+    }
+    study = {
+        "baseline": {"source": "a paper", "values": {"optimizer.lr": 0.5}},
+        "points": [{"optimizer.lr": 0.2, "method.prune": 0.5}, {"optimizer.lr": 0.3}],
+    }
+    found = loaded(tmp_path, study, leaves)
+    assert found.baseline_point == {"method.prune": 0.9, "optimizer.lr": 0.5}
+    assert found.points == (
+        {"method.prune": 0.5, "optimizer.lr": 0.2},
+        {"method.prune": 0.9, "optimizer.lr": 0.3},
+    )
+
+
+def test_a_setting_leaves_out_what_is_absent_there(tmp_path: Path) -> None:
+    leaves = {
+        "method.prune": {"low": 0.0, "high": 0.95},
+        "method.own_norms": {"choices": [True, False], "when": "method.prune > 0"},
+    }
+    baseline = {"source": "SimCLR", "values": {"method.prune": 0.0}}
+    assert loaded(tmp_path, {"baseline": baseline}, leaves).baseline_point == {"method.prune": 0.0}
+    baseline["values"] = {"method.prune": 0.0, "method.own_norms": True}
+    with pytest.raises(InputError, match="must be left out where its `when` does not hold"):
+        loaded(tmp_path, {"baseline": baseline}, leaves)
+
+
+def test_a_closed_recipe_is_a_space_of_one_point(tmp_path: Path) -> None:
+    found = loaded(tmp_path, {}, {})
+    assert found.leaves == ()
+    assert found.baseline_point == {}
+    assert found.draw(random.Random(0)) == {}
+    assert found.at({}) == recipe.parse(RECIPE)
+
+
+def test_the_command_line_overrules_the_file(tmp_path: Path) -> None:
+    leaves = {
+        "method.prune": PRUNE,
+        "optimizer.lr": {"low": 0.1, "high": 1.0},
+    }
+    study = {
+        "baseline": {"source": "a paper", "values": {"method.prune": 0.9, "optimizer.lr": 0.5}}
+    }
+    found = loaded(
+        tmp_path,
+        study,
+        leaves,
+        "method.prune=0.5",
+        "study.trials=3",
+        "optimizer.lr.high=0.7",
+        "method.temperature={low: 0.1, high: 1.0}",
+        "schedule.milestones=[2, 4]",
+    )
+    assert [leaf.path for leaf in found.leaves] == ["method.temperature", "optimizer.lr"]
+    assert found.leaves[1].high == 0.7
+    assert found.study.trials == 3
+    assert found.at(found.draw(random.Random(0))).schedule.milestones == (2, 4)
+    # The published value gives way, and that is said.
+    assert found.baseline_point == {"method.temperature": 0.2, "optimizer.lr": 0.5}
+    assert found.warnings == (
+        "command line: method.prune: 0.5 overrules 0.9 of study.baseline.values",
+    )
+    (tmp_path / "again.yaml").write_text(found.text, "utf-8")
+    again = space.load(tmp_path / "again.yaml")
+    assert (again.digest, again.text, again.warnings) == (found.digest, found.text, ())
+    assert again.baseline_point == found.baseline_point
+
+
+def test_what_may_change_when_a_study_goes_on_is_not_in_the_digest(tmp_path: Path) -> None:
+    leaves = {"method.prune": PRUNE}
+    digest = loaded(tmp_path, {}, leaves).digest
+    assert loaded(tmp_path, {"trials": 99, "sampler": {"seed": 3}}, leaves).digest == digest
+    assert loaded(tmp_path, {}, leaves, "method.prune.low=0.2").digest != digest
+    assert loaded(tmp_path, {"require": ["method.prune > 0.2"]}, leaves).digest != digest
+    assert loaded(tmp_path, {"objective": "val/few"}, leaves).digest != digest
+
+
+@pytest.mark.parametrize("path", sorted(SPACES.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_bundled_space_is_valid_and_has_its_baseline(path: Path) -> None:
+    found = space.load(path)
+    assert found.warnings == ()
+    assert found.study.baseline is not None
+    assert found.baseline_point is not None
+    assert found.study.trials >= 12
+    for i in range(20):
+        found.at(found.draw(random.Random(i)))
+
+
+def test_groups_that_have_no_class_cannot_be_an_objective(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"val/few.* < 20 .*104, 96, .*there are many, medium"):
+        loaded(tmp_path, {"objective": "val/few"}, {"data.imbalance": 2.0})
+    assert loaded(tmp_path, {"objective": "val/thirds/few"}, {"data.imbalance": 2.0})
+
+
+def test_a_loss_may_be_watched_where_it_means_the_same(tmp_path: Path) -> None:
+    study = {"scheduler": {"metric": "train/loss"}}
+    assert loaded(tmp_path, study, {"optimizer.lr": {"low": 0.1, "high": 1.0}})
+    for path, leaf in {
+        "method.temperature": {"low": 0.1, "high": 1.0},
+        "optimizer.batch_size": {"choices": [32, 64]},
+    }.items():
+        with pytest.raises(InputError, match="losses at different settings have different scales"):
+            loaded(tmp_path, study, {path: leaf})
+
+
+# Draws of a single leaf.
+
+bounds = st.tuples(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6)).map(sorted)
+whole_bounds = st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)).map(sorted)
+
+
+def ranged(
+    low: float, high: float, *, log: bool, step: float | None, complement: bool = False
+) -> Leaf:
+    return Leaf("x", low, high, log=log, complement=complement, step=step, choices=None, when=None)
+
+
+@given(bounds | whole_bounds, st.booleans(), st.integers())
+def test_draws_stay_within_inclusive_ends(pair: list[float], log: bool, seed: int) -> None:
+    leaf = ranged(*pair, log=log, step=None)
+    rng = random.Random(seed)
+    for _ in range(20):
+        value = leaf.draw(rng)
+        assert leaf.admits(value)
+        assert type(value) is type(pair[0])
+
+
+@given(st.floats(0, 0.9999), st.floats(0, 0.9999), st.integers())
+def test_draws_towards_one_are_even_in_the_logarithm_of_the_rest(
+    one: float, other: float, seed: int
+) -> None:
+    low, high = sorted((one, other))
+    leaf = ranged(low, high, log=False, step=None, complement=True)
+    rng = random.Random(seed)
+    assert all(leaf.admits(leaf.draw(rng)) for _ in range(20))
+
+
+def test_as_many_draws_are_sparser_than_a_tenth_as_lie_in_the_decade_before() -> None:
+    leaf = ranged(0.0, 0.99, log=False, step=None, complement=True)
+    rng = random.Random(0)
+    sparse = sum(leaf.draw(rng) > 0.9 for _ in range(4000))
+    assert abs(sparse / 4000 - 0.5) < 0.03
+    assert str(leaf) == "0 to 0.99 (log of 1 - it)"
+
+
+@given(
+    st.integers(-50, 50),
+    st.integers(1, 9),
+    st.integers(1, 30),
+    st.integers(),
+    st.sampled_from([1, 0.1, 0.25]),
+)
+def test_draws_keep_to_the_grid_and_reach_both_ends(
+    start: int, step: int, count: int, seed: int, unit: float
+) -> None:
+    low, width = start * unit, step * unit
+    leaf = ranged(low, low + count * width, log=False, step=width)
+    rng = random.Random(seed)
+    seen = {leaf.draw(rng) for _ in range(40 * (count + 1))}
+    assert all(leaf.admits(value) for value in seen)
+    assert len(seen) <= count + 1
+    assert min(seen) == leaf.low  # type: ignore[type-var]
+    assert max(seen) == pytest.approx(leaf.high)  # type: ignore[type-var]
+
+
+def test_a_log_draw_is_even_in_the_logarithm() -> None:
+    leaf = ranged(0.01, 100.0, log=True, step=None)
+    rng = random.Random(0)
+    below = sum(leaf.draw(rng) < 1 for _ in range(4000)) / 4000  # type: ignore[operator]
+    assert below == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_log_draw_of_whole_numbers_gives_each_its_width() -> None:
+    leaf = ranged(1, 4, log=True, step=None)
+    rng = random.Random(0)
+    seen = [leaf.draw(rng) for _ in range(8000)]
+    total = math.log(4.5 / 0.5)
+    for k in (1, 2, 3, 4):
+        share = math.log((k + 0.5) / (k - 0.5)) / total
+        assert seen.count(k) / 8000 == pytest.approx(share, abs=0.03)
+
+
+# Whole spaces at random.
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "method.temperature": st.floats(0.01, 2),
+    "method.prune": st.floats(0, 0.99),
+    "method.random_share": st.floats(0, 1),
+    "method.refresh": st.integers(1, 9),
+    "method.own_norms": st.booleans(),
+    "method.head_depth": st.sampled_from([2, 3]),
+    "method.out_dim": st.integers(2, 300),
+    "optimizer.lr": st.floats(1e-5, 10),
+    "optimizer.batch_size": st.integers(2, 512),
+    "optimizer.name": st.sampled_from(["sgd", "lars"]),
+    "optimizer.momentum": st.floats(0, 0.99),
+    "augment.crop": st.floats(0.01, 1),
+    "encoder": st.sampled_from(["small", "resnet18", "resnet32"]),
+    "schedule.warmup": st.integers(0, 5),
+}
+NEEDED = {"optimizer.lr", "optimizer.batch_size", "encoder"}
+
+
+@st.composite
+def openings(draw: st.DrawFn, path: str) -> dict[str, Any]:
+    ends = sorted({draw(FIELDS[path]), draw(FIELDS[path])}, key=str)
+    number = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+    if not number or len(ends) == 1 or path == "method.head_depth" or draw(st.booleans()):
+        return {"choices": ends}
+    low, high = sorted(ends)
+    kind = draw(st.sampled_from(["plain", "log", "step"]))
+    if kind == "log" and low > 0:
+        return {"low": low, "high": high, "log": True}
+    if kind == "step":
+        parts = draw(st.integers(1, 5))
+        whole = isinstance(low, int)
+        return {"low": low, "high": high, "step": 1 if whole else (high - low) / parts}
+    return {"low": low, "high": high}
+
+
+def condition(path: str, leaf: Mapping[str, Any]) -> str:
+    """A condition that holds for some values of a leaf and not for others."""
+    if "choices" in leaf:
+        return f"{path} == {json.dumps(leaf['choices'][0])}"
+    return f"{path} <= {(leaf['low'] + leaf['high']) / 2!r}"
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> str:
+    paths = draw(st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=7, unique=True))
+    leaves = {path: draw(openings(path)) for path in paths}
+    for i, path in enumerate(paths):
+        if i and path not in NEEDED and draw(st.booleans()):
+            other = draw(st.sampled_from(paths[:i]))
+            leaves[path]["when"] = condition(other, leaves[other])
+    asked = draw(st.lists(st.sampled_from(paths), max_size=2, unique=True))
+    study = {"require": [condition(path, leaves[path]) for path in asked]}
+    return text(study, {path: leaves[path] for path in draw(st.permutations(paths))})
+
+
+@settings(max_examples=60)
+@given(spaces(), st.integers())
+def test_every_drawn_point_is_a_valid_recipe_without_absent_leaves(found: str, seed: int) -> None:
+    opened = _load(found)
+    # What the record keeps is enough to stand at the same points again.
+    again = _load(opened.text)
+    assert (again.digest, again.leaves) == (opened.digest, opened.leaves)
+    rng = random.Random(seed)
+    for _ in range(10):
+        point = opened.draw(rng)
+        at = recipe.flat(opened.at(point).model_dump())
+        paths = {leaf.path for leaf in opened.leaves}
+        assert set(point) == {leaf.path for leaf in opened.active(point)}
+        for leaf in opened.leaves:
+            mentioned = leaf.when.names & paths if leaf.when else set()
+            holds = leaf.when is None or (mentioned <= set(point) and leaf.when.truth(at))
+            assert (leaf.path in point) == holds
+        for path in paths:
+            assert at[path] == point.get(path, opened.known.get(path))
+        assert all(expression.truth(at) for expression in opened.require)
+        assert again.at(json.loads(json.dumps(point))) == opened.at(point)
+
+
+def _load(content: str) -> Space:
+    return space.of(document.parse(content, "space.yaml"))

@@ -1,0 +1,203 @@
+import json
+
+import pytest
+from ray.tune.search import Searcher
+
+from raylt.space.plan import Budget
+from raylt.study.cost import budget
+from raylt.study.cost.budget import BudgetMeter
+from raylt.study.report import status
+from raylt.study.run import driver
+from raylt.study.search.searcher import TruthfulSearcher
+from tests.study.drive import behave, settings, toy
+from tests.study.search.test_searcher import Heard, result
+
+
+class Clock:
+    """A monotonic clock that a test turns."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr(budget.time, "monotonic", lambda: self.now)
+
+    def hours(self, passed):
+        self.now += 3600 * passed
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def searcher(record, *, cpus=2.0, gpus=0.5, heard=None):
+    made = BudgetMeter(record, cpus=cpus, gpus=gpus)
+    return TruthfulSearcher(record, [heard] if heard else [], str, made), made
+
+
+def begin(search, name):
+    config = search.suggest(name)
+    search.started(name)
+    return config["number"]
+
+
+def test_a_trial_costs_its_time_times_what_it_books(study, clock):
+    record = study()
+    search, _ = searcher(record)
+    search.suggest("t")
+    clock.hours(5)  # until its process is up it has cost nothing
+    search.started("t")
+    clock.hours(1)
+    search.on_trial_complete("t", result(6))
+    one = record.outcome(0)
+    assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (3600, 7200, 1800)
+
+
+def test_a_trial_that_runs_alone_costs_all_that_it_keeps_from_others(study, clock):
+    record = study()
+    budget = BudgetMeter(record, cpus=1.0, gpus=0.5, alone=(1.0, 1.0))
+    search = TruthfulSearcher(record, [], str, budget, crowded=lambda number: None)
+    begin(search, "a")
+    begin(search, "b")
+    clock.hours(1)
+    search.on_trial_complete("a", {"failure": "no room", "out_of_memory": True})
+    search.on_trial_complete("b", result(6))
+    record.note("trials", 2)
+    assert begin(search, "c") == 0
+    clock.hours(1)
+    search.on_trial_complete("c", result(6))
+    shared, alone = record.outcome(1), record.outcome(0)
+    assert (shared.cpu_seconds, shared.gpu_seconds) == (3600, 1800)
+    assert (alone.cpu_seconds, alone.gpu_seconds) == (7200, 1800 + 3600)
+
+
+def test_a_trial_with_fewer_workers_costs_its_part(study, clock):
+    record = study()
+    search, _ = searcher(record)
+    begin(search, "t")
+    clock.hours(1)
+    # Nobody knows how many it has until it reports.
+    search.on_trial_result("t", {**result(1), "booked": 0.5})
+    clock.hours(1)
+    search.on_trial_result("t", {**result(2), "booked": 0.5})
+    clock.hours(1)
+    search.on_trial_result("t", {**result(3), "booked": 1.0})
+    clock.hours(1)
+    search.on_trial_complete("t", result(6))
+    one = record.outcome(0)
+    assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (4 * 3600, 3 * 7200, 3 * 1800)
+
+
+def test_an_attempt_that_died_has_cost_its_time_too(study, clock):
+    record = study()
+    search, _ = searcher(record)
+    begin(search, "t")
+    clock.hours(1)
+    search.started("t")
+    clock.hours(2)
+    search.on_trial_complete("t", result(6))
+    assert record.outcome(0).cpu_seconds == 3 * 2 * 3600
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("cpu_hours: 6", "cpu_hours 6 of 6 h"),
+        ("gpu_hours: 1.5", "gpu_hours 1.5 of 1.5 h"),
+        ("wall_clock: 180m", "wall_clock 3 of 3 h"),
+    ],
+)
+def test_when_a_limit_is_reached_no_trial_begins_and_the_reason_is_told(study, clock, limit, told):
+    search, made = searcher(study(f"study.budget={{{limit}}}"))
+    begin(search, "a")
+    clock.hours(2.9)
+    assert made.spent == ""
+    clock.hours(0.1)
+    assert made.spent == search_reason(search) == f"budget spent: {told}"
+
+
+def search_reason(search):
+    assert search.suggest("more") == Searcher.FINISHED
+    return search.stopped
+
+
+def test_what_runs_when_the_budget_is_spent_stays_open_and_goes_on_with_a_larger_one(study, clock):
+    record, heard = study("study.budget={cpu_hours: 2}"), Heard()
+    search, _ = searcher(record, heard=heard)
+    begin(search, "a")
+    begin(search, "b")
+    clock.hours(1)
+    search.on_trial_complete("a", result(6))  # at its end anyway
+    search.on_trial_complete("b", result(3))  # cut off
+    assert [one.state for one in record.outcomes()] == ["complete", "running"]
+    assert heard.events[-2:] == [("reported", 1, 3), ("interrupted", 1)]
+    assert "budget spent" in search.stopped
+
+    again, _ = searcher(study("study.budget={cpu_hours: 2}"))
+    assert "budget spent: cpu_hours 4 of 2 h" in search_reason(again)
+
+    larger = study()
+    larger.space = toy(larger.folder.parents[1], "study.budget={cpu_hours: 9}")
+    again, _ = searcher(larger)
+    assert begin(again, "b2") == 1
+    clock.hours(1)
+    again.on_trial_complete("b2", result(6))
+    assert larger.outcome(1).cpu_seconds == 4 * 3600
+
+
+def test_a_kill_loses_no_more_than_the_interval_between_two_notes(study, clock):
+    search, made = searcher(study())
+    begin(search, "t")
+    clock.hours(1)
+    made.tick()
+    clock.now += budget.INTERVAL / 2
+    made.tick()
+    # The driver is killed here.
+    record = study()
+    assert record.outcome(0).cpu_seconds == 2 * 3600
+    _, again = searcher(record)
+    clock.now += 36
+    again.write()
+    assert record.facts["wall_seconds"] == 3636
+
+
+def test_the_wall_clock_counts_only_while_a_search_runs(study, clock):
+    for _ in range(2):
+        _, made = searcher(study())
+        clock.hours(1)
+        made.write()
+        clock.hours(100)
+    assert study().facts["wall_seconds"] == 7200
+
+
+def test_a_finished_study_is_not_called_spent(study, clock):
+    record = study("study.trials=1", "study.budget={cpu_hours: 1}")
+    search, _ = searcher(record)
+    begin(search, "t")
+    clock.hours(1)
+    search.on_trial_complete("t", result(6))
+    assert search.suggest("more") == Searcher.FINISHED
+    assert search.stopped == ""
+
+
+def test_a_limit_on_gpus_without_gpus_is_told(study):
+    assert "cpu_hours or wall_clock" in budget.useless(Budget(gpu_hours=1), 0)[0]
+    assert budget.useless(Budget(gpu_hours=1), 0.5) == budget.useless(Budget(cpu_hours=1), 0) == ()
+
+
+@pytest.mark.ray
+def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path):
+    behave(tmp_path, seconds=0.4)
+    space = toy(tmp_path, "study.budget={wall_clock: 5s}", "study.trials=100")
+    found = driver.search(space, settings(tmp_path), floor=dict, fingerprint="f")
+    assert found.exit_code == 0
+    assert found.stopped.startswith("budget spent: wall_clock")
+    assert 1 <= len(found.ranking) < 100
+    # Whoever was cut off stopped at a score, and no epoch is lost.
+    for one in found.ranking:
+        ran = found.folder / "trials" / str(one.number) / "ran.txt"
+        assert one.state != "failed"
+        assert one.epoch == (len(ran.read_text().split()) if ran.exists() else 0)
+    assert found.stopped.partition(":")[0] in status.study_text(
+        status.study("toy", found.folder.parent)
+    )
+    assert json.dumps(status.study("toy", found.folder.parent)["budget"])

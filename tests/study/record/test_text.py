@@ -1,0 +1,37 @@
+import pytest
+
+from raylt.study.record import text as brief
+
+
+def test_columns_are_short_but_never_alike():
+    assert brief.short(("method.lr", "optimizer.lr", "epochs")) == (
+        "method.lr",
+        "optimizer.lr",
+        "epochs",
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0s"), (59.4, "59.4s"), (61, "1m01s"), (3720, "1h02m")]
+)
+def test_durations_have_two_units(seconds, text):
+    assert brief.duration(seconds) == text
+
+
+def test_hours_that_nobody_knows_are_a_dash():
+    assert [brief.hours(count) for count in (None, 0.0, 12.3456)] == ["-", "0", "12.3"]
+
+
+def test_accuracies_are_told_and_a_loss_only_where_nothing_is_held_out():
+    metrics = {"train/loss": 1.23456, "lr": 0.1, "val/few": 0.5, "val/accuracy": 0.75}
+    assert brief.scores(metrics) == ["accuracy 75.0", "few 50.0"]
+    assert brief.scores({"train/loss": 1.23456, "lr": 0.1}) == ["train/loss 1.235"]
+    assert brief.scores({}) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "gap", "told"),
+    [("val/few", 0.0123, "+1.2 points in few"), ("train/loss", -0.5, "-0.5 in train/loss")],
+)
+def test_a_lead_is_in_the_unit_of_its_metric(metric, gap, told):
+    assert brief.lead(metric, gap) == told

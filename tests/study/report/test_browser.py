@@ -1,0 +1,181 @@
+"""What people see: the MLflow UI over a finished study and the report, in a real browser."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from raylt.study.report import page as report
+from raylt.study.run import driver
+from raylt.study.tracking import tracker
+from tests.study import browser, made
+
+pytestmark = [
+    pytest.mark.browser,
+    # MLflow's own store still uses what SQLAlchemy warns of.
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+SHOTS = os.environ.get("RAYLT_SHOTS")
+"""A folder for screenshots; none are kept where it is not set."""
+NODES = "[...document.querySelectorAll('[class*=tree-treenode]')]"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder of runs with one finished study, tracked in MLflow."""
+    folder = tmp_path_factory.mktemp("runs")
+    record = made.study(folder, trials=18)
+    mirror = tracker.open_mirror(
+        record,
+        uri=tracker.default_uri(folder),
+        artifacts=folder / "artifacts",
+        command="raylt tune --space search_spaces/sdclr.yaml",
+    )
+    for number in mirror.missing():
+        mirror.trial(number, interrupted=False)
+    mirror.finish(interrupted=False)
+    report.write(record, folder / "report.html")
+    record.close()
+    return folder
+
+
+@pytest.fixture
+def page(tmp_path):
+    with browser.page(tmp_path) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def served(runs):
+    """`raylt ui` over the runs; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "raylt", "ui", "--runs", str(runs), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            end = time.monotonic() + 120
+            while time.monotonic() < end and server.poll() is None:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                    break
+                time.sleep(0.3)
+            else:
+                raise AssertionError("the MLflow UI never came up")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(timeout=30)
+
+
+def keep(page, name, **options):
+    if SHOTS:
+        page.screenshot(Path(SHOTS) / name, **options)
+
+
+def test_the_report_draws_every_chart_without_a_network(runs, page):
+    page.call(
+        "Network.emulateNetworkConditions",
+        offline=True,
+        latency=0,
+        downloadThroughput=0,
+        uploadThroughput=0,
+    )
+    path = runs / "report.html"
+    page.open(path.as_uri())
+    wanted = len(re.findall("<div id='chart-", path.read_text("utf-8")))
+    assert wanted == 9
+    page.wait(f"document.querySelectorAll('.js-plotly-plot .main-svg').length >= {wanted}")
+    drawn = page.value(
+        "[...document.querySelectorAll('[id^=chart-]')].map(e => [e.id, e.querySelectorAll("
+        "'.points path, .lines path, .bars path, .gl-canvas').length])"
+    )
+    assert len(drawn) == wanted
+    assert all(marks > 0 for _, marks in drawn), drawn
+    # Parallel coordinates draw by WebGL and say so on the page where they cannot.
+    assert "WebGL is not supported" not in page.text()
+    assert page.errors == []
+    loaded = [url for url in page.requests if not url.startswith(("data:", "blob:"))]
+    assert loaded == [path.as_uri()]
+    keep(page, "report.png")
+    page.value("document.querySelector('#chart-parallel').scrollIntoView({block: 'center'})")
+    keep(page, "report-search.png")
+
+
+def test_trials_are_selected_and_compared_in_the_mlflow_ui(runs, page):
+    with served(runs) as address:
+        page.open(f"{address}/#/experiments/1/runs")
+        page.wait("document.body && document.body.innerText.includes('19 matching')")
+        page.press("document.querySelector('[aria-label=Close]')")
+        _unfold_the_study(page)
+        _show_split_metrics(page)
+        keep(page, "mlflow-runs.png")
+        _compare_two(page)
+        keep(page, "mlflow-compare.png")
+        _look_at_the_machine(page, address, runs)
+        keep(page, "mlflow-system.png")
+
+
+def _unfold_the_study(page):
+    assert "trial 0" not in page.text()
+    page.press("document.querySelector('.ag-row [col-id*=ame] button')")
+    page.wait("document.body.innerText.includes('trial 17')")
+
+
+def _show_split_metrics(page):
+    page.press("document.querySelector('[data-testid=column-selection-dropdown]')")
+    page.wait(f"{NODES}.some(e => e.innerText.startsWith('Metrics'))")
+    page.call("Input.insertText", text="val/")
+    page.wait(f"{NODES}.some(e => e.innerText.startsWith('Metrics (6)'))")
+    page.press(
+        f"{NODES}.find(e => e.innerText.startsWith('Metrics')).querySelector('[class*=checkbox]')"
+    )
+    for group in ("many", "medium", "few"):
+        cells = f"[...document.querySelectorAll('.ag-row [col-id*=\"val/{group}\"]')]"
+        # Seventeen trials have a score; the failed one and the study have none.
+        found = page.wait(f"{cells}.length >= 19 && {cells}.map(e => e.innerText)")
+        assert sum(bool(re.fullmatch(r"0\.\d+|1", text)) for text in found) == 17, found
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, key="Escape", windowsVirtualKeyCode=27)
+
+
+def _look_at_the_machine(page, address, runs):
+    """The readings of a trial's machine are in MLflow's own tab for them."""
+    with contextlib.closing(driver.open_study("made", runs)) as record:
+        run = record.facts["mlflow:trial/0"]["run"]
+    page.open(f"{address}/#/experiments/1/runs/{run}/system-metrics")
+    page.wait("document.body.innerText.includes('cpu_utilization_percentage')")
+    page.wait("document.querySelectorAll('.js-plotly-plot .main-svg').length > 0")
+
+
+def _compare_two(page):
+    for name in ("trial 0", "trial 1"):
+        page.press(
+            "(() => { const link = [...document.querySelectorAll('.ag-row a')]"
+            f".find(e => e.innerText.trim() === {json.dumps(name)}); if (!link) return null; "
+            "const row = link.closest('.ag-row').getAttribute('row-index'); "
+            "return document.querySelector(`.ag-row[row-index='${row}'] .ag-selection-checkbox "
+            "input`); })()"
+        )
+    # The table still moves as it fills, and a click may miss the button.
+    page.press_until(
+        "[...document.querySelectorAll('button')].find(e => e.innerText === 'Compare')",
+        "document.body.innerText.includes('Comparing 2 Runs from 1 Experiment')",
+    )
+    # Parallel coordinates of the open leaves and a metric.
+    page.wait("document.querySelectorAll('.js-plotly-plot .gl-canvas').length > 0")
+    axes = page.wait(
+        "(() => { const found = [...document.querySelectorAll('.parcoords .axis-title')]"
+        ".map(e => e.textContent); return found.length > 2 && found; })()"
+    )
+    assert "method.prune" in axes
+    assert "val/accuracy" in axes

@@ -1,0 +1,110 @@
+"""Studies are ranked together only where their numbers mean the same."""
+
+import json
+
+import pytest
+
+from raylt import cli
+from raylt.schema import InputError
+from raylt.study.report.leaderboard import compare, text, values
+from tests.study import made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    made.study(folder, name="one", trials=4, stopped=(2,), failed=(3,), tables=False).close()
+    made.study(
+        folder,
+        "method.prune=0.6",
+        "method.random_share=0.0",
+        "method.head_depth=2",
+        name="two",
+        trials=3,
+        stopped=(),
+        failed=(),
+        tables=False,
+    ).close()
+    made.study(folder, name="other-data", trials=1, failed=(), fingerprint="0" * 16).close()
+    made.study(folder, "evaluation.probe=sgd", name="other-probe", trials=1, failed=()).close()
+    made.study(folder, name="failed", trials=1, failed=(0,)).close()
+    return folder
+
+
+@pytest.fixture
+def studies(folder):
+    from raylt.study.run import driver
+
+    opened = {}
+
+    def give(*names):
+        return [opened.setdefault(name, driver.open_study(name, folder)) for name in names]
+
+    yield give
+    for record in opened.values():
+        record.close()
+
+
+def test_all_finished_trials_stand_in_one_order(studies):
+    found = compare(studies("one", "two"), metric=None, force=False)
+    assert found.warnings == ()
+    assert len(found.ranking) == 2 + 3
+    scores = [one.last["val/accuracy"] for _, one in found.ranking]
+    assert scores == sorted(scores, reverse=True)
+    assert {record.name for record, _ in found.ranking} == {"one", "two"}
+
+
+def test_a_metric_to_be_small_is_ranked_from_below(studies):
+    found = compare(studies("one", "two"), metric="train/loss", force=False)
+    losses = [one.last["train/loss"] for _, one in found.ranking]
+    assert losses == sorted(losses)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("other-data", r"fingerprints are f{16} and 0{16}"),
+        ("other-probe", "evaluation.probe is lbfgs and sgd"),
+    ],
+)
+def test_what_does_not_compare_is_refused_unless_forced(studies, name, why):
+    with pytest.raises(InputError, match=why):
+        compare(studies("one", name), metric=None, force=False)
+    found = compare(studies("one", name), metric=None, force=True)
+    assert len(found.warnings) == 1
+    assert len(found.ranking) == 3
+
+
+def test_a_study_without_a_finished_trial_is_named(studies):
+    with pytest.raises(InputError, match="failed must have a finished trial"):
+        compare(studies("one", "failed"), metric=None, force=False)
+
+
+def test_an_unknown_metric_is_named(studies):
+    with pytest.raises(InputError, match="did you mean 'val/few'"):
+        compare(studies("one"), metric="val/fw", force=False)
+
+
+def test_texts_and_values_hold_the_ranking(studies):
+    found = compare(studies("one", "two"), metric=None, force=False)
+    first_record, first = found.ranking[0]
+    told = text(found, lines=2)
+    assert "... and 3 more finished trials" in told
+    assert "one: 4 trials" in told
+    row = next(line for line in told.splitlines() if line.startswith("1 "))
+    assert first_record.name in row
+    assert f"method.temperature={first.point['method.temperature']:.4g}" in row
+    plain = json.loads(json.dumps(values(found)))
+    assert [one["rank"] for one in plain["ranking"]] == [1, 2, 3, 4, 5]
+    assert plain["ranking"][0]["number"] == first.number
+
+
+def test_the_verb_prints_json_and_refuses(folder, capfd):
+    assert cli.run(["compare", "one", "two", "--runs", str(folder), "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out)["ranking"]) == 5
+    assert cli.run(["compare", "one", "other-data", "--runs", str(folder)]) == 2
+    assert "--force" in capfd.readouterr().err
+    assert cli.run(["compare", "one", "other-data", "--runs", str(folder), "--force"]) == 0
+    seen = capfd.readouterr()
+    assert "warning: one and other-data" in seen.err
+    assert "rank" in seen.out

@@ -1,0 +1,72 @@
+import threading
+import time
+
+import pytest
+
+from raylt import cli
+from raylt.schema import InputError
+from raylt.study.report import logs, status
+from tests.study.search.test_searcher import result, searcher
+
+
+@pytest.fixture
+def begun(study):
+    made = study()
+    search = searcher(made)
+    search.suggest("t")
+    search.started("t")
+    return made, search
+
+
+def say(made, name, text):
+    with (made.trial_folder(0) / name).open("a") as file:
+        file.write(text)
+
+
+def test_what_a_trial_printed_and_why_it_failed(begun):
+    made, search = begun
+    assert logs.text(made, 0) == "No epoch is scored yet."
+    say(made, "output-0.txt", "from worker 0\n")
+    say(made, "output-1.txt", "from worker 1\n")
+    say(made, "error-1.txt", "Traceback\nValueError: no\n")
+    search.on_trial_complete("t", {"failure": "ValueError: no (x.py:3 in f)"})
+    assert logs.text(made, 0).splitlines() == [
+        "from worker 0",
+        "from worker 1",
+        "Traceback",
+        "ValueError: no",
+        "Failed: ValueError: no (x.py:3 in f)",
+    ]
+    assert "raylt logs toy 0" in status.study_text(status.study("toy", made.folder.parent))
+
+
+def test_an_unknown_trial_is_refused(begun):
+    with pytest.raises(InputError, match="trials 0 to 0"):
+        logs.text(begun[0], 7)
+
+
+def test_following_shows_each_piece_once_and_ends_with_the_trial(begun, monkeypatch):
+    made, search = begun
+    monkeypatch.setattr(logs, "_PERIOD", 0.02)
+    heard = []
+    thread = threading.Thread(
+        target=logs.follow, args=(made, 0), kwargs={"write": heard.append, "there": lambda: True}
+    )
+    thread.start()
+    for i in range(3):
+        say(made, "output.txt", f"line {i}\n")
+        end = time.monotonic() + 20
+        while f"line {i}" not in "".join(heard) and time.monotonic() < end:
+            time.sleep(0.01)
+    search.on_trial_complete("t", result(6))
+    thread.join(20)
+    assert "".join(heard) == "line 0\nline 1\nline 2\n"
+
+
+def test_following_ends_where_nobody_drives_the_study(begun, capsys):
+    made, _ = begun
+    say(made, "output.txt", "half a")
+    made.close()
+    code = cli.run(["logs", "toy", "0", "--follow", "--runs", str(made.folder.parent)])
+    assert code == 0
+    assert capsys.readouterr().out == "half aNo epoch is scored yet.\n"

@@ -1,0 +1,164 @@
+"""The report: one file, offline, the verdict first, nothing of the user's text taken for HTML."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from raylt import cli
+from raylt.schema import EnvironmentError
+from raylt.study.report import charts
+from raylt.study.report import page as report
+from tests.study import made
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return made.study(tmp_path_factory.mktemp("report"), trials=12)
+
+
+@pytest.fixture(scope="module")
+def page(record):
+    return report.page(record, charts.of_study(record))
+
+
+class Reader(HTMLParser):
+    """Text outside of scripts, and what would be loaded from elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.loads, self.scripts, self.inside = [], [], 0, ""
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag if tag in ("script", "style") else ""
+        self.scripts += tag == "script"
+        values = dict(attrs)
+        self.loads += [values[key] for key in ("src", "href") if key in values]
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def handle_data(self, data):
+        if not self.inside:
+            self.words.append(data)
+
+
+def read(page):
+    reader = Reader()
+    reader.feed(page)
+    return reader, " ".join(" ".join(reader.words).split())
+
+
+def test_it_loads_nothing(page):
+    reader, _ = read(page)
+    assert reader.loads == ["data:,"]
+    assert reader.scripts == 2
+
+
+def test_the_verdict_comes_first_and_says_what_is_not_known(record, page):
+    _, text = read(page)
+    best = record.best()
+    assert text.index(f"Trial {best.number} is the best") < text.index("Results")
+    assert "Nothing is confirmed yet" in text
+    assert "Test set never opened" in text
+    assert "a paper, reaches" in text
+
+
+def test_it_holds_all_that_is_needed_to_repeat_the_study(record, page):
+    _, text = read(page)
+    assert "raylt tune <made & up>" in text
+    assert " ".join(report.yaml(record.best().recipe).split()) in text
+    assert " ".join(record.space.text.split()) in text
+    assert f"raylt train -s {record.folder}/space.yaml" in text
+    assert record.facts["fingerprint"] in text
+
+
+def test_texts_of_users_stay_texts(page):
+    assert "ValueError: &lt;no&gt; &amp; luck" in page
+    assert "<made" not in page.split("<script>")[0]
+
+
+def test_every_trial_is_ranked(record, page):
+    _, text = read(page)
+    ranking = text[text.index("Ranking") : text.index("Costs")]
+    for one in record.ranking():
+        assert f"{one.number} {one.state}" in ranking
+
+
+def test_each_drawing_has_its_place(page):
+    drawn = json.loads(re.search(r"Object\.entries\((\{.*\})\)\) \{", page)[1])
+    places = set(re.findall(r"<div id='chart-([a-z]+)'>", page))
+    assert set(drawn) == places
+    assert {
+        "cost",
+        "parallel",
+        "response",
+        "pareto",
+        "curves",
+        "classes",
+        "paid",
+        "data",
+    } <= places
+
+
+def test_a_study_without_a_result_has_a_report(tmp_path):
+    bare = made.study(tmp_path, trials=2, failed=(0, 1), tables=False)
+    _, text = read(report.page(bare, charts.of_study(bare)))
+    assert "No trial has finished and kept the constraints yet" in text
+
+
+@pytest.mark.parametrize("retrain", ["split", "pool"])
+def test_a_confirmation_leads(tmp_path, retrain):
+    record = made.study(tmp_path, trials=2, failed=(), tables=False)
+    (record.folder / "confirm").mkdir()
+    seen = {
+        "word": "better",
+        "mean": 0.021,
+        "low": 0.01,
+        "high": 0.03,
+        "p_holm": 0.016,
+        "seeds": 6,
+    }
+    candidate = {
+        "verdict": seen,
+        "runs": {"trial": 1},
+        "promised": 0.04,
+        "kept": 0.02,
+        "dropped": None,
+        "paid": {
+            "sentence": "few +3.1, bought with many -0.6",
+            "classes": [{"mean": 0.03, "low": -0.01, "high": 0.07}, None],
+            "train_counts": [104, 5],
+        },
+    }
+    found = {"metric": "test/accuracy", "seeds": [1, 2], "retrain": retrain}
+    (record.folder / "confirm" / "verdict.json").write_text(
+        json.dumps({**found, "candidates": [candidate]})
+    )
+    assert report.verdict(record)[0].startswith("Confirmed over 2 seeds: trial 1 better by +2.1")
+    _, text = read(report.page(record, charts.of_study(record)))
+    assert "Nothing is confirmed" not in text
+    assert "few +3.1, bought with many -0.6" in text
+    assert ("validation images included" in text) == (retrain == "pool")
+    assert "Trial 1 against the baseline on the test images, means over 2 seeds" in text
+
+
+def test_a_folder_that_cannot_be_written_is_named(record, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(EnvironmentError, match="must be writable"):
+        report.write(record, blocked / "report.html")
+
+
+def test_the_file_appears_whole(record, tmp_path):
+    path = report.write(record, tmp_path / "new" / "report.html")
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_the_verb_says_where_it_wrote(record, tmp_path, capfd):
+    words = ["report", "made", "--runs", str(record.folder.parent)]
+    assert cli.run(words) == 0
+    assert capfd.readouterr().out.strip() == str(record.folder / "report.html")
+    assert cli.run([*words, "-o", str(tmp_path / "x.html")]) == 0
+    assert (tmp_path / "x.html").stat().st_size > 1e6

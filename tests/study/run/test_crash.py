@@ -1,0 +1,153 @@
+"""A study that is killed at 20 random moments: every trial and every epoch is accounted for."""
+
+import itertools
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from raylt.study.record import storage
+from raylt.study.run import driver
+from raylt.study.tracking import tracker
+from tests.study.drive import behave, settings
+from tests.study.run.test_driver import Drive, processes_of
+
+KILLS = 20
+TRIALS = 100
+"""More than twenty drives between two kills can end."""
+
+
+def tree(pid):
+    """A process and all that descend from it."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def kill_all(pid):
+    """As when the power goes: the driver, Ray and the trials at once."""
+    for one in tree(pid):
+        try:
+            os.kill(one, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def epochs_on_disk(folder):
+    """Trial -> number of epochs that the record has of it."""
+    found = {}
+    for path in (folder / "runs" / "toy" / "trials").glob("*/epochs.jsonl"):
+        lines = [line for line in path.read_text().splitlines() if line]
+        found[int(path.parent.name)] = len(lines)
+    return found
+
+
+def starts(folder, number):
+    """The epochs that a trial went on from, at each start of its process."""
+    path = folder / "runs" / "toy" / "trials" / str(number) / "starts.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [int(line.split()[1]) for line in lines]
+
+
+def drive(folder):
+    """Begin the study, or go on with it where it is there."""
+    begun = storage.exists(folder / "runs" / "toy", None, "toy")
+    return Drive("resume" if begun else "search", folder, f"study.trials={TRIALS}")
+
+
+def crash(folder, moment, rng):
+    """Drive the study and kill it, at its start or while it trains; what was known then."""
+    run = drive(folder)
+    before = epochs_on_disk(folder)
+    if moment == "start":
+        time.sleep(rng.uniform(0.0, 8.0))
+    else:
+        run.until(lambda: epochs_on_disk(folder) != before, seconds=180)
+        time.sleep(rng.uniform(0.0, 1.0))
+    assert run.process.poll() is None, run.process.communicate()
+    kill_all(run.process.pid)
+    run.process.communicate()
+    known = epochs_on_disk(folder)
+    attempts = {number: len(starts(folder, number)) for number in known}
+    return run.process.pid, known, attempts
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
+    seed = int(os.environ.get("RAYLT_DRILL_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"RAYLT_DRILL_SEED={seed}")
+    rng = random.Random(seed)
+    behave(tmp_path, seconds=0.5)
+    moments = ["start", "work"] * (KILLS // 2)
+    rng.shuffle(moments)
+    crashes = [crash(tmp_path, moment, rng) for moment in moments]
+
+    behave(tmp_path, seconds=0.01)
+    code, out, err = drive(tmp_path).end(300)
+    assert code == 0, err
+    record = driver.open_study("toy", tmp_path / "runs")
+    outcomes = record.outcomes()
+
+    # None lost, none twice: every number once, every recipe once, every trial at its end.
+    assert [one.number for one in outcomes] == list(range(TRIALS))
+    assert len({one.digest for one in outcomes}) == TRIALS
+    assert {one.state for one in outcomes} <= {"complete", "stopped"}
+    for one in outcomes:
+        trained = (record.trial_folder(one.number) / "ran.txt").read_text().split()
+        # Only an epoch that a kill cut off before its checkpoint was trained again.
+        again = sum(a == b for a, b in itertools.pairwise(trained))
+        assert again < max(1, one.attempts)
+        assert [int(e) for e in dict.fromkeys(trained)] == list(range(1, one.epoch + 1))
+        kept = [int(entry["epoch"]) for entry in record.epochs(one.number)]
+        assert kept == list(range(1, one.epoch + 1))
+        assert kept == sorted(record.frozen(one.number).intermediate_values)
+    # What was in flight went on from its last checkpoint: nothing that the record had was trained
+    # once more.
+    in_flight = 0
+    for _, known, attempts in crashes:
+        for number, epochs in known.items():
+            later = starts(tmp_path, number)[attempts[number] :]
+            in_flight += bool(later)
+            assert all(done >= epochs for done in later), (number, epochs, later)
+    print(f"{in_flight} trials were in flight at a kill and went on")
+    assert in_flight
+
+    # MLflow has exactly the record's points; on a busy machine once it was given more time.
+    end = time.monotonic() + 300
+    while pending := driver.send("toy", settings(tmp_path)):
+        assert time.monotonic() < end, pending
+    tracker.prepare()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracker.default_uri(tmp_path / "runs"))
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    runs = {run.info.run_name: run for run in client.search_runs(experiments, max_results=1000)}
+    assert len(runs) == TRIALS + 1
+    for one in outcomes:
+        run = runs[f"trial {one.number}"]
+        assert run.info.status == "FINISHED"
+        points = client.get_metric_history(run.info.run_id, "val/accuracy")
+        wanted = [(e["epoch"], e["val/accuracy"]) for e in record.epochs(one.number)]
+        assert sorted((point.step, point.value) for point in points) == wanted
+    record.close()
+
+    end = time.monotonic() + 30
+    while left := [line for pid, *_ in crashes for line in processes_of(pid)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.5)
+    assert json.loads(out)["interrupted"] is False

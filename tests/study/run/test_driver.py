@@ -1,0 +1,377 @@
+import contextlib
+import json
+import os
+import pickle
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from raylt.cluster.capacity import Node
+from raylt.schema import EnvironmentError, InputError
+from raylt.study.record import lock
+from raylt.study.record.postgres import Driver
+from raylt.study.resources import allocation
+from raylt.study.run import driver
+from tests.study import made
+from tests.study.drive import behave, settings, toy
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def accounted(folder, epochs=6):
+    """Every epoch that each trial trained; no epoch twice, none left out."""
+    trained = {}
+    for path in sorted((folder / "runs" / "toy" / "trials").iterdir()):
+        ran = path / "ran.txt"
+        numbers = [int(line) for line in ran.read_text().split()] if ran.exists() else []
+        assert numbers == list(range(1, len(numbers) + 1)), f"{path.name}: {numbers}"
+        trained[int(path.name)] = len(numbers)
+    return trained
+
+
+def agree(record, trained):
+    """The record holds what was trained, and every trial ended."""
+    for one in record.outcomes():
+        assert one.state in ("complete", "stopped", "failed")
+        epochs = [int(entry["epoch"]) for entry in record.epochs(one.number)]
+        assert epochs == sorted(record.frozen(one.number).intermediate_values)
+        if one.state != "failed":
+            assert epochs == list(range(1, trained[one.number] + 1))
+
+
+def processes_of(pid):
+    """Commands of Ray processes whose session was started by a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if f"_{pid}/" in command and "session_" in command and state != "Z":
+                found.append(command)
+    return found
+
+
+PICKLES = (
+    ".tune/run/tuner.pkl",
+    ".tune/run/searcher-state-0.pkl",
+    ".tune/run/experiment_state-0.json",
+    "tuner.pkl",
+    "searcher-state-0.pkl",
+    "trials/0/tuner.pkl",
+    "trials/0/checkpoint.pkl",
+)
+
+
+class Evil:
+    """A file is there once this was unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+class Drive:
+    """The toy study driven by a process of its own."""
+
+    def __init__(self, verb, folder, *overrides):
+        self.folder = folder
+        # What another test has set for MLflow in this process is nobody's setting.
+        clean = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.study.drive", verb, str(folder), *overrides],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**clean, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+
+    def until(self, there, seconds=200):
+        """Wait for something that the process makes."""
+        end = time.monotonic() + seconds
+        while not there():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end, "it takes too long"
+            time.sleep(0.05)
+
+    def epoch(self, trial, number):
+        """Whether a trial has reported an epoch."""
+        path = self.folder / "runs" / "toy" / "trials" / str(trial) / "epochs.jsonl"
+        return lambda: path.exists() and len(path.read_text().split("\n")) > number
+
+    def end(self, seconds=120):
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """One search in which a trial raises, one dies once, one dies always and one is NaN."""
+    folder = tmp_path_factory.mktemp("searched")
+    behave(folder, raises=[2], dies_once=[0], dies=[4], nan=[5], seconds=0.01)
+    run = Drive("search", folder, "study.trials=10")
+    code, out, err = run.end()
+    assert out, err
+    left = {path.name for path in (folder / "runs" / "toy").iterdir()}
+    return folder, code, json.loads(out), err, left
+
+
+@pytest.mark.ray
+def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
+    folder, code, found, err, _ = searched
+    assert code == 4, err
+    record = driver.open_study("toy", folder / "runs")
+    states = {one.number: one.state for one in record.outcomes()}
+    assert len(states) == 10
+    assert {n for n, state in states.items() if state == "failed"} == {2, 4, 5}
+    assert states[0] == "complete"
+    assert "stopped" in states.values()
+    assert record.best().number == record.study.best_trial.number
+    assert [one.state for one in record.ranking()] == found["states"]
+
+
+@pytest.mark.ray
+def test_every_failure_has_its_reason_in_one_line(searched):
+    folder = searched[0]
+    record = driver.open_study("toy", folder / "runs")
+    raised = record.outcome(2).failure
+    assert re.fullmatch(r"ValueError: wrong in trial 2 \(fake\.py:\d+ in work\)", raised)
+    assert "val/accuracy was nan in epoch 1" in record.outcome(5).failure
+    assert record.outcome(4).failure.startswith("the trial's process died: Worker unexpectedly")
+    assert "Traceback" in (folder / "runs/toy/trials/2/error.txt").read_text()
+
+
+@pytest.mark.ray
+def test_a_dead_process_is_tried_again_from_its_checkpoint_and_an_error_is_not(searched):
+    folder = searched[0]
+    record = driver.open_study("toy", folder / "runs")
+    attempts = {one.number: one.attempts for one in record.outcomes()}
+    assert (attempts[0], attempts[2], attempts[4]) == (2, 1, 3)
+    trained = accounted(folder)
+    assert trained[0] == 6
+    agree(record, trained)
+
+
+@pytest.mark.ray
+def test_processes_are_reused_from_trial_to_trial(searched):
+    starts = [
+        path.read_text().split()[0]
+        for path in sorted((searched[0] / "runs/toy/trials").glob("*/starts.txt"))
+    ]
+    # Two slots, and four processes that died.
+    assert len(set(starts)) < len(starts)
+
+
+@pytest.mark.ray
+def test_ray_says_nothing_and_leaves_nothing(searched):
+    *_, err, left = searched
+    allocation, *lines = err.strip().splitlines()
+    assert "2 trials at a time" in allocation
+    assert all(line.startswith("[") and "] trial " in line for line in lines), err
+    assert len(lines) == 10
+    assert left == {"space.yaml", "study.db", "driver.lock", "trials"}
+
+
+@pytest.mark.ray
+def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
+    behave(tmp_path, seconds=0.7)
+    run = Drive("search", tmp_path)
+    run.until(run.epoch(0, 2))
+    began = time.monotonic()
+    # As a terminal does it: to every process of the group.
+    os.killpg(run.process.pid, signal.SIGINT)
+    code, out, err = run.end(60)
+    assert time.monotonic() - began < 30
+    assert (code, json.loads(out)["interrupted"]) == (130, True), err
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert record.outcome(0).state == "running"
+    assert lock.driver_of(record.folder, None) is None
+    record.close()
+
+    behave(tmp_path, seconds=0.01)
+    code, out, err = Drive("resume", tmp_path).end()
+    assert code == 0, err
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert len(record.outcomes()) == 6
+    agree(record, accounted(tmp_path))
+    assert record.outcome(0).attempts == 2
+
+
+@pytest.mark.ray
+def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path):
+    behave(tmp_path, seconds=0.4)
+    run = Drive("search", tmp_path)
+    run.until(run.epoch(1, 1))
+    run.until(run.epoch(0, 2))
+    pid = run.process.pid
+    run.process.kill()
+    run.process.communicate()
+    seen = driver.open_study("toy", tmp_path / "runs")
+    ended = {o.number: o.last for o in seen.outcomes() if o.state in ("complete", "stopped")}
+    seen.close()
+    # What Tune would go on from is a pickle, which is a program: it must never be read.
+    for planted in [*(tmp_path / "runs" / "toy" / ".tune").rglob("*.pkl"), *PICKLES]:
+        path = tmp_path / "runs" / "toy" / planted
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps(Evil(tmp_path / "evil")))
+
+    behave(tmp_path, seconds=0.01)
+    code, _, err = Drive("resume", tmp_path).end()
+    assert code == 0, err
+    record = driver.open_study("toy", tmp_path / "runs")
+    assert [one.number for one in record.outcomes()] == list(range(6))
+    agree(record, accounted(tmp_path))
+    for number, last in ended.items():
+        assert record.outcome(number).last == last
+        assert record.outcome(number).attempts == 1
+    assert not (tmp_path / "evil").exists()
+    end = time.monotonic() + 60
+    while processes_of(pid):
+        assert time.monotonic() < end, processes_of(pid)
+        time.sleep(0.5)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
+    """Two workers on two cores: one slot, and most trials are stopped after an epoch."""
+    behave(tmp_path, seconds=0.3)
+    options = settings(tmp_path, workers=2)
+    result = driver.search(toy(tmp_path, "study.trials=5"), options, floor=dict, fingerprint="f")
+    states = [one.state for one in result.ranking]
+    assert result.exit_code == 0
+    assert states.count("stopped") >= 2
+    assert "running" not in states
+
+
+def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
+    folder = tmp_path / "toy"
+    assert lock.driver_of(folder, None) is None
+    with lock.locked(folder, None):
+        assert lock.driver_of(folder, None) == Driver(os.getpid(), socket.gethostname())
+        with pytest.raises(EnvironmentError, match=f"process {os.getpid()} on .* drives"):
+            lock.locked(folder, None).__enter__()
+    assert lock.driver_of(folder, None) is None
+
+
+def test_a_study_is_begun_once(study, tmp_path):
+    study()
+    with pytest.raises(InputError, match="raylt resume toy"):
+        driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
+
+
+def test_an_unknown_study_is_named_with_its_neighbours(study, tmp_path):
+    study()
+    with pytest.raises(InputError, match="did you mean 'toy'"):
+        driver.open_study("toyy", tmp_path / "runs")
+
+
+def test_a_changed_space_file_is_refused(study, tmp_path):
+    made = study()
+    path = made.folder / "space.yaml"
+    path.write_text(path.read_text().replace("0.99", "0.98"))
+    with pytest.raises(InputError, match="changed"):
+        driver.resume("toy", settings(tmp_path), retry_failed=False)
+
+
+def test_a_damaged_database_is_named(study, tmp_path):
+    made = study()
+    made.close()
+    (made.folder / "study.db").write_bytes(b"no database at all " * 100)
+    with pytest.raises(EnvironmentError, match=r"study\.db"):
+        driver.open_study("toy", tmp_path / "runs")
+
+
+def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("raylt.study.record.record.Record.enqueue", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        study()
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="must hold the study"):
+        driver.open_study("toy", tmp_path / "runs")
+
+
+def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path):
+    with pytest.raises(EnvironmentError, match="9 workers"):
+        driver.search(toy(tmp_path), settings(tmp_path, workers=9), floor=dict, fingerprint="f")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_tracker_that_is_down_leaves_nothing_behind(tmp_path, monkeypatch):
+    # Without Ray, which takes seconds to start.
+    here = Node(id="", name="here", address="", cpus=1, gpus=0)
+    monkeypatch.setattr(allocation, "taken", lambda *_, **__: contextlib.nullcontext([here]))
+    options = settings(tmp_path, tracking_uri="http://127.0.0.1:9")
+    with pytest.raises(EnvironmentError, match=r"127\.0\.0\.1:9"):
+        driver.search(toy(tmp_path), options, floor=dict, fingerprint="f")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("trouble", [EnvironmentError("no Ray"), KeyboardInterrupt()])
+def test_the_floor_is_measured_while_ray_starts_and_no_start_leaves_nothing(
+    trouble, tmp_path, monkeypatch
+):
+    measured = threading.Event()
+
+    def floor():
+        measured.set()
+        return {}
+
+    @contextlib.contextmanager
+    def taken(*_, **__):
+        assert measured.wait(10)
+        raise trouble
+        yield
+
+    monkeypatch.setattr(allocation, "taken", taken)
+    with pytest.raises(type(trouble)):
+        driver.search(toy(tmp_path), settings(tmp_path), floor=floor, fingerprint="f")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_an_unwritable_folder_of_runs_is_an_error(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(EnvironmentError, match="--runs"):
+        driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
+
+
+def test_failed_trials_can_be_tried_again_under_new_numbers(study):
+    from raylt.study.search.searcher import TruthfulSearcher
+
+    made = study("study.trials=2")
+    search = TruthfulSearcher(made, [], str)
+    for name in "ab":
+        search.suggest(name)
+        search.started(name)
+        search.on_trial_complete(
+            name, {"failure": "no"} if name == "a" else {"epoch": 6, "val/accuracy": 1}
+        )
+    assert made.requeue_failed() == 1
+    search = TruthfulSearcher(made, [], str)
+    assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
+    assert made.outcome(2).role == "baseline"
+    assert made.outcome(2).digest == made.outcome(0).digest
+
+
+def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(tmp_path, monkeypatch):
+    made.study(tmp_path / "runs", name="over", trials=3, stopped=(), tables=False).close()
+    monkeypatch.delattr(allocation, "taken")
+    found = driver.resume("over", settings(tmp_path), retry_failed=False)
+    assert ([one.state for one in found.ranking], found.stopped) == (["complete"] * 3, "")
+    runs = MlflowClient(found.tracking_uri)
+    experiment = runs.get_experiment_by_name("over")
+    assert len(runs.search_runs([experiment.experiment_id])) == 4

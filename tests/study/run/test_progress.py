@@ -1,0 +1,236 @@
+import io
+import sys
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from raylt.study.record.listener import Task
+from raylt.study.record.outcome import Outcome
+from raylt.study.run import progress
+from raylt.study.run.progress import Progress, Row
+from raylt.study.run.result import Result
+
+PATHS = ("method.temperature", "method.prune")
+
+
+def outcome(number, accuracy, *, state="complete", role="draw", **more):
+    last = {"epoch": 6, "val/accuracy": accuracy, "val/many": 0.9, "val/few": 0.5}
+    return Outcome(
+        number=number,
+        state=state,
+        role=role,
+        point={"method.temperature": 0.1 * number},
+        recipe={"epochs": 6},
+        last=last if accuracy is not None else {},
+        seconds=61,
+        **more,
+    )
+
+
+def result(*ranking, **changes):
+    by_role = {one.role: one for one in ranking}
+    given = {
+        "name": "toy",
+        "folder": "runs/toy",
+        "objective": "val/accuracy",
+        "paths": PATHS,
+        "wanted": 4,
+        "ranking": ranking,
+        "best": ranking[0] if ranking else None,
+        "baseline": by_role.get("baseline"),
+        "baseline_source": "a paper",
+        "versus": None,
+        "floor": {"floor/logistic/accuracy": 0.83},
+        "tracking_uri": "sqlite:///runs/mlflow.db",
+        "seconds": 90,
+        "interrupted": False,
+        "stopped": "",
+        "notices": (),
+    }
+    return Result(**{**given, **changes})
+
+
+def shown(render, *args):
+    console = Console(file=io.StringIO(), width=120)
+    render(*args, console)
+    return console.file.getvalue()
+
+
+def test_the_summary_ranks_compares_and_says_what_next():
+    text = shown(progress.summary, result(outcome(2, 0.95), outcome(0, 0.9, role="baseline")))
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert lines[0].split() == [
+        "trial",
+        "state",
+        "epoch",
+        "temperature",
+        "prune",
+        "accuracy",
+        "many",
+        "medium",
+        "few",
+        "time",
+    ]
+    assert lines[2].split() == [
+        "2",
+        "complete",
+        "6/6",
+        "0.2",
+        "-",
+        "95.0",
+        "90.0",
+        "-",
+        "50.0",
+        "1m01s",
+    ]
+    assert lines[3].split()[0] == "0*"
+    assert "Best: trial 2 with accuracy 95.0, many 90.0, few 50.0" in text
+    assert "+5.0 points in accuracy, one seed" in text
+    assert "Floor (raw pixels, logistic): accuracy 83.0" in text
+    for words in ("runs/toy", "raylt best toy", "raylt ui"):
+        assert words in text
+
+
+def test_long_names_of_leaves_are_not_broken_within_a_word():
+    found = result(
+        outcome(0, 0.9),
+        paths=tuple(
+            f"method.{name}"
+            for name in (
+                "temperature",
+                "complement_weight",
+                "complement_power",
+                "contrastive_weight",
+            )
+        ),
+    )
+    names = shown(progress.summary, found).partition("───")[0].split()
+    for word in ("complement_", "contrastive_", "weight", "power", "temperature", "accuracy"):
+        assert word in names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [(2, "raylt resume toy --trials +2"), (3, "raylt resume toy   (go on with what is not")],
+)
+def test_the_summary_says_how_to_go_on(wanted, told):
+    ended = [outcome(n, 0.9, state="stopped") for n in range(2)]
+    assert told in shown(progress.summary, result(*ended, wanted=wanted))
+
+
+def test_without_validation_images_losses_are_shown_as_what_they_are():
+    losses = [
+        replace(outcome(n, None, state="complete", role=role), last={"epoch": 6, "train/loss": x})
+        for n, role, x in ((2, "draw", 0.25), (0, "baseline", 1.5))
+    ]
+    text = shown(progress.summary, result(*losses, objective="train/loss"))
+    assert "Best: trial 2 with train/loss 0.25" in text
+    assert "-1.25 in train/loss, one seed" in text
+    assert "Nothing is held out" in text
+
+
+def test_an_interrupted_search_ends_with_the_command_that_goes_on():
+    text = shown(progress.summary, result(outcome(0, None, state="running"), interrupted=True))
+    assert text.rstrip().endswith("raylt resume toy")
+    assert "raylt best" not in text
+
+
+def test_failures_are_shown_with_their_reason():
+    failed = outcome(1, None, state="failed", failure="ValueError: no image")
+    text = shown(progress.summary, result(failed, best=None, stopped="all failed alike"))
+    assert "Failed: trial 1: ValueError: no image" in text
+    assert "Ended early: all failed alike" in text
+
+
+def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_comes_first():
+    reasons = ["no room", "image 3 is missing", "image 12 is missing", *"abcdef"]
+    failed = [outcome(n, None, state="failed", failure=why) for n, why in enumerate(reasons)]
+    lines = progress.closing(result(*reversed(failed), best=None))
+    assert [line for line in lines if line.startswith("Failed")] == [
+        "Failed: trials 1, 2: image 3 is missing",
+        "Failed: trial 0: no room",
+        "Failed: trial 3: a",
+        "Failed: trial 4: b",
+        "Failed: trial 5: c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("states", "interrupted", "code"),
+    [
+        (["complete", "stopped"], False, 0),
+        (["complete", "failed"], False, 4),
+        (["stopped", "failed"], False, 4),
+        (["failed", "failed"], False, 5),
+        (["complete"], True, 130),
+        ([], False, 0),
+    ],
+)
+def test_the_exit_code_follows_from_the_trials(states, interrupted, code):
+    outcomes = [outcome(i, 0.5, state=state) for i, state in enumerate(states)]
+    assert result(*outcomes, interrupted=interrupted).exit_code == code
+
+
+def test_without_a_terminal_each_ended_trial_is_one_plain_line(study):
+    made = study()
+    out = io.StringIO()
+    recipe = made.space.at(made.space.baseline_point)
+    task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
+    with Progress(made, quiet=False, console=Console(file=out, width=60)) as shows:
+        shows.started(task)
+        shows.reported(task, {"epoch": 1, "val/accuracy": 0.5})
+        shows.ended(task, outcome(0, 0.5))
+    assert out.getvalue().count("\n") == 1
+    assert out.getvalue().startswith("[1/6] trial 0 complete epoch 6/6")
+    assert "\x1b" not in out.getvalue()
+
+
+def test_quiet_says_nothing(study):
+    made = study()
+    out = io.StringIO()
+    recipe = made.space.at(made.space.baseline_point)
+    task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
+    with Progress(made, quiet=True, console=Console(file=out)) as shows:
+        shows.started(task)
+        shows.ended(task, outcome(0, 0.5))
+    assert out.getvalue() == ""
+
+
+def test_on_a_terminal_a_table_lives_and_is_gone_at_the_end(study, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", type("Terminal", (io.StringIO,), {"isatty": lambda _: 1})())
+    made = study()
+    console = Console(file=io.StringIO(), force_terminal=True, width=110, height=30)
+    recipe = made.space.at(made.space.baseline_point)
+    task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
+    with Progress(made, quiet=False, console=console) as shows:
+        shows.started(task)
+        shows.reported(task, {"epoch": 3, "val/accuracy": 0.512})
+        with console.capture() as captured:
+            console.print(shows._render())
+        shows.interrupted(task)
+    text = captured.get()
+    assert "toy" in text
+    assert "0/6" not in text
+    assert all(word in text for word in ("1/6 trials", "1 running", "0*", "3/6", "51.2"))
+
+
+def test_the_running_and_the_best_stay_on_a_small_screen():
+    rows = [
+        Row(n, "draw", {}, 6, state="complete", metrics={"val/accuracy": n == 3})
+        for n in range(50)
+    ]
+    rows += [Row(50, "draw", {}, 6), Row(51, "draw", {}, 6)]
+    best = progress.leader(rows, "val/accuracy")
+    assert [row.number for row in progress.crop(rows, best, 5)] == [3, 48, 49, 50, 51]
+
+
+def test_the_leader_has_finished_if_anybody_has():
+    rows = [
+        Row(0, "draw", {}, 6, state="running", metrics={"val/accuracy": 0.9}),
+        Row(1, "draw", {}, 6, state="complete", metrics={"val/accuracy": 0.5}),
+    ]
+    assert progress.leader(rows, "val/accuracy") == 1
+    assert progress.leader(rows[:1], "val/accuracy") == 0
+    assert progress.leader([], "val/accuracy") is None
+    assert progress.leader(rows, "val/few") is None

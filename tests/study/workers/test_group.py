@@ -1,0 +1,59 @@
+import pytest
+
+from raylt import recipe
+from raylt.cluster.capacity import Shape
+from raylt.study.workers import group
+
+
+def wanted(batch_size=64):
+    return recipe.parse(
+        {
+            "data": {"name": "digits"},
+            "method": {"name": "simclr"},
+            "encoder": "small",
+            "optimizer": {"lr": 0.1, "batch_size": batch_size},
+            "epochs": 1,
+        }
+    )
+
+
+def shape(workers, least):
+    return Shape(workers=workers, least=least, cpus=1, gpus=0, placement="pack")
+
+
+def test_an_elastic_trial_whose_batch_divides_over_no_number_says_which_would():
+    odd = wanted(batch_size=65)
+    assert group._counts(odd, shape(4, 2)) == ()
+    assert group._uneven(odd, shape(4, 2)).endswith("but got 65; try 64")
+    assert group._counts(wanted(), shape(4, 2)) == (2, 4)
+    # A fixed number is as it was asked for, and the batches say what is wrong with it.
+    assert group._counts(odd, shape(2, 2)) == (2,)
+
+
+def test_why_a_group_leaves_is_remembered():
+    answers = iter([None, "growth"])
+    leaving = group.Leaving(lambda: next(answers))
+    assert (leaving(), leaving.why) == (False, None)
+    assert (leaving(), leaving.why) == (True, "growth")
+
+
+def test_a_machine_that_reads_another_recipe_is_named():
+    text = wanted().model_dump_json()
+    assert group._recipe({"recipe": text, "digest": wanted().digest}) == wanted()
+    with pytest.raises(ValueError, match="install one version of raylt everywhere"):
+        group._recipe({"recipe": text, "digest": wanted(batch_size=32).digest})
+
+
+def test_the_programs_own_failure_is_told_and_not_that_of_its_partner(tmp_path):
+    (tmp_path / "failure-0.txt").write_text("RuntimeError: Connection closed by peer")
+    (tmp_path / "failure-1.txt").write_text("ValueError: a wrong batch")
+    assert group._cause(RuntimeError("both"), tmp_path) == "ValueError: a wrong batch"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_whose_partner_died_is_lost_and_may_be_started_again(tmp_path):
+    (tmp_path / "failure-0.txt").write_text("RuntimeError: Connection closed by peer")
+    with pytest.raises(group.WorkerLost, match="closed by peer"):
+        group._cause(RuntimeError("died"), tmp_path)
+    with pytest.raises(group.WorkerLost, match="the host is gone"):
+        group._cause(RuntimeError("the host is gone"), tmp_path)
