@@ -41,8 +41,11 @@ def test_where_memory_ran_out_one_fewer_runs_next_time(study):
     after = packing.learned(packing.need(costs), record)
     assert (after.memory, after.gpu_memory) == (100, pytest.approx(80 / 3))
     gpu, cpu = node(4, 1, memory=1000.0), node(2, memory=100.0)
-    assert allocation.room.packed([gpu], shape(gpus=1.0), after).gpus == pytest.approx(1 / 3)
-    assert allocation.room.concurrent([cpu], allocation.room.packed([cpu], shape(), after)) == 1
+    assert allocation.capacity.packed([gpu], shape(gpus=1.0), after).gpus == pytest.approx(1 / 3)
+    assert (
+        allocation.capacity.concurrent([cpu], allocation.capacity.packed([cpu], shape(), after))
+        == 1
+    )
 
 
 def test_trials_have_company_where_they_share_and_could_do_without():
@@ -53,17 +56,17 @@ def test_trials_have_company_where_they_share_and_could_do_without():
 
 
 def test_a_number_of_sharers_is_a_share_of_a_gpu(tmp_path, monkeypatch):
-    monkeypatch.setattr(allocation.machine, "gpus", lambda: 1)
+    monkeypatch.setattr(allocation.local_ray, "gpus", lambda: 1)
     wish = settings(tmp_path, pack=2)
     assert allocation.planned(wish, None).shape.gpus == 0.5
-    monkeypatch.setattr(allocation.machine, "gpus", lambda: 0)
+    monkeypatch.setattr(allocation.local_ray, "gpus", lambda: 0)
     with pytest.raises(EnvironmentError, match="--concurrent"):
         allocation.require_here(wish)
 
 
 def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(allocation.machine, "gpus", lambda: 0)
-    monkeypatch.setattr(allocation.machine, "memory", lambda: 3.0 * 2**30)
+    monkeypatch.setattr(allocation.local_ray, "gpus", lambda: 0)
+    monkeypatch.setattr(allocation.local_ray, "memory", lambda: 3.0 * 2**30)
     wish = settings(tmp_path, pack="auto", cpus=8)
     share = allocation.planned(wish, lambda _: packing.need([made(memory=2**30)]))
     assert share.concurrent == 2

@@ -18,7 +18,7 @@ from raylt.trial.evaluation.score import score
 from tests.trial.test_worker import run, small
 
 CPU = torch.device("cpu")
-_LOOKS = r"\bsplits\.test\b|import.*\bsealed\b|trial\.sealed:"
+_LOOKS = r"\bsplits\.test\b|import.*\btest_score\b|evaluation\.test_score:"
 
 
 def opened(recipe, folder):
@@ -46,7 +46,7 @@ def test_only_confirm_opens_the_seal():
         for path in package.rglob("*.py")
         if re.search(_LOOKS, path.read_text("utf-8"))
     }
-    assert uses == {"trial/sealed.py", "study/contenders.py"}
+    assert uses == {"trial/evaluation/test_score.py", "study/confirm/candidates.py"}
 
 
 @pytest.mark.parametrize("method", ["simclr", "bcl"])
