@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from raylt import recipe
 from raylt.changes import changeable
-from tests.trial.test_worker import Killed, killed_after, run, small, weights
+from tests.trial.made import Killed, killed_after, run, small, weights
 
 LATER = {"epoch": 2, "values": {"optimizer.lr": 0.02, "method.temperature": 0.4}}
 

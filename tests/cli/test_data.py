@@ -9,7 +9,7 @@ import pytest
 from raylt import cli
 from raylt.cli import data
 from raylt.datasets import cifar10
-from tests.data.test_archive import described, packed
+from tests.data.made import described, packed
 
 DIGITS = str(Path(__file__).parents[2] / "search_spaces" / "sdclr.yaml")
 PNG = b"\x89PNG\r\n"

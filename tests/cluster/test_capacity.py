@@ -1,15 +1,11 @@
 import functools
 import itertools
-import math
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given
 
 from raylt.cluster.capacity import (
-    Need,
-    Node,
-    Shape,
     alone,
     concurrent,
     demand,
@@ -21,25 +17,7 @@ from raylt.cluster.capacity import (
     slots,
 )
 from raylt.schema import EnvironmentError
-
-
-def node(cpus, gpus=0.0, name="n", memory=math.inf):
-    return Node(id=name, name=name, address="", cpus=cpus, gpus=gpus, memory=memory)
-
-
-def shape(workers=1, cpus=1, gpus=0.0, placement="pack", memory=0.0, least=None):
-    return Shape(
-        workers=workers,
-        least=least or workers,
-        cpus=cpus,
-        gpus=gpus,
-        placement=placement,
-        memory=memory,
-    )
-
-
-def need(memory=1.0, gpu_memory=0.0, gpu_size=0.0, gpu_busy=0.0):
-    return Need(memory=memory, gpu_memory=gpu_memory, gpu_size=gpu_size, gpu_busy=gpu_busy)
+from tests.cluster.made import need, node, shape
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from raylt.cluster import connect, facts, sharing
 from raylt.schema import EnvironmentError
-from tests.cluster.test_capacity import node
+from tests.cluster.made import node
 
 A, B = node(1, name="a"), node(1, name="b")
 

@@ -17,7 +17,7 @@ from raylt.space import metrics_check
 from raylt.space.plan import METRICS, Study
 from raylt.study.run import begin, driver
 from raylt.study.run.session import Settings
-from tests.space.test_space import loaded
+from tests.space.made import loaded
 
 NO_TAIL = {"data.validation": 0}
 

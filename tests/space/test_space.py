@@ -16,31 +16,12 @@ from raylt import recipe, space
 from raylt.schema import InputError
 from raylt.space import Leaf, Space
 from raylt.space.file import document
+from tests.space.made import RECIPE, loaded, text
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 
-RECIPE: dict[str, Any] = {
-    "data": {"name": "digits"},
-    "method": {"name": "sdclr"},
-    "encoder": "small",
-    "optimizer": {"lr": 0.1, "batch_size": 64},
-    "epochs": 6,
-}
 
 PRUNE = {"low": 0.1, "high": 0.95}
-
-
-def loaded(
-    tmp_path: Path, study: Mapping[str, Any], changes: Mapping[str, Any], *words: str
-) -> Space:
-    """The space of a small recipe with some leaves replaced."""
-    (tmp_path / "space.yaml").write_text(text(study, changes), "utf-8")
-    return space.load(tmp_path / "space.yaml", words)
-
-
-def text(study: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
-    values = {"study": {"name": "a", **study}, "recipe": recipe.filled(RECIPE, changes)}
-    return document.dump(values)
 
 
 def test_open_leaves_are_described_as_they_stand(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from raylt import recipe
 from raylt.trial import compiled, worker
-from tests.trial.test_worker import run, small, weights
+from tests.trial.made import run, small, weights
 
 
 def compiling(wanted):

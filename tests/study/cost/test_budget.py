@@ -10,7 +10,7 @@ from raylt.study.report import status
 from raylt.study.run import driver
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study.drive import behave, settings, toy
-from tests.study.search.test_searcher import Heard, result
+from tests.study.search.made import Heard, result
 
 
 class Clock:

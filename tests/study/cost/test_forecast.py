@@ -15,8 +15,8 @@ from raylt.study.cost.forecast import Means, corners, nearest, trained_share
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.trial.cost import cost
-from raylt.trial.cost.cost import Cost
-from tests.cluster.test_capacity import node, shape
+from tests.cluster.made import node, shape
+from tests.study.cost.made import trial_cost
 from tests.study.drive import toy
 
 TWO = Means(workers=1, cpus=1, gpus=0, concurrent=2)
@@ -26,27 +26,11 @@ BASE = (
 )
 
 
-def made(**changes):
-    fixed = {
-        "start": 10.0,
-        "epoch": 5.0,
-        "score": 1.0,
-        "save": 0.5,
-        "disk": 2**20,
-        "memory": 2**30,
-        "gpu_memory": 0,
-        "gpu_size": 0,
-        "gpu_busy": 0.0,
-        "device": "cpu",
-    }
-    return Cost(**{**fixed, **changes})
-
-
 def test_a_run_takes_its_start_its_epochs_and_its_scores(tmp_path):
     space = toy(tmp_path, "epochs=6", "evaluation.every=4")
     recipe = space.at(space.baseline_point)
     # Scored after epochs 4 and 6.
-    assert made().seconds(recipe) == pytest.approx(10 + 6 * 5 + 2 * 1.5)
+    assert trial_cost().seconds(recipe) == pytest.approx(10 + 6 * 5 + 2 * 1.5)
 
 
 def test_the_corners_are_the_baseline_and_the_ends_of_what_makes_steps_dear(tmp_path):
@@ -73,7 +57,7 @@ def test_a_draw_costs_what_the_nearest_corner_does(tmp_path):
         BASE,
     )
     recipes = {one.optimizer.batch_size: one for one in corners(space)}
-    measured = [(one, made(epoch=float(size))) for size, one in recipes.items()]
+    measured = [(one, trial_cost(epoch=float(size))) for size, one in recipes.items()]
     drawn = space.at({**space.baseline_point, "optimizer.batch_size": 170})
     assert nearest(drawn, measured).epoch == 256
     assert (
@@ -107,7 +91,7 @@ def test_more_trials_are_stopped_more_sharply(tmp_path):
 
 
 def of(space, *, means=TWO, trials=6, **changes):
-    measured = [(one, made(**changes)) for one in corners(space)]
+    measured = [(one, trial_cost(**changes)) for one in corners(space)]
     return forecast.forecast(space, measured, means, trials=trials)
 
 
@@ -155,7 +139,7 @@ def test_what_was_measured_is_kept_for_this_machine_and_its_threads(tmp_path):
     recipes = corners(toy(tmp_path))
     assert measures.stored(recipes, runs=tmp_path, threads=1, gpu=False) == []
     found = measures.measured(
-        recipes, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: made()
+        recipes, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: trial_cost()
     )
     assert found == measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)
     assert measures.stored(recipes, runs=tmp_path, threads=2, gpu=False) == []
@@ -166,7 +150,9 @@ def test_what_two_studies_measure_at_once_is_all_kept(tmp_path):
     recipes = [space.at({**space.baseline_point, "method.prune": n / 100}) for n in range(20, 60)]
 
     def measure(mine):
-        measures.measured(mine, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: made())
+        measures.measured(
+            mine, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: trial_cost()
+        )
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(measure, [recipes[i::4] for i in range(4)]))
@@ -210,7 +196,7 @@ def test_it_says_so_at_once_where_the_corners_were_measured(study, tmp_path):
         threads=1,
         gpu=False,
         say=str,
-        how=lambda _: made(epoch=600.0),
+        how=lambda _: trial_cost(epoch=600.0),
     )
     before, after = told(record, tmp_path)
     assert "is enough for about" in before[0]
@@ -225,7 +211,7 @@ def test_a_search_without_a_budget_says_nothing(study, tmp_path):
 
 def test_check_measures_when_asked(tmp_path, capsys, monkeypatch):
     toy(tmp_path)
-    monkeypatch.setattr(cost, "measured", lambda *_, **__: made())
+    monkeypatch.setattr(cost, "measured", lambda *_, **__: trial_cost())
     words = ["check", str(tmp_path / "space.yaml"), "--measure", "--runs", str(tmp_path)]
     assert cli.run([*words, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)["forecast"]

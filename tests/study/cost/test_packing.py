@@ -13,14 +13,17 @@ from raylt.study.resources.allocation import Allocation
 from raylt.study.run import begin, driver
 from raylt.study.search.searcher import OUT_OF_MEMORY
 from raylt.trial.cost import memory
-from tests.cluster.test_capacity import node, shape
-from tests.study.cost.test_forecast import made
+from tests.cluster.made import node, shape
+from tests.study.cost.made import trial_cost
 from tests.study.drive import behave, settings, toy
-from tests.study.run.test_driver import accounted, agree
+from tests.study.run.made import accounted, agree
 
 
 def test_the_need_is_that_of_the_hungriest_with_a_margin():
-    costs = [made(memory=100, gpu_memory=10, gpu_size=80, gpu_busy=0.2), made(memory=50)]
+    costs = [
+        trial_cost(memory=100, gpu_memory=10, gpu_size=80, gpu_busy=0.2),
+        trial_cost(memory=50),
+    ]
     found = packing.need(costs)
     assert (found.memory, found.gpu_memory) == pytest.approx((115, 11.5))
     assert (found.gpu_size, found.gpu_busy) == (80, 0.2)
@@ -32,7 +35,7 @@ def share(machine, **changes):
 
 def test_where_memory_ran_out_one_fewer_runs_next_time(study):
     record = study()
-    costs = [made(memory=10, gpu_memory=10, gpu_size=80)]
+    costs = [trial_cost(memory=10, gpu_memory=10, gpu_size=80)]
     before = packing.learned(packing.need(costs), record)
     assert before == packing.need(costs)
     # Two of them on a machine of 100 bytes were too many, and so were four on a GPU of 80.
@@ -68,7 +71,7 @@ def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypat
     monkeypatch.setattr(allocation.local_ray, "gpus", lambda: 0)
     monkeypatch.setattr(allocation.local_ray, "memory", lambda: 3.0 * 2**30)
     wish = settings(tmp_path, pack="auto", cpus=8)
-    share = allocation.planned(wish, lambda _: packing.need([made(memory=2**30)]))
+    share = allocation.planned(wish, lambda _: packing.need([trial_cost(memory=2**30)]))
     assert share.concurrent == 2
     assert "1.1 GiB each" in str(share)
 
@@ -186,7 +189,7 @@ def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(ray, "init", functools.partial(ray.init, num_gpus=1))
     space = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
-    cost = made(memory=2**20, gpu_memory=30 * 2**30, gpu_size=80 * 2**30, gpu_busy=0.1)
+    cost = trial_cost(memory=2**20, gpu_memory=30 * 2**30, gpu_size=80 * 2**30, gpu_busy=0.1)
     measured.measured(
         forecast.corners(space),
         runs=tmp_path / "runs",

@@ -10,7 +10,7 @@ from raylt.study.report import charts
 from raylt.study.report import page as report
 from raylt.study.resources.allocation import Allocation
 from raylt.trial.cost.cost import Cost
-from tests.cluster.test_capacity import node, shape
+from tests.cluster.made import node, shape
 from tests.study import made
 
 CORES = 2

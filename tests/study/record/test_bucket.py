@@ -19,10 +19,9 @@ from raylt.study.run.retention import Retention
 from raylt.trial.checkpoints import bucket, checkpoint, checkpoint_names
 from raylt.trial.checkpoints.upload import Sender
 from tests.study import drive, made, s3
-from tests.study.run.test_crash import kill_all
-from tests.study.run.test_retention import train
-from tests.study.search.test_searcher import searcher
-from tests.trial.checkpoints.test_checkpoint import save
+from tests.study.run.made import kill_all, train
+from tests.study.search.made import searcher
+from tests.trial.checkpoints.made import save
 
 URI = f"s3://{s3.BUCKET}/search"
 ROOT = Path(__file__).parents[3]

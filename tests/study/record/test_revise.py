@@ -9,7 +9,7 @@ from raylt.study.run import driver, session
 from raylt.study.search import sampler as draws
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study.drive import toy
-from tests.study.search.test_searcher import result, run, searcher
+from tests.study.search.made import result, run, searcher
 
 CHOICES = "method.prune={choices: [0.9, 0.5]}"
 MORE = "method.prune={choices: [0.1, 0.5, 0.9]}"

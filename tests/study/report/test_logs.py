@@ -6,7 +6,7 @@ import pytest
 from raylt import cli
 from raylt.schema import InputError
 from raylt.study.report import logs, status
-from tests.study.search.test_searcher import result, searcher
+from tests.study.search.made import result, searcher
 
 
 @pytest.fixture

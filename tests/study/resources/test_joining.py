@@ -8,7 +8,7 @@ import pytest
 from raylt.cluster import bookings, connect
 from raylt.study.resources.allocation import Allocation
 from raylt.study.resources.joining import Arrivals, followed
-from tests.cluster.test_capacity import node, shape
+from tests.cluster.made import node, shape
 
 
 class Cluster:

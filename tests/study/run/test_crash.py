@@ -4,9 +4,7 @@ import itertools
 import json
 import os
 import random
-import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,36 +12,11 @@ from raylt.study.record import storage
 from raylt.study.run import driver
 from raylt.study.tracking import tracker
 from tests.study.drive import behave, settings
-from tests.study.run.test_driver import Drive, processes_of
+from tests.study.run.made import Drive, kill_all, processes_of
 
 KILLS = 20
 TRIALS = 100
 """More than twenty drives between two kills can end."""
-
-
-def tree(pid):
-    """A process and all that descend from it."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def kill_all(pid):
-    """As when the power goes: the driver, Ray and the trials at once."""
-    for one in tree(pid):
-        try:
-            os.kill(one, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def epochs_on_disk(folder):

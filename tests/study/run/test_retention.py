@@ -2,21 +2,13 @@ import pytest
 
 from raylt.study.confirm import runs
 from raylt.study.run.retention import Retention
-from tests.study.search.test_searcher import result, searcher
+from tests.study.run.made import train
+from tests.study.search.made import searcher
 
 
 def held(made):
     """Trials whose checkpoints are there."""
     return {int(path.parent.name) for path in made.folder.glob("trials/*/*.safetensors")}
-
-
-def train(made, search, name, accuracy, *, epochs=6, failure=None):
-    number = search.suggest(name)["number"]
-    search.started(name)
-    for file in ("checkpoint-000001.safetensors", "best.safetensors", "classes.json"):
-        (made.trial_folder(number) / file).write_text("{}")
-    last = {"failure": failure} if failure else result(epochs, accuracy)
-    search.on_trial_complete(name, last)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search import tune
 from raylt.study.search.searcher import OUT_OF_MEMORY
-from tests.cluster.test_capacity import node, shape
+from tests.cluster.made import node, shape
 
 MONITOR = """ray.exceptions.RayTaskError: ray::ImplicitFunc.train()
 ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.

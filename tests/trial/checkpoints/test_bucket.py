@@ -8,7 +8,7 @@ from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import bucket, checkpoint, checkpoint_names
 from raylt.trial.checkpoints.upload import NotKept, Sender, sending
 from tests.study import s3
-from tests.trial.checkpoints.test_checkpoint import save
+from tests.trial.checkpoints.made import save
 
 URI = f"s3://{s3.BUCKET}/search"
 

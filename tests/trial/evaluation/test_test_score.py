@@ -15,7 +15,7 @@ from raylt.trial import worker
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import test_score
 from raylt.trial.evaluation.score import score
-from tests.trial.test_worker import run, small
+from tests.trial.made import run, small
 
 CPU = torch.device("cpu")
 _LOOKS = r"\bsplits\.test\b|import.*\btest_score\b|evaluation\.test_score:"

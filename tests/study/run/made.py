@@ -1,0 +1,117 @@
+"""The toy study driven by a process of its own, and what its trials left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.study.search.made import result
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def accounted(folder, epochs=6):
+    """Every epoch that each trial trained; no epoch twice, none left out."""
+    trained = {}
+    for path in sorted((folder / "runs" / "toy" / "trials").iterdir()):
+        ran = path / "ran.txt"
+        numbers = [int(line) for line in ran.read_text().split()] if ran.exists() else []
+        assert numbers == list(range(1, len(numbers) + 1)), f"{path.name}: {numbers}"
+        trained[int(path.name)] = len(numbers)
+    return trained
+
+
+def agree(record, trained):
+    """The record holds what was trained, and every trial ended."""
+    for one in record.outcomes():
+        assert one.state in ("complete", "stopped", "failed")
+        epochs = [int(entry["epoch"]) for entry in record.epochs(one.number)]
+        assert epochs == sorted(record.frozen(one.number).intermediate_values)
+        if one.state != "failed":
+            assert epochs == list(range(1, trained[one.number] + 1))
+
+
+def processes_of(pid):
+    """Commands of Ray processes whose session was started by a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if f"_{pid}/" in command and "session_" in command and state != "Z":
+                found.append(command)
+    return found
+
+
+class Drive:
+    """The toy study driven by a process of its own."""
+
+    def __init__(self, verb, folder, *overrides):
+        self.folder = folder
+        # What another test has set for MLflow in this process is nobody's setting.
+        clean = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.study.drive", verb, str(folder), *overrides],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**clean, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+
+    def until(self, there, seconds=200):
+        """Wait for something that the process makes."""
+        end = time.monotonic() + seconds
+        while not there():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end, "it takes too long"
+            time.sleep(0.05)
+
+    def epoch(self, trial, number):
+        """Whether a trial has reported an epoch."""
+        path = self.folder / "runs" / "toy" / "trials" / str(trial) / "epochs.jsonl"
+        return lambda: path.exists() and len(path.read_text().split("\n")) > number
+
+    def end(self, seconds=120):
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+
+def tree(pid):
+    """A process and all that descend from it."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def kill_all(pid):
+    """As when the power goes: the driver, Ray and the trials at once."""
+    for one in tree(pid):
+        try:
+            os.kill(one, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def train(made, search, name, accuracy, *, epochs=6, failure=None):
+    number = search.suggest(name)["number"]
+    search.started(name)
+    for file in ("checkpoint-000001.safetensors", "best.safetensors", "classes.json"):
+        (made.trial_folder(number) / file).write_text("{}")
+    last = {"failure": failure} if failure else result(epochs, accuracy)
+    search.on_trial_complete(name, last)
