@@ -10,11 +10,11 @@ import tempfile
 import time
 from typing import Any
 
-from raylt.study.resources import local_ray
-
 
 def main(trials: int) -> None:
-    local_ray.prepare(threads=1, alone=True)
+    from raylt.study.resources import environment
+
+    environment.prepare_ray(threads=1, alone=True)
     import ray
     from ray import train, tune
     from ray.train.torch import TorchTrainer

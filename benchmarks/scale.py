@@ -47,6 +47,7 @@ from raylt.study.run.retention import Retention
 from raylt.study.search import sampler as draws
 from raylt.study.search import schedulers, tune
 from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.trial.evaluation import classes
 
@@ -178,7 +179,7 @@ class _Search:
         self.scheduler: Any = schedulers.scheduler(study)
         self.mirror = tracking.open_mirror(
             study,
-            uri=tracking.default_uri(folder / "runs"),
+            uri=store.default_uri(folder / "runs"),
             artifacts=folder / "artifacts",
             command="",
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raylt._version import __version__
+
 if TYPE_CHECKING:
     from raylt.space import load as load_space
     from raylt.study.notebook import Study, open_study, tune
 
-__version__ = "0.1.0"
 __all__ = ["Study", "__version__", "load_space", "open_study", "tune"]
 
 

@@ -236,12 +236,13 @@ def resume(
     sent += words if wider is None else ["--space", "space.yaml"]
     _send_elsewhere(sent, label=study, space=wider and wider.text, as_json=as_json, **options)
     from raylt import space
+    from raylt.study.record import studies
     from raylt.study.run import driver
 
     settings = _settings(**options)
     if wider is None and words:
         with contextlib.closing(
-            driver.open_study(study, settings.runs, settings.storage)
+            studies.open_study(study, settings.runs, settings.storage)
         ) as record:
             wider = space.stored(record.folder / "space.yaml", words)
     found = driver.resume(study, settings, retry_failed=retry_failed, trials=trials, space=wider)
@@ -312,9 +313,9 @@ def confirm(
 def _require_rival(space: Space) -> None:
     """Refuse a `study.versus` that cannot be searched, before anything starts."""
     if space.study.versus is not None:
-        from raylt.study.report import versus
+        from raylt.space.rival import rival
 
-        versus.rival(space)
+        rival(space)
 
 
 def _search(space: Space, *, as_json: bool, **options: Any) -> None:
@@ -332,14 +333,14 @@ def _profile(space: Space, settings: Settings, as_json: bool) -> None:
     from dataclasses import asdict
 
     from raylt.schema import InputError
-    from raylt.study.resources import local_ray
+    from raylt.study.resources import environment
 
     if settings.workers > 1 or settings.address is not None:
         raise InputError(
             "--profile watches one process on this machine, but --workers or --address asks for "
             "more; leave them out"
         )
-    local_ray.prepare(threads=settings.cpus_per_worker, alone=True)
+    environment.prepare_ray(threads=settings.cpus_per_worker, alone=True)
     from raylt.trial.cost import profile
 
     trace = settings.runs / f"{space.study.name}.profile.json"
@@ -375,17 +376,18 @@ def _show(result: Result, settings: Settings, as_json: bool) -> NoReturn:
     """Print the end of a search and that of its rival, and leave with the exit code."""
     from dataclasses import asdict
 
+    from raylt.study.record import studies
     from raylt.study.report import versus
-    from raylt.study.run import driver
+    from raylt.study.run.rival import follow
 
     if not as_json:
         _summarise(result)
-    rival = versus.follow(result, settings)
+    rival = follow(result, settings)
     compared = None
     if rival is not None:
         names = (result.name, rival.name)
         compared = versus.comparison(
-            *(driver.open_study(name, settings.runs, settings.storage) for name in names)
+            *(studies.open_study(name, settings.runs, settings.storage) for name in names)
         )
     code = result.exit_code if rival is None else max(result.exit_code, rival.exit_code)
     if as_json:

@@ -27,11 +27,10 @@ def logs(study: str, trial: int, follow: bool, runs: Path, storage: str | None) 
     """
     import functools
 
-    from raylt.study.record import lock
+    from raylt.study.record import lock, studies
     from raylt.study.report import logs as printed
-    from raylt.study.run import driver
 
-    with contextlib.closing(driver.open_study(common.study_name(study), runs, storage)) as record:
+    with contextlib.closing(studies.open_study(common.study_name(study), runs, storage)) as record:
         if follow:
             printed.follow(
                 record,
@@ -55,14 +54,14 @@ def best(study: str, runs: Path, storage: str | None, as_json: bool) -> None:
     Example:
       raylt best sdclr-digits --json
     """
-    from raylt.study.report import status as review
-    from raylt.study.run import driver
+    from raylt.study.record import studies
+    from raylt.study.report import best as best_trial
 
-    record = driver.open_study(common.study_name(study), runs, storage)
+    record = studies.open_study(common.study_name(study), runs, storage)
     if as_json:
-        common.print_json(review.best(record))
+        common.print_json(best_trial.best(record))
     else:
-        click.echo(review.best_text(record))
+        click.echo(best_trial.best_text(record))
 
 
 @click.command()
@@ -108,14 +107,14 @@ def doctor(as_json: bool, ship: tuple[Path, ...], wait: bool, **options: Any) ->
     """
     from raylt.cli import target
     from raylt.cluster import doctor
-    from raylt.study.resources import local_ray
+    from raylt.study.resources import environment, local_ray
 
     chosen = target.choose(**target.names(options))
     if chosen.elsewhere:
         words = ["doctor", *(["--json"] if as_json else [])]
         sent = target.job(chosen, words, label="doctor", space=None, ship=ship)
         raise click.exceptions.Exit(target.send(chosen, sent, wait=wait))
-    local_ray.prepare(threads=1, alone=False)
+    environment.prepare_ray(threads=1, alone=False)
     findings = doctor.examine(
         address=chosen.address,
         runs=chosen.runs,
@@ -151,10 +150,10 @@ def report(study: str, output: Path | None, runs: Path, storage: str | None) -> 
       raylt report sdclr-digits
       raylt report sdclr-digits -o paper/search.html
     """
+    from raylt.study.record import studies
     from raylt.study.report.page import write
-    from raylt.study.run import driver
 
-    record = driver.open_study(common.study_name(study), runs, storage)
+    record = studies.open_study(common.study_name(study), runs, storage)
     click.echo(write(record, output or record.folder / "report.html"))
 
 
@@ -189,10 +188,10 @@ def compare(
     Example:
       raylt compare sdclr-digits bcl-digits --metric val/few
     """
+    from raylt.study.record.studies import open_study
     from raylt.study.report import leaderboard as comparing
-    from raylt.study.run import driver
 
-    records = [driver.open_study(common.study_name(study), runs, storage) for study in studies]
+    records = [open_study(common.study_name(study), runs, storage) for study in studies]
     found = comparing.compare(records, metric=metric, force=force)
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -232,17 +231,19 @@ def export(
     Examples:
       raylt export sdclr-digits models/digits
       raylt export sdclr-digits models/digits --trial 3 --register digits-sdclr
+    from raylt.study.tracking import store
     """
     from raylt.study import export as exporting
-    from raylt.study.run import driver
-    from raylt.study.tracking import tracker
+    from raylt.study.record import studies
 
-    record = driver.open_study(common.study_name(study), runs, storage)
+    record = studies.open_study(common.study_name(study), runs, storage)
     one = exporting.chosen(record, trial)
     for path in exporting.export(record, one, folder, root=data).values():
         click.echo(path)
     if name is not None:
-        uri = tracking_uri or tracker.default_uri(runs)
+        from raylt.study.tracking import store
+
+        uri = tracking_uri or store.default_uri(runs)
         version = exporting.register(record, one, root=data, uri=uri, name=name)
         click.echo(f"registered as {name}, version {version}")
 
@@ -264,6 +265,6 @@ def ui(runs: Path, tracking_uri: str | None, port: int) -> None:
     Example:
       raylt ui --runs runs --port 5001
     """
-    from raylt.study.report import status as review
+    from raylt.study.tracking import ui as mlflow_ui
 
-    review.serve(runs, tracking_uri, port)
+    mlflow_ui.serve(runs, tracking_uri, port)

@@ -15,6 +15,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent
 from raylt.study.report import page
+from raylt.study.tracking import store
 
 _LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""
 
@@ -156,12 +157,11 @@ def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -
         InputError: the trial has no run in that store.
         EnvironmentError: MLflow does not take it.
     """
-    from raylt.study.tracking import tracker
 
     noted: dict[str, Any] = record.facts.get(f"mlflow:trial/{one.number}", {})
-    if noted.get("uri") != tracker.public(uri):
+    if noted.get("uri") != store.public(uri):
         raise InputError(
-            f"trial {one.number} must have a run in {tracker.public(uri)}, but has none; name "
+            f"trial {one.number} must have a run in {store.public(uri)}, but has none; name "
             f"the store of the study with --tracking-uri"
         )
     from raylt.study.tracking import registry

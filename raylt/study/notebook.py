@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylt.space import Space, load
+from raylt.space.rival import rival
+from raylt.study.record import studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.report import versus
-from raylt.study.run import begin, driver
+from raylt.study.run import begin
+from raylt.study.run.rival import follow
 from raylt.study.run.session import Settings
 from raylt.study.verdict import confirmation as confirmed
 
@@ -124,8 +126,8 @@ def tune(
     chosen = Settings(runs=Path(runs), root=Path(data), **settings)
     if wanted.study.versus is not None:
         # It must be one that can be searched before the first search takes hours.
-        versus.rival(wanted)
-    versus.follow(begin.begin(wanted, chosen), chosen)
+        rival(wanted)
+    follow(begin.begin(wanted, chosen), chosen)
     return open_study(wanted.study.name, runs=runs, storage=chosen.storage)
 
 
@@ -141,4 +143,4 @@ def open_study(name: str, *, runs: Path | str = "runs", storage: str | None = No
         raylt.schema.InputError: there is no such study.
         raylt.schema.EnvironmentError: its database cannot be read.
     """
-    return Study(driver.open_study(name, Path(runs), storage))
+    return Study(studies.open_study(name, Path(runs), storage))

@@ -2,6 +2,7 @@ import pytest
 
 from raylt.cluster import bookings
 from raylt.cluster.capacity import Shape
+from raylt.study.resources import environment
 from tests.patience import wait_for
 
 ONE = Shape(workers=1, least=1, cpus=1, gpus=0, placement="pack")
@@ -16,7 +17,7 @@ def test_places_are_booked_once_and_a_trial_without_them_waits():
     from raylt.cluster import connect
     from raylt.study.resources import local_ray
 
-    local_ray.prepare(threads=1, alone=True)
+    environment.prepare_ray(threads=1, alone=True)
     with local_ray.ray_here(cpus=2, dashboard=False, preload=None):
         assert bookings.booked() == ()
         # As Tune does for the process of a trial of several workers.

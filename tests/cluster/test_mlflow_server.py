@@ -137,7 +137,7 @@ def team(postgres, tmp_path_factory):
         uri, *replicas = (f"http://127.0.0.1:{port}" for port in (front, *ports))
         with pytest.MonkeyPatch.context() as patch:
             be(patch, "admin", ADMIN)
-            tracking.prepare()
+            environment.prepare_mlflow()
             users(uri).create_user("ada", ADA)
             users(uri).create_user("eve", EVE)
         yield Team(uri, tuple(replicas))

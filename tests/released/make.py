@@ -17,10 +17,9 @@ from typing import Any
 import raylt
 from raylt import datasets, plugins, recipe, space
 from raylt.space.plan import Study
-from raylt.study.record import studies
+from raylt.study.record import provenance, studies
 from raylt.study.search import sampler
 from raylt.study.search.searcher import TruthfulSearcher
-from raylt.study.tracking import description
 from raylt.trial import worker
 
 HERE = Path(__file__).parent
@@ -51,7 +50,7 @@ def searched(folder: Path) -> None:
             "floor": {},
             "fingerprint": images.fingerprint,
             "command": "",
-            "versions": description.provenance(),
+            "versions": provenance.tags(),
         },
     )
     searcher = TruthfulSearcher(study, [], lambda trial: "")

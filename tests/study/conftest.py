@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from raylt.study.record import studies
+from raylt.study.resources import environment
 from raylt.study.search import sampler as draws
 from tests.study.drive import toy
 
@@ -39,9 +40,8 @@ def study(tmp_path):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """An MLflow database with its tables, which take seconds to make."""
-    from raylt.study.tracking import tracker
 
-    tracker.prepare()
+    environment.prepare_mlflow()
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"

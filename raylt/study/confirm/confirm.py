@@ -27,11 +27,12 @@ from raylt.study.confirm import scoring
 from raylt.study.confirm.candidates import Options
 from raylt.study.confirm.race import Race
 from raylt.study.confirm.runs import Seeds, Setting
-from raylt.study.record import bucket, lock
+from raylt.study.record import bucket, lock, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
-from raylt.study.run import driver, session
+from raylt.study.run import session
 from raylt.study.run.session import Session, Settings
+from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import confirmation, significance, test_openings
@@ -51,12 +52,12 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
-    with contextlib.closing(driver.open_study(name, settings.runs, settings.storage)) as seen:
+    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as seen:
         url = seen.url
         settings = replace(settings, checkpoints=bucket.chosen(seen, settings.checkpoints))
     with (
         lock.locked(settings.runs / name, url) as hold,
-        contextlib.closing(driver.open_study(name, settings.runs, url)) as study,
+        contextlib.closing(studies.open_study(name, settings.runs, url)) as study,
     ):
         baseline, candidates = contenders.of(study, options)
         count = options.seeds or study.space.study.confirm.seeds
@@ -89,7 +90,7 @@ def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> 
             found = _run(race, now, options)
         return replace(found, notices=now.notices)
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.
-    found = _judge(race, {}, uri=tracking.public(session.tracking_uri(settings)))
+    found = _judge(race, {}, uri=store.public(session.tracking_uri(settings)))
     confirmation.keep(race.study, found)
     return found
 
@@ -115,7 +116,7 @@ def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
             study,
             uri=uri,
             artifacts=settings.runs / "artifacts",
-            command=tracking.public(settings.command),
+            command=store.public(settings.command),
         )
         # MLflow takes seconds to import; that is for the tracker's thread.
         from raylt.study.confirm.mirror import SeedMirror

@@ -23,8 +23,8 @@ from raylt.space.plan import Budget, Objective, Scheduler
 from raylt.study.record import storage, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
+from raylt.study.verdict.confirmation import FOLDER
 
-FOLDER = "confirm"
 _POOL = "pool"
 _SEED = "seed"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import optuna
 
-import raylt
 from raylt import space as spaces
+from raylt._version import __version__
 from raylt.plugins import did_you_mean
 from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Space
@@ -85,7 +85,7 @@ def create(
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
     record.note("id", uuid.uuid4().hex)
     record.note("trials", space.study.trials)
-    record.note("raylt", raylt.__version__)
+    record.note("raylt", __version__)
     record.note("created", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
     for key, value in {**space_facts(space, url), **facts}.items():
         record.note(key, value)
@@ -146,6 +146,22 @@ def load(
             f"undo the change, or begin another study with `raylt tune --study NAME`"
         )
     return record
+
+
+def open_study(name: str, runs: Path, url: str | None = None) -> Record:
+    """A study to read.
+
+    Args:
+        name: The study.
+        runs: Folder of all studies.
+        url: The server that has it, where neither its folder nor OPTUNA_STORAGE tells.
+
+    Raises:
+        InputError: there is no such study.
+        EnvironmentError: its database cannot be read.
+    """
+    folder = runs / name
+    return load(folder, sampler=None, url=storage.chosen(folder, url))
 
 
 def _record(

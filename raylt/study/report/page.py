@@ -23,7 +23,7 @@ from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, duration, percent, plain, score, short
-from raylt.study.report import charts, status
+from raylt.study.report import best, charts
 from raylt.study.report.charts import classes
 from raylt.study.report.charts import html as interactive
 from raylt.study.report.charts.figure import Chart
@@ -320,7 +320,7 @@ def _repeat(record: Record) -> str:
 
 def retrain(record: Record) -> str:
     """The command that trains the best setting again, from the space file of this study."""
-    return status.best(record)["retrain"]
+    return best.best(record)["retrain"]
 
 
 def yaml(values: Mapping[str, Any]) -> str:

@@ -8,13 +8,12 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError
 from raylt.space import Space
 from raylt.study.cost import budget
-from raylt.study.record import bucket, lock, revise, storage, studies
+from raylt.study.record import bucket, lock, provenance, revise, storage, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.resources import allocation
@@ -23,7 +22,7 @@ from raylt.study.run.meanwhile import meanwhile
 from raylt.study.run.result import Result
 from raylt.study.run.session import Settings
 from raylt.study.search import sampler as draws
-from raylt.study.tracking import description
+from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.study.tracking.tracker import Tracker
 
@@ -59,8 +58,8 @@ def search(
                 facts = {
                     "floor": dict(measured()),
                     "fingerprint": fingerprint,
-                    "command": tracking.public(settings.command),
-                    "versions": description.provenance(),
+                    "command": store.public(settings.command),
+                    "versions": provenance.tags(),
                 }
                 study = studies.create(
                     folder, space, sampler=sampler, queue=queue, facts=facts, url=url
@@ -101,7 +100,7 @@ def resume(
     """
     session.prepare(settings)
     folder = settings.runs / name
-    seen = open_study(name, settings.runs, settings.storage)
+    seen = studies.open_study(name, settings.runs, settings.storage)
     settings = replace(settings, checkpoints=bucket.chosen(seen, settings.checkpoints))
     allocation.require_even(space or seen.space, settings)
     with lock.locked(folder, seen.url) as hold:
@@ -138,27 +137,11 @@ def send(name: str, settings: Settings) -> tuple[str, ...]:
     folder = settings.runs / name
     with (
         lock.locked(folder, storage.chosen(folder, settings.storage)),
-        contextlib.closing(open_study(name, settings.runs, settings.storage)) as study,
+        contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as study,
     ):
         tracker = _tracker(study, settings)
         tracker.start()
         return tracker.close(interrupted=False)
-
-
-def open_study(name: str, runs: Path, url: str | None = None) -> Record:
-    """A study to read.
-
-    Args:
-        name: The study.
-        runs: Folder of all studies.
-        url: The server that has it, where neither its folder nor OPTUNA_STORAGE tells.
-
-    Raises:
-        InputError: there is no such study.
-        EnvironmentError: its database cannot be read.
-    """
-    folder = runs / name
-    return studies.load(folder, sampler=None, url=storage.chosen(folder, url))
 
 
 def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -> Result:
@@ -221,7 +204,7 @@ def _tracker(study: Record, settings: Settings) -> Tracker:
         study,
         uri=uri,
         artifacts=settings.runs / "artifacts",
-        command=tracking.public(settings.command),
+        command=store.public(settings.command),
     )
     return Tracker(
         connect,

@@ -20,13 +20,13 @@ from raylt.study.record import bucket as remote
 from raylt.study.record import postgres
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record
-from raylt.study.resources import allocation, joining, local_ray
+from raylt.study.resources import allocation, environment, joining
 from raylt.study.resources.allocation import Allocation, ResourceRequest
 from raylt.study.run import watchdog
 from raylt.study.run.interrupt import Interruption
 from raylt.study.run.retention import Retention
 from raylt.study.run.watchdog import Watchdog
-from raylt.study.tracking import tracker as tracking
+from raylt.study.tracking import store
 from raylt.study.tracking.tracker import Tracker
 from raylt.trial.checkpoints import bucket
 
@@ -64,7 +64,7 @@ class Settings(ResourceRequest):
 def tracking_uri(settings: Settings) -> str:
     """The MLflow store that the settings or the environment name."""
     named = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return named or tracking.default_uri(settings.runs)
+    return named or store.default_uri(settings.runs)
 
 
 def prepare(settings: Settings) -> None:
@@ -77,9 +77,9 @@ def prepare(settings: Settings) -> None:
     """
     allocation.require_here(settings)
     alone = addresses.way(settings.address) == "here"
-    local_ray.prepare(threads=settings.cpus_per_worker, alone=alone)
+    environment.prepare_ray(threads=settings.cpus_per_worker, alone=alone)
     # Ray Tune imports MLflow, to count who uses it.
-    tracking.prepare()
+    environment.prepare_mlflow()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,7 +160,7 @@ def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
             or the machines are not as they must be.
     """
     if not settings.tracking_optional:
-        tracking.require_reachable(tracking_uri(settings))
+        store.require_reachable(tracking_uri(settings))
     if settings.checkpoints is not None:
         bucket.require_writable(settings.checkpoints)
     with allocation.taken(

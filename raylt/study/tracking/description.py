@@ -1,47 +1,16 @@
-"""What stands beside the numbers in MLflow: where a run comes from, and a study in words."""
+"""A study in words, as MLflow shows it beside the numbers."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
-import raylt
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, plain, scores, short
 from raylt.study.verdict import confirmation
 
-_LIBRARIES = ("torch", "ray", "optuna", "mlflow")
 _LINES = 20
 """Trials in the description; MLflow cuts a longer text."""
-
-
-def provenance() -> dict[str, str]:
-    """Versions and the commit of the program, as tags."""
-    versions = {f"version.{name}": importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"version.raylt": raylt.__version__, **versions, **commit(Path(__file__).parent)}
-
-
-def commit(folder: Path) -> dict[str, str]:
-    """The commit of the repository around a folder and whether it has changes; {} without one."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *words],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(changed)).lower()}
-    except (OSError, subprocess.SubprocessError):
-        # Installed from a package, or no git: then there is no commit to name.
-        return {}
 
 
 def verdict(record: Record) -> list[str]:

@@ -1,14 +1,21 @@
-"""MLflow's store in a SQLite file, which is made as a whole or not at all."""
+"""MLflow's store: its URI, whether it answers, and a SQLite file made whole or not at all."""
 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
+import re
+import ssl
+import urllib.error
+import urllib.request
 from pathlib import Path
 
-from mlflow import MlflowClient
+from raylt.schema import EnvironmentError
 
 _PREFIX = "sqlite:///"
+_PING = 4.0
+"""Seconds in which a server must say anything at all."""
 
 
 def made(uri: str) -> str:
@@ -17,6 +24,9 @@ def made(uri: str) -> str:
     MLflow makes its tables in many steps, and it never opens again a file whose maker was killed
     between two of them.
     """
+    # It takes seconds to import.
+    from mlflow import MlflowClient
+
     path, mark, options = uri.removeprefix(_PREFIX).partition("?")
     if not uri.startswith(_PREFIX) or path in ("", ":memory:"):
         return uri
@@ -34,3 +44,67 @@ def made(uri: str) -> str:
     finally:
         os.close(folder)
     return uri
+
+
+def default_uri(runs: Path) -> str:
+    """The store for all studies of a folder of runs."""
+    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+
+
+def public(text: str) -> str:
+    """A URI, or a text with URIs in it, without user names and passwords."""
+    plain = re.sub(r"://[^/\s]*@", "://", text)
+    return re.sub(r"([?&](?:user|(?:ssl)?password)=)[^&\s'\"]*", r"\1", plain)
+
+
+def require_reachable(uri: str) -> None:
+    """Refuse a store at once that does not answer at all, before anything that takes long.
+
+    Raises:
+        EnvironmentError: it does not.
+    """
+    why = sqlite_trouble(uri)
+    if why is None and uri.startswith(("http://", "https://")):
+        address = public(uri).rstrip("/")
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=_PING).close()
+        except urllib.error.HTTPError:
+            # Whatever it answers, it is there; MLflow's own client tells the rest.
+            why = ""
+        except (OSError, http.client.HTTPException) as error:
+            # A certificate that this one request does not know may be known to MLflow's client.
+            secured = isinstance(getattr(error, "reason", error), ssl.SSLError)
+            why = "" if secured else line(error)
+    if why:
+        raise unreachable(public(uri), why)
+
+
+def unreachable(uri: str, why: str) -> EnvironmentError:
+    """The error of a store that does not answer."""
+    return EnvironmentError(
+        f"MLflow must be reachable at {uri}, but is not: {why}; start it, choose another store "
+        f"with --tracking-uri or MLFLOW_TRACKING_URI, or begin without it by --tracking-optional"
+    )
+
+
+def line(error: Exception) -> str:
+    """What went wrong, in one line; of a connection only what the system said."""
+    if said := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
+        return said[0]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def sqlite_trouble(uri: str) -> str | None:
+    """Why a SQLite file cannot be a store, "" if it can, None for any other kind of store."""
+    scheme, _, path = uri.partition("sqlite:///")
+    if scheme or not path:
+        return None
+    file = Path(path)
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return f"{file.parent} is no folder that can be written"
+    if file.exists():
+        with file.open("rb") as opened:
+            head = opened.read(16)
+        if head and head != b"SQLite format 3\0":
+            return f"{file} is no SQLite database"
+    return ""

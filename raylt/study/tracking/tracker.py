@@ -7,23 +7,20 @@ and doubles none: what is missing is read from the record and sent again later.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import logging
 import os
-import re
-import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raylt.schema import EnvironmentError
+from raylt.study.record import provenance
 from raylt.study.record.listener import Task
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
+from raylt.study.resources import environment
+from raylt.study.tracking import store
 
 if TYPE_CHECKING:
     from raylt.study.tracking.mirror import Mirror
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _START = 10.0
 """Seconds in which a tracker must answer before a search begins."""
-_PING = 4.0
-"""Seconds in which a server must say anything at all."""
 _FLUSH = 30.0
 """Seconds that the end of a search waits for what is not yet sent."""
 _RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -47,78 +42,24 @@ _NICE = 5
 _log = logging.getLogger("raylt")
 
 
-def prepare() -> None:
-    """Set what MLflow reads at import; what the user has set stays."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        # With MLflow's own settings one call to a dead server blocks for four minutes.
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
-    }.items():
-        os.environ.setdefault(name, value)
-
-
-def default_uri(runs: Path) -> str:
-    """The store for all studies of a folder of runs."""
-    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
-
-
-def public(text: str) -> str:
-    """A URI, or a text with URIs in it, without user names and passwords."""
-    plain = re.sub(r"://[^/\s]*@", "://", text)
-    return re.sub(r"([?&](?:user|(?:ssl)?password)=)[^&\s'\"]*", r"\1", plain)
-
-
-def require_reachable(uri: str) -> None:
-    """Refuse a store at once that does not answer at all, before anything that takes long.
-
-    Raises:
-        EnvironmentError: it does not.
-    """
-    why = _sqlite_trouble(uri)
-    if why is None and uri.startswith(("http://", "https://")):
-        address = public(uri).rstrip("/")
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=_PING).close()
-        except urllib.error.HTTPError:
-            # Whatever it answers, it is there; MLflow's own client tells the rest.
-            why = ""
-        except (OSError, http.client.HTTPException) as error:
-            # A certificate that this one request does not know may be known to MLflow's client.
-            secured = isinstance(getattr(error, "reason", error), ssl.SSLError)
-            why = "" if secured else _line(error)
-    if why:
-        raise _unreachable(public(uri), why)
-
-
-def _unreachable(uri: str, why: str) -> EnvironmentError:
-    return EnvironmentError(
-        f"MLflow must be reachable at {uri}, but is not: {why}; start it, choose another store "
-        f"with --tracking-uri or MLFLOW_TRACKING_URI, or begin without it by --tracking-optional"
-    )
-
-
 def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> Mirror:
     """Connect to the store at `uri`; makes its tables where they are missing.
 
     `artifacts` is where files go if the store is a database, which cannot hold any.
     """
-    prepare()
+    environment.prepare_mlflow()
     # Its words about retries would break into the live table; our own say what matters.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
-    from raylt.study.tracking import description, store
     from raylt.study.tracking.mirror import Mirror
 
     return Mirror(
         record,
         MlflowClient(tracking_uri=store.made(uri)),
-        uri=public(uri),
+        uri=store.public(uri),
         artifacts=artifacts if uri.startswith(_DATABASES) else None,
-        tags=description.provenance(),
+        tags=provenance.tags(),
         command=command,
     )
 
@@ -164,7 +105,7 @@ class Tracker:
         again: str,
         optional: bool,
     ) -> None:
-        self.uri = public(uri)
+        self.uri = store.public(uri)
         self._record = record
         self._again = again
         self._optional = optional
@@ -201,13 +142,13 @@ class Tracker:
         """
         if self._optional:
             return
-        why = _sqlite_trouble(self._private_uri)
+        why = store.sqlite_trouble(self._private_uri)
         if why is None:
             answered = self._answered.wait(_START)
             why = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
         if why:
             self.leave()
-            raise _unreachable(self.uri, why)
+            raise store.unreachable(self.uri, why)
         self._accepted = True
 
     def started(self, task: Task) -> None:
@@ -269,7 +210,7 @@ class Tracker:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         failures, last_tries = 0, _LAST_TRIES
         # Nobody waits for a file to answer: to make its tables would only hold up the first trial.
-        at_leisure = _sqlite_trouble(self._private_uri) == ""
+        at_leisure = store.sqlite_trouble(self._private_uri) == ""
         while True:
             closing = self._await_news() if at_leisure or self._mirror else self._closing
             try:
@@ -293,7 +234,7 @@ class Tracker:
                     return
 
     def _connected(self) -> Mirror:
-        if why := _sqlite_trouble(self._private_uri):
+        if why := store.sqlite_trouble(self._private_uri):
             # MLflow would make the folders of a path that was only mistyped.
             raise ConnectionError(why)
         mirror = self._connect()
@@ -322,10 +263,10 @@ class Tracker:
                     self._tell(number)
                     raise
                 # Somebody deleted the run: no retry will bring it back.
-                self._refused[number] = public(_line(error))
+                self._refused[number] = store.public(store.line(error))
 
     def _complain(self, error: Exception) -> None:
-        self._trouble = public(_line(error))
+        self._trouble = store.public(store.line(error))
         # At the start of a search that needs the store, `demand` has the word.
         if self._accepted and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()
@@ -335,26 +276,3 @@ class Tracker:
         """Wait, but no longer than until the search ends."""
         with self._news:
             self._news.wait_for(lambda: self._closing and not closing, timeout=seconds)
-
-
-def _line(error: Exception) -> str:
-    """What went wrong, in one line; of a connection only what the system said."""
-    if said := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
-        return said[0]
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def _sqlite_trouble(uri: str) -> str | None:
-    """Why a SQLite file cannot be a store, "" if it can, None for any other kind of store."""
-    scheme, _, path = uri.partition("sqlite:///")
-    if scheme or not path:
-        return None
-    file = Path(path)
-    if not os.access(file.parent, os.W_OK | os.X_OK):
-        return f"{file.parent} is no folder that can be written"
-    if file.exists():
-        with file.open("rb") as opened:
-            head = opened.read(16)
-        if head and head != b"SQLite format 3\0":
-            return f"{file} is no SQLite database"
-    return ""

@@ -9,7 +9,6 @@ from typing import Any
 
 from raylt.schema import Value
 from raylt.space.measures import GROUPS
-from raylt.study.confirm.runs import FOLDER
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
 from raylt.study.verdict import test_openings
@@ -18,6 +17,8 @@ from raylt.study.verdict.significance import Verdict
 
 POOL = "trained on the whole training pool, validation images included"
 """What is said of runs that hold nothing out."""
+FOLDER = "confirm"
+"""The folder of a study that holds its confirmations."""
 _FILE = "verdict.json"
 _BEST = "test/best/"
 """What the names of metrics begin with that are of the epoch that validation chose."""

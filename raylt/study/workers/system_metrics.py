@@ -69,9 +69,10 @@ def read(report: Report, *, on: bool) -> Generator[Report]:
 
 def _monitors() -> list[BaseMetricsMonitor]:
     """Those that this machine answers to; one without a GPU, for instance, has nothing to read."""
-    from raylt.study.tracking import tracker
 
-    tracker.prepare()
+    from raylt.study.resources import environment
+
+    environment.prepare_mlflow()
     from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
     from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor

@@ -13,9 +13,10 @@ from raylt.schema import InputError
 from raylt.study.confirm import candidates, confirm, race, scoring
 from raylt.study.confirm import runs as seeds
 from raylt.study.confirm.candidates import Options
-from raylt.study.report import status
+from raylt.study.record import studies
+from raylt.study.report import best, status
 from raylt.study.report.charts import class_changes, html, png
-from raylt.study.run import driver, session
+from raylt.study.run import session
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.verdict import confirmation, test_openings
 from tests.study import drive, fake_seeds
@@ -116,7 +117,7 @@ def toy(study, tmp_path, monkeypatch, request):
         calls=calls,
         folder=tmp_path / "runs" / "toy",
         confirm=lambda **changes: confirm.confirm("toy", settings(tmp_path), options(**changes)),
-        open=lambda: driver.open_study("toy", tmp_path / "runs"),
+        open=lambda: studies.open_study("toy", tmp_path / "runs"),
     )
     return toy
 
@@ -375,14 +376,14 @@ def test_there_must_be_a_baseline_and_somebody_to_compare(study, tmp_path):
 
 def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
     record = toy.open()
-    assert "Test set never opened" in status.best_text(record)
-    assert "raylt confirm toy" in status.best_text(record)
+    assert "Test set never opened" in best.best_text(record)
+    assert "raylt confirm toy" in best.best_text(record)
     toy.confirm()
     record = toy.open()
-    assert "Test set opened 1x" in status.best_text(record)
-    assert "trial 1 better by +" in status.best_text(record)
-    assert status.best(record)["test_openings"] == 1
-    assert status.best(record)["confirmation"]["metric"] == "test/accuracy"
+    assert "Test set opened 1x" in best.best_text(record)
+    assert "trial 1 better by +" in best.best_text(record)
+    assert best.best(record)["test_openings"] == 1
+    assert best.best(record)["confirmation"]["metric"] == "test/accuracy"
     found = status.study("toy", toy.folder.parent)
     assert found["test_openings"] == 1
     assert "Test set opened 1x" in status.study_text(found)

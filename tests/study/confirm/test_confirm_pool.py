@@ -10,7 +10,7 @@ from raylt import cli, datasets
 from raylt import recipe as recipes
 from raylt.study.confirm import runs as seeds
 from raylt.study.confirm import scoring
-from raylt.study.run import driver
+from raylt.study.record import studies
 from raylt.study.verdict import test_openings
 from tests.study.drive import toy
 
@@ -53,7 +53,7 @@ def record(searched):
     """The study whose winner was confirmed on the whole pool."""
     folder, words = searched
     assert cli.run(words) == 0
-    with contextlib.closing(driver.open_study("toy", folder / "runs")) as found:
+    with contextlib.closing(studies.open_study("toy", folder / "runs")) as found:
         yield found
 
 

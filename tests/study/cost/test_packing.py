@@ -8,6 +8,7 @@ import pytest
 from raylt import cli
 from raylt.schema import EnvironmentError
 from raylt.study.cost import forecast, measured, packing
+from raylt.study.record import studies
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
 from raylt.study.run import begin, driver
@@ -119,7 +120,7 @@ def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     result = driver.search(toy(tmp_path, *plain), settings(tmp_path), floor=dict, fingerprint="f")
     states = {one.number: one.state for one in result.ranking}
     assert states == {0: "complete", 1: "complete", 2: "failed", 3: "complete", 4: "complete"}
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     assert {one.number for one in record.outcomes() if one.alone} == {1, 2}
     assert record.outcome(1).attempts == 2
     assert "no room for trial 2" in record.outcome(2).failure
@@ -159,7 +160,7 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
     made = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
     result = driver.search(made, options, floor=dict, fingerprint="f")
     assert [one.state for one in result.ranking] == ["complete"] * 5
-    with contextlib.closing(driver.open_study("toy", tmp_path / "runs")) as record:
+    with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
         killed = {one.number: one for one in record.outcomes() if one.alone}
         assert 1 in killed
         # It was killed after its second epoch, and begins none of the two once more.
@@ -201,7 +202,7 @@ def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
     behave(tmp_path, seconds=0.2, greedy=[1])
     result = driver.search(space, settings(tmp_path, pack="auto"), floor=dict, fingerprint="f")
     assert [one.state for one in result.ranking] == ["complete"] * 5
-    with contextlib.closing(driver.open_study("toy", tmp_path / "runs")) as record:
+    with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
         assert {one.number for one in record.outcomes() if one.alone} == {1}
         assert record.outcome(1).attempts == 2
         assert alone_in_time(record, 1)

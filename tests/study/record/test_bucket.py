@@ -12,6 +12,7 @@ import pytest
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.confirm import runs as seeds
 from raylt.study.record import bucket as remote
+from raylt.study.record import studies
 from raylt.study.record.record import CHECKPOINTS
 from raylt.study.report import logs
 from raylt.study.run import driver
@@ -162,6 +163,7 @@ def test_a_search_with_no_credentials_at_all_is_one_line_and_starts_nothing(tmp_
 _DRIVE = """
 import sys
 from pathlib import Path
+from raylt.study.record import studies
 from raylt.study.run import driver
 from tests.study import drive
 
@@ -198,7 +200,7 @@ def test_a_killed_search_goes_on_from_its_bucket_alone(s3_port, tmp_path):
     # The study knows its bucket.
     subprocess.run([*words, "resume", str(tmp_path), ""], cwd=ROOT, check=True, timeout=300)
 
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     assert [one.state for one in record.outcomes()] == ["complete"] * 3
     for one in record.outcomes():
         epochs = [int(entry["epoch"]) for entry in record.epochs(one.number)]

@@ -12,7 +12,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import EnvironmentError, InputError
-from raylt.study.record import lock, record, storage
+from raylt.study.record import lock, record, storage, studies
 from raylt.study.record import postgres as server
 from raylt.study.report import leaderboard
 from raylt.study.run import driver
@@ -49,7 +49,7 @@ def test_a_server_that_is_not_there_is_one_line_at_once(tmp_path):
     began = time.monotonic()
     given = f"postgresql://me:canary-5f3a@/raylt?host={tmp_path}"
     with pytest.raises(EnvironmentError, match="must answer at postgresql:///raylt") as caught:
-        driver.open_study("toy", tmp_path, given)
+        studies.open_study("toy", tmp_path, given)
     assert "canary" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert time.monotonic() - began < 10
@@ -84,7 +84,7 @@ def test_a_server_holds_what_a_file_holds(pg, tmp_path):
     here = made.study(tmp_path / "here", name="made")
     for one in (there, here):
         one.close()
-    seen = driver.open_study("made", tmp_path / "elsewhere", pg.url)
+    seen = studies.open_study("made", tmp_path / "elsewhere", pg.url)
     for ours, theirs in zip(seen.outcomes(), here.outcomes(), strict=True):
         assert (ours.point, ours.last, ours.state) == (theirs.point, theirs.last, theirs.state)
         mine, other = seen.epochs(ours.number), here.epochs(ours.number)
@@ -104,10 +104,10 @@ def test_a_study_is_begun_once_and_an_unknown_one_is_named(pg, tmp_path):
     with pytest.raises(InputError, match="holds one already"):
         made.study(tmp_path / "other", name="once", trials=2, url=pg.url)
     with pytest.raises(InputError, match="must hold the study 'never'"):
-        driver.open_study("never", tmp_path, pg.url)
+        studies.open_study("never", tmp_path, pg.url)
     wrong = pg.url.replace(postgres.PASSWORD, "wrong")
     with pytest.raises(EnvironmentError, match="password authentication failed"):
-        driver.open_study("once", tmp_path / "other", wrong)
+        studies.open_study("once", tmp_path / "other", wrong)
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_wider_space_changes_its_own_study_alone(pg, tmp_path):
     (tmp_path / "wider.yaml").write_text(text)
     revise.space(mine, spaces.load(tmp_path / "wider.yaml"))
     mine.close()
-    again = driver.open_study("mine", tmp_path / "elsewhere", pg.url)
+    again = studies.open_study("mine", tmp_path / "elsewhere", pg.url)
     law = again.study.trials[0].distributions["method.temperature"]
     assert (law.low, law.high) == (0.01, 1.0)
     assert made.again(other).study.trials == before
@@ -251,7 +251,7 @@ def test_a_killed_search_goes_on_from_another_machine(pg, tmp_path):
     )
     assert finished.returncode == 0, finished.stderr
     assert len(json.loads(finished.stdout)["states"]) == 6
-    seen = driver.open_study("toy", second / "runs", pg.url)
+    seen = studies.open_study("toy", second / "runs", pg.url)
     ended = seen.outcomes()
     assert {one.state for one in ended} <= {"complete", "stopped"}
     assert len({one.digest for one in ended}) == len(ended) == 6
@@ -299,7 +299,7 @@ def test_drivers_with_a_study_each_share_a_server_and_their_trials_rank_together
         ]
         running.append(subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL))
     assert [process.wait(timeout=200) for process in running] == [0, 0]
-    opened = [driver.open_study(name, tmp_path / "anywhere", pg.url) for name in names]
+    opened = [studies.open_study(name, tmp_path / "anywhere", pg.url) for name in names]
     for one in opened:
         assert [outcome.state for outcome in one.outcomes()] == ["complete"] * 5
         for outcome in one.outcomes():
@@ -316,6 +316,7 @@ _SEARCH = """
 import sys
 from pathlib import Path
 import click
+from raylt.study.record import studies
 from raylt.study.run import driver
 from raylt.cli import exits
 from tests.study import drive
@@ -351,7 +352,7 @@ def _struck(pg, folder, name, blow):
 def _ended(pg, folder, name="toy"):
     if server.fact(pg.url, name, "whole") is None:
         return 0
-    seen = driver.open_study(name, folder / "runs", pg.url)
+    seen = studies.open_study(name, folder / "runs", pg.url)
     try:
         return sum(one.state in ("complete", "stopped") for one in seen.outcomes())
     finally:

@@ -18,7 +18,7 @@ MORE = "method.prune={choices: [0.1, 0.5, 0.9]}"
 def reopened(made):
     """The study as a new driver sees it."""
     made.close()
-    space = driver.open_study("toy", made.folder.parent)
+    space = studies.open_study("toy", made.folder.parent)
     sampler = draws.sampler(space.space, begun=len(space.outcomes()))
     space.close()
     return studies.load(made.folder, sampler=sampler)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from raylt.study.record import studies
 from raylt.study.report import page as report
-from raylt.study.run import driver
-from raylt.study.tracking import tracker
+from raylt.study.tracking import store, tracker
 from tests.study import browser, made
 
 pytestmark = [
@@ -36,7 +36,7 @@ def runs(tmp_path_factory):
     record = made.study(folder, trials=18)
     mirror = tracker.open_mirror(
         record,
-        uri=tracker.default_uri(folder),
+        uri=store.default_uri(folder),
         artifacts=folder / "artifacts",
         command="raylt tune --space search_spaces/sdclr.yaml",
     )
@@ -150,7 +150,7 @@ def _show_split_metrics(page):
 
 def _look_at_the_machine(page, address, runs):
     """The readings of a trial's machine are in MLflow's own tab for them."""
-    with contextlib.closing(driver.open_study("made", runs)) as record:
+    with contextlib.closing(studies.open_study("made", runs)) as record:
         run = record.facts["mlflow:trial/0"]["run"]
     page.open(f"{address}/#/experiments/1/runs/{run}/system-metrics")
     page.wait("document.body.innerText.includes('cpu_utilization_percentage')")

@@ -33,12 +33,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def studies(folder):
-    from raylt.study.run import driver
+    from raylt.study.record import studies
 
     opened = {}
 
     def give(*names):
-        return [opened.setdefault(name, driver.open_study(name, folder)) for name in names]
+        return [opened.setdefault(name, studies.open_study(name, folder)) for name in names]
 
     yield give
     for record in opened.values():

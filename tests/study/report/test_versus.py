@@ -5,6 +5,7 @@ import types
 import pytest
 
 from raylt.schema import InputError
+from raylt.space.rival import rival as rival_of
 from raylt.study.record import studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.report import versus
@@ -12,6 +13,7 @@ from raylt.study.report.charts import html, png
 from raylt.study.report.charts import versus as picturing
 from raylt.study.run import begin, driver
 from raylt.study.run.result import Result
+from raylt.study.run.rival import follow
 from raylt.study.search import sampler
 from tests.study import drive, made
 
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 
 def rival(folder, *overrides, method="simclr"):
-    return versus.rival(drive.toy(folder, f"study.versus={method}", *overrides))
+    return rival_of(drive.toy(folder, f"study.versus={method}", *overrides))
 
 
 def test_the_rival_searches_alike_with_the_leaves_that_it_knows(tmp_path):
@@ -113,7 +115,7 @@ def test_studies_without_an_end_or_of_other_images(tmp_path):
 def test_both_methods_are_in_one_picture_of_either(tmp_path):
     first = made.study(tmp_path, "study.versus=simclr", name="a", trials=8)
     assert picturing.charts(first) == ()
-    text = versus.rival(first.space).text
+    text = rival_of(first.space).text
     other = made.study(tmp_path, name="a-versus-simclr", trials=5, text=text)
     charts = [picturing.charts(each) for each in (first, other)]
     assert charts[0] == charts[1]
@@ -162,9 +164,9 @@ def test_the_rival_follows_a_study_and_goes_on_if_it_had_begun(tmp_path, monkeyp
     monkeypatch.setattr(driver, "resume", lambda name, s, *, retry_failed: ended("resume"))
     # The first study gets the picture of both, too.
     monkeypatch.setattr(driver, "send", lambda name, s: (f"{name} not sent",))
-    assert versus.follow(result, settings).notices == ("one", "toy not sent")
-    create(tmp_path, versus.rival(space)).close()
-    versus.follow(result, settings)
+    assert follow(result, settings).notices == ("one", "toy not sent")
+    create(tmp_path, rival_of(space)).close()
+    follow(result, settings)
     assert calls == ["toy-versus-simclr", "resume"]
     result.interrupted = True
-    assert versus.follow(result, settings) is None
+    assert follow(result, settings) is None

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from raylt.study.resources import local_ray
+from raylt.study.resources import environment, local_ray
 
 
 @pytest.mark.ray
@@ -13,7 +13,7 @@ def test_a_trial_runs_in_a_process_that_waited_for_it(tmp_path):
     def trial(config):
         tune.report({"done": 1})
 
-    local_ray.prepare(threads=1, alone=True)
+    environment.prepare_ray(threads=1, alone=True)
     with local_ray.ray_here(cpus=2, dashboard=False, preload="raylt.recipe"):
         waiting = idle()
         run = tune.RunConfig(storage_path=str(tmp_path), verbose=0)

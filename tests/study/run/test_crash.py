@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from raylt.study.record import storage
+from raylt.study.record import storage, studies
+from raylt.study.resources import environment
 from raylt.study.run import driver
-from raylt.study.tracking import tracker
+from raylt.study.tracking import store
 from tests.study.drive import behave, settings
 from tests.study.run.made import Drive, kill_all, processes_of
 
@@ -73,7 +74,7 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     behave(tmp_path, seconds=0.01)
     code, out, err = drive(tmp_path).end(300)
     assert code == 0, err
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     outcomes = record.outcomes()
 
     # None lost, none twice: every number once, every recipe once, every trial at its end.
@@ -104,10 +105,10 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     end = time.monotonic() + 300
     while pending := driver.send("toy", settings(tmp_path)):
         assert time.monotonic() < end, pending
-    tracker.prepare()
+    environment.prepare_mlflow()
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=tracker.default_uri(tmp_path / "runs"))
+    client = MlflowClient(tracking_uri=store.default_uri(tmp_path / "runs"))
     experiments = [one.experiment_id for one in client.search_experiments()]
     runs = {run.info.run_name: run for run in client.search_runs(experiments, max_results=1000)}
     assert len(runs) == TRIALS + 1

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError, InputError
-from raylt.study.record import lock
+from raylt.study.record import lock, studies
 from raylt.study.record.postgres import Driver
 from raylt.study.resources import allocation
 from raylt.study.run import driver
@@ -59,7 +59,7 @@ def searched(tmp_path_factory):
 def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
     folder, code, found, err, _ = searched
     assert code == 4, err
-    record = driver.open_study("toy", folder / "runs")
+    record = studies.open_study("toy", folder / "runs")
     states = {one.number: one.state for one in record.outcomes()}
     assert len(states) == 10
     assert {n for n, state in states.items() if state == "failed"} == {2, 4, 5}
@@ -72,7 +72,7 @@ def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
 @pytest.mark.ray
 def test_every_failure_has_its_reason_in_one_line(searched):
     folder = searched[0]
-    record = driver.open_study("toy", folder / "runs")
+    record = studies.open_study("toy", folder / "runs")
     raised = record.outcome(2).failure
     assert re.fullmatch(r"ValueError: wrong in trial 2 \(fake\.py:\d+ in work\)", raised)
     assert "val/accuracy was nan in epoch 1" in record.outcome(5).failure
@@ -83,7 +83,7 @@ def test_every_failure_has_its_reason_in_one_line(searched):
 @pytest.mark.ray
 def test_a_dead_process_is_tried_again_from_its_checkpoint_and_an_error_is_not(searched):
     folder = searched[0]
-    record = driver.open_study("toy", folder / "runs")
+    record = studies.open_study("toy", folder / "runs")
     attempts = {one.number: one.attempts for one in record.outcomes()}
     assert (attempts[0], attempts[2], attempts[4]) == (2, 1, 3)
     trained = accounted(folder)
@@ -122,7 +122,7 @@ def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
     code, out, err = run.end(60)
     assert time.monotonic() - began < 30
     assert (code, json.loads(out)["interrupted"]) == (130, True), err
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     assert record.outcome(0).state == "running"
     assert lock.driver_of(record.folder, None) is None
     record.close()
@@ -130,7 +130,7 @@ def test_ctrl_c_stops_in_time_and_resume_ends_the_study(tmp_path):
     behave(tmp_path, seconds=0.01)
     code, out, err = Drive("resume", tmp_path).end()
     assert code == 0, err
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     assert len(record.outcomes()) == 6
     agree(record, accounted(tmp_path))
     assert record.outcome(0).attempts == 2
@@ -145,7 +145,7 @@ def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path):
     pid = run.process.pid
     run.process.kill()
     run.process.communicate()
-    seen = driver.open_study("toy", tmp_path / "runs")
+    seen = studies.open_study("toy", tmp_path / "runs")
     ended = {o.number: o.last for o in seen.outcomes() if o.state in ("complete", "stopped")}
     seen.close()
     # What Tune would go on from is a pickle, which is a program: it must never be read.
@@ -157,7 +157,7 @@ def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path):
     behave(tmp_path, seconds=0.01)
     code, _, err = Drive("resume", tmp_path).end()
     assert code == 0, err
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     assert [one.number for one in record.outcomes()] == list(range(6))
     agree(record, accounted(tmp_path))
     for number, last in ended.items():
@@ -202,7 +202,7 @@ def test_a_study_is_begun_once(study, tmp_path):
 def test_an_unknown_study_is_named_with_its_neighbours(study, tmp_path):
     study()
     with pytest.raises(InputError, match="did you mean 'toy'"):
-        driver.open_study("toyy", tmp_path / "runs")
+        studies.open_study("toyy", tmp_path / "runs")
 
 
 def test_a_changed_space_file_is_refused(study, tmp_path):
@@ -218,7 +218,7 @@ def test_a_damaged_database_is_named(study, tmp_path):
     made.close()
     (made.folder / "study.db").write_bytes(b"no database at all " * 100)
     with pytest.raises(EnvironmentError, match=r"study\.db"):
-        driver.open_study("toy", tmp_path / "runs")
+        studies.open_study("toy", tmp_path / "runs")
 
 
 def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkeypatch):
@@ -227,7 +227,7 @@ def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkey
         study()
     monkeypatch.undo()
     with pytest.raises(InputError, match="must hold the study"):
-        driver.open_study("toy", tmp_path / "runs")
+        studies.open_study("toy", tmp_path / "runs")
 
 
 def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path):

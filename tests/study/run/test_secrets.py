@@ -4,8 +4,9 @@ import subprocess
 
 import pytest
 
-from raylt.study.record import lock
-from raylt.study.tracking import description, tracker
+from raylt.study.record import lock, provenance
+from raylt.study.tracking import tracker
+from raylt.study.tracking.store import public
 
 CANARY = "canary-8b1f"
 
@@ -21,7 +22,7 @@ def test_no_secret_of_the_environment_or_a_uri_reaches_any_file(
         made,
         uri=store,
         artifacts=runs / "artifacts",
-        command=tracker.public(f"raylt tune --tracking-uri http://me:{CANARY}@mlflow:5000"),
+        command=public(f"raylt tune --tracking-uri http://me:{CANARY}@mlflow:5000"),
     )
     mirror.finish(interrupted=False)
     made.close()
@@ -40,9 +41,9 @@ def test_of_a_repository_only_its_commit_is_told_and_whether_it_was_changed(tmp_
     git("add", "code.py")
     who = ("-c", "user.name=me", "-c", f"user.email={CANARY}@host.example")
     git(*who, "commit", "-m", f"a commit {CANARY}")
-    assert description.commit(tmp_path)["git.dirty"] == "false"
+    assert provenance.commit(tmp_path)["git.dirty"] == "false"
     (tmp_path / "code.py").write_text(f"key = {CANARY!r}\n")
-    told = description.commit(tmp_path)
+    told = provenance.commit(tmp_path)
     assert told.keys() == {"git.commit", "git.dirty"}
     assert told["git.dirty"] == "true"
     assert CANARY not in str(told)

@@ -8,6 +8,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from raylt import recipe
+from raylt.study.record import studies
 from raylt.study.run import driver
 from raylt.study.search import sampler as draws
 from raylt.study.search import schedulers
@@ -132,7 +133,7 @@ def test_so_it_does_through_ray(tmp_path, sampler, scheduler):
     made = toy(tmp_path, *overrides(sampler, scheduler))
     result = driver.search(made, settings(tmp_path), floor=dict, fingerprint="f")
     assert result.exit_code == 0
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     ends = {
         int(path.parent.name): len(path.read_text().split())
         for path in (record.folder / "trials").glob("*/ran.txt")

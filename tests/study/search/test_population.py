@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from raylt import recipe, space
 from raylt.schema import InputError
-from raylt.study.report import status
+from raylt.study.record import studies
 from raylt.study.run import driver
 from raylt.study.search.population import Population, Standing, changed, takeovers
 from raylt.study.search.searcher import TruthfulSearcher
@@ -154,12 +154,12 @@ def test_the_schedule_of_the_best_is_shown_and_can_be_trained_again(study):
     breed(made)
     best = made.best()
     assert best.takeovers
-    text = status.best_text(made)
+    text = best.best_text(made)
     for taken in best.takeovers:
         assert f"from trial {taken['parent']} after epoch {taken['epoch']}" in text
     for change in best.recipe["changes"]:
         assert f"from epoch {change['epoch'] + 1}: method.temperature" in text
-    words = shlex.split(status.best(made)["retrain"])
+    words = shlex.split(best.best(made)["retrain"])
     assert words[:3] == ["raylt", "train", "-s"]
     again = space.load(words[3], [word for word in words[6:] if "=" in word])
     assert again.leaves == ()
@@ -260,7 +260,7 @@ def test_a_population_through_ray(tmp_path):
     options = settings(tmp_path, work="tests.study.fake_population:work")
     result = driver.search(made, options, floor=dict, fingerprint="f")
     assert result.exit_code == 0
-    record = driver.open_study("toy", tmp_path / "runs")
+    record = studies.open_study("toy", tmp_path / "runs")
     check(record)
     for one in record.outcomes():
         ran = (record.trial_folder(one.number) / "ran.txt").read_text().split()

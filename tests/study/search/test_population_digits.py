@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from raylt import recipe as recipes
+from raylt.study.record import studies
 from raylt.study.run import driver
 from raylt.trial import worker
 from raylt.trial.checkpoints import checkpoint
@@ -31,7 +32,7 @@ def searched(folder, *overrides, **changes):
         toy(folder, *POPULATION, *overrides), options, floor=dict, fingerprint="f"
     )
     assert (found.exit_code, found.interrupted) == (0, False)
-    return contextlib.closing(driver.open_study("toy", folder / "runs"))
+    return contextlib.closing(studies.open_study("toy", folder / "runs"))
 
 
 def accounted(record, epochs, every, workers=1):

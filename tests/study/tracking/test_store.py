@@ -7,10 +7,8 @@ import time
 
 import pytest
 
-from raylt.study.tracking import tracker
-
 MAKE = (
-    "from raylt.study.tracking import tracker; tracker.prepare(); "
+    "from raylt.study.tracking import tracker; environment.prepare_mlflow(); "
     "from raylt.study.tracking import store; import sys; store.made(sys.argv[1])"
 )
 
@@ -30,7 +28,9 @@ def tables(path):
 @pytest.mark.slow
 def test_a_store_whose_maker_was_killed_is_made_anew(tmp_path):
     """MLflow itself would say for ever that a table of its migration exists already."""
-    uri = tracker.default_uri(tmp_path)
+    from raylt.study.tracking import store
+
+    uri = store.default_uri(tmp_path)
     draft = tmp_path / ".mlflow.db.draft"
     maker = begin(uri)
     end = time.monotonic() + 60

@@ -11,7 +11,9 @@ import pytest
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError
 from raylt.study.record.listener import Task
+from raylt.study.resources import environment
 from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.workers import system_metrics
@@ -36,7 +38,7 @@ def connect(study, store, tmp_path):
 
 @pytest.fixture
 def client(store):
-    tracking.prepare()
+    environment.prepare_mlflow()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=store)
@@ -444,7 +446,7 @@ def test_an_experiment_that_was_deleted_is_an_error_with_its_remedy(study, conne
     ],
 )
 def test_credentials_are_left_out_of_every_text(text, shown):
-    assert tracking.public(text) == shown
+    assert store.public(text) == shown
 
 
 def test_a_server_that_says_anything_is_there_and_a_closed_port_is_not():
@@ -456,10 +458,10 @@ def test_a_server_that_says_anything_is_there_and_a_closed_port_is_not():
         uri = f"http://ann:secret@127.0.0.1:{server.server_port}/"
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        tracking.require_reachable(uri)
+        store.require_reachable(uri)
         thread.join()
     with pytest.raises(EnvironmentError, match="must be reachable") as caught:
-        tracking.require_reachable(uri)
+        store.require_reachable(uri)
     assert "secret" not in str(caught.value)
 
 
@@ -468,4 +470,4 @@ def test_a_server_whose_certificate_only_mlflow_knows_is_there(monkeypatch):
         raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "self-signed certificate"))
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    tracking.require_reachable("https://mlflow.example:5000")
+    store.require_reachable("https://mlflow.example:5000")

@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+from raylt.study.resources import environment
 from raylt.study.workers import orphans
 from raylt.study.workers.orphans import OrphanReaper
 from tests.patience import wait_for
@@ -60,7 +61,7 @@ def test_a_group_of_a_dead_process_is_found_and_freed(monkeypatch):
             assert placement_group([{"CPU": 1}], name="left").wait(60)
 
     monkeypatch.setattr(orphans, "GRACE", 0.0)
-    local_ray.prepare(threads=1, alone=True)
+    environment.prepare_ray(threads=1, alone=True)
     with local_ray.ray_here(cpus=1, dashboard=False, preload=None):
         made = ray.remote(num_cpus=0)(Maker).remote()
         ray.get(made.book.remote())

@@ -1,0 +1,66 @@
+"""Equal-budget baselines: another method gets the same trials, rungs and budget.
+
+A new method that was searched beats an old one that was not, whatever it is worth. `--versus
+simclr` searches both alike: the same file with the other method in it, where the other method
+knows the leaf, as a study of its own beside the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from raylt import plugins
+from raylt import space as spaces
+from raylt.schema import InputError
+from raylt.space import Space
+from raylt.space.file import document
+
+_SECTION = "method."
+BETWEEN = "-versus-"
+"""What stands between the names of a study and of its rival's method."""
+
+
+def rival(space: Space) -> Space:
+    """The space of the method that `study.versus` names.
+
+    Raises:
+        InputError: there is no such method, it is the space's own, it leaves nothing open, or the
+            space has a rule that makes no sense for it.
+    """
+    method, own = str(space.study.versus), space.known["method.name"]
+    where = f"{space.source}: study.versus"
+    if method == own:
+        raise InputError(f"{where}: must be another method, but got {method}, the space's own")
+    fields = plugins.config("methods", method).model_fields
+    values = document.parse(space.text, space.source).values
+    study, recipe = values["study"], values["recipe"]
+    recipe["method"] = {
+        **{key: value for key, value in recipe["method"].items() if key in fields},
+        "name": method,
+    }
+    study.pop("versus")
+    study["name"] = name(space.study.name, method)
+    settings = [study["baseline"]["values"]] if study.get("baseline") else []
+    for each in (*settings, *study.get("points", ())):
+        for path in [path for path in each if _foreign(path, fields)]:
+            del each[path]
+    try:
+        found = spaces.of(document.parse(document.dump(values), f"{space.source} for {method}"))
+    except InputError as error:
+        raise InputError(f"{where}: {method} must fit the space, but\n{error}") from None
+    if not found.leaves:
+        raise InputError(
+            f"{where}: must leave something to search, but no open leaf of the space is one of "
+            f"{method}'s; open optimizer.lr"
+        )
+    return found
+
+
+def name(study: str, method: str) -> str:
+    """What the rival's study is called."""
+    return f"{study}{BETWEEN}{method}"
+
+
+def _foreign(path: str, fields: Mapping[str, Any]) -> bool:
+    return path.startswith(_SECTION) and path.removeprefix(_SECTION) not in fields

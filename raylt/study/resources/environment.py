@@ -1,0 +1,67 @@
+"""What Ray, torch and MLflow read from the environment when they are imported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+
+_RAY = {
+    # `uv run` would make Ray copy the folder and build the environment anew in each worker.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A thread that asks Ray something while the search ends must not make Ray start anew.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+    # The table is ours; the old output is the one that can be silenced.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # The driver handles signals itself, so that it knows that it was interrupted.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # A trial that failed reports why instead of a metric.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # The study of record has everything that Tune's snapshots would hold.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    # A stopped trial leaves its reused process after the step that it is in, however long.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    # A group is asked for only once its places are booked, so it gets them at once; where somebody
+    # was faster all the same, the trial looks anew for what is free.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
+    # What the raylet tells the driver goes to standard output, where only results belong; the
+    # searcher names the reason of a dead worker.
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+}
+
+
+def prepare_ray(*, threads: int, alone: bool) -> None:
+    """Set what Ray and torch read at import; call it before either is imported.
+
+    What the user has set stays.
+
+    Args:
+        threads: Threads of a process.
+        alone: Whether Ray is started for this search, and not a cluster's that has its token.
+    """
+    for name, value in _RAY.items():
+        os.environ.setdefault(name, value)
+    # One token for this run alone: nothing is written to, or needed from, the home folder. Ray
+    # looks for it when it is imported; where that has happened, it makes a token of its own.
+    if alone and "ray" not in sys.modules and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def prepare_mlflow() -> None:
+    """Set what MLflow reads at import; what the user has set stays."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # With MLflow's own settings one call to a dead server blocks for four minutes.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+    }.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,82 @@
+"""The MLflow UI over all studies of a folder, on this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from raylt.schema import EnvironmentError, InputError
+
+_LOOPBACK = "127.0.0.1"
+_PATIENCE = 3
+"""Seconds that a server is given to end by itself."""
+
+
+def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
+    """Run an MLflow server over the runs, on this machine only, until Ctrl-C.
+
+    Raises:
+        InputError: there is nothing to show.
+        EnvironmentError: the port is taken, or the server fails.
+    """
+    store = runs / "mlflow.db"
+    if tracking_uri is None and not store.exists():
+        raise InputError(
+            f"{store} must hold tracked runs, but does not exist; begin with `raylt tune`, or "
+            f"name the folder with --runs"
+        )
+    if tracking_uri is not None and tracking_uri.startswith(("http://", "https://")):
+        raise InputError(
+            f"the tracking URI is a server with a UI of its own; open {tracking_uri} in a browser"
+        )
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError as error:
+            raise EnvironmentError(
+                f"port {port} must be free, but {error.strerror}; choose another with --port"
+            ) from None
+    environment = {
+        **os.environ,
+        # The job runner starts eight more processes, which a look at runs does not need.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Its greetings, and warnings that are for its own authors.
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    uri = tracking_uri or f"sqlite:///{store.resolve()}"
+    command += ["--backend-store-uri", uri, "--registry-store-uri", uri]
+    command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
+    page = f"http://{_LOOPBACK}:{port}/#/experiments"
+    print(f"MLflow shows {runs} on {page} (Ctrl-C ends it)", flush=True)
+    # MLflow does not pass signals on to its own children, so all of them are one group of ours.
+    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            _end(server)
+    raise EnvironmentError(
+        f"MLflow's server must run until Ctrl-C, but it ended with code {code}; its messages "
+        f"above say why"
+    )
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server and its children: first kindly, then for certain."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=_PATIENCE)
