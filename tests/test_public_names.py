@@ -3,18 +3,13 @@
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
 import raylt
-from raylt.schema import InputError
 from raylt.space import Space
-from raylt.study.record import studies
-from raylt.study.run import driver
-from raylt.study.search import sampler
-from tests.study import drive, made
+from tests.study import drive
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
@@ -48,44 +43,6 @@ def test_a_space_is_loaded_with_overrides(tmp_path):
     space = raylt.load_space(tmp_path / "space.yaml", ["study.trials=2"])
     assert isinstance(space, Space)
     assert space.study.trials == 2
-
-
-def test_a_study_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="begin one with `raylt tune`"):
-        raylt.open_study("nothing", runs=tmp_path)
-
-
-def test_a_study_without_trials_is_an_empty_table(tmp_path):
-    none = ("study.baseline=null",)
-    space = drive.toy(tmp_path, *none)
-    studies.create(
-        tmp_path / "runs" / "toy",
-        space,
-        sampler=sampler.sampler(space, begun=0),
-        queue=(),
-        facts={},
-    ).close()
-    study = raylt.open_study("toy", runs=tmp_path / "runs")
-    assert (len(study.frame()), len(study.epochs()), study.best) == (0, 0, None)
-
-
-def test_the_rival_is_searched_from_a_notebook_too(tmp_path, monkeypatch):
-    searched = []
-
-    def search(space, settings, **_):
-        searched.append(space.known["method.name"])
-        name, versus = space.study.name, space.study.versus
-        plan = (f"study.versus={versus or 'null'}",)
-        made.study(settings.runs, *plan, name=name, trials=2).close()
-        return types.SimpleNamespace(name=name, versus=versus, interrupted=versus is None)
-
-    monkeypatch.setattr(driver, "search", search)
-    plan = ("study.versus=simclr", "study.objective=val/accuracy")
-    raylt.tune(drive.toy(tmp_path, *plan), runs=tmp_path / "runs", data=tmp_path / "data")
-    assert searched == ["sdclr", "simclr"]
-    with pytest.raises(InputError, match="must be another method"):
-        raylt.tune(drive.toy(tmp_path, "study.versus=sdclr"), runs=tmp_path / "other")
-    assert len(searched) == 2
 
 
 SCRIPT = """

@@ -9,7 +9,6 @@ from raylt.trial import worker
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import classes
 from raylt.trial.evaluation.test_score import open_test
-from raylt.trial.fit import Diverged
 from tests.trial.made import Killed, killed_after, run, small, weights
 
 
@@ -172,13 +171,6 @@ def test_the_whole_tail_is_trained_on_where_nothing_is_held_out(probe, tmp_path)
     assert len(opened.predictions) == 400
     assert opened.metrics["test/accuracy"] > 0.1
     assert not any(name.startswith("test/best") for name in opened.metrics)
-
-
-def test_a_run_that_diverges_says_so_within_the_epoch(tmp_path):
-    reports = []
-    with pytest.raises(Diverged, match=r"became (nan|inf)"):
-        run(small("bcl", optimizer={"lr": 1e30, "batch_size": 64}), tmp_path, reports.append)
-    assert not reports
 
 
 def test_the_digest_names_the_recipe():

@@ -4,14 +4,11 @@ import logging
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pytest
 import torch
 
 from raylt import recipe
 from raylt.trial import worker
 from raylt.trial.checkpoints import checkpoint
-from raylt.trial.evaluation.score import score
 from tests import distributed
 
 
@@ -28,23 +25,6 @@ def wanted(**changed):
         "precision": "float32",
     }
     return recipe.parse(values | changed)
-
-
-def scored():
-    torch.set_num_threads(1)
-    found, cpu = wanted(), torch.device("cpu")
-    splits = worker._splits(found, Path("unused"))
-    method = worker.method_of(found, splits, cpu)
-    # A number that neither two nor three divide, so that a worker has to repeat an image.
-    images = splits.validation.only(np.arange(299))
-    result = score(method, splits, images, found, device=cpu)
-    return result.metrics, result.predictions.tolist()
-
-
-@pytest.mark.parametrize("workers", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_images_shared_out_over_workers_score_as_in_one(workers):
-    alone = scored()
-    assert distributed.run(scored, workers=workers) == [alone] * workers
 
 
 def trained(folder):

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from raylt.study.record.outcome import Outcome
+from raylt.study.run.result import Result
 from tests.study.search.made import result
 
 REPOSITORY = Path(__file__).parents[3]
@@ -115,3 +117,43 @@ def train(made, search, name, accuracy, *, epochs=6, failure=None):
         (made.trial_folder(number) / file).write_text("{}")
     last = {"failure": failure} if failure else result(epochs, accuracy)
     search.on_trial_complete(name, last)
+
+
+PATHS = ("method.temperature", "method.prune")
+
+
+def outcome(number, accuracy, *, state="complete", role="draw", **more):
+    last = {"epoch": 6, "val/accuracy": accuracy, "val/many": 0.9, "val/few": 0.5}
+    return Outcome(
+        number=number,
+        state=state,
+        role=role,
+        point={"method.temperature": 0.1 * number},
+        recipe={"epochs": 6},
+        last=last if accuracy is not None else {},
+        seconds=61,
+        **more,
+    )
+
+
+def search_result(*ranking, **changes):
+    by_role = {one.role: one for one in ranking}
+    given = {
+        "name": "toy",
+        "folder": "runs/toy",
+        "objective": "val/accuracy",
+        "paths": PATHS,
+        "wanted": 4,
+        "ranking": ranking,
+        "best": ranking[0] if ranking else None,
+        "baseline": by_role.get("baseline"),
+        "baseline_source": "a paper",
+        "versus": None,
+        "floor": {"floor/logistic/accuracy": 0.83},
+        "tracking_uri": "sqlite:///runs/mlflow.db",
+        "seconds": 90,
+        "interrupted": False,
+        "stopped": "",
+        "notices": (),
+    }
+    return Result(**{**given, **changes})

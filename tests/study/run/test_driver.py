@@ -4,7 +4,6 @@ import os
 import pickle
 import re
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from mlflow import MlflowClient
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.record import lock, studies
-from raylt.study.record.postgres import Driver
 from raylt.study.resources import allocation
 from raylt.study.run import driver
 from tests.study import made
@@ -183,26 +181,10 @@ def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
     assert "running" not in states
 
 
-def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
-    folder = tmp_path / "toy"
-    assert lock.driver_of(folder, None) is None
-    with lock.locked(folder, None):
-        assert lock.driver_of(folder, None) == Driver(os.getpid(), socket.gethostname())
-        with pytest.raises(EnvironmentError, match=f"process {os.getpid()} on .* drives"):
-            lock.locked(folder, None).__enter__()
-    assert lock.driver_of(folder, None) is None
-
-
 def test_a_study_is_begun_once(study, tmp_path):
     study()
     with pytest.raises(InputError, match="raylt resume toy"):
         driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
-
-
-def test_an_unknown_study_is_named_with_its_neighbours(study, tmp_path):
-    study()
-    with pytest.raises(InputError, match="did you mean 'toy'"):
-        studies.open_study("toyy", tmp_path / "runs")
 
 
 def test_a_changed_space_file_is_refused(study, tmp_path):
@@ -211,23 +193,6 @@ def test_a_changed_space_file_is_refused(study, tmp_path):
     path.write_text(path.read_text().replace("0.99", "0.98"))
     with pytest.raises(InputError, match="changed"):
         driver.resume("toy", settings(tmp_path), retry_failed=False)
-
-
-def test_a_damaged_database_is_named(study, tmp_path):
-    made = study()
-    made.close()
-    (made.folder / "study.db").write_bytes(b"no database at all " * 100)
-    with pytest.raises(EnvironmentError, match=r"study\.db"):
-        studies.open_study("toy", tmp_path / "runs")
-
-
-def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("raylt.study.record.record.Record.enqueue", lambda *a, **k: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        study()
-    monkeypatch.undo()
-    with pytest.raises(InputError, match="must hold the study"):
-        studies.open_study("toy", tmp_path / "runs")
 
 
 def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path):
@@ -272,24 +237,6 @@ def test_an_unwritable_folder_of_runs_is_an_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(EnvironmentError, match="--runs"):
         driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
-
-
-def test_failed_trials_can_be_tried_again_under_new_numbers(study):
-    from raylt.study.search.searcher import TruthfulSearcher
-
-    made = study("study.trials=2")
-    search = TruthfulSearcher(made, [], str)
-    for name in "ab":
-        search.suggest(name)
-        search.started(name)
-        search.on_trial_complete(
-            name, {"failure": "no"} if name == "a" else {"epoch": 6, "val/accuracy": 1}
-        )
-    assert made.requeue_failed() == 1
-    search = TruthfulSearcher(made, [], str)
-    assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
-    assert made.outcome(2).role == "baseline"
-    assert made.outcome(2).digest == made.outcome(0).digest
 
 
 def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(tmp_path, monkeypatch):

@@ -6,49 +6,9 @@ import pytest
 from rich.console import Console
 
 from raylt.study.record.listener import Task
-from raylt.study.record.outcome import Outcome
 from raylt.study.run import progress
 from raylt.study.run.progress import Progress, Row
-from raylt.study.run.result import Result
-
-PATHS = ("method.temperature", "method.prune")
-
-
-def outcome(number, accuracy, *, state="complete", role="draw", **more):
-    last = {"epoch": 6, "val/accuracy": accuracy, "val/many": 0.9, "val/few": 0.5}
-    return Outcome(
-        number=number,
-        state=state,
-        role=role,
-        point={"method.temperature": 0.1 * number},
-        recipe={"epochs": 6},
-        last=last if accuracy is not None else {},
-        seconds=61,
-        **more,
-    )
-
-
-def result(*ranking, **changes):
-    by_role = {one.role: one for one in ranking}
-    given = {
-        "name": "toy",
-        "folder": "runs/toy",
-        "objective": "val/accuracy",
-        "paths": PATHS,
-        "wanted": 4,
-        "ranking": ranking,
-        "best": ranking[0] if ranking else None,
-        "baseline": by_role.get("baseline"),
-        "baseline_source": "a paper",
-        "versus": None,
-        "floor": {"floor/logistic/accuracy": 0.83},
-        "tracking_uri": "sqlite:///runs/mlflow.db",
-        "seconds": 90,
-        "interrupted": False,
-        "stopped": "",
-        "notices": (),
-    }
-    return Result(**{**given, **changes})
+from tests.study.run.made import outcome, search_result
 
 
 def shown(render, *args):
@@ -58,7 +18,9 @@ def shown(render, *args):
 
 
 def test_the_summary_ranks_compares_and_says_what_next():
-    text = shown(progress.summary, result(outcome(2, 0.95), outcome(0, 0.9, role="baseline")))
+    text = shown(
+        progress.summary, search_result(outcome(2, 0.95), outcome(0, 0.9, role="baseline"))
+    )
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines[0].split() == [
         "trial",
@@ -93,7 +55,7 @@ def test_the_summary_ranks_compares_and_says_what_next():
 
 
 def test_long_names_of_leaves_are_not_broken_within_a_word():
-    found = result(
+    found = search_result(
         outcome(0, 0.9),
         paths=tuple(
             f"method.{name}"
@@ -116,7 +78,7 @@ def test_long_names_of_leaves_are_not_broken_within_a_word():
 )
 def test_the_summary_says_how_to_go_on(wanted, told):
     ended = [outcome(n, 0.9, state="stopped") for n in range(2)]
-    assert told in shown(progress.summary, result(*ended, wanted=wanted))
+    assert told in shown(progress.summary, search_result(*ended, wanted=wanted))
 
 
 def test_without_validation_images_losses_are_shown_as_what_they_are():
@@ -124,21 +86,23 @@ def test_without_validation_images_losses_are_shown_as_what_they_are():
         replace(outcome(n, None, state="complete", role=role), last={"epoch": 6, "train/loss": x})
         for n, role, x in ((2, "draw", 0.25), (0, "baseline", 1.5))
     ]
-    text = shown(progress.summary, result(*losses, objective="train/loss"))
+    text = shown(progress.summary, search_result(*losses, objective="train/loss"))
     assert "Best: trial 2 with train/loss 0.25" in text
     assert "-1.25 in train/loss, one seed" in text
     assert "Nothing is held out" in text
 
 
 def test_an_interrupted_search_ends_with_the_command_that_goes_on():
-    text = shown(progress.summary, result(outcome(0, None, state="running"), interrupted=True))
+    text = shown(
+        progress.summary, search_result(outcome(0, None, state="running"), interrupted=True)
+    )
     assert text.rstrip().endswith("raylt resume toy")
     assert "raylt best" not in text
 
 
 def test_failures_are_shown_with_their_reason():
     failed = outcome(1, None, state="failed", failure="ValueError: no image")
-    text = shown(progress.summary, result(failed, best=None, stopped="all failed alike"))
+    text = shown(progress.summary, search_result(failed, best=None, stopped="all failed alike"))
     assert "Failed: trial 1: ValueError: no image" in text
     assert "Ended early: all failed alike" in text
 
@@ -146,7 +110,7 @@ def test_failures_are_shown_with_their_reason():
 def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_comes_first():
     reasons = ["no room", "image 3 is missing", "image 12 is missing", *"abcdef"]
     failed = [outcome(n, None, state="failed", failure=why) for n, why in enumerate(reasons)]
-    lines = progress.closing(result(*reversed(failed), best=None))
+    lines = progress.closing(search_result(*reversed(failed), best=None))
     assert [line for line in lines if line.startswith("Failed")] == [
         "Failed: trials 1, 2: image 3 is missing",
         "Failed: trial 0: no room",
@@ -154,22 +118,6 @@ def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_com
         "Failed: trial 4: b",
         "Failed: trial 5: c",
     ]
-
-
-@pytest.mark.parametrize(
-    ("states", "interrupted", "code"),
-    [
-        (["complete", "stopped"], False, 0),
-        (["complete", "failed"], False, 4),
-        (["stopped", "failed"], False, 4),
-        (["failed", "failed"], False, 5),
-        (["complete"], True, 130),
-        ([], False, 0),
-    ],
-)
-def test_the_exit_code_follows_from_the_trials(states, interrupted, code):
-    outcomes = [outcome(i, 0.5, state=state) for i, state in enumerate(states)]
-    assert result(*outcomes, interrupted=interrupted).exit_code == code
 
 
 def test_without_a_terminal_each_ended_trial_is_one_plain_line(study):

@@ -1,14 +1,21 @@
+import http.server
 import os
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 
 import pytest
 
+from raylt.schema import EnvironmentError
+from raylt.study.tracking import store
+
 MAKE = (
-    "from raylt.study.tracking import tracker; environment.prepare_mlflow(); "
+    "from raylt.study.resources import environment; environment.prepare_mlflow(); "
     "from raylt.study.tracking import store; import sys; store.made(sys.argv[1])"
 )
 
@@ -28,8 +35,6 @@ def tables(path):
 @pytest.mark.slow
 def test_a_store_whose_maker_was_killed_is_made_anew(tmp_path):
     """MLflow itself would say for ever that a table of its migration exists already."""
-    from raylt.study.tracking import store
-
     uri = store.default_uri(tmp_path)
     draft = tmp_path / ".mlflow.db.draft"
     maker = begin(uri)
@@ -49,3 +54,41 @@ def test_a_store_whose_maker_was_killed_is_made_anew(tmp_path):
         assert one.returncode == 0, err
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db"}
     assert {"runs", "metrics", "registered_models"} <= tables(tmp_path / "mlflow.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:pw@host:5000/x", "https://host:5000/x"),
+        ("https://token@host/", "https://host/"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("postgresql+psycopg://u:p%40q@h/db failed", "postgresql+psycopg://h/db failed"),
+    ],
+)
+def test_credentials_are_left_out_of_every_text(text, shown):
+    assert store.public(text) == shown
+
+
+def test_a_server_that_says_anything_is_there_and_a_closed_port_is_not():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        uri = f"http://ann:secret@127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        store.require_reachable(uri)
+        thread.join()
+    with pytest.raises(EnvironmentError, match="must be reachable") as caught:
+        store.require_reachable(uri)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_whose_certificate_only_mlflow_knows_is_there(monkeypatch):
+    def refuse(*_, **__):
+        raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "self-signed certificate"))
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    store.require_reachable("https://mlflow.example:5000")

@@ -1,96 +1,18 @@
-import functools
-import http.server
-import json
-import ssl
 import threading
 import time
-import urllib.error
 
 import pytest
 
-from raylt import recipe as recipes
 from raylt.schema import EnvironmentError
 from raylt.study.record.listener import Task
-from raylt.study.resources import environment
 from raylt.study.search.searcher import TruthfulSearcher
-from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.study.tracking.tracker import Tracker
-from raylt.study.workers import system_metrics
 from tests.study import server
-from tests.study.fake import metrics
+from tests.study.tracking.made import Runs, opened, play
 
 # MLflow's own store still uses it.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-
-
-@pytest.fixture
-def connect(study, store, tmp_path):
-    """Opens the mirror of a study in the store."""
-
-    def make(made):
-        return tracking.open_mirror(
-            made, uri=store, artifacts=tmp_path / "runs" / "artifacts", command="raylt tune x"
-        )
-
-    return make
-
-
-@pytest.fixture
-def client(store):
-    environment.prepare_mlflow()
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=store)
-
-
-class Runs:
-    """All runs of the store, by name."""
-
-    def __init__(self, client):
-        experiments = [e for e in client.search_experiments() if e.name != "Default"]
-        self.experiment = experiments[0] if experiments else None
-        found = client.search_runs([self.experiment.experiment_id]) if self.experiment else []
-        self.all = {run.info.run_name: run for run in found}
-        assert len(self.all) == len(found), "a run stands twice"
-        self._client = client
-
-    def __getitem__(self, name):
-        return self.all[name]
-
-    def history(self, name, key):
-        points = self._client.get_metric_history(self[name].info.run_id, key)
-        return [(point.step, point.value) for point in points]
-
-    def artifacts(self, name):
-        return [found.path for found in self._client.list_artifacts(self[name].info.run_id)]
-
-
-def play(made, tracker, epochs, *, start=1, finish=True):
-    """One trial of the study from the searcher's view, with the fake's metrics."""
-    search = TruthfulSearcher(made, [tracker], lambda trial_id: "died")
-    config = search.suggest("t")
-    search.started("t")
-    recipe = recipes.parse(json.loads(config["recipe"]))
-    for epoch in range(start, epochs + 1):
-        search.on_trial_result("t", metrics(recipe, epoch))
-    if finish:
-        search.on_trial_complete("t", metrics(recipe, epochs))
-    else:
-        search.interrupt()
-    return config["number"]
-
-
-def opened(made, connect, uri="sqlite:///x", optional=False):
-    tracker = Tracker(
-        functools.partial(connect, made),
-        record=made,
-        uri=uri,
-        again=f"raylt resume {made.name}",
-        optional=optional,
-    )
-    tracker.start()
-    return tracker
 
 
 def test_a_store_in_a_file_is_opened_once_a_trial_has_begun(study, tmp_path):
@@ -108,97 +30,6 @@ def test_a_store_in_a_file_is_opened_once_a_trial_has_begun(study, tmp_path):
     play(made, tracker, 1)
     assert "points pending" in tracker.close(interrupted=False)[0]
     assert opened_at[0] == 1
-
-
-def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
-    made = study()
-    tracker = opened(made, connect)
-    play(made, tracker, 6)
-    play(made, tracker, 1)
-    assert tracker.close(interrupted=False) == ()
-
-    runs = Runs(client)
-    assert runs.experiment.name == "toy"
-    assert set(runs.all) == {"toy", "trial 0", "trial 1"}
-    parent, child = runs["toy"], runs["trial 0"]
-    for run in (child, runs["trial 1"]):
-        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert [parent.info.status, child.info.status] == ["FINISHED", "FINISHED"]
-    assert child.data.params == {"method.temperature": "0.2", "method.prune": "0.9"}
-    wanted = {
-        "study": "toy",
-        "role": "baseline",
-        "state": "complete",
-        "rank": "001",
-        "method": "sdclr",
-        "dataset": "digits",
-        "fingerprint": "f1",
-        "seed": "0",
-        "labels": "balanced",
-        "attempt": "1",
-    }
-    assert child.data.tags.items() >= wanted.items()
-    (seen,) = child.inputs.dataset_inputs
-    assert (seen.dataset.name, seen.dataset.digest) == ("digits", "f1")
-    assert {"version.raylt", "version.torch", "version.ray"} <= child.data.tags.keys()
-    assert runs["trial 1"].data.tags["state"] == "stopped"
-    assert runs.artifacts("trial 0") == ["charts", "recipe.json"]
-    assert set(runs.artifacts("toy")) >= {"space.yaml", "report.html"}
-
-
-def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect, client):
-    made = study()
-    tracker = opened(made, connect)
-    play(made, tracker, 6)
-    tracker.close(interrupted=False)
-    runs, entries = Runs(client), made.epochs(0)
-    for key in ("val/accuracy", "val/many", "val/few", "train/loss", "lr"):
-        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
-    child, parent = runs["trial 0"].data.metrics, runs["toy"].data.metrics
-    assert child["best/accuracy"] == entries[-1]["val/accuracy"] == parent["best/accuracy"]
-    assert (child["best/epoch"], child["epochs"]) == (6, 6)
-    assert parent["floor/logistic/accuracy"] == 0.83
-    assert runs.history("toy", "best_so_far/val/accuracy") == [(1, entries[-1]["val/accuracy"])]
-    note = runs["toy"].data.tags["mlflow.note.content"]
-    assert "| 0 * | complete | 6 | 0.2 | 0.9 |" in note
-    assert "`raylt tune x`" in note
-    experiment = client.get_experiment_by_name("toy")
-    assert experiment.tags["mlflow.note.content"].startswith("Best: trial 0, accuracy ")
-
-
-def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
-    made = study()
-    tracker = opened(made, connect)
-    search = TruthfulSearcher(made, [tracker], lambda trial_id: "died")
-    recipe = recipes.parse(json.loads(search.suggest("t")["recipe"]))
-    search.started("t")
-    with system_metrics.read(lambda found: search.on_trial_result("t", found), on=True) as report:
-        for epoch in range(1, 7):
-            # Tune adds numbers of its own, which nobody needs.
-            report({**metrics(recipe, epoch), "time_total_s": 1.0})
-    search.on_trial_complete("t", metrics(recipe, 6))
-    assert tracker.close(interrupted=False) == ()
-    runs, entries = Runs(client), made.epochs(0)
-    for key in ("system/cpu_utilization_percentage", "system/disk_usage_percentage"):
-        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
-    assert "time_total_s" not in runs["trial 0"].data.metrics
-
-
-def test_a_trial_that_is_left_and_taken_up_again_by_one_driver_is_alive(study, connect, client):
-    made = study()
-    search = TruthfulSearcher(made, [], str, retries=1)
-    mirror, seen = connect(made), []
-    for _ in range(2):
-        search.suggest("t")
-        search.started("t")
-        mirror.trial(0, interrupted=False)
-        seen.append(Runs(client)["trial 0"])
-        search.on_trial_complete("t", error=True)
-        if made.outcome(0).state == "running":
-            mirror.trial(0, interrupted=True)
-            seen.append(Runs(client)["trial 0"])
-    assert [run.info.status for run in seen] == ["RUNNING", "KILLED", "RUNNING"]
-    assert [run.data.tags["state"] for run in seen] == ["running", "interrupted", "running"]
 
 
 def test_an_interrupted_study_is_killed_and_goes_on_in_the_same_runs(study, connect, client):
@@ -426,48 +257,3 @@ def test_a_file_that_is_no_database_is_refused(study, tmp_path):
     tracker = opened(study(), away("nonsense://x", tmp_path), uri=f"sqlite:///{path}")
     with pytest.raises(EnvironmentError, match="no SQLite database"):
         tracker.demand()
-
-
-def test_an_experiment_that_was_deleted_is_an_error_with_its_remedy(study, connect, client):
-    experiment = client.create_experiment("toy")
-    client.delete_experiment(experiment)
-    with pytest.raises(EnvironmentError, match=f"restore -x {experiment}"):
-        connect(study())
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("https://me:pw@host:5000/x", "https://host:5000/x"),
-        ("https://token@host/", "https://host/"),
-        ("http://host/a@b", "http://host/a@b"),
-        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
-        ("postgresql+psycopg://u:p%40q@h/db failed", "postgresql+psycopg://h/db failed"),
-    ],
-)
-def test_credentials_are_left_out_of_every_text(text, shown):
-    assert store.public(text) == shown
-
-
-def test_a_server_that_says_anything_is_there_and_a_closed_port_is_not():
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        uri = f"http://ann:secret@127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        store.require_reachable(uri)
-        thread.join()
-    with pytest.raises(EnvironmentError, match="must be reachable") as caught:
-        store.require_reachable(uri)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_server_whose_certificate_only_mlflow_knows_is_there(monkeypatch):
-    def refuse(*_, **__):
-        raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "self-signed certificate"))
-
-    monkeypatch.setattr("urllib.request.urlopen", refuse)
-    store.require_reachable("https://mlflow.example:5000")

@@ -1,0 +1,28 @@
+import math
+
+import pytest
+
+from raylt.study.report import charts
+from raylt.study.report.charts import parallel
+from tests.study.report.charts.made import named
+
+
+def test_parallel_coordinates_cross_where_the_values_are(record):
+    body = named(charts.of_study(record))["parallel"].body
+    scored = [one for one in record.ranking() if one.last]
+    temperature, prune, share, depth, *_ = body.dimensions
+    for i, one in enumerate(scored):
+        t = one.point["method.temperature"]
+        assert temperature.places[i] == pytest.approx(math.log(t / 0.05) / math.log(1 / 0.05))
+        assert prune.places[i] == pytest.approx(one.point["method.prune"] / 0.99)
+        assert depth.places[i] == {2: 0, 3: 1}[one.point["method.head_depth"]]
+        absent = "method.random_share" not in one.point
+        assert (share.places[i] < 0) == absent
+    assert (-0.12, "absent") in share.ticks
+    assert scored[body.strong].number == record.best().number
+
+
+def test_an_axis_of_equal_values_has_a_middle():
+    dimension = parallel._numbers("epochs", [3.0, 3.0], digits=0)
+    assert dimension.places == (0.5, 0.5)
+    assert dimension.ticks == ((0.5, "3"),)

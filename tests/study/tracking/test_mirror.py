@@ -1,0 +1,111 @@
+import json
+
+import pytest
+
+from raylt import recipe as recipes
+from raylt.schema import EnvironmentError
+from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.workers import system_metrics
+from tests.study.fake import metrics
+from tests.study.tracking.made import Runs, opened, play
+
+# MLflow's own store still uses it.
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
+    made = study()
+    tracker = opened(made, connect)
+    play(made, tracker, 6)
+    play(made, tracker, 1)
+    assert tracker.close(interrupted=False) == ()
+
+    runs = Runs(client)
+    assert runs.experiment.name == "toy"
+    assert set(runs.all) == {"toy", "trial 0", "trial 1"}
+    parent, child = runs["toy"], runs["trial 0"]
+    for run in (child, runs["trial 1"]):
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert [parent.info.status, child.info.status] == ["FINISHED", "FINISHED"]
+    assert child.data.params == {"method.temperature": "0.2", "method.prune": "0.9"}
+    wanted = {
+        "study": "toy",
+        "role": "baseline",
+        "state": "complete",
+        "rank": "001",
+        "method": "sdclr",
+        "dataset": "digits",
+        "fingerprint": "f1",
+        "seed": "0",
+        "labels": "balanced",
+        "attempt": "1",
+    }
+    assert child.data.tags.items() >= wanted.items()
+    (seen,) = child.inputs.dataset_inputs
+    assert (seen.dataset.name, seen.dataset.digest) == ("digits", "f1")
+    assert {"version.raylt", "version.torch", "version.ray"} <= child.data.tags.keys()
+    assert runs["trial 1"].data.tags["state"] == "stopped"
+    assert runs.artifacts("trial 0") == ["charts", "recipe.json"]
+    assert set(runs.artifacts("toy")) >= {"space.yaml", "report.html"}
+
+
+def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect, client):
+    made = study()
+    tracker = opened(made, connect)
+    play(made, tracker, 6)
+    tracker.close(interrupted=False)
+    runs, entries = Runs(client), made.epochs(0)
+    for key in ("val/accuracy", "val/many", "val/few", "train/loss", "lr"):
+        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+    child, parent = runs["trial 0"].data.metrics, runs["toy"].data.metrics
+    assert child["best/accuracy"] == entries[-1]["val/accuracy"] == parent["best/accuracy"]
+    assert (child["best/epoch"], child["epochs"]) == (6, 6)
+    assert parent["floor/logistic/accuracy"] == 0.83
+    assert runs.history("toy", "best_so_far/val/accuracy") == [(1, entries[-1]["val/accuracy"])]
+    note = runs["toy"].data.tags["mlflow.note.content"]
+    assert "| 0 * | complete | 6 | 0.2 | 0.9 |" in note
+    assert "`raylt tune x`" in note
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment.tags["mlflow.note.content"].startswith("Best: trial 0, accuracy ")
+
+
+def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
+    made = study()
+    tracker = opened(made, connect)
+    search = TruthfulSearcher(made, [tracker], lambda trial_id: "died")
+    recipe = recipes.parse(json.loads(search.suggest("t")["recipe"]))
+    search.started("t")
+    with system_metrics.read(lambda found: search.on_trial_result("t", found), on=True) as report:
+        for epoch in range(1, 7):
+            # Tune adds numbers of its own, which nobody needs.
+            report({**metrics(recipe, epoch), "time_total_s": 1.0})
+    search.on_trial_complete("t", metrics(recipe, 6))
+    assert tracker.close(interrupted=False) == ()
+    runs, entries = Runs(client), made.epochs(0)
+    for key in ("system/cpu_utilization_percentage", "system/disk_usage_percentage"):
+        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+    assert "time_total_s" not in runs["trial 0"].data.metrics
+
+
+def test_a_trial_that_is_left_and_taken_up_again_by_one_driver_is_alive(study, connect, client):
+    made = study()
+    search = TruthfulSearcher(made, [], str, retries=1)
+    mirror, seen = connect(made), []
+    for _ in range(2):
+        search.suggest("t")
+        search.started("t")
+        mirror.trial(0, interrupted=False)
+        seen.append(Runs(client)["trial 0"])
+        search.on_trial_complete("t", error=True)
+        if made.outcome(0).state == "running":
+            mirror.trial(0, interrupted=True)
+            seen.append(Runs(client)["trial 0"])
+    assert [run.info.status for run in seen] == ["RUNNING", "KILLED", "RUNNING"]
+    assert [run.data.tags["state"] for run in seen] == ["running", "interrupted", "running"]
+
+
+def test_an_experiment_that_was_deleted_is_an_error_with_its_remedy(study, connect, client):
+    experiment = client.create_experiment("toy")
+    client.delete_experiment(experiment)
+    with pytest.raises(EnvironmentError, match=f"restore -x {experiment}"):
+        connect(study())
