@@ -17,7 +17,12 @@ from raylt.schema import DatasetConfig, MethodConfig
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "raylt"
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+MODULES = {
+    f"raylt.{name[:-3].replace('/', '.')}".removesuffix(".__init__"): path
+    for name, path in FILES.items()
+}
 LINES = 400
+MODULES_OF_A_FOLDER = 15
 
 FENCES = {
     # What is behind a fence can be swapped, and everything else runs and is tested without it.
@@ -49,6 +54,35 @@ FENCES = {
 
 
 @functools.cache
+def _modules_imported(name: str) -> set[str]:
+    """The modules of raylt that a module imports, wherever the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {each if each in MODULES else node.module for each in inner}
+    return {each for each in names if each in MODULES and each != name}
+
+
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules that are left once all are taken away that import nobody, or nobody imports."""
+    left = graph
+    while True:
+        imported_by_some = set().union(*left.values())
+        ends = {name for name in left if not left[name] or name not in imported_by_some}
+        if not ends:
+            return sorted(left)
+        left = {name: into - ends for name, into in left.items() if name not in ends}
+
+
+def test_a_circle_of_imports_is_seen() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str]()}
+    assert _circle(graph) == ["b", "c"]
+
+
+@functools.cache
 def imported(path: Path) -> set[str]:
     """The packages that a file imports anywhere, standard library and raylt left out."""
     found: set[str] = set()
@@ -72,6 +106,23 @@ def test_imports_point_one_way_and_every_module_has_its_layer() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    # The layers' contract does not look inside a layer; here imports inside functions and under
+    # TYPE_CHECKING count too, for a reader follows them like any other.
+    assert _circle({name: _modules_imported(name) for name in MODULES}) == []
+
+
+def test_a_folder_can_be_seen_at_a_glance() -> None:
+    folders = {path.parent for path in FILES.values()}
+    modules = {
+        folder.relative_to(PACKAGE).as_posix(): len(
+            [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        )
+        for folder in folders
+    }
+    assert {name: n for name, n in modules.items() if n > MODULES_OF_A_FOLDER} == {}
 
 
 @pytest.mark.parametrize("package", FENCES)
