@@ -132,6 +132,43 @@ def test_a_third_party_stays_behind_its_fence(package: str) -> None:
     assert not {name for name in users if not name.startswith(FENCES[package])}
 
 
+def test_private_names_of_ray_stand_in_one_file() -> None:
+    users = {name for name, path in FILES.items() if private_ray(path)}
+    assert users == {"cluster/ray_compat.py"}
+
+
+def private_ray(path: Path) -> set[str]:
+    """Imports of private names of Ray, private arguments, and attributes replaced in its classes
+    or modules."""
+    ray: set[str] = set()
+    found: set[str] = set()
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for alias, name in zip(node.names, names, strict=True):
+            if name.split(".")[0] == "ray":
+                ray.add((alias.asname or alias.name).split(".")[0])
+                found |= {name} if "._" in name or ".generated" in name else set()
+    for node in nodes:
+        if isinstance(node, ast.Call) and _root(node.func) in ray:
+            found |= {word.arg for word in node.keywords if word.arg and word.arg[0] == "_"}
+        if isinstance(node, ast.Attribute) and _root(node) in ray:
+            stored = isinstance(node.ctx, ast.Store)
+            found |= {node.attr} if stored or node.attr.startswith("_") else set()
+    return found
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def test_a_file_can_be_read_in_one_sitting() -> None:
     lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in FILES.items()}
     assert {name: n for name, n in lines.items() if n > LINES} == {}

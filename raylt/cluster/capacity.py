@@ -1,7 +1,7 @@
 """How many trials run at a time on given machines: computed, so that no two wait for each other.
 
-A trial of several workers needs all of them at once. Were more trials begun than fit, each could
-hold a part of its workers and none could train; so the number is found before the first begins.
+A trial of several workers needs all of them at once. If more trials started than fit, each could
+hold a part of its workers and none could train.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Node:
     """Ray's name of it; "" for this machine before Ray runs."""
     name: str
     address: str
-    """The address by which the others know it; "" likewise."""
+    """The address by which the others know it; "" before Ray runs."""
     cpus: float
     gpus: float
     memory: float = math.inf
-    """Bytes; infinite where nobody knows."""
+    """Bytes; infinite where unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +39,14 @@ class Shape:
 
     workers: int
     least: int
-    """The fewest workers that it makes do with; all of `workers` for most."""
+    """The fewest workers with which it still runs; equal to `workers` unless it is elastic."""
     cpus: float
     """Cores of each worker."""
     gpus: float
     """GPUs of each worker, or a share of one."""
     placement: Placement
     memory: float = 0.0
-    """Bytes of each worker; 0 where nobody looked."""
+    """Bytes of each worker; 0 where not measured."""
 
     @property
     def elastic(self) -> bool:
@@ -55,7 +55,7 @@ class Shape:
 
     @property
     def bundle(self) -> dict[str, float]:
-        """What each worker books, by Ray's names of it."""
+        """What each worker books, by the names that Ray uses."""
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
 
     @property
@@ -66,22 +66,22 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one trial was measured to hold, in bytes, and how far it keeps a GPU busy."""
+    """The memory of one trial in bytes, as measured, and how busy it keeps a GPU."""
 
     memory: float
     gpu_memory: float
     """0 without a GPU."""
     gpu_size: float
-    """What a GPU has."""
+    """The memory of a GPU."""
     gpu_busy: float
-    """Allocation of the time in which the GPU works."""
+    """The part of the time in which the GPU works."""
 
 
 def packed(nodes: Sequence[Node], shape: Shape, need: Need) -> Shape:
     """The shape with which as many trials of one worker run at a time as memory and time allow.
 
-    Trials share a GPU while their memory fits, every one of them has its cores, and the GPU is
-    not kept busy by fewer: more of them would only wait for each other.
+    Trials share a GPU while their memory fits, each has its cores, and fewer would not keep the
+    GPU busy: more of them would only wait for each other.
     """
     shape = replace(shape, memory=need.memory)
     with_gpu = [node for node in nodes if node.gpus]
@@ -107,7 +107,7 @@ def alone(nodes: Sequence[Node], shape: Shape) -> Shape:
 
 
 def slots(node: Node, shape: Shape) -> int:
-    """Workers that fit one machine; a share of a GPU never lies across two."""
+    """Workers that fit one machine; a share of a GPU never spans two GPUs."""
     fit = int(node.cpus / shape.cpus + _EPSILON)
     if shape.memory:
         fit = int(min(fit, node.memory / shape.memory + _EPSILON))
@@ -126,8 +126,8 @@ def concurrent(nodes: Sequence[Node], shape: Shape) -> int:
     if shape.placement == "strict_pack":
         return sum(count // shape.workers for count in free)
     if shape.placement == "strict_spread":
-        # n trials stand if the machines, each giving a trial one slot at most, give n times the
-        # workers; handing the slots out in turn then never gives a trial two on one machine.
+        # n trials fit if the machines together give n times the workers, each machine at most one
+        # slot per trial; dealt out in turn, the slots of a trial are then on different machines.
         most = sum(free) // shape.workers
         while most and sum(min(count, most) for count in free) < most * shape.workers:
             most -= 1
@@ -136,8 +136,8 @@ def concurrent(nodes: Sequence[Node], shape: Shape) -> int:
 
 
 def even(batch_size: int, *, least: int, most: int) -> tuple[int, ...]:
-    """The numbers of workers between two that a trial may have: its batch divides evenly over
-    them, with two images or more for each."""
+    """The numbers of workers from `least` to `most` over which a batch divides evenly, with two
+    images or more for each."""
     counts = range(least, most + 1)
     return tuple(n for n in counts if batch_size % n == 0 and batch_size // n >= 2)
 
@@ -153,12 +153,12 @@ def most(
     """How many workers a trial takes now; 0 if it has to wait.
 
     Args:
-        free: Machines by what nobody has booked on them.
-        alive: The machines as a whole.
-        shape: The trial; `workers` does not matter.
+        free: Machines, with what nobody has booked on them.
+        alive: The same machines as a whole.
+        shape: The trial; its `workers` does not matter.
         counts: The numbers to choose from.
-        trials: Trials that run at a time: none takes more than its part, unless the fewest that
-            it can do with are more.
+        trials: Trials that run at a time; each takes an equal part at most, or the smallest of
+            `counts` where that is more.
     """
     part = sum(slots(node, shape) for node in alive) // trials
     fair = [n for n in counts if n <= max(part, min(counts))]
@@ -166,38 +166,37 @@ def most(
 
 
 def gpus(
-    nodes: Sequence[Node], *, workers: int, said: float | None, pack: Literal["auto"] | int | None
+    nodes: Sequence[Node], *, workers: int, asked: float | None, pack: Literal["auto"] | int | None
 ) -> float:
-    """GPUs of a worker: as the profile says, shared by `pack` trials; where nobody said, one if
-    the machines have one for each, else none.
+    """GPUs of a worker: as asked for, shared by `pack` trials; where nothing was asked for, one if
+    the machines have one for each worker, else none.
 
     Raises:
         EnvironmentError: a GPU is to be shared, but there is none.
     """
-    found = said
-    if found is None:
-        found = float(sum(int(node.gpus) for node in nodes) >= workers)
+    count = asked
+    if count is None:
+        count = float(sum(int(node.gpus) for node in nodes) >= workers)
     if not isinstance(pack, int):
-        return found
-    if not found:
+        return count
+    if not count:
         raise EnvironmentError(
             f"pack must be auto where there is no GPU to share, but got {pack}; leave it out, and "
-            f"say how many trials run at a time with --concurrent"
+            f"set how many trials run at a time with --concurrent"
         )
-    return found / pack
+    return count / pack
 
 
-def demand(nodes: Sequence[Node], shape: Shape) -> int:
+def require_fit(nodes: Sequence[Node], shape: Shape) -> int:
     """Trials that fit at the same time with the fewest workers that they take, one at least.
 
     Raises:
         EnvironmentError: not even one fits; what it needs and what each machine has.
     """
-    fit = concurrent(nodes, shape.smallest)
-    if fit:
-        return fit
-    has_gpus = any(node.gpus for node in nodes)
-    if shape.gpus and not has_gpus:
+    trials = concurrent(nodes, shape.smallest)
+    if trials:
+        return trials
+    if shape.gpus and not any(node.gpus for node in nodes):
         remedy = "there is no GPU at all: set gpus_per_worker: 0, or use machines that have one"
     elif shape.memory > max((node.memory for node in nodes), default=math.inf):
         remedy = "choose a smaller batch or model, or a machine with more memory"
@@ -213,14 +212,14 @@ def demand(nodes: Sequence[Node], shape: Shape) -> int:
 
 def describe(shape: Shape) -> str:
     """A trial's workers in words, such as `2 workers (1 core, 1 GPU each, strict_spread)`."""
-    each = _amount(shape.cpus, "core")
+    bundle = _amount(shape.cpus, "core")
     if shape.gpus:
-        each += f", {_amount(shape.gpus, 'GPU')}"
+        bundle += f", {_amount(shape.gpus, 'GPU')}"
     if shape.memory:
-        each += f", {shape.memory / 2**30:.1f} GiB"
-    where = f", {shape.placement}" if shape.workers > 1 else ""
-    count = f"{shape.least} to " if shape.elastic else ""
-    return f"{count}{_amount(shape.workers, 'worker')} ({each} each{where})"
+        bundle += f", {shape.memory / 2**30:.1f} GiB"
+    placement = f", {shape.placement}" if shape.workers > 1 else ""
+    least = f"{shape.least} to " if shape.elastic else ""
+    return f"{least}{_amount(shape.workers, 'worker')} ({bundle} each{placement})"
 
 
 def listed(nodes: Sequence[Node]) -> str:

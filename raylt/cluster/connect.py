@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 
-from raylt.cluster import capacity, token
+from raylt.cluster import capacity, ray_compat, token
 from raylt.cluster.capacity import Node, Shape
 from raylt.schema import EnvironmentError
 
@@ -83,14 +83,11 @@ def nodes() -> tuple[Node, ...]:
 
 def free() -> tuple[Node, ...]:
     """The machines by what nobody has booked on them, without those that are about to go."""
-    from ray._private.state import available_resources_per_node, state
-
-    left = available_resources_per_node()
-    leaving = state.get_draining_nodes()
+    left = ray_compat.free_resources()
     return tuple(
         replace(node, cpus=has.get("CPU", 0.0), gpus=has.get("GPU", 0.0))
         for node in nodes()
-        if node.id not in leaving and (has := left.get(node.id)) is not None
+        if (has := left.get(node.id)) is not None
     )
 
 
@@ -114,7 +111,7 @@ def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Nod
         while capacity.concurrent(found, shape) < trials and time.monotonic() < deadline:
             time.sleep(_LOOK)
             found = nodes()
-        capacity.demand(found, shape)
+        capacity.require_fit(found, shape)
         yield found
     finally:
         if asked:

@@ -286,7 +286,7 @@ def _tracker(node: Node, answer: Facts) -> Finding:
 def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
     least = trial.min_workers or trial.workers
     try:
-        gpus = capacity.gpus(nodes, workers=least, said=trial.gpus_per_worker, pack=trial.pack)
+        gpus = capacity.gpus(nodes, workers=least, asked=trial.gpus_per_worker, pack=trial.pack)
         shape = Shape(
             workers=trial.workers,
             least=least,
@@ -294,7 +294,7 @@ def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
             gpus=gpus,
             placement=trial.placement,
         )
-        fit = capacity.demand(nodes, shape)
+        fit = capacity.require_fit(nodes, shape)
     except RayltError as error:
         found, _, remedy = str(error).rpartition("; ")
         return Finding(check="room", where="cluster", state="error", found=found, remedy=remedy)

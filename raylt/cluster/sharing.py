@@ -1,7 +1,7 @@
-"""Whether machines keep what their trials leave behind where the others find it.
+"""Whether every machine keeps its checkpoints where the others find them.
 
-A trial that loses its machine goes on elsewhere from its checkpoint: in the folder of runs, which
-all machines share, or in a bucket.
+A trial that loses its machine goes on elsewhere from its checkpoint: in the runs folder, which all
+machines share, or in a bucket.
 """
 
 from __future__ import annotations
@@ -19,44 +19,47 @@ from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import bucket
 
 _T = TypeVar("_T")
-_ASK = 60.0
-"""Seconds that a machine may take to start a process and look at itself."""
+_TIMEOUT = 60.0
+"""Seconds that a machine may take to start a process and answer."""
 
 
 def ask(
-    machines: Sequence[Node], *, folder: Path, tracking_uri: str | None
+    nodes: Sequence[Node], *, folder: Path, tracking_uri: str | None
 ) -> Mapping[Node, Facts | str]:
-    """What every machine knows about itself, or why it does not say.
+    """What every machine knows about itself, or why it does not answer.
 
     Args:
-        machines: Whom to ask.
-        folder: A folder for the answers; the driver's word is in `driver.txt` there.
+        nodes: The machines to ask.
+        folder: A folder for the answers; it holds the driver's word in `driver.txt`.
         tracking_uri: MLflow's store; None where it is a file of the driver.
     """
-    return _everywhere(
-        facts.gather, {node: (str(folder), node.id, tracking_uri) for node in machines}
-    )
+    return _on_each(facts.gather, {node: (str(folder), node.id, tracking_uri) for node in nodes})
 
 
-def _everywhere(
+def ask_bucket(nodes: Sequence[Node], uri: str) -> dict[Node, str]:
+    """Why each machine cannot write and read a bucket, or ""."""
+    return _on_each(bucket.trouble, {node: (uri,) for node in nodes})
+
+
+def _on_each(
     function: Callable[..., _T], arguments: Mapping[Node, tuple[Any, ...]]
 ) -> dict[Node, _T | str]:
-    """What a function gives on every machine, or why it does not."""
+    """What a function returns on every machine, or why it does not."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task: Any = ray.remote(num_cpus=0, max_retries=0)(function)
-    asked = {
-        task.options(
+    futures = {
+        node: task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
-        ).remote(*given): node
-        for node, given in arguments.items()
+        ).remote(*values)
+        for node, values in arguments.items()
     }
-    done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ASK)
+    done, _ = ray.wait(list(futures.values()), num_returns=len(futures), timeout=_TIMEOUT)
     answers: dict[Node, _T | str] = {}
-    for future, node in asked.items():
+    for node, future in futures.items():
         if future not in done:
-            answers[node] = f"no answer within {_ASK:.0f} s"
+            answers[node] = f"no answer within {_TIMEOUT:.0f} s"
             ray.cancel(future, force=True)
             continue
         try:
@@ -68,7 +71,7 @@ def _everywhere(
 
 @contextlib.contextmanager
 def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
-    """A folder among the studies for the answers of machines, and the word to be read there.
+    """A folder in the runs folder for the answers of machines, and the word to be read there.
 
     Raises:
         EnvironmentError: it cannot be written here.
@@ -79,8 +82,8 @@ def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
         (folder / "driver.txt").write_text(word, "utf-8")
     except OSError as error:
         raise EnvironmentError(
-            f"the folder of runs must be writable, but {runs} is not: {error.strerror}; "
-            f"choose another with --runs, RAYLT_RUNS or `runs` of the profile"
+            f"the runs folder must be writable, but {runs} is not: {error.strerror}; choose "
+            f"another with --runs, RAYLT_RUNS or `runs` of the profile"
         ) from error
     try:
         yield folder, word
@@ -90,64 +93,59 @@ def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
         folder.rmdir()
 
 
-def apart(runs: Path, checkpoints: str | None, machines: Sequence[Node]) -> dict[Node, str]:
-    """Why each machine does not keep what its trials leave behind as the others do, or "".
+def check(runs: Path, checkpoints: str | None, nodes: Sequence[Node]) -> dict[Node, str]:
+    """What keeps each machine from writing checkpoints where the others find them, or "".
 
-    Those that have left the cluster meanwhile are left out: one that lost its power a moment ago
-    is still listed for some seconds.
+    Machines that have left meanwhile are left out: one that lost its power a moment ago is still
+    listed for some seconds.
 
     Args:
-        runs: Folder of all studies.
-        checkpoints: A bucket by which the machines can do without sharing the folder, or None.
-        machines: Whom to ask.
+        runs: The runs folder.
+        checkpoints: A bucket that stands in for sharing the folder, or None.
+        nodes: The machines to check.
 
     Raises:
         EnvironmentError: the folder cannot be written here.
     """
     if checkpoints is not None:
-        why = ask_bucket(machines, checkpoints)
+        troubles = ask_bucket(nodes, checkpoints)
     else:
         with probe_folder(runs) as (folder, word):
-            answers = ask(machines, folder=folder, tracking_uri=None)
-            why = {node: not_shared(told, folder, word) for node, told in answers.items()}
+            answers = ask(nodes, folder=folder, tracking_uri=None)
+            troubles = {node: not_shared(answers[node], folder, word) for node in nodes}
     alive = {node.id for node in connect.nodes()}
-    return {node: why[node] for node in machines if node.id in alive}
+    return {node: troubles[node] for node in nodes if node.id in alive}
 
 
-def demand(runs: Path, checkpoints: str | None, machines: Sequence[Node]) -> list[Node]:
-    """Every machine must keep what its trials leave behind where the others find it.
+def require(runs: Path, checkpoints: str | None, nodes: Sequence[Node]) -> list[Node]:
+    """Refuse a machine that does not keep its checkpoints where the others find them.
 
     Returns:
         The machines that have not left the cluster meanwhile.
 
     Raises:
-        EnvironmentError: one does not, so its trials' checkpoints would be lost.
+        EnvironmentError: there is such a machine.
     """
-    found = apart(runs, checkpoints, machines)
-    wrong = ", ".join(f"{node.name} ({why})" for node, why in found.items() if why)
+    troubles = check(runs, checkpoints, nodes)
+    wrong = ", ".join(f"{node.name} ({trouble})" for node, trouble in troubles.items() if trouble)
     if not wrong:
-        return list(found)
+        return list(troubles)
     if checkpoints is None:
         raise EnvironmentError(
-            f"the folder of runs must be one folder on all {len(found)} machines, but {runs} "
-            f"is not on {wrong}; {remedy(checkpoints)}, and see `raylt doctor`"
+            f"the runs folder must be one folder on all {len(troubles)} machines, but {runs} is "
+            f"not on {wrong}; {remedy(checkpoints)}, and see `raylt doctor`"
         )
     raise EnvironmentError(
-        f"all {len(found)} machines must write the bucket of checkpoints, but {checkpoints} "
-        f"cannot be written on {wrong}; {remedy(checkpoints)}"
+        f"all {len(troubles)} machines must be able to write the checkpoint bucket, but "
+        f"{checkpoints} cannot be written on {wrong}; {remedy(checkpoints)}"
     )
 
 
 def remedy(checkpoints: str | None) -> str:
-    """What to do where a machine is apart."""
+    """What to do about a machine that the others cannot share with."""
     if checkpoints is None:
         return "name a folder on NFS or Lustre with --runs or `runs` of the profile"
     return f"{bucket.CREDENTIALS} where its Ray is started"
-
-
-def ask_bucket(machines: Sequence[Node], uri: str) -> dict[Node, str]:
-    """Why each machine cannot write and read a bucket, or ""."""
-    return _everywhere(bucket.trouble, {node: (uri,) for node in machines})
 
 
 def not_shared(answer: Facts | str, folder: Path, word: str) -> str:

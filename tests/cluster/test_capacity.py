@@ -8,12 +8,12 @@ from hypothesis import example, given
 from raylt.cluster.capacity import (
     alone,
     concurrent,
-    demand,
     describe,
     even,
     gpus,
     most,
     packed,
+    require_fit,
     slots,
 )
 from raylt.schema import EnvironmentError
@@ -80,15 +80,15 @@ def test_a_stricter_placement_never_fits_more(cores, workers, each):
 )
 def test_what_does_not_fit_is_refused_at_once_with_need_and_have(nodes, wanted, told):
     with pytest.raises(EnvironmentError) as refused:
-        demand(nodes, wanted)
+        require_fit(nodes, wanted)
     assert told in str(refused.value)
     assert describe(wanted) in str(refused.value)
 
 
 def test_a_gpu_each_where_there_are_enough():
     nodes = [node(8, 1), node(8, 1)]
-    assert gpus(nodes, workers=2, said=None, pack=None) == 1
-    assert gpus(nodes, workers=3, said=None, pack=None) == 0
+    assert gpus(nodes, workers=2, asked=None, pack=None) == 1
+    assert gpus(nodes, workers=3, asked=None, pack=None) == 0
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_alone_is_a_whole_gpu_or_a_whole_machine():
 
 def test_a_trial_larger_than_every_memory_is_refused_in_words():
     with pytest.raises(EnvironmentError, match=r"3\.0 GiB each.*smaller batch"):
-        demand([node(4, memory=2.0**30)], shape(memory=3 * 2.0**30))
+        require_fit([node(4, memory=2.0**30)], shape(memory=3 * 2.0**30))
 
 
 @given(st.integers(1, 512), st.integers(1, 8), st.integers(0, 8))
@@ -167,10 +167,10 @@ def test_every_number_of_workers_that_is_chosen_trains_the_same_batch(size, leas
 
 def test_an_elastic_trial_runs_where_its_fewest_workers_fit():
     wanted = shape(4, least=2)
-    assert demand([node(8)], wanted) == 4
-    assert demand([node(3)], wanted) == 1
+    assert require_fit([node(8)], wanted) == 4
+    assert require_fit([node(3)], wanted) == 1
     with pytest.raises(EnvironmentError, match="2 to 4 workers"):
-        demand([node(1)], wanted)
+        require_fit([node(1)], wanted)
 
 
 @pytest.mark.parametrize(

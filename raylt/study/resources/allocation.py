@@ -118,7 +118,7 @@ def planned(wish: ResourceRequest, weigh: Weigh) -> Allocation:
         memory=local_ray.memory(),
     )
     shape = _packed(wish, [node], weigh)
-    fit = capacity.demand([node], replace(shape, gpus=0) if gpus is None else shape)
+    fit = capacity.require_fit([node], replace(shape, gpus=0) if gpus is None else shape)
     return Allocation(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=(node,))
 
 
@@ -176,7 +176,7 @@ def taken(
             wanted = wish.concurrent or 1
             nodes = stack.enter_context(connect.awaited(shape, trials=wanted, minutes=wish.wait))
             if len(nodes) > 1:
-                nodes = sharing.demand(runs, checkpoints, nodes)
+                nodes = sharing.require(runs, checkpoints, nodes)
         yield nodes
 
 
@@ -195,7 +195,7 @@ def share(
         EnvironmentError: not even one trial fits.
     """
     shape = _packed(wish, nodes, weigh)
-    fit = capacity.demand(nodes, shape)
+    fit = capacity.require_fit(nodes, shape)
     most = min(wish.concurrent or math.inf, trials or math.inf)
     return Allocation(
         shape=shape, concurrent=int(min(fit, most)), machines=tuple(nodes), most=most
@@ -213,13 +213,13 @@ def _packed(wish: ResourceRequest, nodes: Sequence[Node], weigh: Weigh) -> Shape
     if wish.pack != "auto":
         return shape
     # It must fit before it can be measured.
-    capacity.demand(nodes, shape)
+    capacity.require_fit(nodes, shape)
     return capacity.packed(nodes, shape, weigh(shape))
 
 
 def _shape(wish: ResourceRequest, nodes: Sequence[Node]) -> Shape:
     least = wish.min_workers or wish.workers
-    gpus = capacity.gpus(nodes, workers=least, said=wish.gpus_per_worker, pack=wish.pack)
+    gpus = capacity.gpus(nodes, workers=least, asked=wish.gpus_per_worker, pack=wish.pack)
     return Shape(
         workers=wish.workers,
         least=least,

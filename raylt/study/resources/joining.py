@@ -1,4 +1,4 @@
-"""Machines that join a cluster while its trials run, so that they are used, and those that go."""
+"""Machines that join a cluster or leave it while its trials run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from raylt.study.resources.allocation import Allocation
 LOOK = 5.0
 """Seconds between two looks at the machines."""
 _AGAIN = 30.0
-"""Seconds after which a machine that was turned away is asked again."""
+"""Seconds after which a machine that could not be used is checked again."""
 
 _log = logging.getLogger("raylt")
 
@@ -32,7 +32,7 @@ def followed(
     checkpoints: str | None,
     say: Callable[[str], None],
 ) -> Generator[Callable[[], int]]:
-    """How many trials run at a time, asked whenever one may begin, for the time of a `with`.
+    """How many trials may run at a time, asked before each one begins, for the time of a `with`.
 
     Args:
         share: What a trial books, and the machines that were there at the beginning.
@@ -44,22 +44,25 @@ def followed(
     if addresses.way(address) == "here":
         yield lambda: share.concurrent
         return
-    apart = functools.partial(sharing.apart, runs, checkpoints)
-    remedy = sharing.remedy(checkpoints) if checkpoints else "mount the folder of runs there"
-    with Arrivals(share, apart=apart, remedy=remedy, say=say) as found:
-        yield lambda: found.concurrent
+    check = functools.partial(sharing.check, runs, checkpoints)
+    duty, remedy = "see the runs folder", "mount it there"
+    if checkpoints is not None:
+        duty, remedy = f"write {checkpoints}", sharing.remedy(checkpoints)
+    with Machines(share, check=check, duty=duty, remedy=remedy, say=say) as machines:
+        yield lambda: machines.concurrent
 
 
-class Arrivals:
-    """Knows how many trials run at a time on the machines that there are; use it in a `with`.
+class Machines:
+    """Keeps count of the machines and of the trials that may run on them; use it in a `with`.
 
-    A machine that joins is asked whether it keeps what trials leave behind where the others do.
-    On one that does not no trial begins, until it does.
+    A machine that joins is used once it keeps checkpoints where the others find them. Until then
+    it is booked, so that no trial begins there.
 
     Args:
         share: What a trial books, and the machines that were there at the beginning.
-        apart: Why machines do not keep it there, or "", for those that are still there.
-        remedy: What the user can do about it.
+        check: What is wrong with each machine, or ""; without those that have left.
+        duty: What a machine must be able to do.
+        remedy: What the user can do about one that cannot.
         say: Takes a line for the user.
     """
 
@@ -67,75 +70,70 @@ class Arrivals:
         self,
         share: Allocation,
         *,
-        apart: Callable[[Sequence[Node]], Mapping[Node, str]],
+        check: Callable[[Sequence[Node]], Mapping[Node, str]],
+        duty: str,
         remedy: str,
         say: Callable[[str], None],
     ) -> None:
         self.concurrent = share.concurrent
-        """Trials that run at a time now."""
+        """Trials that may run at a time now."""
         self._share = share
-        self._apart = apart
+        self._check = check
+        self._duty = duty
         self._remedy = remedy
         self._say = say
-        self._there = {node.id: node for node in share.machines}
-        """The machines that are used."""
-        self._away: dict[str, str] = {}
-        """Machines that are kept off, by what is booked there."""
-        self._asked = float("-inf")
+        self._used = {node.id: node for node in share.machines}
+        self._kept_off: dict[str, str] = {}
+        """Machines that are not used -> the booking that keeps trials off."""
+        self._checked = float("-inf")
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="arrivals", daemon=True)
+        self._thread = threading.Thread(target=self._main, name="machines", daemon=True)
 
-    def __enter__(self) -> Arrivals:
+    def __enter__(self) -> Machines:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        # Whom it asks just now may take a while to answer, and must not hold up the end.
+        # A machine that is being checked may take a while, and must not hold up the end.
         self._thread.join(1.0)
-        for booking in self._away.values():
+        for booking in self._kept_off.values():
             bookings.cancel(booking)
 
     def look(self) -> None:
-        """See who is there, and count anew."""
+        """See which machines are there, and count the trials that fit on them."""
         alive = {node.id: node for node in connect.nodes()}
-        for gone in self._away.keys() - alive.keys():
-            bookings.cancel(self._away.pop(gone))
-        self._ask(
-            [
-                node
-                for key, node in alive.items()
-                if key not in self._there and capacity.slots(node, self._share.shape)
-            ]
-        )
-        left = [node for key, node in self._there.items() if key not in alive]
-        for node in left:
-            del self._there[node.id]
+        for gone in self._kept_off.keys() - alive.keys():
+            bookings.cancel(self._kept_off.pop(gone))
+        self._check_new([node for key, node in alive.items() if key not in self._used])
+        left = [self._used.pop(key) for key in list(self._used) if key not in alive]
         self._count(f"{capacity.listed(left)} left" if left else "")
 
-    def _ask(self, strangers: Sequence[Node]) -> None:
-        """Take in machines that may be used, and keep trials off the others."""
+    def _check_new(self, nodes: Sequence[Node]) -> None:
+        """Use the machines that can be used, and keep trials off the others."""
+        nodes = [node for node in nodes if capacity.slots(node, self._share.shape)]
         now = time.monotonic()
-        if all(node.id in self._away for node in strangers) and now - self._asked < _AGAIN:
+        if all(node.id in self._kept_off for node in nodes) and now - self._checked < _AGAIN:
             return
-        self._asked = now
-        for node, why in self._apart(strangers).items() if strangers else ():
-            if not why:
-                self._there[node.id] = node
-                if node.id in self._away:
-                    bookings.cancel(self._away.pop(node.id))
+        self._checked = now
+        for node, trouble in self._check(nodes).items() if nodes else ():
+            if not trouble:
+                self._used[node.id] = node
+                if node.id in self._kept_off:
+                    bookings.cancel(self._kept_off.pop(node.id))
                 self._count(f"{capacity.listed([node])} joined")
-            elif node.id not in self._away:
-                self._away[node.id] = bookings.keep_off(node)
+            elif node.id not in self._kept_off:
+                self._kept_off[node.id] = bookings.keep_off(node)
                 _log.warning(
-                    "no trial begins on %s, which joined, for it shares nothing (%s); %s",
+                    "Node %s joined but cannot %s (%s); not used; %s",
                     node.name,
-                    why,
+                    self._duty,
+                    trouble,
                     self._remedy,
                 )
 
     def _count(self, news: str) -> None:
-        self.concurrent = self._share.at_a_time(tuple(self._there.values()))
+        self.concurrent = self._share.at_a_time(tuple(self._used.values()))
         if news:
             trials = f"{self.concurrent} trial{'' if self.concurrent == 1 else 's'}"
             self._say(f"{news}: {trials} at a time")
@@ -145,5 +143,5 @@ class Arrivals:
             try:
                 self.look()
             except Exception as error:
-                _log.warning("machines that join are not seen now: %s", error)
+                _log.warning("cannot look for machines that join or leave now: %s", error)
                 self._closing.wait(_AGAIN)

@@ -8,8 +8,8 @@ import os
 import socket
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
+from raylt.cluster import ray_compat
 from raylt.schema import EnvironmentError
 
 _OBJECT_STORE = 100 * 2**20
@@ -83,7 +83,7 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             object_store_memory=_OBJECT_STORE,
-            _system_config={"preload_python_modules": [preload]} if preload else None,
+            **ray_compat.preloading(preload),
         )
     except Exception as error:
         raise EnvironmentError(
@@ -92,32 +92,11 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
             f"free memory and disk"
         ) from error
     try:
-        with _in_waiting_processes():
+        with ray_compat.trials_in_waiting_processes():
             yield
     finally:
         ray.shutdown()
         os.environ.pop("RAY_API_SERVER_ADDRESS", None)
-
-
-@contextlib.contextmanager
-def _in_waiting_processes() -> Generator[None]:
-    """Let Tune run its trials in the processes that Ray started first, for the time of a `with`.
-
-    Tune asks for variables of its own around each trial, and for these Ray would start another
-    process, which imports everything again: seconds. Here every process inherits them anyway.
-    """
-    import ray
-    from ray.tune.execution.class_cache import _ActorClassCache  # pyright: ignore[reportPrivateUsage]
-
-    def plain(self: Any, trainable_cls: Any) -> Any:
-        return self._cache.setdefault(trainable_cls, ray.remote(trainable_cls))
-
-    asked = _ActorClassCache.get
-    _ActorClassCache.get = plain
-    try:
-        yield
-    finally:
-        _ActorClassCache.get = asked
 
 
 def _free_port() -> int:

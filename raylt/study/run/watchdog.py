@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raylt.cluster import capacity, connect
+from raylt.cluster import bookings, capacity, connect
 from raylt.cluster.capacity import Node, Shape
 from raylt.study.record.listener import Task
 from raylt.study.record.outcome import Metrics, Outcome
-from raylt.study.workers import orphans
 
 PATIENCE = 600.0
 """Seconds without news of any trial after which somebody should look."""
@@ -105,7 +104,7 @@ def look(running: int, *, shape: Shape) -> str:
         shape=shape,
         # A trial of several workers asks for its group only once there is room for it.
         homeless=running - placed if shape.workers > 1 else 0,
-        orphaned=list(orphans.orphans().values()),
+        orphaned=list(bookings.orphans().values()),
     )
 
 

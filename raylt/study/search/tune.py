@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.search import ConcurrencyLimiter
 
+from raylt.cluster import ray_compat
 from raylt.study.cost import packing
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.record.listener import Listener
@@ -221,7 +219,7 @@ def run(
         ),
     )
     try:
-        with _out_of_memory_is_a_death():
+        with ray_compat.out_of_memory_is_a_death():
             tuner.fit()
         limited.settle()
     finally:
@@ -230,28 +228,6 @@ def run(
         # The study of record has everything; Tune's own folder would only mislead.
         shutil.rmtree(scratch, ignore_errors=True)
     return searcher.stopped
-
-
-@contextlib.contextmanager
-def _out_of_memory_is_a_death() -> Generator[None]:
-    """Let Tune take what Ray's memory monitor does for what it is, the death of a process.
-
-    Ray tells of it by an error that is no `RayActorError`, and Tune, which knows no other one of a
-    process, would end the whole search: "Caught unexpected exception".
-    """
-    manager: Any = RayActorManager
-    known = manager._actor_task_failed
-
-    def failed(self: Any, tracked_actor_task: Any, exception: Exception) -> None:
-        if isinstance(exception, OutOfMemoryError):
-            exception = RayActorError(error_msg=str(exception))
-        known(self, tracked_actor_task, exception)
-
-    manager._actor_task_failed = failed
-    try:
-        yield
-    finally:
-        manager._actor_task_failed = known
 
 
 def _trainable(share: Allocation, constants: Mapping[str, Any], *, wanted: int) -> Any:

@@ -1,98 +1,92 @@
-"""How many workers a trial gets, and when it should begin again with more of them."""
+"""How many workers a trial gets, and when it starts again with more of them.
+
+Ray Train's own elastic groups, `ScalingConfig(num_workers=(min, max))`, were tried in place of
+this (Ray 2.60). They pass the drill of hosts that lose power, but:
+
+- `tests/cluster/test_growth.py` fails: Ray reserves all that it can for the group that asked
+  first. A host that joined went to the running trial, and the second trial never began.
+- `test_groups_that_are_stopped_early_give_their_cores_back` fails: Ray's reservation of a trial
+  that the search stops lasts for another 180 s, and so long the next trial waits.
+- Ray counts cores only: it starts groups whose number does not divide the batch, or that
+  `strict_spread` does not let stand, and to resize one it kills it in the middle of an epoch.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from raylt.cluster import bookings, capacity, connect
 from raylt.cluster.capacity import Node, Shape
-from raylt.study.workers.orphans import OrphanReaper
 
 LOOK = 2.0
 """Seconds between two looks at what is free."""
 PATIENCE = 30.0
-"""Seconds that room for more workers must have been free before a trial begins again to use it:
-the driver may be about to begin another trial, or to ask a machine that joined."""
+"""Seconds that machines must have been free before a trial starts again with more workers: the
+search may be about to start another trial there, or to check a machine that has just joined."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What a trial has booked for its workers."""
+def wait_for_room(shape: Shape, *, counts: Sequence[int], trials: float, growing: bool) -> int:
+    """Wait until a trial can start, and return with how many workers.
 
-    workers: int
-    booking: str
-
-
-def awaited(shape: Shape, *, counts: Sequence[int], trials: float, growing: bool) -> Places:
-    """Wait until a trial has room, and book it.
-
-    A group of workers that is asked for too early would wait too, and hold up everything until
-    Ray gives it up. Whoever waits also frees what dead processes of the search still hold.
+    While it waits, it frees what dead processes of the search still hold.
 
     Args:
         shape: What each of its workers books.
         counts: How many workers it may have.
-        trials: The most that run at a time, each with its fair part; fewer where fewer fit.
-        growing: Whether it left a smaller group for what nobody else used: unless another trial
-            waits by now, it has all of that.
+        trials: The most that run at a time; fewer where fewer fit. Each gets an equal part.
+        growing: Whether it made way for more workers: unless another trial waits, it gets all that
+            is free.
     """
-    orphanage = OrphanReaper()
     while True:
         free, alive = connect.free(), connect.nodes()
-        # The machines may be others than when the search began.
-        beside = max(1, int(min(trials, capacity.concurrent(alive, shape.smallest))))
-        # One of those that wait is this trial.
+        # Machines may have joined or left since the search began.
+        sharing = max(1, int(min(trials, capacity.concurrent(alive, shape.smallest))))
+        # One of the trials that wait is this one.
         if growing and bookings.waiting() <= 1:
-            beside = 1
-        count = capacity.most(free, alive, shape, counts=counts, trials=beside)
-        if count and (booking := bookings.book(shape, workers=count)):
-            return Places(count, booking)
-        orphanage.visit()
+            sharing = 1
+        if workers := capacity.most(free, alive, shape, counts=counts, trials=sharing):
+            return workers
+        bookings.free_orphans()
         time.sleep(LOOK)
 
 
 class Growth:
-    """Whether a running group of workers should make way for a larger one; asked in rank 0.
+    """Tells rank 0 of a running group whether to make way for a larger group.
 
     Args:
         shape: What each worker books.
         counts: How many workers the trial may have.
-        have: How many it has.
+        workers: How many it has.
     """
 
-    def __init__(self, shape: Shape, *, counts: Sequence[int], have: int) -> None:
+    def __init__(self, shape: Shape, *, counts: Sequence[int], workers: int) -> None:
         self._shape = shape
-        self._counts = [count for count in counts if count >= have]
-        self._have = have
+        self._counts = [count for count in counts if count >= workers]
+        self._workers = workers
         self._own = Counter(_own_nodes())
-        self._looked = self._since = float("-inf")
+        self._free_since: float | None = None
 
     def due(self) -> bool:
-        """Whether more workers have had room for `PATIENCE` seconds, and no trial waited."""
+        """Whether more workers have had room for `PATIENCE` seconds while no trial waited."""
         now = time.monotonic()
-        if now - self._looked < LOOK:
+        # A trial that is about to start has a better claim to the machines.
+        if bookings.waiting() or not self._fits_more():
+            self._free_since = None
             return False
-        # A look that found no room begins the time of patience anew, and so does a trial that is
-        # about to begin, which has a better claim to it.
-        if not self._fits_more() or bookings.waiting():
-            self._looked, self._since = now, float("-inf")
-            return False
-        if self._since == float("-inf"):
-            self._since = now
-        self._looked = now
-        return now - self._since >= PATIENCE
+        if self._free_since is None:
+            self._free_since = now
+        return now - self._free_since >= PATIENCE
 
     def _fits_more(self) -> bool:
-        nodes = [self._with_own(node) for node in connect.free()]
-        # What is left free for so long is nobody's part.
-        count = capacity.most(nodes, nodes, self._shape, counts=self._counts, trials=1)
-        return count > self._have
+        nodes = [self._without_group(node) for node in connect.free()]
+        most = capacity.most(nodes, nodes, self._shape, counts=self._counts, trials=1)
+        return most > self._workers
 
-    def _with_own(self, node: Node) -> Node:
-        """A machine as it would be without this group."""
+    def _without_group(self, node: Node) -> Node:
+        """What would be free on a machine without this group."""
         own = self._own[node.id]
         return replace(
             node, cpus=node.cpus + own * self._shape.cpus, gpus=node.gpus + own * self._shape.gpus
@@ -100,7 +94,7 @@ class Growth:
 
 
 def _own_nodes() -> list[str]:
-    """The machines of this group's workers, one name for each worker."""
+    """The machine of each worker of this group."""
     from ray.util import get_current_placement_group, placement_group_table
 
     group = get_current_placement_group()

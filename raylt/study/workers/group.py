@@ -1,12 +1,11 @@
 """A trial of several workers: Ray Tune's trial process starts a Ray Train group for it.
 
-No failure is retried in here. A worker that died makes the whole trial process fail, and Ray Tune
-starts it again, from the checkpoints of the trial; an error of the program is reported as the
-trial's failure, for running the same program again would only fail again.
+Nothing is retried in here. When a worker dies, the whole trial process fails, and the search
+starts it again from the checkpoints of the trial. An error of the program is reported as the
+trial's failure: running the same program again would only fail again.
 
-A group that gives its places back is no failure: it leaves after an epoch, with a checkpoint,
-because one of its machines is about to go or because there is room for more workers, and the
-trial goes on in another group as soon as there is room for one.
+A group leaves after an epoch, with a checkpoint, when one of its machines is about to go or when
+there is room for more workers. The trial then goes on in a new group.
 """
 
 from __future__ import annotations
@@ -17,19 +16,21 @@ import os
 import re
 import socket
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from raylt import recipe as recipes
-from raylt.cluster import bookings, capacity
+from raylt.cluster import capacity, ray_compat
 from raylt.cluster.capacity import Shape
 from raylt.study.workers import elastic, system_metrics, trainable
-from raylt.study.workers.elastic import Places
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
 
-Left = Literal["notice", "growth"]
+if TYPE_CHECKING:
+    from ray.train.torch import TorchTrainer
+
+Reason = Literal["notice", "growth"]
 """Why a group left before its trial was done."""
 
 _PEER_LOST = re.compile(
@@ -51,6 +52,9 @@ def trial(config: dict[str, Any]) -> None:
     """
     # The environment must be as the driver made it before Ray is imported.
     from ray import tune
+    from ray.train import TrainingFailedError
+
+    from raylt.study.workers import ray_train
 
     folder = Path(config["folder"])
     trainable.require_shared(folder, None)
@@ -63,27 +67,21 @@ def trial(config: dict[str, Any]) -> None:
         return
     if (bucketed := trainable.bucket_of(config)) is not None:
         bucket.bring(bucketed, folder, whole=True)
-    left: Left | None = "notice"
+    config = {**config, "digest": recipe.digest, "counts": counts}
+    reason: Reason | None = None
     for attempt in itertools.count():
         with trainable.output(folder / "output.txt"):
-            places = elastic.awaited(
-                shape, counts=counts, trials=config["trials"], growing=left == "growth"
+            workers = elastic.wait_for_room(
+                shape, counts=counts, trials=config["trials"], growing=reason == "growth"
             )
         name = f"trial-{config['number']}-{os.getpid()}-{attempt}"
-        inner = {**config, "digest": recipe.digest, "counts": counts}
         try:
-            left = _fit(_trainer(inner, shape, places=places, name=name))
-        except TrainingFailed as error:
+            reason = _fit(ray_train.trainer(worker, config, shape, workers=workers, name=name))
+        except TrainingFailedError as error:
             tune.report({"failure": _cause(error, folder)})
             return
-        finally:
-            bookings.cancel(places.booking)
-        if left is None:
+        if reason is None:
             return
-
-
-class TrainingFailed(Exception):
-    """What Ray Train says of a group that failed."""
 
 
 def _counts(recipe: recipes.Recipe, shape: Shape) -> tuple[int, ...]:
@@ -102,62 +100,27 @@ def _uneven(recipe: recipes.Recipe, shape: Shape) -> str:
     )
 
 
-def _trainer(config: dict[str, Any], shape: Shape, *, places: Places, name: str) -> Any:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-    from ray.tune.integration.ray_train import TuneReportCallback
-
-    from raylt.study.workers.ray_train import Handover
-    from raylt.study.workers.torch_backend import meeting
-
-    # Ray Train takes more kinds of callbacks than it declares.
-    callbacks: Any = [TuneReportCallback(), Handover(places.booking)]
-    return TorchTrainer(
-        worker,
-        train_loop_config=config,
-        torch_config=meeting(gpus=shape.gpus),
-        scaling_config=ScalingConfig(
-            num_workers=places.workers,
-            use_gpu=bool(shape.gpus),
-            resources_per_worker=shape.bundle,
-            placement_strategy=shape.placement.upper(),
-        ),
-        run_config=RunConfig(
-            name=name,
-            storage_path=config["scratch"],
-            callbacks=callbacks,
-            failure_config=FailureConfig(
-                max_failures=0, controller_failure_limit=0, max_preemption_failures=0
-            ),
-        ),
-    )
-
-
-def _fit(trainer: Any) -> Left | None:
-    """Train to the end of the trial, or until the group leaves, and say why it did.
+def _fit(trainer: TorchTrainer) -> Reason | None:
+    """Train to the end of the trial, or until the group leaves; returns why it left.
 
     Raises:
-        TrainingFailed: a worker died, or the program failed.
+        TrainingFailedError: a worker died, or the program failed.
     """
-    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
-    from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError
+    from ray.train import PreemptionError, TrainingFailedError
 
     try:
         return trainer.fit().return_value
     except PreemptionError:
-        # Its machine went before the epoch was over.
+        # A machine went before the epoch was over.
         return "notice"
     except TrainingFailedError as error:
-        early = isinstance(error, ControllerError) and isinstance(
-            error.controller_failure, WorkerGroupStartupTimeoutError
-        )
-        # Another trial took the places first.
-        if early:
-            return "notice"
-        raise TrainingFailed(str(error)) from error
+        if not ray_compat.found_no_room(error):
+            raise
+        # Another trial was faster: look again for machines.
+        return "notice"
 
 
-def worker(config: dict[str, Any]) -> Left | None:
+def worker(config: dict[str, Any]) -> Reason | None:
     """One worker of a trial, for Ray Train; returns why it left before the trial was done."""
     from ray import train
     from ray.train.torch import get_device
@@ -165,31 +128,30 @@ def worker(config: dict[str, Any]) -> Left | None:
     folder = Path(config["folder"])
     trainable.require_shared(folder, None)
     shape = Shape(**config["shape"])
-    world = train.get_context().get_world_size()
+    world, rank = train.get_context().get_world_size(), train.get_context().get_world_rank()
 
     def report(metrics: Mapping[str, float]) -> None:
         trainable.require_finite(metrics)
-        # The searcher keeps account of what a trial books.
+        # The searcher adds up what each trial books.
         train.report({**metrics, "booked": world / shape.workers})
         trainable.require_more(metrics, config["until"])
 
-    leaving = Leaving(_asks(shape, config["counts"]))
-    rank = train.get_context().get_world_rank()
+    departure = Departure(shape, config["counts"])
     # The first worker writes the checkpoints; the folder is shared.
     bucketed = trainable.bucket_of(config) if rank == 0 else None
     with sending(folder, bucketed), trainable.output(folder / f"output-{rank}.txt"):
         try:
             recipe = _recipe(config)
             # Only the first worker's report is read, so only its machine is watched.
-            on = config["system_metrics"] and rank == 0
-            with system_metrics.read(report, on=on) as told:
+            watched = config["system_metrics"] and rank == 0
+            with system_metrics.read(report, on=watched) as report_all:
                 trainable.work(config["work"])(
                     recipe,
                     root=Path(config["root"]),
                     folder=folder,
-                    report=told,
+                    report=report_all,
                     device=str(get_device()),
-                    leave=leaving,
+                    leave=departure,
                 )
         except trainable.Reached:
             return None
@@ -197,51 +159,47 @@ def worker(config: dict[str, Any]) -> Left | None:
             (folder / f"error-{rank}.txt").write_text(traceback.format_exc(), "utf-8")
             (folder / f"failure-{rank}.txt").write_text(trainable.one_line(error), "utf-8")
             raise
-    return leaving.why
+    return departure.reason
 
 
-class Leaving:
-    """Asks after an epoch whether to leave, and remembers why; every worker has to call it.
+class Departure:
+    """Asks after an epoch whether the group leaves, and keeps the reason.
+
+    Every worker has to call it, and all get the same answer.
 
     Args:
-        asks: Tells why, alike in every worker, or None to stay.
+        shape: What each worker books.
+        counts: How many workers the trial may have.
     """
 
-    def __init__(self, asks: Callable[[], Left | None]) -> None:
-        self.why: Left | None = None
-        self._asks = asks
+    def __init__(self, shape: Shape, counts: Sequence[int]) -> None:
+        from ray import train
+
+        context = train.get_context()
+        workers = context.get_world_size()
+        self.reason: Reason | None = None
+        self._may_grow = workers < max(counts)
+        asks = self._may_grow and context.get_world_rank() == 0
+        self._growth = elastic.Growth(shape, counts=counts, workers=workers) if asks else None
 
     def __call__(self) -> bool:
         """Whether to leave now."""
-        self.why = self._asks()
-        return self.why is not None
+        from ray import train
+        from ray.train.collective import broadcast_from_rank_zero
 
-
-def _asks(shape: Shape, counts: Sequence[int]) -> Callable[[], Left | None]:
-    from ray import train
-    from ray.train.collective import broadcast_from_rank_zero
-
-    context = train.get_context()
-    have = context.get_world_size()
-    growing = have < max(counts)
-    first = growing and context.get_world_rank() == 0
-    growth = elastic.Growth(shape, counts=counts, have=have) if first else None
-
-    def asks() -> Left | None:
         if train.get_preemption_info() is not None:
-            return "notice"
-        if growing and broadcast_from_rank_zero(growth.due() if growth else None):
-            return "growth"
-        return None
-
-    return asks
+            self.reason = "notice"
+        elif self._may_grow:
+            due = self._growth.due() if self._growth else None
+            self.reason = "growth" if broadcast_from_rank_zero(due) else None
+        return self.reason is not None
 
 
 def _recipe(config: Mapping[str, Any]) -> recipes.Recipe:
     """The trial's recipe as this machine understands it.
 
     Raises:
-        ValueError: it is another one than where the trial began, as with two versions of raylt.
+        ValueError: it differs from the recipe with which the trial began.
     """
     recipe = recipes.parse(json.loads(config["recipe"]))
     if recipe.digest != config["digest"]:
@@ -258,12 +216,12 @@ def _cause(error: Exception, folder: Path) -> str:
     Raises:
         WorkerLost: the program did not fail, a worker died.
     """
-    told = sorted(folder.glob("failure-*.txt"))
-    lines = [path.read_text("utf-8") for path in told]
-    for path in told:
+    files = sorted(folder.glob("failure-*.txt"))
+    failures = [path.read_text("utf-8") for path in files]
+    for path in files:
         path.unlink()
     # A worker whose partner died fails too, but that is not the program's fault.
-    own = [line for line in lines if not _PEER_LOST.search(line)]
+    own = [failure for failure in failures if not _PEER_LOST.search(failure)]
     if own:
         return own[0]
-    raise WorkerLost(" ".join(lines or [str(error)])[:500]) from error
+    raise WorkerLost(" ".join(failures or [str(error)])[:500]) from error

@@ -7,7 +7,7 @@ import pytest
 
 from raylt.cluster import bookings, connect
 from raylt.study.resources.allocation import Allocation
-from raylt.study.resources.joining import Arrivals, followed
+from raylt.study.resources.joining import Machines, followed
 from tests.cluster.made import node, shape
 
 
@@ -24,7 +24,9 @@ class Cluster:
         monkeypatch.setattr(bookings, "cancel", self.kept_off.remove)
         monkeypatch.setattr("raylt.study.resources.joining.time.monotonic", lambda: self.now)
         share = Allocation(shape=shape(), concurrent=2, machines=tuple(self.there), most=most)
-        self.arrivals = Arrivals(share, apart=self.ask, remedy="mount it", say=self.told.append)
+        self.machines = Machines(
+            share, check=self.ask, duty="see it", remedy="mount it", say=self.told.append
+        )
 
     def ask(self, machines):
         self.asked.append([one.name for one in machines])
@@ -36,8 +38,8 @@ class Cluster:
 
     def look(self, seconds=5):
         self.now += seconds
-        self.arrivals.look()
-        return self.arrivals.concurrent
+        self.machines.look()
+        return self.machines.concurrent
 
 
 @pytest.fixture
@@ -78,8 +80,7 @@ def test_a_machine_that_shares_nothing_is_kept_off_until_it_does(cluster, caplog
     assert cluster.kept_off == ["b"]
     assert cluster.asked == [["b"]]
     assert caplog.messages == [
-        "no trial begins on b, which joined, for it shares nothing (No such file or directory); "
-        "mount it"
+        "Node b joined but cannot see it (No such file or directory); not used; mount it"
     ]
     cluster.look(30)
     assert cluster.kept_off == ["b"]
@@ -101,7 +102,7 @@ def test_a_machine_that_is_kept_off_and_goes_is_forgotten(cluster):
 def test_at_the_end_nothing_is_kept_off(cluster):
     cluster.there.append(node(3, name="b"))
     cluster.apart["b"] = "it reads another file there"
-    with cluster.arrivals:
+    with cluster.machines:
         cluster.look()
         assert cluster.kept_off == ["b"]
     assert cluster.kept_off == []

@@ -6,6 +6,7 @@ import pytest
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 
+from raylt.cluster import ray_compat
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search import tune
 from raylt.study.search.searcher import OUT_OF_MEMORY
@@ -39,7 +40,7 @@ def told(exception):
 
 def test_a_process_that_the_memory_monitor_killed_does_not_end_the_search():
     killed = OutOfMemoryError(MONITOR)
-    with tune._out_of_memory_is_a_death():
+    with ray_compat.out_of_memory_is_a_death():
         (error,) = told(killed)
     assert isinstance(error, RayActorError)
     assert tune.why_dead(str(error)) == OUT_OF_MEMORY

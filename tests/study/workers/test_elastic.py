@@ -4,7 +4,7 @@ import pytest
 
 from raylt.cluster import bookings, connect
 from raylt.cluster.capacity import Node, Shape
-from raylt.study.workers import elastic, orphans
+from raylt.study.workers import elastic
 
 
 def node(cpus, name="a"):
@@ -24,12 +24,6 @@ def machines(monkeypatch):
         free = (0.0,)
         slept = 0
         waiting = 0
-        faster = 0
-
-        def book(self, shape, *, workers):
-            """Somebody else may be faster a few times."""
-            self.faster -= 1
-            return None if self.faster >= 0 else "booked"
 
         def sleep(self, seconds):
             self.now += seconds
@@ -37,30 +31,21 @@ def machines(monkeypatch):
             if self.slept == 3:
                 self.free = (2.0,)
 
-    found = Machines()
-    monkeypatch.setattr(connect, "free", lambda: [node(c) for c in found.free])
+    machines = Machines()
+    monkeypatch.setattr(connect, "free", lambda: [node(c) for c in machines.free])
     monkeypatch.setattr(connect, "nodes", lambda: [node(4.0)])
-    monkeypatch.setattr(elastic.time, "sleep", found.sleep)
-    monkeypatch.setattr(elastic.time, "monotonic", lambda: found.now)
-    monkeypatch.setattr(bookings, "book", found.book)
-    monkeypatch.setattr(bookings, "waiting", lambda: found.waiting)
-    monkeypatch.setattr(orphans, "orphans", lambda: {})
+    monkeypatch.setattr(elastic.time, "sleep", machines.sleep)
+    monkeypatch.setattr(elastic.time, "monotonic", lambda: machines.now)
+    monkeypatch.setattr(bookings, "waiting", lambda: machines.waiting)
+    monkeypatch.setattr(bookings, "orphans", lambda: {})
     monkeypatch.setattr(elastic, "_own_nodes", lambda: ["a"])
-    return found
+    return machines
 
 
 def test_a_trial_waits_until_the_fewest_workers_have_room(machines):
-    found = elastic.awaited(shape(4, 2), counts=(2, 4), trials=1, growing=False)
-    assert found.workers == 2
+    workers = elastic.wait_for_room(shape(4, 2), counts=(2, 4), trials=1, growing=False)
+    assert workers == 2
     assert machines.slept == 3
-
-
-def test_a_trial_that_somebody_was_faster_than_looks_anew(machines):
-    machines.free = (1.0,)
-    machines.faster = 2
-    found = elastic.awaited(shape(4, 1), counts=(1, 2, 4), trials=1, growing=False)
-    assert (found.workers, found.booking) == (1, "booked")
-    assert machines.slept == 2
 
 
 @pytest.mark.parametrize(("waiting", "workers"), [(1, 4), (2, 2)])
@@ -69,12 +54,12 @@ def test_a_trial_that_grows_takes_what_is_free_unless_another_one_waits(
 ):
     machines.free = (4.0,)
     machines.waiting = waiting
-    found = elastic.awaited(shape(4, 1), counts=(1, 2, 4), trials=2, growing=True)
-    assert found.workers == workers
+    growing = {"counts": (1, 2, 4), "trials": 2, "growing": True}
+    assert elastic.wait_for_room(shape(4, 1), **growing) == workers
 
 
 def test_a_group_stays_small_while_another_trial_is_about_to_begin(machines):
-    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), have=1)
+    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), workers=1)
     machines.free = (1.0,)
     machines.waiting = 1
     for _ in range(20):
@@ -88,7 +73,7 @@ def test_a_group_stays_small_while_another_trial_is_about_to_begin(machines):
 
 
 def test_a_group_grows_once_there_was_room_for_a_while(machines):
-    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), have=1)
+    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), workers=1)
     machines.free = (1.0,)
     due = []
     for _ in range(20):
@@ -98,7 +83,7 @@ def test_a_group_grows_once_there_was_room_for_a_while(machines):
 
 
 def test_room_that_another_trial_takes_begins_the_wait_anew(machines):
-    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), have=1)
+    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), workers=1)
     for free in itertools.islice(itertools.cycle([3.0] * 5 + [0.0]), 60):
         machines.free = (free,)
         machines.now += elastic.PATIENCE / 6
@@ -106,7 +91,7 @@ def test_room_that_another_trial_takes_begins_the_wait_anew(machines):
 
 
 def test_room_for_a_number_that_does_not_divide_the_batch_is_no_room(machines):
-    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), have=2)
+    growth = elastic.Growth(shape(4, 1), counts=(1, 2, 4), workers=2)
     machines.free = (1.0,)
     for _ in range(20):
         machines.now += elastic.PATIENCE

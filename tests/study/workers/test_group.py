@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from raylt import recipe
@@ -30,11 +32,16 @@ def test_an_elastic_trial_whose_batch_divides_over_no_number_says_which_would():
     assert group._counts(odd, shape(2, 2)) == (2,)
 
 
-def test_why_a_group_leaves_is_remembered():
-    answers = iter([None, "growth"])
-    leaving = group.Leaving(lambda: next(answers))
-    assert (leaving(), leaving.why) == (False, None)
-    assert (leaving(), leaving.why) == (True, "growth")
+def test_a_group_leaves_when_a_machine_is_about_to_go(monkeypatch):
+    from ray import train
+
+    context = SimpleNamespace(get_world_size=lambda: 2, get_world_rank=lambda: 0)
+    notices = iter([None, "the machine goes"])
+    monkeypatch.setattr(train, "get_context", lambda: context)
+    monkeypatch.setattr(train, "get_preemption_info", lambda: next(notices))
+    departure = group.Departure(shape(2, 1), counts=(1, 2))
+    assert (departure(), departure.reason) == (False, None)
+    assert (departure(), departure.reason) == (True, "notice")
 
 
 def test_a_machine_that_reads_another_recipe_is_named():
