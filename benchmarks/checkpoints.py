@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from benchmarks import pairs
-from raylt.nn import resnet
+from raylt import encoders
 from raylt.trial.checkpoints import checkpoint
 
 Parts = tuple[nn.Module, torch.optim.Optimizer]
@@ -25,7 +25,7 @@ Parts = tuple[nn.Module, torch.optim.Optimizer]
 
 def parts(name: str) -> Parts:
     """A ResNet and an SGD that has momentum for each of its weights."""
-    model = resnet.encoder(name, channels=3, size=32, mean=(0.5,) * 3, std=(0.5,) * 3)
+    model = encoders.build(name, channels=3, size=32, mean=(0.5,) * 3, std=(0.5,) * 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     for weight in model.parameters():
         weight.grad = torch.randn_like(weight)

@@ -26,13 +26,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import cifar100, made, packed, pairs, published, reproduce, steps
 from benchmarks.packed import Shape
 from raylt.methods import _base
-from raylt.nn.resnet import Name
 from raylt.trial.compiled import Compiled
 
 REPOSITORY = Path(__file__).parents[1]
 PEAK = 989e12
 """Dense bfloat16 operations a second of an H100 or H200 (SXM)."""
-GOALS: Mapping[str, tuple[Name, int, int, int, int, float]] = {
+GOALS: Mapping[str, tuple[str, int, int, int, int, float]] = {
     # Encoder, views, batch, images of the tail, epochs, seconds that the whole run may take.
     "sdclr": ("resnet18", 2, 512, 11_165, 2000, 600.0),
     "bcl": ("resnet32", 3, 256, 10_847, 200, 45.0),

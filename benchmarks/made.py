@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from raylt import optim, recipe
+from raylt import encoders, optim, recipe
 from raylt.data.batches import Batch
 from raylt.methods import _base
-from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.trial import worker
 from raylt.trial.fit import fit
@@ -53,7 +52,7 @@ def digits(
 
 def method(
     name: str,
-    encoder: resnet.Name,
+    encoder: str,
     *,
     classes: int,
     size: int,
@@ -62,7 +61,7 @@ def method(
 ) -> _base.Method:
     """A method with fresh weights for colour images; the defaults of its Config."""
     torch.manual_seed(0)
-    network = resnet.encoder(encoder, channels=3, size=size, mean=(0.5,) * 3, std=(0.25,) * 3)
+    network = encoders.build(encoder, channels=3, size=size, mean=(0.5,) * 3, std=(0.25,) * 3)
     made = _base.build(
         _base.named(name).Config.model_validate({"name": name}),
         network,

@@ -20,7 +20,6 @@ from benchmarks import augment, made, pairs
 from raylt.data.batches import Batches
 from raylt.data.images import ArrayImages
 from raylt.methods._base import Method
-from raylt.nn import resnet
 
 TOGETHER = (1, 2, 4)
 _REPOSITORY = Path(__file__).parents[1]
@@ -30,7 +29,7 @@ _REPOSITORY = Path(__file__).parents[1]
 class Shape:
     """What a process trains."""
 
-    encoder: resnet.Name
+    encoder: str
     batch: int
     size: int
     steps: int

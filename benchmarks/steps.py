@@ -26,7 +26,7 @@ CLASSES = 100
 
 
 def sdclr(
-    encoder: made.resnet.Name,
+    encoder: str,
     *,
     n: int,
     size: int,
@@ -64,7 +64,7 @@ def sdclr(
 
 
 def bcl(
-    encoder: made.resnet.Name,
+    encoder: str,
     *,
     n: int,
     size: int,
@@ -133,7 +133,7 @@ def losses(*, n: int, device: torch.device) -> list[Pair]:
     ]
 
 
-def masks(encoder: made.resnet.Name, *, device: torch.device) -> Pair:
+def masks(encoder: str, *, device: torch.device) -> Pair:
     """The masks of an epoch."""
     one = made.method(
         "sdclr", encoder, classes=CLASSES, size=32, device=device, channels_last=True

@@ -1,9 +1,11 @@
-"""The folder is the registry: a file in `raylt/methods` is a method, and so for datasets."""
+"""The folder is the registry: a file in `raylt/methods` is a method, one in `raylt/datasets` a
+dataset, one in `raylt/encoders` a family of encoders."""
 
 from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import difflib
 import functools
 import importlib
@@ -32,8 +34,8 @@ _LIGHT = (
 def names(package: str) -> tuple[str, ...]:
     """The plug-ins of a package such as "methods": its files without a leading underscore."""
     folder = importlib.import_module(f"raylt.{package}")
-    found = (module.name for module in pkgutil.iter_modules(folder.__path__))
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    files = (module.name for module in pkgutil.iter_modules(folder.__path__))
+    return tuple(sorted(name for name in files if not name.startswith("_")))
 
 
 def module(package: str, name: str) -> ModuleType:
@@ -42,13 +44,23 @@ def module(package: str, name: str) -> ModuleType:
     return importlib.import_module(f"raylt.{package}.{name}")
 
 
-@functools.cache
 def config(package: str, name: str) -> type[Frozen]:
     """The `Config` of a plug-in, without importing what the rest of its file needs.
 
-    A space is checked in a fraction of a second on a machine without a GPU, so the class is read
-    from the file by itself: the light imports and the definitions that stand on them are run,
-    anything that needs torch is passed over.
+    Raises:
+        InputError: no plug-in has that name.
+    """
+    return declared(package, name, "Config")
+
+
+@functools.cache
+def declared(package: str, name: str, declaration: str) -> Any:
+    """What the file of a plug-in declares, such as its `Config`.
+
+    A space is checked in a fraction of a second on a machine without a GPU, so the declaration is
+    read from the file by itself: the light imports and the definitions that stand on them are run,
+    anything that needs torch is passed over. Where the declaration needs more, or does not run,
+    the whole file is imported.
 
     Raises:
         InputError: no plug-in has that name.
@@ -56,19 +68,10 @@ def config(package: str, name: str) -> type[Frozen]:
     _known(package, name)
     folder = importlib.import_module(f"raylt.{package}")
     path = next(p for root in folder.__path__ if (p := Path(root) / f"{name}.py").is_file())
-    text = path.read_text("utf-8")
-    qualified = f"raylt.{package}.{name}:config"
-    # pydantic resolves annotations through the module that a class names, and finds the strings
-    # under its fields by the file of that module: a name of its own, for both stand on one file.
-    light = sys.modules[qualified] = ModuleType(qualified)
-    light.__file__ = f"{path}:config"
-    linecache.cache[light.__file__] = (len(text), None, text.splitlines(True), light.__file__)
-    for statement in ast.parse(text, str(path)).body:
-        if _is_light(statement, vars(light)):
-            module = ast.Module([statement], [])
-            flag = annotations.compiler_flag
-            exec(compile(module, light.__file__, "exec", flag, dont_inherit=True), vars(light))
-    return light.Config
+    light = _light(path, f"raylt.{package}.{name}:{declaration}")
+    if not hasattr(light, declaration):
+        light = module(package, name)
+    return getattr(light, declaration)
 
 
 def did_you_mean(word: str, known: Any) -> str:
@@ -86,21 +89,60 @@ def _known(package: str, name: str) -> None:
         )
 
 
+def _light(path: Path, name: str) -> ModuleType:
+    """What can be run of a file without anything that takes long to import."""
+    text = path.read_text("utf-8")
+    # pydantic resolves annotations through the module that a class names, and finds the strings
+    # under its fields by the file of that module: a name of its own, for both stand on one file.
+    light = sys.modules[name] = ModuleType(name)
+    light.__file__ = f"{path}:{name.rpartition(':')[2]}"
+    linecache.cache[light.__file__] = (len(text), None, text.splitlines(True), light.__file__)
+    for statement in ast.parse(text, str(path)).body:
+        if _is_light(statement, vars(light)):
+            code = ast.Module([statement], [])
+            # What fails here is an error of the plug-in only if it fails in the whole file, too.
+            with contextlib.suppress(Exception):
+                exec(
+                    compile(
+                        code, light.__file__, "exec", annotations.compiler_flag, dont_inherit=True
+                    ),
+                    vars(light),
+                )
+    return light
+
+
 def _is_light(statement: ast.stmt, defined: dict[str, Any]) -> bool:
-    if isinstance(statement, ast.ImportFrom):
-        return statement.module in _LIGHT and statement.level == 0
-    if isinstance(statement, ast.Import):
-        return all(alias.name in _LIGHT for alias in statement.names)
     match statement:
-        case ast.ClassDef(bases=needed, decorator_list=decorators):
-            needed = [*needed, *decorators]
-        case ast.FunctionDef(decorator_list=decorators, args=arguments):
-            # The body of a validator's helper runs later, if at all.
-            defaults = [*arguments.defaults, *arguments.kw_defaults]
-            needed = [*decorators, *(node for node in defaults if node is not None)]
-        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-            needed = [value]
+        case ast.ImportFrom(module=source, level=level):
+            return source in _LIGHT and level == 0
+        case ast.Import(names=aliases):
+            return all(alias.name in _LIGHT for alias in aliases)
+        case ast.ClassDef() | ast.FunctionDef() | ast.Assign() | ast.AnnAssign():
+            return all(name in defined or hasattr(builtins, name) for name in _needs(statement))
         case _:
             return False
-    used = {n.id for node in needed for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return all(name in defined or hasattr(builtins, name) for name in used)
+
+
+def _needs(statement: ast.stmt) -> set[str]:
+    """The names that a definition takes from around it, those in bodies of functions included."""
+    nodes = list(ast.walk(statement))
+    hints = [node.annotation for node in nodes if isinstance(node, ast.arg)]
+    hints += [node.returns for node in nodes if isinstance(node, ast.FunctionDef)]
+    # The hints of functions are never evaluated; those of fields are, by pydantic.
+    unused = {node for hint in hints if hint for node in ast.walk(hint)}
+    used: set[str] = set()
+    bound: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                used |= set() if node in unused else {name}
+            case (
+                ast.Name(id=name)
+                | ast.arg(arg=name)
+                | ast.FunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
+                bound.add(name)
+            case _:
+                pass
+    return used - bound

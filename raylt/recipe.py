@@ -12,13 +12,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, SerializeAsAny, create_model, model_validator
 
-from raylt import plugins
+from raylt import encoders, plugins
 from raylt.changes import Change, changeable
 from raylt.plugins import did_you_mean
 from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig, Value
 from raylt.sections import Augment, Evaluation, Optimizer, Schedule
-
-Encoder = Literal["small", "resnet18", "resnet32", "resnet50", "resnext50"]
 
 
 class Recipe(Frozen):
@@ -26,7 +24,7 @@ class Recipe(Frozen):
 
     data: SerializeAsAny[DatasetConfig]
     method: SerializeAsAny[MethodConfig]
-    encoder: Encoder
+    encoder: str
     size: int = Field(default=32, ge=8)
     """Height and width of the views in pixels."""
     augment: Augment = Augment()
@@ -145,10 +143,11 @@ class Recipe(Frozen):
 
 @functools.cache
 def model(method: str, dataset: str) -> type[Recipe]:
-    """The Recipe model whose `method` and `data` sections are those of the two plug-ins."""
+    """The Recipe model of the method and the dataset, with the encoders that are installed."""
     sections: dict[str, Any] = {
         "method": (plugins.config("methods", method), ...),
         "data": (plugins.config("datasets", dataset), ...),
+        "encoder": (Literal[encoders.names()], ...),
     }
     return create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
 

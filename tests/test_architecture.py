@@ -35,7 +35,7 @@ FENCES = {
     "pandas": ("study/notebook.py",),
     "scipy": ("study/verdict/significance.py",),
     "safetensors": ("study/export.py", "trial/checkpoints/checkpoint.py"),
-    "torchvision": ("datasets/", "nn/"),
+    "torchvision": ("encoders/",),
     "PIL": ("data/",),
     "ruamel": ("space/file/", "study/report/page.py"),
     "click": ("cli/",),
@@ -44,6 +44,7 @@ FENCES = {
         "collectives.py",
         "contrast.py",
         "data/",
+        "encoders/",
         "methods/",
         "nn/",
         "optim.py",
@@ -191,6 +192,13 @@ def test_a_dataset_is_one_file_with_one_load(name: str) -> None:
     assert {"CHANNELS", "SIZE", "CLASSES"} <= set(vars(module))
 
 
+@pytest.mark.parametrize("name", plugins.names("encoders"))
+def test_a_family_of_encoders_is_one_file_with_one_build(name: str) -> None:
+    module = plugins.module("encoders", name)
+    assert module.build.__module__ == module.__name__
+    assert plugins.declared("encoders", name, "NAMES") == module.NAMES
+
+
 def _defined(found: object, module: str) -> bool:
     return isinstance(found, type) and found.__module__ == module
 
@@ -202,7 +210,7 @@ def _defined(found: object, module: str) -> bool:
 def test_every_knob_is_described_whoever_was_imported_first(package: str, name: str) -> None:
     # pydantic finds the words under a field by the file, which both classes share.
     whole = plugins.module(package, name).Config
-    light = plugins.config.__wrapped__(package, name)
+    light = plugins.declared.__wrapped__(package, name, "Config")
     for config in (whole, light):
         fields = config.model_json_schema()["properties"]
         assert {key for key, field in fields.items() if not field.get("description")} == set()

@@ -32,8 +32,8 @@ def examples(tmp_path, monkeypatch):
     yield
     for folder, name, _ in found:
         sys.modules.pop(f"raylt.{folder}.{name}", None)
-        sys.modules.pop(f"raylt.{folder}.{name}:config", None)
-    plugins.config.cache_clear()
+        sys.modules.pop(f"raylt.{folder}.{name}:Config", None)
+    plugins.declared.cache_clear()
     recipe.model.cache_clear()
 
 

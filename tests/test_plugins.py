@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import raylt.methods
-from raylt import plugins
+from raylt import encoders, plugins
 from raylt.schema import InputError
 
 EVERY = [(package, name) for package in ("methods", "datasets") for name in plugins.names(package)]
@@ -30,6 +30,10 @@ def test_the_folder_is_the_registry() -> None:
     assert {"sdclr", "bcl", "simclr"} <= set(plugins.names("methods"))
     assert "digits" in plugins.names("datasets")
     assert not [name for _, name in EVERY if name.startswith("_")]
+
+
+def test_encoders_are_named_without_being_built() -> None:
+    assert encoders.names() == ("small", "resnet18", "resnet32", "resnet50", "resnext50")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
@@ -85,9 +89,70 @@ class Toy(nn.Module):
 '''
     )
     monkeypatch.setattr(raylt.methods, "__path__", [str(tmp_path)])
+    plugins.declared.cache_clear()
     before = set(sys.modules)
-    config = plugins.config.__wrapped__("methods", "toy")
+    config = plugins.config("methods", "toy")
     assert config(temperature=5).temperature == 5  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="must be < 6"):
         config(temperature=7)
-    assert set(sys.modules) - before <= {"raylt.methods.toy:config"}
+    assert set(sys.modules) - before <= {"raylt.methods.toy:Config"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A default that is computed.
+        """
+class Config(MethodConfig):
+    name: Literal["heavy"] = "heavy"
+    temperature: float = float(np.sqrt(0.04))
+""",
+        # A constant that is imported.
+        """
+from colorsys import ONE_THIRD as THIRD
+
+class Config(MethodConfig):
+    name: Literal["heavy"] = "heavy"
+    temperature: float = THIRD * 0.6
+""",
+        # A function that is called later.
+        """
+def scaled(share):
+    return np.multiply(share, 0.5)
+
+class Config(MethodConfig):
+    name: Literal["heavy"] = "heavy"
+    temperature: float = 0.2
+
+    def half(self) -> np.float64:
+        return scaled(self.temperature)
+""",
+        # A constant that is not there in the light part.
+        """
+PLACE = __spec__.name
+
+class Config(MethodConfig):
+    name: Literal["heavy"] = PLACE.rpartition(".")[2]
+    temperature: float = 0.2
+""",
+    ],
+    ids=["computed", "imported", "called", "failing"],
+)
+def test_a_config_that_needs_more_is_imported_whole(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = """
+from typing import Literal
+
+import numpy as np
+
+from raylt.schema import MethodConfig
+"""
+    (tmp_path / "heavy.py").write_text(head + text)
+    monkeypatch.setattr(raylt.methods, "__path__", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "raylt.methods.heavy", raising=False)
+    plugins.declared.cache_clear()
+    config: Any = plugins.config("methods", "heavy")()
+    assert config.temperature == pytest.approx(0.2)
+    assert not hasattr(config, "half") or config.half() == pytest.approx(0.1)
+    assert config.name == "heavy"

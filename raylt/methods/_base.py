@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raylt import plugins
-from raylt.nn.resnet import Encoder
+from raylt.nn.encoder import Encoder
 from raylt.schema import MethodConfig
 
 Classifier = Callable[[Tensor], Tensor]

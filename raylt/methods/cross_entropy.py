@@ -13,7 +13,7 @@ from torch.nn import functional
 from raylt.contrast import widened
 from raylt.methods._base import Classifier, Method
 from raylt.nn import heads
-from raylt.nn.resnet import Encoder
+from raylt.nn.encoder import Encoder
 from raylt.schema import MethodConfig
 
 

@@ -19,7 +19,7 @@ from raylt.contrast import similarities, unit, widened
 from raylt.methods._base import Classifier, Method
 from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
-from raylt.nn.resnet import Encoder
+from raylt.nn.encoder import Encoder
 from raylt.nn.temperature import Temperature
 from raylt.schema import ContrastConfig
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from raylt.collectives import gather, rank
 from raylt.contrast import nt_xent, nt_xent_among, unit
 from raylt.methods._base import Method
+from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
 from raylt.nn.masked import Competitor, magnitude_masks, random_masks
-from raylt.nn.resnet import Encoder
 from raylt.nn.temperature import Temperature
 from raylt.schema import ContrastConfig
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from raylt.collectives import gather, rank
 from raylt.contrast import log_softmax, mean_over_positives, similarities, themselves, unit
 from raylt.methods._base import Method
+from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
-from raylt.nn.resnet import Encoder
 from raylt.nn.temperature import Temperature
 from raylt.schema import ContrastConfig
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from raylt import plugins
+from raylt import encoders, plugins
 from raylt.recipe import Recipe
 from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import METRICS, Study
@@ -52,7 +52,9 @@ def json_schema() -> dict[str, Any]:
         "description": study["properties"]["objective"].get("description", ""),
         "anyOf": [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}],
     }
-    recipe = _opened(_of(Recipe, definitions), definitions)
+    recipe = _of(Recipe, definitions)
+    recipe["properties"]["encoder"]["enum"] = list(encoders.names())
+    recipe = _opened(recipe, definitions)
     recipe["properties"] |= {
         "method": _plugin("methods", definitions),
         "data": _plugin("datasets", definitions),

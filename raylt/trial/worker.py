@@ -20,12 +20,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
-from raylt import collectives, datasets, optim, plugins
+from raylt import collectives, datasets, encoders, optim, plugins
 from raylt.data.augment import AugmentParams
 from raylt.data.batches import Batches
 from raylt.data.images import Sealed, Splits
 from raylt.methods import _base
-from raylt.nn import resnet
 from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
 from raylt.trial.checkpoints import checkpoint
@@ -283,7 +282,7 @@ def method_of(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Met
     # The weights are drawn on the CPU, so that they are the same on every device.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        encoder = resnet.encoder(
+        encoder = encoders.build(
             recipe.encoder, channels=channels, size=recipe.size, mean=splits.mean, std=splits.std
         )
         method = _base.build(recipe.method, encoder, splits.train_counts)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from raylt import encoders
 from raylt.contrast import unit
 from raylt.methods.bcl import BCL, Config, balanced_contrastive, class_weights
-from raylt.nn.resnet import encoder
 from tests import golden, references
 
 RULES = ("count", "scaled", "linear")
@@ -270,7 +270,7 @@ def test_a_tiny_temperature_is_finite(dtype):
 
 def built(**changes):
     torch.manual_seed(0)
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     return BCL(Config(hidden_dim=16, out_dim=8, **changes), net, torch.tensor([9, 5, 1]))
 
 

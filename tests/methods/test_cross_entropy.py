@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.testing import assert_close
 
+from raylt import encoders
 from raylt.methods import bcl
 from raylt.methods.cross_entropy import Config, CrossEntropy, logit_adjusted_cross_entropy
-from raylt.nn.resnet import encoder
 from tests import golden, references
 
 
@@ -63,7 +63,7 @@ def test_bcl_uses_the_same_function():
 
 def test_the_classifier_gives_raw_logits_of_its_own_head():
     torch.manual_seed(0)
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     method = CrossEntropy(Config(classifier="cosine"), net, torch.tensor([9, 5, 1])).eval()
     images = torch.rand(4, 1, 8, 8)
     assert_close(method.classifier()(images), method.head(net(images)))

@@ -8,10 +8,9 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
-from raylt import collectives, optim, plugins
+from raylt import collectives, encoders, optim, plugins
 from raylt.data import augment
 from raylt.methods import _base
-from raylt.nn.resnet import encoder
 from raylt.schema import MethodConfig
 from tests import distributed
 
@@ -52,7 +51,7 @@ every_name = pytest.mark.parametrize("name", NAMES)
 def build(name, changes, seed=0):
     torch.manual_seed(seed)
     config = plugins.module("methods", name).Config(**changes)
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     return _base.build(config, net, COUNTS), config
 
 
@@ -105,7 +104,7 @@ def test_every_knob_is_documented(name):
 
 @every_name
 def test_a_method_is_built_with_the_config_of_its_own_file(name):
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     method = _base.build(plugins.config("methods", name)(), net, COUNTS)
     assert type(method.config) is type(method).Config
 

@@ -9,8 +9,8 @@ from scipy.special import ive
 from scipy.stats import vonmises_fisher
 from torch.testing import assert_close
 
+from raylt import encoders
 from raylt.methods.proco import Config, ProCo, log_expectation, probabilistic_contrastive
-from raylt.nn.resnet import encoder
 from tests import golden, references
 
 COUNTS = torch.tensor([40, 9, 3])
@@ -147,7 +147,7 @@ def test_a_mean_without_direction_or_spread_has_a_finite_gradient(length):
 
 def built():
     torch.manual_seed(0)
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     return ProCo(Config(out_dim=32, hidden_dim=16), net, COUNTS)
 
 

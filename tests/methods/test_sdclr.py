@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from raylt import contrast
+from raylt import contrast, encoders
 from raylt.methods.sdclr import SDCLR, Config, nt_xent
 from raylt.methods.simclr import Config as SimCLRConfig
 from raylt.methods.simclr import SimCLR
-from raylt.nn.resnet import encoder
 
 VIEWS = list(
     torch.rand(2, 8, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -18,7 +17,7 @@ LABELS = torch.zeros(8, dtype=torch.int64)
 
 def built(**changes):
     torch.manual_seed(0)
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     return SDCLR(Config(out_dim=8, **changes), net, torch.tensor([5, 3])).double()
 
 
@@ -107,7 +106,7 @@ def test_without_pruning_and_own_norms_it_is_two_batches_of_simclr():
 
 def test_simclr_normalises_both_views_as_one_batch():
     torch.manual_seed(0)
-    net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+    net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
     method = SimCLR(SimCLRConfig(out_dim=8), net, torch.tensor([5, 3])).double()
     first, second = method.head(method.encoder(torch.cat(VIEWS))).chunk(2)
     assert_close(method(VIEWS, LABELS)["contrast"], nt_xent(first, second, temperature=0.2))

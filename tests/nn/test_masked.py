@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
+from raylt import encoders
 from raylt.nn.masked import Competitor, magnitude_masks, random_masks
-from raylt.nn.resnet import encoder
 from tests import references
 
 
@@ -19,7 +19,7 @@ def weights(*shapes, seed=0):
 
 def network():
     torch.manual_seed(0)
-    return encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,)).double()
+    return encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,)).double()
 
 
 PICTURES = torch.rand(6, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

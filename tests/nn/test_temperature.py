@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from raylt import contrast, plugins
+from raylt import contrast, encoders, plugins
 from raylt.methods import _base
-from raylt.nn.resnet import encoder
 from raylt.nn.temperature import Temperature, cosine_temperature
 from raylt.schema import ContrastConfig
 
@@ -79,7 +78,7 @@ def test_the_epoch_alone_decides_so_that_a_resumed_run_has_the_same():
 def test_every_method_contrasts_at_the_temperature_of_the_epoch(name):
     def term(epoch, **changes):
         torch.manual_seed(0)
-        net = encoder("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
+        net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
         method = _base.build(plugins.config("methods", name)(**changes), net, (9, 5))
         generator = torch.Generator().manual_seed(1)
         views = [torch.rand(6, 1, 8, 8, generator=generator) for _ in method.views(method.config)]

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from raylt.nn.resnet import encoder
+from raylt import encoders
+from raylt.nn.residual import BasicBlock, Padded
 
 GREY = {"channels": 1, "mean": (0.5,), "std": (0.25,)}
 COLOUR = {"channels": 3, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -23,7 +24,7 @@ def convolutions(net):
 )
 @pytest.mark.parametrize("size", [8, 16, 32])
 def test_small_pictures_become_features(name, width, weights, size):
-    net = encoder(name, size=size, **COLOUR)
+    net = encoders.build(name, size=size, **COLOUR)
     assert net.width == width
     assert net(torch.rand(2, 3, size, size)).shape == (2, width)
     # Sizes of the prunable sets of SDCLR, METHODS A2.
@@ -34,19 +35,19 @@ def test_small_pictures_become_features(name, width, weights, size):
 @pytest.mark.parametrize("name", ["resnet50", "resnext50"])
 def test_torchvisions_networks_take_both_stems(name):
     for size, kernel in ((224, 7), (32, 3)):
-        net = encoder(name, size=size, **COLOUR)
+        net = encoders.build(name, size=size, **COLOUR)
         assert net.width == 2048
         assert net.network.conv1.kernel_size == (kernel, kernel)
     assert net(torch.rand(2, 3, 32, 32)).shape == (2, 2048)
     if name == "resnet50":
-        net = encoder(name, size=224, **COLOUR)
+        net = encoders.build(name, size=224, **COLOUR)
         assert sum(conv.weight.numel() for conv in convolutions(net)) == 23_454_912
 
 
 def test_large_pictures_are_halved_twice_before_the_first_stage():
-    net = encoder("resnet18", size=96, **GREY)
+    net = encoders.build("resnet18", size=96, **GREY)
     sizes = []
-    blocks = [m for m in net.network if type(m).__name__ == "_BasicBlock"]
+    blocks = [module for module in net.network if isinstance(module, BasicBlock)]
     blocks[0].register_forward_hook(lambda _, __, out: sizes.append(out.shape[-1]))
     assert net(torch.rand(2, 1, 96, 96)).shape == (2, 512)
     assert sizes == [24]
@@ -55,12 +56,12 @@ def test_large_pictures_are_halved_twice_before_the_first_stage():
 
 def test_an_odd_size_and_grey_pictures_pass():
     for name in ("small", "resnet18", "resnet32"):
-        assert encoder(name, size=27, **GREY)(torch.rand(2, 1, 27, 27)).isfinite().all()
+        assert encoders.build(name, size=27, **GREY)(torch.rand(2, 1, 27, 27)).isfinite().all()
 
 
 def test_pixels_are_normalised_first():
-    plain = encoder("small", channels=1, size=8, mean=(0.0,), std=(1.0,)).eval()
-    shifted = encoder("small", size=8, **GREY).eval()
+    plain = encoders.build("small", channels=1, size=8, mean=(0.0,), std=(1.0,)).eval()
+    shifted = encoders.build("small", size=8, **GREY).eval()
     assert "mean" in shifted.state_dict()
     shifted.load_state_dict(plain.state_dict() | {"mean": shifted.mean, "std": shifted.std})
     pixels = torch.rand(2, 1, 8, 8)
@@ -69,7 +70,7 @@ def test_pixels_are_normalised_first():
 
 def test_convolutions_are_drawn_over_their_fan_out_and_norms_begin_as_the_identity():
     torch.manual_seed(0)
-    net = encoder("resnet18", size=32, **COLOUR)
+    net = encoders.build("resnet18", size=32, **COLOUR)
     for conv in convolutions(net)[1:]:
         fan_out = conv.out_channels * conv.kernel_size[0] * conv.kernel_size[1]
         assert conv.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
@@ -78,11 +79,13 @@ def test_convolutions_are_drawn_over_their_fan_out_and_norms_begin_as_the_identi
 
 
 def test_option_a_shortcuts_have_no_weights():
-    net = encoder("resnet32", size=32, **COLOUR)
+    net = encoders.build("resnet32", size=32, **COLOUR)
     # A stem and 15 blocks of two convolutions.
     assert len(convolutions(net)) == 31
     block = next(
-        m for m in net.network if type(getattr(m, "shortcut", None)).__name__ == "_Padded"
+        module
+        for module in net.network
+        if isinstance(module, BasicBlock) and isinstance(module.shortcut, Padded)
     )
     pictures = torch.rand(1, 16, 8, 8)
     short = block.shortcut(pictures)
@@ -94,13 +97,13 @@ def test_option_a_shortcuts_have_no_weights():
 def test_the_same_seed_gives_the_same_weights():
     def drawn():
         torch.manual_seed(5)
-        return encoder("small", size=8, **GREY).state_dict()
+        return encoders.build("small", size=8, **GREY).state_dict()
 
     assert all((a == b).all() for a, b in zip(drawn().values(), drawn().values(), strict=True))
 
 
 def test_channels_last_gives_the_same_features():
-    net = encoder("resnet32", size=16, **COLOUR).eval()
+    net = encoders.build("resnet32", size=16, **COLOUR).eval()
     pixels = torch.rand(2, 3, 16, 16)
     expected = net(pixels)
     net = net.to(memory_format=torch.channels_last)

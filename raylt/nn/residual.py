@@ -1,0 +1,82 @@
+"""What residual networks are built of: a stem, basic blocks and their shortcuts."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def is_small(size: int) -> bool:
+    """Whether images of this height and width keep their size in the stem, as for CIFAR."""
+    return size <= 64
+
+
+def stem(channels: int, width: int, size: int) -> list[nn.Module]:
+    """The first layers; large images are halved twice, as for ImageNet.
+
+    Args:
+        channels: Channels of an image.
+        width: Channels of the result.
+        size: Height and width of an image.
+    """
+    if is_small(size):
+        return [convolution(channels, width, 3, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+    return [
+        convolution(channels, width, 7, 2),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    ]
+
+
+def convolution(before: int, after: int, kernel: int, stride: int) -> nn.Conv2d:
+    """A convolution without bias whose padding keeps the size but for the stride."""
+    return nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al., CVPR 2016).
+
+    Args:
+        before: Channels of the input.
+        after: Channels of the result.
+        stride: Stride of the first convolution.
+        shortcut: `Projected` or `Padded`, used where the shape changes.
+    """
+
+    def __init__(self, before: int, after: int, stride: int, shortcut: type[nn.Module]) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            convolution(before, after, 3, stride),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+            convolution(after, after, 3, 1),
+            nn.BatchNorm2d(after),
+        )
+        same = stride == 1 and before == after
+        self.shortcut = nn.Identity() if same else shortcut(before, after, stride)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The sum of both ways, rectified."""
+        return functional.relu(self.residual(pictures) + self.shortcut(pictures), inplace=True)
+
+
+class Projected(nn.Sequential):
+    """Shortcut through a 1x1 convolution and a norm, option B of He et al."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__(convolution(before, after, 1, stride), nn.BatchNorm2d(after))
+
+
+class Padded(nn.Module):
+    """Shortcut without weights, option A of He et al.: half the pixels, zeros as new channels."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.padding = ((after - before) // 2, after - before - (after - before) // 2)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Every second pixel where the stride is 2, between channels of zeros."""
+        thinned = pictures[:, :, :: self.stride, :: self.stride]
+        return functional.pad(thinned, (0, 0, 0, 0, *self.padding))
