@@ -11,12 +11,6 @@ import raylt
 from raylt.space import Space
 from tests.study import drive
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
-    # MLflow's own store still uses it.
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
-]
-
 REPOSITORY = Path(__file__).parents[1]
 
 

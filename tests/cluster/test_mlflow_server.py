@@ -32,8 +32,6 @@ from tests.study.fake import metrics
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
     # MLflow's own server, which its client of users imports.
     pytest.mark.filterwarnings("ignore:starlette.middleware.wsgi is deprecated"),
 ]

@@ -14,11 +14,7 @@ from raylt.study.record import studies
 from raylt.study.verdict import test_openings
 from tests.study.drive import toy
 
-pytestmark = [
-    # MLflow's own store still uses it.
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.timeout(900)
 
 # Two settings that differ, so that there is a winner to be confirmed.
 SPACE = (

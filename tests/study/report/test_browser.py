@@ -19,11 +19,7 @@ from raylt.study.report import page as report
 from raylt.study.tracking import store, tracker
 from tests.study import browser, made
 
-pytestmark = [
-    pytest.mark.browser,
-    # MLflow's own store still uses what SQLAlchemy warns of.
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
-]
+pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("RAYLT_SHOTS")
 """A folder for screenshots; none are kept where it is not set."""
 NODES = "[...document.querySelectorAll('[class*=tree-treenode]')]"

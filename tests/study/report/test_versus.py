@@ -17,8 +17,6 @@ from raylt.study.run.rival import follow
 from raylt.study.search import sampler
 from tests.study import drive, made
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
 
 def rival(folder, *overrides, method="simclr"):
     return rival_of(drive.toy(folder, f"study.versus={method}", *overrides))

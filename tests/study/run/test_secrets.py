@@ -11,7 +11,6 @@ from raylt.study.tracking.store import public
 CANARY = "canary-8b1f"
 
 
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_no_secret_of_the_environment_or_a_uri_reaches_any_file(
     study, store, tmp_path, monkeypatch
 ):

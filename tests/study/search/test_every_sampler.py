@@ -109,7 +109,6 @@ def agree(record, ends, sampler, scheduler):
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_the_record_tells_what_happened(study, sampler, scheduler):
     made = study(*overrides(sampler, scheduler))
     ends = play(TruthfulSearcher(made, [], str), schedulers.scheduler(made))

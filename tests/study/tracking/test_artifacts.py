@@ -9,9 +9,6 @@ from raylt.study.tracking import artifacts, tracker
 from raylt.study.tracking import mirror as mirrors
 from tests.study import made
 
-# MLflow's own store still uses what SQLAlchemy warns of.
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory, empty_store):

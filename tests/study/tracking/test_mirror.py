@@ -9,9 +9,6 @@ from raylt.study.workers import system_metrics
 from tests.study.fake import metrics
 from tests.study.tracking.made import Runs, opened, play
 
-# MLflow's own store still uses it.
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-
 
 def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
     made = study()

@@ -11,9 +11,6 @@ from raylt.study.tracking.tracker import Tracker
 from tests.study import server
 from tests.study.tracking.made import Runs, opened, play
 
-# MLflow's own store still uses it.
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-
 
 def test_a_store_in_a_file_is_opened_once_a_trial_has_begun(study, tmp_path):
     made, opened_at = study(), []

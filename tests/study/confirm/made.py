@@ -1,0 +1,61 @@
+"""A confirmation of the toy study without Ray and MLflow."""
+
+import json
+from pathlib import Path
+
+from raylt import recipe
+from raylt.study.confirm.candidates import Options
+from raylt.study.search.searcher import TruthfulSearcher
+from tests.study import drive, fake_seeds
+
+OPENER = "tests.study.fake_seeds:open_test"
+
+
+def options(**changes):
+    plain = {"top": 1, "seeds": 5, "race": True, "retry_failed": False, "opener": OPENER}
+    return Options(**{**plain, **changes})
+
+
+def settings(folder, **changes):
+    return drive.settings(folder, work="tests.study.fake_seeds:work", **changes)
+
+
+class Now:
+    """Trains and scores in this process, in place of Ray and MLflow."""
+
+    def __init__(self, settings, *, tracker=None, stop_after=None):
+        self.settings = settings
+        self.tracker = tracker
+        self.interrupted = False
+        self.notices = ()
+        self.trained = []
+        self._stop_after = stop_after
+
+    def trials(self, record):
+        searcher = TruthfulSearcher(record, [], lambda trial_id: "died")
+        while isinstance(config := searcher.suggest("t"), dict):
+            searcher.started("t")
+            if len(self.trained) == self._stop_after:
+                self.interrupted = True
+                searcher.interrupt()
+                return ""
+            self.trained.append(config["number"])
+            reports = []
+            try:
+                fake_seeds.work(
+                    recipe.parse(json.loads(config["recipe"])),
+                    root=self.settings.root,
+                    folder=Path(config["folder"]),
+                    report=reports.append,
+                    device=None,
+                )
+            except ValueError as error:
+                reports.append({"failure": str(error)})
+            searcher.on_trial_complete("t", reports[-1])
+        return searcher.stopped
+
+
+def starts(folder):
+    return len(list(folder.glob("confirm/trials/*/starts.txt"))), sum(
+        len(path.read_text().splitlines()) for path in folder.glob("confirm/trials/*/starts.txt")
+    )

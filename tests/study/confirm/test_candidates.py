@@ -1,0 +1,35 @@
+import pytest
+
+from raylt.schema import InputError
+from raylt.study.confirm import candidates, confirm
+from tests.study.confirm.made import options, settings
+
+
+def test_a_dataset_that_needs_validation_images_is_not_trained_whole(toy):
+    one = toy.open().outcome(0)
+    recipe = {**one.recipe, "evaluation": {**one.recipe["evaluation"], "probe": "reforward"}}
+    with pytest.raises(InputError, match=r"selection must be last.*--retrain split"):
+        candidates._setting(toy.open(), one, "candidate", recipe, options(retrain="pool"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seeds": 3}, "at least 5 to compare 1 winners"),
+        ({"top": 2, "seeds": 5}, "the smallest p-value of 5 paired seeds is 1/32"),
+        ({"seeds": 41}, "less than or equal to 40"),
+    ],
+)
+def test_a_plan_that_cannot_reach_the_level_is_refused_with_the_arithmetic(toy, changes, told):
+    with pytest.raises(InputError, match=told):
+        toy.confirm(**changes)
+    assert not (toy.folder / "confirm").exists()
+
+
+def test_there_must_be_a_baseline_and_somebody_to_compare(study, tmp_path):
+    made = study("study.trials=1", "study.scheduler.name=none")
+    made.close()
+    with pytest.raises(InputError, match="raylt resume toy"):
+        confirm.confirm("toy", settings(tmp_path), options())
+    with pytest.raises(InputError, match="begin one with `raylt tune`"):
+        confirm.confirm("nothing", settings(tmp_path), options())

@@ -1,0 +1,46 @@
+import pytest
+
+from raylt.study.confirm import confirm
+from tests.study import drive
+from tests.study.confirm.made import Now, options, settings
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
+    study, store, tmp_path
+):
+    drive.behave(tmp_path)
+    points = "[{method.temperature: 0.3, method.prune: 0.5}]"
+    made = study(f"study.points={points}", "study.trials=2", "study.scheduler.name=none")
+    Now(settings(tmp_path)).trials(made)
+    made.close()
+    found = confirm.confirm("toy", settings(tmp_path), options())
+    assert (found.candidates[0].verdict.word, found.notices) == ("better", ())
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=store)
+    runs = client.search_runs([client.get_experiment_by_name("toy").experiment_id])
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    parents = [
+        (names[run.data.tags["mlflow.parentRunId"]], run.info.run_name)
+        for run in runs
+        if "mlflow.parentRunId" in run.data.tags
+    ]
+    assert sorted(parents) == sorted(
+        [("toy", "trial 0"), ("toy", "trial 1")]
+        + [(f"trial {n}", f"seed {seed}") for n in (0, 1) for seed in range(1, 6)]
+    )
+    by_name = {run.info.run_name: run for run in runs}
+    assert by_name["trial 1"].data.tags["verdict"] == "better"
+    assert by_name["toy"].data.tags["test_openings"] == "1"
+    assert by_name["toy"].info.status == "FINISHED"
+    assert all("test/accuracy" in r.data.metrics for r in runs if "seed" in r.info.run_name)
+    # The description of the study says what was found, before the ranking.
+    words = by_name["toy"].data.tags["mlflow.note.content"]
+    verdict = words.index("Confirmed over 5 seeds: trial 1 better by +")
+    assert verdict < words.index("| trial | state |")
+    assert "Test set opened 1x" in words
+    files = client.list_artifacts(by_name["toy"].info.run_id, "charts")
+    assert "charts/paid.png" in [each.path for each in files]
