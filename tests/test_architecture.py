@@ -1,9 +1,11 @@
-"""How the package is built: what may import what, one file for one plug-in, short files."""
+"""How the package is built: what may import what, one file for one plug-in, short files, and
+tests that mirror them."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,35 @@ FENCES = {
         "study/",
         "trial/",
     ),
+}
+
+TESTS = ROOT / "tests"
+WHOLE = {
+    # Tests of what several modules do together, or of no module at all.
+    "benchmarks/test_results.py",
+    "cluster/test_apart.py",
+    "cluster/test_drills.py",
+    "cluster/test_growth.py",
+    "cluster/test_launchers.py",
+    "cluster/test_mlflow_server.py",
+    "cluster/test_security.py",
+    "datasets/test_every_dataset.py",
+    "methods/test_every_method.py",
+    "space/test_search_spaces.py",
+    "study/confirm/test_confirm_pool.py",
+    "study/cost/test_cost_metrics.py",
+    "study/report/test_browser.py",
+    "study/run/test_crash.py",
+    "study/run/test_secrets.py",
+    "study/search/test_every_sampler.py",
+    "study/search/test_population_digits.py",
+    "test_architecture.py",
+    "test_bad_inputs.py",
+    "test_contributing.py",
+    "test_public_names.py",
+    "test_released.py",
+    "trial/test_imports.py",
+    "trial/test_workers.py",
 }
 
 
@@ -214,3 +245,31 @@ def test_every_knob_is_described_whoever_was_imported_first(package: str, name: 
     for config in (whole, light):
         fields = config.model_json_schema()["properties"]
         assert {key for key, field in fields.items() if not field.get("description")} == set()
+
+
+def _tested(name: str) -> set[Path]:
+    """The modules that a file of tests may be about."""
+    folder, stem = (TESTS / name).parent.relative_to(TESTS), Path(name).stem.removeprefix("test_")
+    package = (ROOT if name.startswith("benchmarks/") else PACKAGE) / folder
+    modules = {package / f"{stem}.py", package / f"_{stem}.py"}
+    # What a package says in its __init__ is tested in a file of the package's name.
+    return modules | ({package / "__init__.py"} if package.name == stem else set())
+
+
+def test_a_file_of_tests_has_its_module() -> None:
+    names = {path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
+    lost = {name for name in names if not any(path.exists() for path in _tested(name))}
+    assert lost == WHOLE
+
+
+def test_every_folder_of_modules_has_its_folder_of_tests() -> None:
+    folders = {path.parent.relative_to(PACKAGE) for path in FILES.values()}
+    assert {
+        path.as_posix() for path in folders if not any((TESTS / path).glob("test_*.py"))
+    } == set()
+
+
+def test_no_file_of_tests_imports_from_another() -> None:
+    pattern = re.compile(r"^\s*(?:from|import) +(tests\b.*\btest_\w+.*)$", re.MULTILINE)
+    lines = {path: pattern.findall(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
+    assert {path.relative_to(TESTS): found for path, found in lines.items() if found} == {}
