@@ -1,29 +1,26 @@
-"""Published archives: fetched whole or not at all, and never believed without their checksums."""
+"""Published archives: fetched whole or not at all, and never used without their checksums."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import hashlib
-import http.client
 import os
 import shutil
 import tarfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from raylt.schema import EnvironmentError, InputError
 
 Progress = Callable[[int, int], None]
-"""Takes the bytes fetched so far and those expected, 0 where nobody knows."""
+"""Takes the bytes fetched so far and those expected, 0 where the size is unknown."""
 
-_TIMEOUT = 30
-"""Seconds without a byte after which a server is given up."""
-_BLOCK = 2**18
+_TIMEOUT = 15
+"""Seconds without a byte after which a try is given up; there are two."""
+_CHUNK = 2**18
 _WEB = ("https://", "http://")
 _LARGEST = 2**30
 """Bytes of the largest file that is unpacked; the CIFAR sets stay far below."""
@@ -55,21 +52,21 @@ def read(archive: Archive, root: Path, name: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise EnvironmentError(
-            f"{archive.dataset} must lie in {path.parent}, but {path} cannot be read "
-            f"({error.strerror}); {remedy}, or name the folder that holds {archive.folder} by "
+            f"{archive.dataset} must be in {path.parent}, but {path} cannot be read "
+            f"({error.strerror}); {remedy}, or name the folder that holds {archive.folder} with "
             f"--data"
         ) from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != archive.files[name]:
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != archive.files[name]:
         raise EnvironmentError(
-            f"{path} must have the published MD5 sum {archive.files[name]}, but has {found}: it "
+            f"{path} must have the published MD5 sum {archive.files[name]}, but has {md5}: it "
             f"is damaged or not finished; {remedy}"
         )
     return content
 
 
 def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progress) -> Path:
-    """Bring the archive's files below `root`, unless they are there, and return their folder.
+    """Fetch the archive's files into `root`, unless they are there, and return their folder.
 
     Two processes may do this at once: one fetches, the other waits and finds the files. A process
     that is killed leaves nothing that could be taken for a dataset.
@@ -79,7 +76,7 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
         root: Folder of the datasets.
         source: An address or a local file to take instead of the published address, such as a
             copy on the company's network; its contents must be the published ones.
-        progress: Is told how far the transfer is.
+        progress: Is told how far the download is.
 
     Raises:
         InputError: `source` is neither a web address nor a file.
@@ -94,12 +91,14 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".{archive.folder}.lock"):
-            # Whoever held the lock may have fetched the files; what a killed process left goes.
+            # The process that held the lock before may have fetched the files.
             if not _complete(archive, root):
+                # A process that was killed may have left it.
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir()
                 try:
-                    _fill(archive, part, source or archive.url, progress)
+                    packed = _download(archive, source or archive.url, part, progress)
+                    _unpack(archive, packed, part)
                     folder.mkdir(exist_ok=True)
                     for name in archive.files:
                         os.replace(part / name, folder / name)
@@ -108,7 +107,7 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
     except OSError as error:
         raise EnvironmentError(
             f"{archive.dataset} must be written to {root}, but {error.strerror or error}; make "
-            "room or permission there, or choose another folder for the datasets"
+            "room or permission there, or choose another folder with --data"
         ) from error
     return folder
 
@@ -122,79 +121,80 @@ def _complete(archive: Archive, root: Path) -> bool:
     return True
 
 
-def _fill(archive: Archive, part: Path, source: str, progress: Progress) -> None:
-    packed = part / "archive"
-    found, done, size = "", 0, 0
-    # A second try, since a proxy's error page or a broken line is often gone a moment later.
-    for _ in range(2):
-        done, size = _transfer(archive, source, packed, progress)
-        with packed.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found == archive.sha256:
-            return _unpack(archive, packed, part)
-    if done < size:
-        raise EnvironmentError(
-            f"{archive.dataset} must be fetched whole from {source}, but the line broke off "
-            f"twice, at last after {done / 1e6:.1f} of {size / 1e6:.1f} MB; {_elsewhere(archive)}"
-        )
-    raise EnvironmentError(
-        f"{source} must have the SHA-256 sum {archive.sha256}, but has {found}: it is not the "
-        f"published archive of {archive.dataset}; nothing was unpacked"
-    )
+def _download(archive: Archive, source: str, part: Path, progress: Progress) -> Path:
+    """Fetch the archive into `part`; it has the published checksum, or is not there."""
+    import pooch
+    from requests import RequestException
 
-
-def _transfer(archive: Archive, source: str, target: Path, progress: Progress) -> tuple[int, int]:
-    """Fetch into a file; returns the bytes that came and those announced, 0 where none were."""
-    done = size = 0
-    with target.open("wb") as file:
-        for block, size in _blocks(archive, source):
-            file.write(block)
-            done += len(block)
-            progress(done, size)
-    return done, size
-
-
-def _blocks(archive: Archive, source: str) -> Iterator[tuple[bytes, int]]:
-    """The bytes of a source piece by piece, each with the size of the whole."""
+    pooch.get_logger().setLevel("ERROR")
+    name = "archive.tar.gz"
+    registry = {name: f"sha256:{archive.sha256}"}
+    # Once more: a proxy's error page or a broken connection is often gone a moment later.
+    fetcher = pooch.create(part, "", registry=registry, urls={name: source}, retry_if_failed=1)
     try:
-        stream, size = _opened(source)
-        with stream:
-            while block := stream.read(_BLOCK):
-                yield block, size
-    except (OSError, http.client.HTTPException) as error:
+        packed = Path(fetcher.fetch(name, downloader=_downloader(source, _Bar(progress))))
+    except RequestException as error:
         raise EnvironmentError(
             f"{archive.dataset} must be fetched from {source}, but that cannot be read "
-            f"({_why(error)}); {_elsewhere(archive)}"
+            f"({_cause(error)}); try again, or fetch it elsewhere and run "
+            f"`raylt data get {archive.dataset} --from FILE`"
         ) from error
+    except ValueError as error:
+        raise EnvironmentError(
+            f"{source} must have the SHA-256 sum of the published archive of {archive.dataset}, "
+            f"but has another, and nothing was unpacked: {error}"
+        ) from error
+    progress(packed.stat().st_size, packed.stat().st_size)
+    return packed
 
 
-def _opened(source: str) -> tuple[IO[bytes], int]:
+def _downloader(source: str, bar: Any) -> Callable[..., object]:
+    """What pooch calls to write a source into a file."""
+    from pooch import HTTPDownloader
+
     if source.startswith(_WEB):
-        stream = urllib.request.urlopen(source, timeout=_TIMEOUT)
-        return stream, int(stream.headers.get("Content-Length", 0))
-    path = Path(source)
-    return path.open("rb"), path.stat().st_size
+        # The bytes as they are: a server may offer to unpack a .gz on the way.
+        plain = {"Accept-Encoding": "identity"}
+        return HTTPDownloader(bar, chunk_size=_CHUNK, timeout=_TIMEOUT, headers=plain)
+    return lambda source, target, _: shutil.copyfile(source, target)
+
+
+class _Bar:
+    """The progress bar that pooch fills."""
+
+    total = 0
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def update(self, count: int) -> None:
+        self._done += count
+        if count:
+            # Pooch counts the last chunk as a whole one.
+            self._progress(min(self._done, self.total or self._done), self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass
 
 
 def _require_source(source: str) -> None:
-    if not source.startswith(_WEB) and not Path(source).is_file():
+    file = Path(source)
+    if not source.startswith(_WEB) and not (file.is_file() and os.access(file, os.R_OK)):
         raise InputError(
-            f"the source must be a web address or a file, but got {source!r}; "
+            f"the source must be a web address or a file that can be read, but got {source!r}; "
             "correct it, or leave it out for the published address"
         )
 
 
-def _elsewhere(archive: Archive) -> str:
-    return (
-        f"try again, or fetch it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
-    )
-
-
-def _why(error: Exception) -> str:
-    """What a network's library says, without its wrapping."""
-    wrapped = type(error) is urllib.error.URLError
-    reason = error.reason if wrapped and isinstance(error.reason, OSError) else error
-    return getattr(reason, "strerror", None) or str(reason)
+def _cause(error: BaseException) -> str:
+    """What the operating system or the server said first, without the libraries' wrapping."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _unpack(archive: Archive, packed: Path, part: Path) -> None:
@@ -214,7 +214,7 @@ def _unpack(archive: Archive, packed: Path, part: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Generator[None]:
-    """Hold an exclusive lock on a file; the kernel frees it even if the process is killed."""
+    """Hold an exclusive lock on a file; the kernel releases it even if the process is killed."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -24,7 +24,17 @@ from raylt.space.file import document
 SPACES = Path(__file__).parents[2] / "search_spaces"
 SDCLR = str(SPACES / "sdclr.yaml")
 VERBS = list(cli.commands.commands)
-HEAVY = {"torch", "torchvision", "ray", "optuna", "mlflow", "sklearn", "scipy", "matplotlib"}
+HEAVY = {
+    "pooch",
+    "torch",
+    "torchvision",
+    "ray",
+    "optuna",
+    "mlflow",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+}
 
 
 def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

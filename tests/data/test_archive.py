@@ -1,8 +1,11 @@
+import contextlib
 import hashlib
 import http.server
 import multiprocessing
+import socket
 import tarfile
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -90,62 +93,85 @@ def test_a_transfer_that_breaks_off_leaves_nothing(local):
         archive.read(toy, root, "train")
 
 
-def test_a_first_broken_answer_is_tried_again(local, monkeypatch):
-    toy, path, root = local
-    whole, answers = archive._blocks, iter([True, False])
+@contextlib.contextmanager
+def answering(*answers):
+    """A server that answers with each of some (bytes, announced size), and with the last on."""
+    left = list(answers)
 
-    def flaky(of, source):
-        return iter([(b"proxy error", 0)]) if next(answers) else whole(of, source)
-
-    monkeypatch.setattr(archive, "_blocks", flaky)
-    fetched(toy, root, path)
-    assert archive.read(toy, root, "test") == FILES["test"]
-
-
-def test_a_line_that_breaks_off_is_told_apart_from_another_archive(tmp_path):
-    toy = described(packed())
-
-    class Breaking(http.server.BaseHTTPRequestHandler):
+    class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            content, size = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(200)
-            self.send_header("Content-Length", "4000000")
+            if size:
+                self.send_header("Content-Length", str(size))
             self.end_headers()
-            self.wfile.write(bytes(1_500_000))
+            self.wfile.write(content)
 
         def log_message(self, format, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as running:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        address = f"http://127.0.0.1:{running.server_port}/toy.tar.gz"
-        with pytest.raises(EnvironmentError, match=r"broke off twice.* 1\.5 of 4\.0 MB"):
-            archive.fetch(toy, tmp_path, source=address, progress=quiet)
+        yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
         thread.join()
+
+
+def test_a_first_broken_answer_is_tried_again(tmp_path):
+    content = packed()
+    toy = described(content)
+    with answering((b"proxy error", 11), (content, len(content))) as address:
+        fetched(toy, tmp_path, f"{address}/toy.tar.gz")
+    assert archive.read(toy, tmp_path, "test") == FILES["test"]
+
+
+def test_a_server_may_keep_the_size_to_itself(tmp_path):
+    content, seen = packed(), []
+    toy = described(content)
+    with answering((content, 0)) as address:
+        archive.fetch(toy, tmp_path, source=address, progress=lambda *at: seen.append(at))
+    assert seen[0] == (archive._CHUNK, 0)
+    assert seen[-1] == (len(content), len(content))
+
+
+def test_a_line_that_breaks_off_is_told_apart_from_another_archive(tmp_path):
+    with (
+        answering((bytes(1_500_000), 4_000_000)) as address,
+        pytest.raises(EnvironmentError, match="1500000 bytes read, 2500000 more expected"),
+    ):
+        fetched(described(packed()), tmp_path, f"{address}/toy.tar.gz")
     assert left_behind(tmp_path) == []
 
 
-def test_no_network_says_what_to_do(tmp_path):
+def test_a_server_that_stalls_is_given_up_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/toy.tar.gz"
+        began = time.monotonic()
+        with pytest.raises(EnvironmentError, match=r"timed out.*--from FILE"):
+            fetched(described(packed()), tmp_path, address)
+    assert time.monotonic() - began < 10
+    assert left_behind(tmp_path) == []
+
+
+def test_a_proxy_of_the_environment_is_used(tmp_path, monkeypatch):
+    content = packed()
+    toy = described(content, "http://data.invalid/toy.tar.gz")
+    with answering((content, len(content))) as address:
+        monkeypatch.setenv("http_proxy", address)
+        archive.fetch(toy, tmp_path, source=None, progress=quiet)
+    assert archive.read(toy, tmp_path, "test") == FILES["test"]
+
+
+def test_no_network_says_what_to_do(server, tmp_path):
     toy = described(packed())
     with pytest.raises(
         EnvironmentError, match=r"\(Connection refused\); .* `raylt data get toy --from FILE`"
     ):
         archive.fetch(toy, tmp_path, source=None, progress=quiet)
     with pytest.raises(EnvironmentError, match="404"):
-        raise_404(toy, tmp_path)
-
-
-def raise_404(toy, root):
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=root)
-    with http.server.HTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.handle_request)
-        thread.start()
-        try:
-            address = f"http://127.0.0.1:{running.server_port}/absent.tar.gz"
-            archive.fetch(toy, root, source=address, progress=quiet)
-        finally:
-            thread.join()
+        fetched(toy, tmp_path, f"{server[1]}/absent.tar.gz")
 
 
 def test_a_source_that_is_nothing_is_the_users_mistake(local):
