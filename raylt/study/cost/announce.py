@@ -9,8 +9,8 @@ from pathlib import Path
 from raylt import recipe as recipes
 from raylt.study.cost import budget, forecast, measured, tables
 from raylt.study.cost.forecast import Means
-from raylt.study.record.listener import Task
-from raylt.study.record.outcome import Metrics, Outcome
+from raylt.study.record.listener import Listener, Task
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.resources.allocation import Allocation
 from raylt.trial.cost.cost import Cost
@@ -27,8 +27,8 @@ def means(share: Allocation) -> Means:
     )
 
 
-class ForecastListener:
-    """A listener that says what a search with a budget will take, once that is known.
+class ForecastListener(Listener):
+    """Says what a search with a budget will take, once that is known.
 
     At once if the corners of the space were measured on this machine before; else when the
     baseline has run to its end.
@@ -65,15 +65,6 @@ class ForecastListener:
                 self._tell(found, "measured before", self._means)
             elif before is not None and before.state == "complete":
                 self._tell_from(before)
-
-    def started(self, task: Task) -> None:
-        """A trial begins: nothing is known of it."""
-
-    def reported(self, task: Task, metrics: Metrics) -> None:
-        """A trial scored an epoch: likewise."""
-
-    def interrupted(self, task: Task) -> None:
-        """A trial is left open: likewise."""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over: the baseline, run to its end, tells what the others take."""

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study.record.listener import Task
-from raylt.study.record.outcome import Metrics, Outcome
+from raylt.study.record.listener import Listener, Task
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import CHECKPOINTS, Record
 from raylt.trial.checkpoints import bucket
 
@@ -74,8 +74,8 @@ def adopt(record: Record, parent: int, number: int, *, epoch: int) -> None:
         ) from error
 
 
-class Fetching:
-    """A listener that brings what an ended trial printed and scored, for whoever reads it next.
+class Fetching(Listener):
+    """Brings what an ended trial printed and scored, for whoever reads it next.
 
     Args:
         record: The study.
@@ -83,15 +83,6 @@ class Fetching:
 
     def __init__(self, record: Record) -> None:
         self._record = record
-
-    def started(self, task: Task) -> None:
-        """A trial begins: nothing to bring."""
-
-    def reported(self, task: Task, metrics: Metrics) -> None:
-        """A trial scored an epoch: likewise."""
-
-    def interrupted(self, task: Task) -> None:
-        """A trial is left open: likewise."""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over."""

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from raylt.schema import Value
 from raylt.space.plan import METRICS
-from raylt.study.record.listener import Task
+from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, failures
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, duration, lead, percent, plain, score, scores, short
@@ -74,12 +74,12 @@ class Row:
         return self.seconds + (time.monotonic() - self.began if self.began is not None else 0.0)
 
 
-class Progress:
+class Progress(Listener):
     """Shows the trials of a running study: a table on a terminal, a line for each ended trial
     elsewhere, and nothing at all when `quiet`.
 
-    A listener of the searcher and a context manager; everything goes to standard error, so that
-    standard output holds results only.
+    Use it in a `with`. Everything goes to standard error, so that standard output holds results
+    only.
     """
 
     def __init__(self, record: Record, *, quiet: bool, console: Console) -> None:

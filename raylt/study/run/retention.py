@@ -10,16 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from raylt.study.record.listener import Task
-from raylt.study.record.outcome import Metrics, Outcome, ranked
+from raylt.study.record.listener import Listener, Task
+from raylt.study.record.outcome import Outcome, ranked
 from raylt.study.record.record import Record
 from raylt.trial.checkpoints import bucket, checkpoint_names
 
 _log = logging.getLogger("raylt")
 
 
-class Retention:
-    """A listener that removes checkpoints when a trial ends, as `study.checkpoints` says.
+class Retention(Listener):
+    """Removes checkpoints when a trial ends, as `study.checkpoints` says.
 
     With `top` those stay that may still be wanted: of the baseline, of the best `confirm.top`
     trials, of a Pareto front, and of every trial that has not ended. In the bucket of a study they
@@ -52,15 +52,6 @@ class Retention:
         self._thread.shutdown(cancel_futures=True)
         if kind is None:
             self._sweep()
-
-    def started(self, task: Task) -> None:
-        """A trial begins: nothing to remove."""
-
-    def reported(self, task: Task, metrics: Metrics) -> None:
-        """A trial scored an epoch: likewise."""
-
-    def interrupted(self, task: Task) -> None:
-        """A trial is left open: it goes on from its checkpoint later."""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over: remove what is not wanted any more."""

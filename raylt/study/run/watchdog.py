@@ -10,7 +10,7 @@ from typing import Any
 
 from raylt.cluster import bookings, capacity, connect
 from raylt.cluster.capacity import Node, Shape
-from raylt.study.record.listener import Task
+from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
 
 PATIENCE = 600.0
@@ -19,8 +19,8 @@ PATIENCE = 600.0
 _log = logging.getLogger("raylt")
 
 
-class Watchdog:
-    """A listener of the searcher that warns when it has heard nothing; use it in a `with`.
+class Watchdog(Listener):
+    """Warns when it has heard nothing of any trial for a while; use it in a `with`.
 
     Args:
         look: Finds the reason, given how many trials run; called in the watchdog's thread.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raylt.study.record import provenance
-from raylt.study.record.listener import Task
+from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
 from raylt.study.resources import environment
@@ -83,8 +83,8 @@ def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
     return count
 
 
-class Tracker:
-    """A listener of the searcher; its calls return at once, whatever MLflow does.
+class Tracker(Listener):
+    """Its hooks return at once, whatever MLflow does.
 
     A life: `start`, `demand`, then what the searcher tells, `close`.
 

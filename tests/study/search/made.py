@@ -1,9 +1,10 @@
 """A searcher that is told of trials without Ray, and a listener that remembers."""
 
+from raylt.study.record.listener import Listener
 from raylt.study.search.searcher import TruthfulSearcher
 
 
-class Heard:
+class Heard(Listener):
     """A listener that remembers."""
 
     def __init__(self):
