@@ -135,7 +135,7 @@ def encoder(
     method = worker.method_of(run, splits, CPU)
     folder = keep / run.digest
     worker.work(run, root=data, folder=folder, report=lambda _: None, device="cpu")
-    found = checkpoint.latest(folder, digests=run.forerunners)
+    found = checkpoint.latest(folder, run.digest)
     assert found is not None
     method.load_state_dict(found.method)
     return method, splits, run

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, SerializeAsAny, create_model, model_validator
 
 from raylt import encoders, plugins
-from raylt.changes import Change, changeable
-from raylt.plugins import did_you_mean
 from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig, Value
 from raylt.sections import Augment, Evaluation, Optimizer, Schedule
+
+CHANGES_REMOVED = (
+    "must be left out, since population based training was removed after version 0.1.0; that "
+    "version reads this recipe"
+)
 
 
 class Recipe(Frozen):
@@ -42,8 +44,17 @@ class Recipe(Frozen):
     that cannot be compiled, run as they are, and a line says so."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the initial weights, the order of the images and every augmentation."""
-    changes: tuple[Change, ...] = Field(default=(), strict=False)
-    """Values that become others while it runs, by epoch; population based training finds them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_changes(cls, values: Any) -> Any:
+        """Recipes of version 0.1.0 have a key `changes`, which is empty but for population based
+        training."""
+        if not isinstance(values, dict) or "changes" not in values:
+            return values
+        if values["changes"]:
+            raise InputError(f"recipe.changes: {CHANGES_REMOVED}")
+        return {key: value for key, value in values.items() if key != "changes"}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -69,51 +80,6 @@ class Recipe(Frozen):
                 )
         return self
 
-    @model_validator(mode="after")
-    def _changes_in_mid_run(self) -> Self:
-        epochs = [0, *(change.epoch for change in self.changes), self.epochs]
-        if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
-            raise ValueError(
-                f"changes must come one after another before the end at epoch {self.epochs}, but "
-                f"they come at {', '.join(map(str, epochs[1:-1]))}; sort them"
-            )
-        may = tuple(changeable(type(self))) if self.changes else ()
-        for path in (path for change in self.changes for path in change.values):
-            if path not in may:
-                raise ValueError(
-                    f"changes must be of real numbers of the method, the optimizer, the schedule "
-                    f"and the augmentation, but got {path}{did_you_mean(path, may)}; it must stay "
-                    f"as it is for the whole run"
-                )
-        if self.changes:
-            self._stage(self.changes)
-        return self
-
-    def _stage(self, changes: Sequence[Change]) -> Self:
-        values = self.model_dump(exclude={"changes"})
-        for change in changes:
-            values = filled(values, change.values)
-        return type(self).model_validate(values)
-
-    def stages(self, start: int) -> Iterator[tuple[Self, int]]:
-        """The rest of a run cut where values change.
-
-        Args:
-            start: Epochs already done.
-
-        Yields:
-            The recipe that holds, itself without changes, and the epoch at whose end another does.
-        """
-        ends = [*(change.epoch for change in self.changes), self.epochs]
-        for number, end in enumerate(ends):
-            if end > start:
-                yield (self._stage(self.changes[:number]) if self.changes else self), end
-
-    @property
-    def final(self) -> Self:
-        """The recipe that holds in the last epoch, itself without changes."""
-        return self._stage(self.changes) if self.changes else self
-
     def __reduce__(self) -> tuple[Any, ...]:
         # The class is made for its method and dataset; another process makes its own.
         return parse, (self.model_dump(),)
@@ -130,15 +96,6 @@ class Recipe(Frozen):
         names = {"method": self.method.name, "data": self.data.name}
         text = json.dumps({"names": names, **chosen}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    @property
-    def forerunners(self) -> dict[str, int]:
-        """Digest -> epoch of every recipe that is this one until that epoch, itself among them."""
-        ends = [*(change.epoch for change in self.changes), self.epochs]
-        return {
-            self.model_copy(update={"changes": self.changes[:number]}).digest: end
-            for number, end in enumerate(ends)
-        }
 
 
 @functools.cache

@@ -92,7 +92,7 @@ def test_a_checkpoint_is_the_model_that_it_was(version, kept):
     finally:
         opened.close()
     folder = kept / make.BASELINE
-    found = checkpoint.latest(folder, digests=run.forerunners)
+    found = checkpoint.latest(folder, run.digest)
     assert found.epoch == run.epochs
     built = worker.parts(run, root=Path("unused"), device=CPU)
     found.restore(built.method, built.optimizer)

@@ -212,7 +212,7 @@ def _storage(node: Node, answer: Facts, look: Round) -> Finding:
         node,
         "warning" if why else None,
         found,
-        f"for trials of several workers, and for pbt: {remedy}",
+        f"for trials of several workers: {remedy}",
     )
 
 

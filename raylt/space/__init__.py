@@ -15,7 +15,7 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import leaf, metrics_check, population, presets, recipe_section, settings
+from raylt.space import leaf, metrics_check, presets, recipe_section, removed, settings
 from raylt.space.expressions import Expression
 from raylt.space.file import document, explain
 from raylt.space.file.document import Document, Keys
@@ -67,6 +67,7 @@ def of(found: Document) -> Space:
         InputError: the document breaks a rule; file, line, rule and remedy.
     """
     _check_parts(found)
+    removed.refuse(found)
     found, kept = presets.applied(found)
     content = recipe_section.read(found)
     found, overruled = settings.without_overruled(found, content)
@@ -193,10 +194,8 @@ def _check_study(found: Document, space: Space) -> None:
                     "must have a finite list of values for a grid, but is a range without steps; "
                     "give it `step` or `choices`, or take another study.sampler.name",
                 )
-    if study.is_watched:
+    if study.stops_early:
         _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)
-    if study.breeds and space.leaves:
-        population.demand(found, space)
     # One run alone has nobody to be stopped for.
     if not study.stops_early or not space.leaves:
         return

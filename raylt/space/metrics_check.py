@@ -16,7 +16,7 @@ def named(study: Study) -> Iterator[tuple[str, str]]:
         yield f"study.objective{f'.{i}' if several else ''}", objective.metric
     for i, constraint in enumerate(study.constraints):
         yield f"study.constraints.{i}.metric", constraint.metric
-    if study.is_watched:
+    if study.stops_early:
         yield "study.scheduler.metric", study.watched
 
 

@@ -91,11 +91,6 @@ def _plan(study: Study, *, searched: bool) -> str:
         return "1 run"
     plan = f"{study.trials} trials by {study.sampler.name} (seed {study.sampler.seed})"
     scheduler = study.scheduler
-    if study.breeds:
-        return (
-            f"{plan}, one population: every {scheduler.every} epochs the weakest "
-            f"{100 * scheduler.share:g} % by {study.watched} go on from the best"
-        )
     if not study.stops_early:
         return f"{plan}, none stopped early"
     factor = (

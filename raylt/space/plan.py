@@ -215,7 +215,7 @@ class Study(Frozen):
     def _consistent(self) -> Self:
         if len({o.metric for o in self.objective}) < len(self.objective):
             raise ValueError("objective must name a metric once, but one stands twice; remove it")
-        if len(self.objective) > 1 and self.is_watched and self.scheduler.metric is None:
+        if len(self.objective) > 1 and self.stops_early and self.scheduler.metric is None:
             raise ValueError(
                 f"scheduler.metric must be given, since there are {len(self.objective)} "
                 f"objectives, but is missing; add `metric: {self.objective[0].metric}`"
@@ -231,17 +231,7 @@ class Study(Frozen):
     @property
     def stops_early(self) -> bool:
         """Whether a scheduler may stop a trial."""
-        return self.scheduler.name not in ("none", "pbt")
-
-    @property
-    def breeds(self) -> bool:
-        """Whether trials go on from one another: population based training."""
-        return self.scheduler.name == "pbt"
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether a scheduler looks at a metric while trials run."""
-        return self.stops_early or self.breeds
+        return self.scheduler.name != "none"
 
     @property
     def watched(self) -> str:

@@ -16,11 +16,8 @@ IDLE = {
         "grid": ("startup", "seed"),
     },
     "scheduler": {
-        "asha": ("every", "share"),
-        "hyperband": ("every", "share"),
-        "median": ("factor", "every", "share"),
-        "pbt": ("grace", "factor"),
-        "none": ("metric", "grace", "factor", "every", "share"),
+        "median": ("factor",),
+        "none": ("metric", "grace", "factor"),
     },
 }
 """Keys of a section that mean nothing under a name."""
@@ -30,8 +27,6 @@ _WHY = {
     "factor": "has no rungs",
     "metric": "watches nothing",
     "grace": "stops nothing",
-    "every": "has no generations",
-    "share": "has no generations",
 }
 BRACKETS = 3
 """Grace periods that HyperBand spreads its trials over: grace, grace x factor, ..."""
@@ -74,23 +69,17 @@ class Sampler(_Named):
 
 
 class Scheduler(_Named):
-    """Who stops weak trials early, or lets them go on from better ones; the resource is the
-    epoch."""
+    """Who stops weak trials early; the resource is the epoch."""
 
-    name: Literal["asha", "hyperband", "median", "pbt", "none"] = "asha"
-    """Asynchronous successive halving, HyperBand, the median rule, population based training, or
-    nobody."""
+    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
     metric: Metric | None = None
     """What it watches; the objective where there is one."""
     grace: int | None = Field(default=None, ge=1)
-    """Epochs that every trial is given; not for `pbt`. A third of the epochs of the longest trial
+    """Epochs that every trial is given. A third of the epochs of the longest trial
     where it is left out, and with `hyperband` for its most patient bracket."""
     factor: int = Field(default=3, ge=2)
     """One in this many trials survives a rung; for `asha` and `hyperband`."""
-    every: int = Field(default=10, ge=1)
-    """Epochs of a generation of `pbt`; at its end the weakest go on from the best."""
-    share: float = Field(default=0.25, gt=0, le=0.5)
-    """Share of the population of `pbt` that is replaced after a generation."""
 
 
 def grace(scheduler: Scheduler, epochs: int) -> int:

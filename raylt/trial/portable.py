@@ -75,15 +75,14 @@ def load(
     Raises:
         EnvironmentError: there is no checkpoint, or the dataset is missing.
     """
-    names = {**recipe.forerunners, digest: recipe.epochs}
-    found = (checkpoint.best if best else checkpoint.latest)(folder, digests=names)
+    found = (checkpoint.best if best else checkpoint.latest)(folder, recipe.digest, digest)
     if found is None:
         raise EnvironmentError(
             f"{folder} must hold a checkpoint, but holds none; was it removed? train it again"
         )
     device = torch.device("cpu")
     splits = datasets.load(recipe.data, root)
-    method = worker.method_of(recipe.final, splits, device)
+    method = worker.method_of(recipe, splits, device)
     method.load_state_dict(found.method)
     classify = score.classifier(method, splits, recipe, device=device)
     shape = (splits.train.take(np.zeros(1, np.int64)).shape[1], recipe.size, recipe.size)

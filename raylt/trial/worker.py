@@ -58,9 +58,8 @@ class Parts:
     optimizer: torch.optim.Optimizer
     batches: Batches
 
-    def epochs(self, batches: Training, *, start: int, end: int | None = None) -> Iterator[Epoch]:
-        """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch, the
-        last of them `end` or that of the whole run."""
+    def epochs(self, batches: Training, *, start: int) -> Iterator[Epoch]:
+        """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch."""
         return fit(
             self.method,
             self.step,
@@ -69,7 +68,7 @@ class Parts:
             learning_rate=_learning_rate(self.recipe, batches.steps),
             autocast=_autocast(self.recipe, self.device),
             start=start,
-            epochs=end or self.recipe.epochs,
+            epochs=self.recipe.epochs,
         )
 
 
@@ -124,53 +123,40 @@ def work(
     Raises:
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
-    where = device_of(device)
-    found = checkpoint.latest(folder, digests=recipe.forerunners)
-    history = list(found.history) if found else []
+    run = parts(recipe, root=root, device=device_of(device))
+    resumed = checkpoint.latest(folder, recipe.digest)
+    if resumed is not None:
+        resumed.restore(run.method, run.optimizer)
+    start, history = (resumed.epoch, list(resumed.history)) if resumed else (0, [])
     for entry in history:
         report(entry)
-    last: Score | None = None
+    # A run that is over already is only scored.
+    newest = _score(run) if start == recipe.epochs else None
     saved = time.monotonic()
-    for run, epoch in _epochs(recipe, found, root=root, device=where):
-        leaving = leave is not None and epoch.number < recipe.epochs and leave()
-        scored = not epoch.number % recipe.evaluation.every or epoch.number == recipe.epochs
+    for epoch in run.epochs(run.batches, start=start):
+        is_last = epoch.number == recipe.epochs
+        leaving = leave is not None and not is_last and leave()
+        scored = is_last or epoch.number % recipe.evaluation.every == 0
         due = scored or leaving or time.monotonic() - saved > SPACING
-        best = False
-        with _writing(folder, run, epoch, recipe.digest, history, due=due) as keep:
+        with _writing(folder, run, epoch, history, due=due) as keep:
             if scored:
-                last = _score(run)
-                entry = _entry(epoch, last)
-                chosen = _best([*history, entry])
-                # Without validation images there is nothing to choose by.
-                best = bool(last.metrics) and chosen is entry
-                history.append(entry | groups_of(chosen, of="val/", to="val/best/"))
+                newest = _score(run)
+                history.append(_entry(epoch, newest, history))
             with record_function("raylt/report"):
-                if collectives.rank() == 0 and last is not None and scored:
-                    classes.keep(
-                        folder,
-                        epoch=epoch.number,
-                        predictions=last.predictions,
-                        labels=last.labels,
-                        train_counts=run.splits.train_counts,
-                    )
+                if scored and newest is not None:
+                    _keep_classes(folder, run, epoch, newest)
                 if keep is not None:
-                    keep(history, best=best)
+                    keep(history, best=scored and _is_best(history))
                     saved = time.monotonic()
                 if scored:
                     report(history[-1])
         if leaving:
             return None
-    return last or _score(next(_stages(recipe, found, root=root, device=where))[0])
+    return newest
 
 
 def _writing(
-    folder: Path,
-    run: Parts,
-    epoch: Epoch,
-    digest: str,
-    history: Sequence[dict[str, float]],
-    *,
-    due: bool,
+    folder: Path, run: Parts, epoch: Epoch, history: Sequence[dict[str, float]], *, due: bool
 ) -> AbstractContextManager[checkpoint.Keep | None]:
     """`checkpoint.writing` where this process is the one to do it, and it is due."""
     if collectives.rank() or not due:
@@ -178,40 +164,11 @@ def _writing(
     return checkpoint.writing(
         folder,
         epoch=epoch.number,
-        digest=digest,
+        digest=run.recipe.digest,
         method=run.method,
         optimizer=run.optimizer,
         history=history,
     )
-
-
-def _epochs(
-    recipe: Recipe, found: checkpoint.Checkpoint | None, *, root: Path, device: torch.device
-) -> Iterator[tuple[Parts, Epoch]]:
-    """Train what is left of a run, and yield after each epoch, with the parts that hold then."""
-    for run, start, end in _stages(recipe, found, root=root, device=device):
-        for epoch in run.epochs(run.batches, start=start, end=end):
-            yield run, epoch
-
-
-def _stages(
-    recipe: Recipe, found: checkpoint.Checkpoint | None, *, root: Path, device: torch.device
-) -> Iterator[tuple[Parts, int, int]]:
-    """What is left of a run, cut where its values change; of a run that is over, its last stage.
-
-    Yields:
-        The parts in the state in which the stage begins, the epochs done, and those at its end.
-    """
-    start = found.epoch if found else 0
-    before: Parts | None = None
-    for stage, end in recipe.stages(min(start, recipe.epochs - 1)):
-        run = parts(stage, root=root, device=device)
-        if before is not None:
-            checkpoint.copy((before.method, before.optimizer), (run.method, run.optimizer))
-        elif found is not None:
-            found.restore(run.method, run.optimizer)
-        yield run, start, end
-        start, before = end, run
 
 
 def _score(run: Parts) -> Score:
@@ -219,8 +176,9 @@ def _score(run: Parts) -> Score:
         return score(run.method, run.splits, run.splits.validation, run.recipe, device=run.device)
 
 
-def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:
-    return {
+def _entry(epoch: Epoch, scored: Score, history: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What is reported of a scored epoch; `history` are the reports before it."""
+    entry = {
         "epoch": epoch.number,
         **{f"val/{name}": value for name, value in scored.metrics.items()},
         "train/loss": sum(epoch.losses.values()),
@@ -228,6 +186,7 @@ def _entry(epoch: Epoch, scored: Score) -> dict[str, float]:
         "lr": epoch.learning_rate,
         "images_per_second": epoch.images / epoch.seconds,
     }
+    return entry | groups_of(_best([*history, entry]), of="val/", to="val/best/")
 
 
 def _best(history: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -237,6 +196,22 @@ def _best(history: Sequence[dict[str, float]]) -> dict[str, float]:
     compared with this one.
     """
     return max(history, key=lambda entry: entry.get("val/accuracy", 0.0))
+
+
+def _is_best(history: Sequence[dict[str, float]]) -> bool:
+    """Whether the last epoch is the best; without validation images none is."""
+    return "val/accuracy" in history[-1] and _best(history) is history[-1]
+
+
+def _keep_classes(folder: Path, run: Parts, epoch: Epoch, scored: Score) -> None:
+    if collectives.rank() == 0:
+        classes.keep(
+            folder,
+            epoch=epoch.number,
+            predictions=scored.predictions,
+            labels=scored.labels,
+            train_counts=run.splits.train_counts,
+        )
 
 
 def groups_of(metrics: dict[str, float], *, of: str, to: str) -> dict[str, float]:

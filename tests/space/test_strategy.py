@@ -69,7 +69,6 @@ def test_another_name_on_the_command_line_drops_what_the_file_said_for_the_old_o
         ("{name: hyperband}", "162", 6),
         ("{name: hyperband, factor: 2}", "48", 4),
         ("{name: none}", "60", None),
-        ("{name: pbt, every: 20}", "60", None),
         ("{name: asha, grace: 7}", "60", 7),
     ],
 )

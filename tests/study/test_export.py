@@ -120,7 +120,7 @@ def test_a_study_of_best_epochs_exports_the_epoch_that_validation_chose(trained,
     known = {"digest": one.digest, "root": tmp_path, "folder": copy}
     recipe = recipes.parse(dict(one.recipe))
     _, chosen = portable.load(recipe, best=True, **known)
-    kept = checkpoint.best(folder, digests=recipe.forerunners)
+    kept = checkpoint.best(folder, recipe.digest)
     assert all(torch.equal(chosen[name], kept.method[name]) for name in kept.method)
     with pytest.raises(EnvironmentError, match="holds none"):
         portable.load(recipe, best=False, **known)

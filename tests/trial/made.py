@@ -36,7 +36,7 @@ def run(wanted, folder, report=None):
 
 
 def weights(folder, wanted):
-    found = checkpoint.latest(folder, digests=wanted.forerunners)
+    found = checkpoint.latest(folder, wanted.digest)
     return found.epoch, found.tensors
 
 

@@ -33,7 +33,7 @@ def test_an_epoch_is_reported_once_its_checkpoint_is_whole(tmp_path):
     wanted, kept = small(), []
 
     def report(metrics):
-        found = checkpoint.latest(tmp_path, digests=wanted.forerunners)
+        found = checkpoint.latest(tmp_path, wanted.digest)
         kept.append((metrics["epoch"], found.epoch, found.history[-1] == metrics))
 
     worker.work(wanted, root=Path("unused"), folder=tmp_path, report=report, device="cpu")
@@ -80,7 +80,7 @@ def test_a_run_that_leaves_its_places_goes_on_as_if_it_had_not(tmp_path):
             leave=leave,
         )
         assert score is None
-        kept.append(checkpoint.latest(tmp_path / "parts", digests=wanted.forerunners).epoch)
+        kept.append(checkpoint.latest(tmp_path / "parts", wanted.digest).epoch)
     # The first and the third epoch are not scored, and yet nothing of them is lost.
     assert kept == [1, 2, 3]
     assert run(wanted, tmp_path / "parts") == whole

@@ -84,7 +84,7 @@ def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> 
         session.prepare(settings)
         tracker = _tracker(race.study, race.runs, settings)
         with (
-            session.room(settings, race.study.space) as nodes,
+            session.room(settings) as nodes,
             session.tracked(settings, tracker, race.study, nodes, hold) as now,
         ):
             found = _run(race, now, options)

@@ -56,24 +56,6 @@ def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
     return folder
 
 
-def adopt(record: Record, parent: int, number: int, *, epoch: int) -> None:
-    """What a trial takes over from another one it takes over in the bucket, too.
-
-    Raises:
-        EnvironmentError: the bucket does not answer.
-    """
-    source, target = record.bucket(parent), record.bucket(number)
-    if source is None or target is None:
-        return
-    try:
-        bucket.adopt(source, target, epoch=epoch)
-    except OSError as error:
-        raise EnvironmentError(
-            f"checkpoints must be copied within {source}, but they cannot be: "
-            f"{bucket.why(error)}; go on with `raylt resume {record.name}`"
-        ) from error
-
-
 class Fetching(Listener):
     """Brings what an ended trial printed and scored, for whoever reads it next.
 

@@ -32,9 +32,6 @@ class Outcome:
     digest: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The full recipe as plain values."""
-    takeovers: Sequence[Mapping[str, Any]] = ()
-    """Where it went on from another trial, in population based training: the `epoch`, the
-    `parent`, and the `values` that it went on with. Its recipe has the whole lineage."""
     last: Metrics = field(default_factory=dict)
     """Metrics of the last scored epoch, `epoch` among them; the trial is judged by these."""
     best: Metrics = field(default_factory=dict)

@@ -16,7 +16,6 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from raylt.recipe import Recipe
 from raylt.schema import Value
 from raylt.space import Space
 from raylt.study.record import storage
@@ -232,22 +231,6 @@ class Record:
         # Last, for it says that the draw is whole.
         self._set(number, recipe=dict(recipe))
 
-    def take_over(
-        self, number: int, recipe: Recipe, *, parent: int, epoch: int, values: Metrics
-    ) -> None:
-        """A trial goes on from the checkpoint of `parent` after `epoch`, with other `values`.
-
-        `recipe` is its whole lineage from now on; its point stays the one that it began with.
-        """
-        before = [one for one in self.outcome(number).takeovers if one["epoch"] != epoch]
-        entry = {"epoch": epoch, "parent": parent, "values": dict(values)}
-        self._set(
-            number,
-            takeovers=[*before, entry],
-            digest=recipe.digest,
-            recipe=recipe.model_dump(mode="json"),
-        )
-
     def begin_attempt(self, number: int) -> int:
         """Count a start of a trial; returns how many there were."""
         attempts = self.outcome(number).attempts + 1
@@ -319,8 +302,7 @@ class Record:
     def requeue_failed(self) -> int:
         """Queue every failed trial again under a new number; returns how many there are."""
         outcomes = self.outcomes()
-        # By the point that a trial began with: the recipe of one that went on from another is a
-        # whole lineage, and that of one that waits is not made yet.
+        # By the point: the recipe of a trial that waits is not made yet.
         retried = [dict(one.point) for one in outcomes if one.state != "failed"]
         again: list[Outcome] = []
         for one in outcomes:
@@ -357,7 +339,6 @@ class Record:
             point=attrs.get("point", {}),
             digest=attrs.get("digest", ""),
             recipe=attrs.get("recipe", {}),
-            takeovers=attrs.get("takeovers", ()),
             last=last,
             best=attrs.get("best", {}),
             seconds=attrs.get("seconds", 0.0),

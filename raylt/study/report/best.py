@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from raylt import recipe
-from raylt.changes import Change
 from raylt.schema import InputError
 from raylt.study.record.record import Outcome, Record
 from raylt.study.record.text import SHOWN, plain, score
@@ -50,9 +47,8 @@ def best_text(record: Record) -> str:
     lines = [f"{record.name}: trial {found.number} is the best of {len(record.outcomes())}", ""]
     rows = [("", "best", "baseline")]
     reference: Mapping[str, Any] = baseline.point if baseline else {}
-    last = {**found.point, **{k: v for one in _schedule(found) for k, v in one.values.items()}}
     for path in (each.path for each in record.space.leaves):
-        rows.append((path, _cell(last, path), _cell(reference, path)))
+        rows.append((path, _cell(found.point, path), _cell(reference, path)))
     scores: Mapping[str, Any] = baseline.last if baseline else {}
     wanted = dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN])
     for name in (name for name in wanted if name in found.last):
@@ -62,7 +58,7 @@ def best_text(record: Record) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    lines += [*_lineage(found), "", *confirmation.brief(record)]
+    lines += ["", *confirmation.brief(record)]
     return "\n".join([*lines, "", f"Train it again: {plain_values['retrain']}"])
 
 
@@ -70,46 +66,10 @@ def _cell(values: Mapping[str, Any], path: str) -> str:
     return plain(values[path]) if path in values else "-"
 
 
-def _schedule(found: Outcome) -> tuple[Change, ...]:
-    """What changed in the runs that a trial is the end of."""
-    return tuple(Change.model_validate(one) for one in found.recipe.get("changes", ()))
-
-
-def _lineage(found: Outcome) -> list[str]:
-    """The schedule that trains a trial's model, and whom it took over from, for people."""
-    schedule = _schedule(found)
-    if not schedule:
-        return []
-    told = [
-        f"  from epoch {change.epoch + 1}: "
-        + ", ".join(f"{path} {plain(value)}" for path, value in change.values.items())
-        for change in schedule
-    ]
-    parents = ", ".join(
-        f"from trial {one['parent']} after epoch {one['epoch']}" for one in found.takeovers
-    )
-    return [
-        "",
-        "Its values are those of its last epochs; they changed in the run:",
-        *told,
-        f"It went on {parents}." if parents else "",
-    ]
-
-
 def _retrain(record: Record, found: Outcome) -> str:
-    point: Mapping[str, Any] = found.point
-    words: list[str] = []
-    if schedule := _schedule(found):
-        # Its own start may not be where its model began: it went on from others.
-        flat = recipe.flat(found.recipe)
-        point = {path: flat[path] for path in point}
-        changes = json.dumps([change.model_dump() for change in schedule])
-        words = [shlex.quote(f"changes={changes}")]
     values = [
         f"{path}={value if isinstance(value, str) else json.dumps(value)}"
-        for path, value in point.items()
+        for path, value in found.point.items()
     ]
     file = record.folder / "space.yaml"
-    return " ".join(
-        ["raylt train -s", str(file), "--study", f"{record.name}-best", *values, *words]
-    )
+    return " ".join(["raylt train -s", str(file), "--study", f"{record.name}-best", *values])

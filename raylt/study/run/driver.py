@@ -54,7 +54,7 @@ def search(
     with lock.locked(folder, url) as hold:
         try:
             measured = meanwhile(floor)
-            with session.room(settings, space) as nodes:
+            with session.room(settings) as nodes:
                 facts = {
                     "floor": dict(measured()),
                     "fingerprint": fingerprint,
@@ -115,7 +115,7 @@ def resume(
             if retry_failed:
                 study.requeue_failed()
             if _left(study):
-                with session.room(settings, study.space) as nodes:
+                with session.room(settings) as nodes:
                     return _run(study, settings, nodes, hold)
             # Ray would take seconds to start, for nothing.
             began = time.monotonic()

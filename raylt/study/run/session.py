@@ -13,7 +13,6 @@ from rich.console import Console
 
 from raylt.cluster import address as addresses
 from raylt.cluster.capacity import Node
-from raylt.space import Space
 from raylt.study.cost import packing
 from raylt.study.cost.announce import ForecastListener
 from raylt.study.record import bucket as remote
@@ -116,7 +115,7 @@ class Session:
                 self.share,
                 address=settings.address,
                 runs=settings.runs,
-                checkpoints=_instead(settings, study.space),
+                checkpoints=_in_place_of_folder(settings),
                 say=progress.say,
             ) as concurrent,
             Watchdog(look, patience=watchdog.PATIENCE) as dog,
@@ -152,8 +151,8 @@ class Session:
 
 
 @contextlib.contextmanager
-def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
-    """Ray and its machines for the trials of a space, for the time of a `with`; after `prepare`.
+def room(settings: Settings) -> Generator[Sequence[Node]]:
+    """Ray and its machines, for the time of a `with`; after `prepare`.
 
     Raises:
         EnvironmentError: the tracker or the bucket does not answer at all, Ray does not come up,
@@ -164,16 +163,15 @@ def room(settings: Settings, space: Space) -> Generator[Sequence[Node]]:
     if settings.checkpoints is not None:
         bucket.require_writable(settings.checkpoints)
     with allocation.taken(
-        settings, runs=settings.runs, work=settings.work, checkpoints=_instead(settings, space)
+        settings, runs=settings.runs, work=settings.work, checkpoints=_in_place_of_folder(settings)
     ) as nodes:
         yield nodes
 
 
-def _instead(settings: Settings, space: Space) -> str | None:
+def _in_place_of_folder(settings: Settings) -> str | None:
     """The bucket that stands in for a shared folder, where there is one and it can."""
-    # Workers of one trial meet in its folder, and so do the trials of a population.
-    apart = settings.workers == 1 and not space.study.breeds
-    return settings.checkpoints if apart else None
+    # The workers of one trial meet in its folder.
+    return settings.checkpoints if settings.workers == 1 else None
 
 
 @contextlib.contextmanager

@@ -129,8 +129,7 @@ def scheduler(record: Record) -> TrialScheduler:
         "grace_period": chosen.grace,
     }
     match chosen.name:
-        case "none" | "pbt":
-            # A population is the searcher's affair: see `raylt.study.search.population`.
+        case "none":
             return _Queue()
         case "median":
             # Nobody is paused to let others catch up: a paused trial loses its process.

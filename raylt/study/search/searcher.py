@@ -21,7 +21,6 @@ from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, signature
 from raylt.study.record.record import Record
 from raylt.study.search import sampler
-from raylt.study.search.population import Population
 from raylt.study.workers import system_metrics
 
 OUT_OF_MEMORY = "the trial's process was killed: the machine ran out of memory"
@@ -35,12 +34,8 @@ class _Live:
     """What is known of a running trial."""
 
     task: Task
-    until: int
-    """Epochs at which it is to end or to rest."""
     alone: bool = False
     """Whether no other trial shares its GPU or its machine."""
-    rested: bool = False
-    """Whether it goes on after a rest, which is no new attempt."""
     epochs: dict[int, Metrics] = field(default_factory=dict)
     failure: str = ""
     out_of_memory: bool = False
@@ -95,20 +90,10 @@ class TruthfulSearcher(Searcher):
         self._deaths: Counter[int] = Counter()
         """How often the process of a trial died, of something else than company."""
         self._live: dict[str, _Live] = {}
-        space = record.space
-        self._population = Population(record) if space.study.breeds and space.leaves else None
         outcomes = record.outcomes()
         running = [one for one in outcomes if one.state == "running"]
-        self._resting = [
-            one.number
-            for one in running
-            if self._population and self._population.rests(one.number)
-        ]
-        """Trials of the population that wait for the others."""
-        trains = [one for one in running if one.number not in self._resting]
-        self._left = [one.number for one in trains if not one.alone]
-        self._alone = [one.number for one in trains if one.alone]
-        self._rested: set[int] = set()
+        self._left = [one.number for one in running if not one.alone]
+        self._alone = [one.number for one in running if one.alone]
         self._taken = {one.digest for one in outcomes if one.digest}
         self._handed = sum(one.state not in ("running", "waiting") for one in outcomes)
         self._successes = sum(one.state in ("complete", "stopped") for one in outcomes)
@@ -132,13 +117,8 @@ class TruthfulSearcher(Searcher):
         if task is None:
             return None if self._may_come_back() else Searcher.FINISHED
         alone = bool(self._record.outcome(task.number).alone)
-        until = task.recipe.epochs
-        if self._population:
-            until = min(until, self._population.end(task.number))
-        rested = task.number in self._rested
-        self._live[trial_id] = _Live(task, until, alone, rested, dict(self._history(task.number)))
+        self._live[trial_id] = _Live(task, alone, dict(self._history(task.number)))
         return {
-            "until": until,
             "number": task.number,
             "role": task.role,
             "alone": alone,
@@ -172,10 +152,6 @@ class TruthfulSearcher(Searcher):
             self._left.append(live.task.number)
             self._leave_open(live)
             return
-        if not live.failure and live.until <= live.last.get("epoch", 0) < live.task.recipe.epochs:
-            self._purse.end(live.task.number)
-            self._resting.append(live.task.number)
-            return
         outcome = self._close(live)
         for listener in self._listeners:
             listener.ended(live.task, outcome)
@@ -193,11 +169,8 @@ class TruthfulSearcher(Searcher):
         live = self._live[trial_id]
         # A process that starts late has not cost anything yet.
         self._purse.begin(live.task.number, alone=live.alone)
-        if not live.rested:
-            attempt = self._record.begin_attempt(live.task.number)
-            live.task = replace(live.task, attempt=attempt)
-        live.rested, live.began = False, True
-        self._rested.discard(live.task.number)
+        attempt = self._record.begin_attempt(live.task.number)
+        live.task, live.began = replace(live.task, attempt=attempt), True
         for listener in self._listeners:
             listener.started(live.task)
 
@@ -206,19 +179,12 @@ class TruthfulSearcher(Searcher):
         for live in self._live.values():
             self._leave_open(live)
         self._live.clear()
-        for number in self._resting:
-            if task := self._again(number):
-                for listener in self._listeners:
-                    listener.interrupted(task)
-        self._resting.clear()
 
     # Handing out
 
     def _next(self) -> Task | None:
         begun = self._handed + len(self._live) + len(self._left) + len(self._alone)
-        more = begun + len(self._resting) < self._record.wanted
-        if not (self._left or more or self._alone):
-            self._breed()
+        more = begun < self._record.wanted
         if not (self._left or more or self._alone):
             return None
         self.stopped = self._purse.spent
@@ -229,20 +195,12 @@ class TruthfulSearcher(Searcher):
         return self._again(self._record.open_trial() if more else self._alone.pop(0))
 
     def _may_come_back(self) -> bool:
-        """Whether a trial that runs may run once more: after its process died, alone, or in the
-        next generation."""
+        """Whether a trial that runs may run once more: after its process died, or alone."""
         if self.stopped or not self._live:
             return False
-        if self._population or self._retries:
+        if self._retries:
             return True
         return self._crowded is not None and any(not live.alone for live in self._live.values())
-
-    def _breed(self) -> None:
-        """End a generation of the population once all of it rests."""
-        if self._population and self._resting and not self._live:
-            self._left = self._population.breed(self._resting)
-            self._rested.update(self._left)
-            self._resting = [n for n in self._resting if n not in self._left]
 
     def _again(self, number: int) -> Task | None:
         """The task of a running trial, with its point drawn now if that had not happened yet."""
@@ -298,8 +256,6 @@ class TruthfulSearcher(Searcher):
             **own_metrics(result),
             "cost/seconds": round(self._purse.seconds(live.task.number), 3),
         }
-        if self._population:
-            metrics = {**metrics, **self._population.values(live.task.recipe, epoch)}
         for objective in self._record.objectives:
             value = metrics.get(objective.metric, math.nan)
             if not math.isfinite(value):
@@ -354,7 +310,7 @@ class TruthfulSearcher(Searcher):
             state = "stopped"
         first = self._record.objectives[0]
         best: Metrics = {}
-        for metrics in self._reachable(live).values():
+        for metrics in live.epochs.values():
             sign = 1 if first.better == "maximize" else -1
             if not best or sign * metrics[first.metric] > sign * best[first.metric]:
                 best = metrics
@@ -370,12 +326,6 @@ class TruthfulSearcher(Searcher):
         self._handed += 1
         self._count(outcome)
         return outcome
-
-    def _reachable(self, live: _Live) -> Mapping[int, Metrics]:
-        """The epochs that a trial's weights have behind them."""
-        if self._population is None:
-            return live.epochs
-        return self._population.lineage(live.task.number, live.epochs)
 
     def _count(self, outcome: Outcome) -> None:
         """Stop handing out trials once the first ones have all failed in one way."""
@@ -402,6 +352,5 @@ def own_metrics(result: Mapping[str, Any]) -> Metrics:
     return {
         key: float(value)
         for key, value in result.items()
-        if key in names
-        or key.startswith(("val/", "train/", "leaf/", "cost/", system_metrics.PREFIX))
+        if key in names or key.startswith(("val/", "train/", "cost/", system_metrics.PREFIX))
     }

@@ -259,5 +259,5 @@ def _trial(
 
 
 def _folder_name(trial: Trial) -> str:
-    # The trials of a population are run more than once.
+    # A trial may be run more than once.
     return f"{trial.config['number']}-{trial.trial_id}"

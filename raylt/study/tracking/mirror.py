@@ -261,10 +261,6 @@ class Mirror:
         tags = {"state": outcome.state, "attempt": str(outcome.attempts)}
         if outcome.failure:
             tags |= {"failure": outcome.failure, MLFLOW_RUN_NOTE: outcome.failure}
-        if outcome.takeovers:
-            # Its recipe is not the one any more that it began with.
-            self._client.log_text(run.id, json.dumps(outcome.recipe, indent=2), "recipe.json")
-            tags["parents"] = ", ".join(str(one["parent"]) for one in outcome.takeovers)
         self._client.log_batch(
             run.id,
             metrics=[Metric(key, value, at, outcome.epoch) for key, value in values.items()],

@@ -134,7 +134,6 @@ def worker(config: dict[str, Any]) -> Reason | None:
         trainable.require_finite(metrics)
         # The searcher adds up what each trial books.
         train.report({**metrics, "booked": world / shape.workers})
-        trainable.require_more(metrics, config["until"])
 
     departure = Departure(shape, config["counts"])
     # The first worker writes the checkpoints; the folder is shared.
@@ -153,8 +152,6 @@ def worker(config: dict[str, Any]) -> Reason | None:
                     device=str(get_device()),
                     leave=departure,
                 )
-        except trainable.Reached:
-            return None
         except Exception as error:
             (folder / f"error-{rank}.txt").write_text(traceback.format_exc(), "utf-8")
             (folder / f"failure-{rank}.txt").write_text(trainable.one_line(error), "utf-8")

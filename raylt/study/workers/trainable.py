@@ -37,8 +37,7 @@ def trial(config: dict[str, Any]) -> None:
     Args:
         config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and
             `gpu_share`, the share of a GPU that a trial gets beside others, and `bucket`, that of
-            all trials or None, of the driver. The
-            trial ends once `until` epochs are reported, and may go on from there later.
+            all trials or None, of the driver.
     """
     from ray import tune
 
@@ -49,7 +48,6 @@ def trial(config: dict[str, Any]) -> None:
     def report(metrics: Mapping[str, float]) -> None:
         require_finite(metrics)
         tune.report(dict(metrics))
-        require_more(metrics, config["until"])
 
     # What it printed on another machine is brought first, and then continued.
     with sending(folder, bucket_of(config)), output(folder / "output.txt"):
@@ -61,8 +59,6 @@ def trial(config: dict[str, Any]) -> None:
                 work(config["work"])(
                     recipe, root=Path(config["root"]), folder=folder, report=told, device=None
                 )
-        except Reached:
-            return
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             end = {"failure": one_line(error), "out_of_memory": memory.ran_out(error)}
@@ -94,20 +90,6 @@ def bucket_of(config: Mapping[str, Any]) -> str | None:
     """Where a trial keeps its checkpoints in a bucket, too."""
     top = config["bucket"]
     return None if top is None else bucket.join(top, config["number"])
-
-
-class Reached(Exception):
-    """A trial has come as far as it was to come for now."""
-
-
-def require_more(metrics: Mapping[str, float], until: int) -> None:
-    """Let a trial go on if it has not come as far as it is to come.
-
-    Raises:
-        Reached: it has.
-    """
-    if metrics["epoch"] >= until:
-        raise Reached
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import checkpoint_names
-from raylt.trial.checkpoints.checkpoint_names import BEST, epoch_of
+from raylt.trial.checkpoints.checkpoint_names import epoch_of
 
 CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a server of your own, "
@@ -214,22 +214,6 @@ def remove(uri: str, unwanted: Iterable[str]) -> None:
     for name in unwanted:
         with contextlib.suppress(FileNotFoundError):
             system.delete_file(f"{key}/{name}")
-
-
-def adopt(source: str, target: str, *, epoch: int) -> None:
-    """What `checkpoint.adopt` does to a trial's folder, done in its bucket.
-
-    Raises:
-        OSError: the bucket does not answer, or there is no such checkpoint.
-    """
-    name = checkpoint_names.checkpoint(epoch)
-    theirs, mine = files(source), files(target)
-    if BEST in theirs:
-        copy(join(source, BEST), join(target, BEST))
-    elif BEST in mine:
-        remove(target, [BEST])
-    copy(join(source, name), join(target, name))
-    remove(target, [one for one in mine if epoch_of(one) not in (None, epoch)])
 
 
 def retire(uri: str, unwanted: Container[int]) -> None:

@@ -186,31 +186,6 @@ def _quoted(header: Mapping[str, object]) -> bytes:
     return json.dumps(json.dumps(header)).encode()[1:-1]
 
 
-def adopt(source: Path, folder: Path, *, epoch: int) -> None:
-    """Put the checkpoint of `epoch` in `source`, and the best up to it, in the place of all that
-    are in `folder`.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    name = checkpoint_names.checkpoint(epoch)
-    if (source / BEST).is_file():
-        _link(source / BEST, folder / BEST)
-    else:
-        (folder / BEST).unlink(missing_ok=True)
-    _link(source / name, folder / name)
-    for old in _files(folder):
-        if old.name != name:
-            old.unlink(missing_ok=True)
-
-
-def copy(
-    source: tuple[nn.Module, torch.optim.Optimizer], to: tuple[nn.Module, torch.optim.Optimizer]
-) -> None:
-    """Put the state of one method and its optimizer into another pair, as a checkpoint would."""
-    Checkpoint(0, "", (), _tensors(*source)).restore(*to)
-
-
 def _tensors(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -243,12 +218,10 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(header["epoch"], header["digest"], tuple(header["history"]), tensors)
 
 
-def latest(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
-    """The newest undamaged checkpoint of a recipe in `folder`, or None.
+def latest(folder: Path, *digests: str) -> Checkpoint | None:
+    """The newest undamaged checkpoint of a recipe in `folder`, by its digests, or None.
 
-    `digests` are its `Recipe.forerunners`: a checkpoint of another recipe is its own too, as long
-    as the two do not differ up to the checkpoint's epoch. A damaged file is passed over with a
-    warning that names it; the one before it is taken.
+    A damaged file is passed over with a warning that names it; the one before it is taken.
 
     Raises:
         InputError: the checkpoints in `folder` belong to another recipe.
@@ -259,21 +232,18 @@ def latest(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
         except Damaged as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
             continue
-        if found.epoch > digests.get(found.digest, -1):
+        if found.digest not in digests:
             raise InputError(
-                f"{path} must hold recipe {list(digests)[-1]}, but holds recipe {found.digest}; "
+                f"{path} must hold recipe {digests[-1]}, but holds recipe {found.digest}; "
                 "choose another folder or remove this one"
             )
         return found
     return None
 
 
-def best(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
-    """The checkpoint of a recipe's best scored epoch in `folder`, or None.
-
-    `digests` are its `Recipe.forerunners`. A damaged file is passed over with a warning that names
-    it.
-    """
+def best(folder: Path, *digests: str) -> Checkpoint | None:
+    """The checkpoint of the best scored epoch in `folder` of the recipe with one of these digests,
+    or None; a damaged file is passed over with a warning that names it."""
     path = folder / BEST
     if not path.is_file():
         return None
@@ -282,7 +252,7 @@ def best(folder: Path, *, digests: Mapping[str, int]) -> Checkpoint | None:
     except Damaged as error:
         warnings.warn(f"{error}; the best epoch is not scored", stacklevel=2)
         return None
-    return found if found.epoch <= digests.get(found.digest, -1) else None
+    return found if found.digest in digests else None
 
 
 def _link(source: Path, target: Path) -> None:

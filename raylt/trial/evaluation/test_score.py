@@ -48,7 +48,7 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
     Raises:
         EnvironmentError: the checkpoint of the last epoch is missing or damaged.
     """
-    found = checkpoint.latest(folder, digests=recipe.forerunners)
+    found = checkpoint.latest(folder, recipe.digest)
     if found is None or found.epoch != recipe.epochs:
         raise EnvironmentError(
             f"{folder} must hold the checkpoint of epoch {recipe.epochs}, but holds "
@@ -57,11 +57,11 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
         )
     where = worker.device_of(device)
     splits = datasets.load(recipe.data, root)
-    method = worker.method_of(recipe.final, splits, where)
+    method = worker.method_of(recipe, splits, where)
     method.load_state_dict(found.method)
     last = scored = score(method, splits, splits.test, recipe, device=where)
     found = {f"test/{name}": value for name, value in last.metrics.items()}
-    best = checkpoint.best(folder, digests=recipe.forerunners)
+    best = checkpoint.best(folder, recipe.digest)
     chosen: list[int] = []
     if best is not None:
         if best.epoch != recipe.epochs:

@@ -99,9 +99,9 @@ def test_another_machine_goes_on_from_what_was_sent(uri, tmp_path):
             save(here, epoch, seed=epoch, best=epoch == 2)
         (here / "classes.json").write_text("{}")
     with sending(there, uri):
-        mine, theirs = (checkpoint.latest(at, digests={"abc": 9}) for at in (here, there))
+        mine, theirs = (checkpoint.latest(at, "abc") for at in (here, there))
     assert (theirs.epoch, theirs.history) == (3, mine.history)
-    assert checkpoint.best(there, digests={"abc": 9}).epoch == 2
+    assert checkpoint.best(there, "abc").epoch == 2
     assert (there / "classes.json").read_text() == "{}"
 
 
@@ -169,7 +169,7 @@ def test_what_is_newer_here_is_not_undone(uri, tmp_path):
     (here / "classes.json").write_text("new")
     save(here, 2, best=True)
     assert bucket.bring(uri, here, whole=True)[checkpoint_names.BEST] is False
-    assert checkpoint.best(here, digests={"abc": 9}).epoch == 2
+    assert checkpoint.best(here, "abc").epoch == 2
     assert (here / "classes.json").read_text() == "new"
 
 
@@ -248,24 +248,3 @@ def test_checkpoints_that_nobody_wants_go_and_the_small_files_stay(uri, tmp_path
         ["classes.json"],
         *[[checkpoint_names.BEST, checkpoint_names.checkpoint(1), "classes.json"]] * 2,
     ]
-
-
-@pytest.mark.parametrize("best", [True, False])
-def test_a_checkpoint_is_adopted_with_the_best_up_to_it(uri, tmp_path, best):
-    for name, epochs in (("parent", (2, 4)), ("child", (3, 4))):
-        here = tmp_path / name
-        here.mkdir()
-        sender = Sender(here, bucket.join(uri, name), {})
-        for epoch in epochs:
-            save(here, epoch, seed=len(name), best=best or name == "child")
-            sender.send()
-    source, target = (bucket.join(uri, name) for name in ("parent", "child"))
-    bucket.adopt(source, target, epoch=4)
-    assert held(target) == [
-        *([checkpoint_names.BEST] if best else []),
-        checkpoint_names.checkpoint(4),
-    ]
-    bucket.bring(target, tmp_path / "again", whole=True)
-    for name in held(target):
-        taken = (tmp_path / "again" / name).read_bytes()
-        assert taken == (tmp_path / "parent" / name).read_bytes()

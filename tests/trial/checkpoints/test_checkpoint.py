@@ -16,7 +16,7 @@ from tests.trial.checkpoints.made import save, trained
 def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
     model, optimizer = trained(1)
     save(tmp_path, 3, seed=0)
-    found = checkpoint.latest(tmp_path, digests={"abc": 9})
+    found = checkpoint.latest(tmp_path, "abc")
     found.restore(model, optimizer)
     expected, expected_optimizer = trained(0)
     for name, mine in model.state_dict().items():
@@ -49,7 +49,7 @@ def test_what_is_trained_meanwhile_is_not_in_the_checkpoint(tmp_path):
             for value in model.state_dict().values():
                 value.mul_(2)
         keep([entry(1)], best=True)
-    found = checkpoint.latest(tmp_path, digests={"abc": 9})
+    found = checkpoint.latest(tmp_path, "abc")
     assert found.history == (entry(1),)
     assert all(torch.equal(found.method[name], value) for name, value in before.items())
     assert not torch.equal(found.method["0.weight"], model.state_dict()["0.weight"])
@@ -110,7 +110,7 @@ def test_scores_of_any_length_come_back(tmp_path_factory, scores, times):
     history = [{f"{name}-{n}": value for name, value in scores.items()} for n in range(times)]
     with writing(folder, *trained()) as keep:
         keep(history, best=False)
-    assert list(checkpoint.latest(folder, digests={"abc": 9}).history) == history
+    assert list(checkpoint.latest(folder, "abc").history) == history
 
 
 def test_only_the_newest_two_are_kept_and_no_draft_stays(tmp_path):
@@ -131,7 +131,7 @@ def test_a_cut_checkpoint_is_named_and_the_one_before_it_is_taken(tmp_path):
         with pytest.raises(checkpoint.Damaged, match="checkpoint-000002"):
             checkpoint.read(newest)
         with pytest.warns(UserWarning, match="checkpoint-000002"):
-            assert checkpoint.latest(tmp_path, digests={"abc": 9}).epoch == 1
+            assert checkpoint.latest(tmp_path, "abc").epoch == 1
 
 
 def test_one_flipped_bit_is_noticed(tmp_path):
@@ -166,14 +166,14 @@ def test_a_pickle_in_the_place_of_a_checkpoint_is_never_run(tmp_path):
 def test_another_recipe_s_checkpoint_is_refused(tmp_path):
     save(tmp_path, 1, digest="abc")
     with pytest.raises(InputError, match="must hold recipe xyz, but holds recipe abc"):
-        checkpoint.latest(tmp_path, digests={"xyz": 9})
+        checkpoint.latest(tmp_path, "xyz")
 
 
 def test_an_empty_or_missing_folder_holds_no_checkpoint(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert checkpoint.latest(tmp_path, digests={"abc": 9}) is None
-        assert checkpoint.latest(tmp_path / "missing", digests={"abc": 9}) is None
+        assert checkpoint.latest(tmp_path, "abc") is None
+        assert checkpoint.latest(tmp_path / "missing", "abc") is None
 
 
 def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, monkeypatch):
@@ -192,7 +192,7 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, mon
 def test_the_best_stays_until_a_better_one_comes(links, tmp_path, monkeypatch):
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: os.stat("/nowhere"))
-    assert checkpoint.best(tmp_path, digests={"abc": 9}) is None
+    assert checkpoint.best(tmp_path, "abc") is None
     for epoch in range(1, 8):
         save(tmp_path, epoch, seed=epoch, best=epoch in (1, 3))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -200,21 +200,21 @@ def test_the_best_stays_until_a_better_one_comes(links, tmp_path, monkeypatch):
         "checkpoint-000006.safetensors",
         "checkpoint-000007.safetensors",
     ]
-    found = checkpoint.best(tmp_path, digests={"abc": 9})
+    found = checkpoint.best(tmp_path, "abc")
     assert found.epoch == 3
     expected = trained(3)[0].state_dict()
     assert all(torch.equal(found.method[name], value) for name, value in expected.items())
     # A run that was killed after the link trains the epoch again.
     save(tmp_path, 7, seed=7, best=True)
     save(tmp_path, 7, seed=7, best=True)
-    assert checkpoint.best(tmp_path, digests={"abc": 9}).epoch == 7
+    assert checkpoint.best(tmp_path, "abc").epoch == 7
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_best_of_another_recipe_or_a_damaged_one_is_not_taken(tmp_path):
     save(tmp_path, 1, best=True)
-    assert checkpoint.best(tmp_path, digests={"other": 9}) is None
+    assert checkpoint.best(tmp_path, "other") is None
     path = tmp_path / checkpoint.BEST
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.warns(UserWarning, match="the best epoch is not scored"):
-        assert checkpoint.best(tmp_path, digests={"abc": 9}) is None
+        assert checkpoint.best(tmp_path, "abc") is None

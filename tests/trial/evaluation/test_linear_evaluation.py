@@ -194,7 +194,7 @@ def _above(view, folder, monkeypatch):
     for seed in range(SEEDS):
         trained = wanted(probe="lbfgs", every=8).model_copy(update={"seed": seed})
         scored(trained, folder=folder / str(seed))
-        found = checkpoint.latest(folder / str(seed), digests=trained.forerunners)
+        found = checkpoint.latest(folder / str(seed), trained.digest)
         accuracies = {}
         for name, evaluation in {"published": {"selection": "last"}, **CACHED}.items():
             run = wanted(labels="balanced", **evaluation).model_copy(update={"seed": seed})

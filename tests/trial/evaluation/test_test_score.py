@@ -72,7 +72,7 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     assert chosen["epoch"] < 6
     whole = opened(recipe, tmp_path)
     found = whole.metrics
-    kept = checkpoint.best(tmp_path, digests=recipe.forerunners)
+    kept = checkpoint.best(tmp_path, recipe.digest)
     assert kept.epoch == chosen["epoch"]
     splits = datasets.load(recipe.data, Path("unused"))
     method = worker.method_of(recipe, splits, CPU)
