@@ -1,60 +1,51 @@
-"""The examples of CONTRIBUTING.md: one new file is a new method, one a new dataset."""
+"""CONTRIBUTING.md: whatever is added is one file, and a search runs with all of the examples."""
 
-import importlib
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from raylt import datasets, methods, plugins, recipe
-from raylt.trial import worker
+from raylt.study.record import studies
 
-GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
-EXAMPLE = re.compile(r"`raylt/(methods|datasets)/(\w+)\.py`:\n```python\n(.*?)```", re.DOTALL)
-
-
-@pytest.fixture
-def examples(tmp_path, monkeypatch):
-    """The guide's files, put where a contributor would put them."""
-    found = EXAMPLE.findall(GUIDE.read_text("utf-8"))
-    assert [(folder, name) for folder, name, _ in found] == [
-        ("methods", "prototypes"),
-        ("datasets", "stripes"),
-    ]
-    for package in (methods, datasets):
-        folder = tmp_path / package.__name__.rpartition(".")[2]
-        folder.mkdir()
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    for folder, name, text in found:
-        (tmp_path / folder / f"{name}.py").write_text(text, "utf-8")
-    importlib.invalidate_caches()
-    yield
-    for folder, name, _ in found:
-        sys.modules.pop(f"raylt.{folder}.{name}", None)
-        sys.modules.pop(f"raylt.{folder}.{name}:Config", None)
-    plugins.declared.cache_clear()
-    recipe.model.cache_clear()
+ROOT = Path(__file__).parents[1]
+EXAMPLE = re.compile(r"`([\w/]+\.\w+)`:\n```\w+\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.usefixtures("examples")
-def test_the_guide_s_method_trains_on_the_guide_s_dataset(tmp_path):
-    wanted = recipe.parse(
-        {
-            "data": {"name": "stripes", "imbalance": 20.0},
-            "method": {"name": "prototypes"},
-            "encoder": "small",
-            "size": 12,
-            "augment": {"flip": 0.0},
-            "optimizer": {"lr": 0.1, "batch_size": 64},
-            "evaluation": {"every": 6},
-            "epochs": 6,
-        }
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The package with the guide's files in it, and the study of the guide's search."""
+    folder = tmp_path_factory.mktemp("guide")
+    shutil.copytree(ROOT / "raylt", folder / "raylt")
+    for path, text in EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")):
+        assert not (folder / path).exists()
+        (folder / path).write_text(text, "utf-8")
+    subprocess.run(
+        [sys.executable, "search.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        check=True,
     )
-    reports = []
-    worker.work(
-        wanted, root=tmp_path, folder=tmp_path / "run", report=reports.append, device="cpu"
-    )
-    assert reports[-1]["epoch"] == 6
+    return folder
+
+
+@pytest.mark.ray
+def test_the_examples_are_searched_together(folder):
+    study = studies.open_study("stripes", folder / "runs")
+    trials = study.outcomes()
+    assert [trial.state for trial in trials] == ["complete", "complete"]
+    recipe = trials[0].recipe
+    assert recipe["method"]["name"] == "prototypes"
+    assert recipe["data"]["name"] == "stripes"
+    assert recipe["encoder"] == "plain2"
     # Eight directions: chance is 0.125.
-    assert reports[-1]["val/accuracy"] > 0.4
+    assert max(trial.last["val/accuracy"] for trial in trials) > 0.4
+
+
+@pytest.mark.ray
+def test_the_listener_heard_the_end_of_each_trial(folder):
+    lines = (folder / "notes.txt").read_text("utf-8").splitlines()
+    assert sorted(line.split()[:2] for line in lines) == [["0", "complete"], ["1", "complete"]]

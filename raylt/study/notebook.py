@@ -10,12 +10,14 @@ study.frame().sort_values("val/few")
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylt.space import Space, load
 from raylt.space.rival import rival
 from raylt.study.record import studies
+from raylt.study.record.listener import Listener
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.run import begin
@@ -107,6 +109,7 @@ def tune(
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",
+    listeners: Sequence[Listener] = (),
     **settings: Any,
 ) -> Study:
     """Search a space to its end, as `raylt tune` does, and its `study.versus` after it; an
@@ -116,6 +119,7 @@ def tune(
         space: What to search, or the file that says it.
         runs: Folder of all studies.
         data: Folder of the datasets.
+        listeners: Hear what happens to its trials.
         settings: More fields of `raylt.study.run.session.Settings`, as `concurrent` or `quiet`.
 
     Raises:
@@ -123,7 +127,7 @@ def tune(
         raylt.schema.EnvironmentError: the machine, the dataset or the tracker is not.
     """
     wanted = space if isinstance(space, Space) else load(space)
-    chosen = Settings(runs=Path(runs), root=Path(data), **settings)
+    chosen = Settings(runs=Path(runs), root=Path(data), listeners=listeners, **settings)
     if wanted.study.versus is not None:
         # It must be one that can be searched before the first search takes hours.
         rival(wanted)

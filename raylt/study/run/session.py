@@ -17,6 +17,7 @@ from raylt.study.cost import packing
 from raylt.study.cost.announce import ForecastListener
 from raylt.study.record import bucket as remote
 from raylt.study.record import postgres
+from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record
 from raylt.study.resources import allocation, environment, joining
@@ -56,6 +57,8 @@ class Settings(ResourceRequest):
     """Whether nothing is shown while it runs."""
     command: str = ""
     """What the user typed, for the description of the study in MLflow."""
+    listeners: Sequence[Listener] = ()
+    """Who else hears what happens to trials, in a search that Python began."""
     work: str = "raylt.trial.worker:work"
     """The function that trains one recipe."""
 
@@ -140,6 +143,7 @@ class Session:
                     dog,
                     retention,
                     foresight,
+                    *settings.listeners,
                 ),
                 interrupted=lambda: self.interrupted,
                 retries=settings.retries,
