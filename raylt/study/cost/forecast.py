@@ -1,8 +1,8 @@
-"""What a search will cost, before it begins: hours, time on the clock, disk, and its budget.
+"""What a search will cost, before it begins: hours, time, memory, disk, and its budget.
 
 The cost of a trial is measured at a few corners of the space; every draw is taken to cost what the
-nearest corner does, with its own number of epochs. How many epochs a scheduler saves is found by
-playing its rule on trials of random rank.
+nearest corner does, with its own number of epochs. All trials are taken to train to their end;
+what early stopping saves of that is estimated by a formula.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from raylt import recipe as recipes
 from raylt.recipe import Recipe
 from raylt.schema import Value
-from raylt.space import Point, Space, leaf
+from raylt.space import Point, Space
+from raylt.space import leaf as leaves
 from raylt.space.plan import Study
-from raylt.study.cost import budget as purse
+from raylt.study.cost import budget
 from raylt.study.cost.budget import Account
 from raylt.study.record.text import duration
+from raylt.study.resources.allocation import Allocation
 from raylt.trial.cost.cost import Cost
 
 _HEAVY = (
@@ -32,12 +34,10 @@ _HEAVY = (
     "evaluation.probe",
     "evaluation.labels",
 )
-"""Leaves that decide what a step takes, beside all of `data`."""
+"""Leaves that decide how long a step takes, besides all of `data`."""
 _CORNERS = 8
 """Recipes that are measured at most."""
 _DRAWS = 200
-_GAMES = 20
-"""Searches that are played to find what a scheduler saves."""
 
 Measured = Sequence[tuple[Recipe, Cost]]
 
@@ -48,19 +48,19 @@ def corners(space: Space) -> tuple[Recipe, ...]:
     The first one is the typical one.
     """
     base = _base(space)
-    heavy = [each for each in space.leaves if _is_heavy(each.path)]
-    found = [base]
-    for ends in itertools.product(*(each.ends for each in heavy)):
-        chosen = dict(zip((each.path for each in heavy), ends, strict=True))
-        point = leaf.assemble(
+    heavy = [leaf for leaf in space.leaves if _is_heavy(leaf.path)]
+    points = [base]
+    for ends in itertools.product(*(leaf.ends for leaf in heavy)):
+        chosen = dict(zip((leaf.path for leaf in heavy), ends, strict=True))
+        point = leaves.assemble(
             space.leaves,
             space.known,
-            lambda one, chosen=chosen: chosen.get(one.path, base.get(one.path, one.ends[0])),
+            lambda leaf, chosen=chosen: chosen.get(leaf.path, base.get(leaf.path, leaf.ends[0])),
         )
         if space.allows(point):
-            found.append(point)
-    unlike = {recipe.digest: recipe for recipe in map(space.at, found)}
-    return tuple(unlike.values())[:_CORNERS]
+            points.append(point)
+    distinct = {recipe.digest: recipe for recipe in map(space.at, points)}
+    return tuple(distinct.values())[:_CORNERS]
 
 
 def _base(space: Space) -> Point:
@@ -74,32 +74,20 @@ def _is_heavy(path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What the trials of a search book, and how many run at a time."""
-
-    workers: int
-    cpus: float
-    """Cores of a trial, over all of its workers."""
-    gpus: float
-    """GPUs, likewise."""
-    concurrent: int
-    """Trials at a time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a search will take; times in seconds."""
+    """What a search will take if every trial trains to its end; times in seconds."""
 
     trials: int
     least: float
-    """Of the shortest trial that runs to its end."""
+    """Of the shortest trial."""
     mean: float
-    """Of such a trial on average."""
+    """Of a trial on average."""
     most: float
     """Of the longest."""
     share: float
-    """Share of the epochs that the scheduler lets the trials train, about."""
+    """Share of the epochs that early stopping leaves to be trained, as an estimate."""
     concurrent: int
+    """Trials at a time."""
     cpu_hours: float
     """Hours of cores."""
     gpu_hours: float
@@ -111,38 +99,36 @@ class Forecast:
     memory: int
     """Bytes of the host's memory that one trial holds at most."""
     gpu_memory: int
-    """Bytes of a GPU's, likewise."""
+    """Bytes of a GPU's memory that one trial holds at most."""
     budget: tuple[Account, ...]
     """Every limit of the study's budget, with what the whole search will use of it."""
 
     @property
     def affordable(self) -> int:
-        """About how many of the trials the budget is enough for."""
-        shares = [one.limit / one.used for one in self.budget if one.used]
-        return min([self.trials, *(math.floor(self.trials * each) for each in shares)])
+        """How many of the trials the budget pays for, about."""
+        return min([self.trials, *(_paid(account, self.trials) for account in self.budget)])
 
 
-def forecast(space: Space, measured: Measured, means: Means, *, trials: int) -> Forecast:
+def forecast(space: Space, measured: Measured, share: Allocation, *, trials: int) -> Forecast:
     """What `trials` trials of a space will take.
 
     Args:
         space: What is searched.
         measured: Some of its recipes and what they cost, in a process alone.
-        means: What a trial books.
+        share: What a trial books, and how many run at a time.
         trials: How many there are.
     """
     rng = random.Random(0)
     points = [space.draw(rng) for _ in range(_DRAWS)] if space.leaves else [{}]
     sample = [recipes.parse(recipes.filled(space.fixed, point)) for point in points]
-    times = [_seconds(recipe, nearest(recipe, measured), means) for recipe in sample]
+    workers = share.shape.workers
+    times = [_seconds(recipe, nearest(recipe, measured), workers) for recipe in sample]
     mean = sum(times) / len(times)
-    share = trained_share(space.study, max(recipe.epochs for recipe in sample), trials)
-    total = trials * mean * share
-    wall = max(total / min(means.concurrent, trials), max(times))
-    hours = total / 3600
+    hours = trials * mean / 3600
+    wall = max(trials * mean / min(share.concurrent, trials), max(times))
     used = {
-        "cpu_hours": hours * means.cpus,
-        "gpu_hours": hours * means.gpus,
+        "cpu_hours": hours * workers * share.shape.cpus,
+        "gpu_hours": hours * workers * share.shape.gpus,
         "wall_clock": wall / 3600,
     }
     return Forecast(
@@ -150,40 +136,40 @@ def forecast(space: Space, measured: Measured, means: Means, *, trials: int) -> 
         least=min(times),
         mean=mean,
         most=max(times),
-        share=share,
-        concurrent=means.concurrent,
+        share=trained_share(space.study, max(recipe.epochs for recipe in sample)),
+        concurrent=share.concurrent,
         cpu_hours=used["cpu_hours"],
         gpu_hours=used["gpu_hours"],
         wall=wall,
-        disk=max(cost.disk for _, cost in measured) * _kept(space.study, trials, means),
+        disk=max(cost.disk for _, cost in measured) * _kept(space.study, trials, share.concurrent),
         memory=max(cost.memory for _, cost in measured),
         gpu_memory=max(cost.gpu_memory for _, cost in measured),
         budget=tuple(
             Account(name, used[name], limit)
-            for name, limit in purse.limits(space.study.budget).items()
+            for name, limit in budget.limits(space.study.budget).items()
         ),
     )
 
 
-def _seconds(recipe: Recipe, cost: Cost, means: Means) -> float:
+def _seconds(recipe: Recipe, cost: Cost, workers: int) -> float:
     """Of a whole trial; several workers are taken to share the training evenly."""
     alone = cost.seconds(recipe)
-    return alone - recipe.epochs * cost.epoch * (1 - 1 / means.workers)
+    return alone - recipe.epochs * cost.epoch * (1 - 1 / workers)
 
 
-def _kept(study: Study, trials: int, means: Means) -> int:
+def _kept(study: Study, trials: int, concurrent: int) -> int:
     """Trials whose checkpoints are on the disk at once, as `study.checkpoints` says."""
     if study.checkpoints == "all":
         return trials
-    return min(trials, means.concurrent + study.confirm.top + (study.baseline is not None))
+    return min(trials, concurrent + study.confirm.top + (study.baseline is not None))
 
 
 def nearest(recipe: Recipe, measured: Measured) -> Cost:
     """The cost of the measured recipe that is most like one in what makes steps dear."""
-    mine = _heavy(recipe)
+    wanted = _heavy(recipe)
 
     def distance(pair: tuple[Recipe, Cost]) -> float:
-        return sum(_apart(value, mine.get(path)) for path, value in _heavy(pair[0]).items())
+        return sum(_apart(value, wanted.get(path)) for path, value in _heavy(pair[0]).items())
 
     return min(measured, key=distance)[1]
 
@@ -193,98 +179,76 @@ def _heavy(recipe: Recipe) -> Mapping[str, Value]:
     return {path: value for path, value in values.items() if _is_heavy(path)}
 
 
-def _apart(one: Value, other: Value | None) -> float:
+def _apart(first: Value, second: Value | None) -> float:
     """Numbers are far apart by their ratio, words wholly."""
-    if one == other:
+    if first == second:
         return 0.0
-    numbers = [each for each in (one, other) if isinstance(each, int | float) and each > 0]
+    numbers = [value for value in (first, second) if isinstance(value, int | float) and value > 0]
     return abs(math.log2(numbers[0] / numbers[1])) if len(numbers) == 2 else 100.0
 
 
-def trained_share(study: Study, epochs: int, trials: int) -> float:
-    """The share of all epochs that is trained where a scheduler stops the weak; 1 without one.
+def trained_share(study: Study, epochs: int) -> float:
+    """About which share of all epochs is trained where ASHA stops weak trials; 1 without it.
 
-    Only successive halving has a rule that is the same for every score; the others save what
-    nobody can foresee. The baseline, the first trial, is never stopped.
+    One trial in `factor` passes each rung, as it is with many trials. What other schedulers save
+    depends on the scores.
 
     Args:
-        study: Its scheduler, and whether it has a baseline.
+        study: Its scheduler.
         epochs: Epochs of a trial.
-        trials: Trials of the search.
     """
-    if study.scheduler.name != "asha":
-        return 1.0
-    rng = random.Random(0)
-    games = [_played([rng.random() for _ in range(trials)], study, epochs) for _ in range(_GAMES)]
-    return sum(games) / (_GAMES * trials * epochs)
-
-
-def _played(ranks: Sequence[float], study: Study, epochs: int) -> int:
-    """Epochs that successive halving lets trials of these ranks train, one after the other."""
     scheduler = study.scheduler
+    if scheduler.name != "asha":
+        return 1.0
     assert scheduler.grace is not None
-    rungs: dict[int, list[float]] = {}
-    end = scheduler.grace
-    while end < epochs:
-        rungs[end] = []
-        end *= scheduler.factor
-    ends = [_until(rank, rungs, scheduler.factor, epochs) for rank in ranks]
-    if study.baseline is not None:
-        ends[0] = epochs
-    return sum(ends)
+    rung, passing = scheduler.grace, 1.0
+    trained = float(min(rung, epochs))
+    while rung < epochs:
+        passing /= scheduler.factor
+        trained += passing * (min(rung * scheduler.factor, epochs) - rung)
+        rung *= scheduler.factor
+    return trained / epochs
 
 
-def _until(rank: float, rungs: Mapping[int, list[float]], factor: int, epochs: int) -> int:
-    """The epoch at which a trial of that rank ends; it is written into the rungs it reaches."""
-    for epoch, seen in rungs.items():
-        seen.append(rank)
-        # One in `factor` goes on; the first at a rung has nobody to be compared with.
-        if sum(other > rank for other in seen) > len(seen) / factor:
-            return epoch
-    return epochs
-
-
-def lines(found: Forecast, *, free: int | None) -> list[str]:
+def lines(forecast: Forecast, *, free: int | None) -> list[str]:
     """A forecast for people.
 
     Args:
-        found: The forecast.
+        forecast: The forecast.
         free: Bytes that are free where the checkpoints go, if known.
     """
-    gpus = f", {found.gpu_hours:.3g} GPU-hours" if found.gpu_hours else ""
-    saved = (
-        f"; about {100 * found.share:.0f} % of their epochs are trained, for the weak are stopped"
-        if found.share < 1
-        else ""
-    )
-    held = f", {_size(found.gpu_memory)} of a GPU's" if found.gpu_memory else ""
-    ends = (duration(found.least), duration(found.most))
-    between = "" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})"
-    told = [
-        f"trial      {duration(found.mean)} to its end{between}; {_size(found.memory)} of memory"
-        f"{held}",
-        f"search     {found.trials} trials{saved}: {found.cpu_hours:.3g} CPU-hours{gpus}, "
-        f"{duration(found.wall)} with {found.concurrent} at a time",
-        f"disk       {_size(found.disk)} of checkpoints"
-        + ("" if free is None else f", {_size(free)} are free"),
+    gpus = f", {forecast.gpu_hours:.3g} GPU-hours" if forecast.gpu_hours else ""
+    gpu_memory = f", {_size(forecast.gpu_memory)} of a GPU's" if forecast.gpu_memory else ""
+    shortest, longest = duration(forecast.least), duration(forecast.most)
+    between = "" if shortest == longest else f" ({shortest} to {longest})"
+    text = [
+        f"trial      {duration(forecast.mean)} to its end{between}; "
+        f"{_size(forecast.memory)} of memory{gpu_memory}",
+        f"search     {forecast.trials} trials to their end: {forecast.cpu_hours:.3g} CPU-hours"
+        f"{gpus}, {duration(forecast.wall)} with {forecast.concurrent} at a time",
     ]
-    if free is not None and free < found.disk:
-        told.append("warning: that is more than is free; another folder can be named with --runs")
-    return told + [f"budget     {line}" for line in budget(found)]
-
-
-def budget(found: Forecast) -> list[str]:
-    """Whether each limit of the budget suffices, in words."""
-    told: list[str] = []
-    for one in found.budget:
-        enough = math.floor(found.trials * one.limit / one.used) if one.used else found.trials
-        word = (
-            "suffices"
-            if enough >= found.trials
-            else (f"is enough for about {enough} of {found.trials} trials")
+    if forecast.share < 1:
+        text.append(
+            f"           early stopping leaves about {100 * forecast.share:.0f} % of the epochs "
+            "(an estimate, from grace and factor)"
         )
-        told.append(f"{one.name}: {one.used:.3g} of {one.limit:.3g} h, which {word}")
-    return told
+    known = "" if free is None else f", {_size(free)} are free"
+    text.append(f"disk       {_size(forecast.disk)} of checkpoints{known}")
+    if free is not None and free < forecast.disk:
+        text.append("warning: that is more than is free; name another folder with --runs")
+    return text + [f"budget     {_verdict(one, forecast.trials)}" for one in forecast.budget]
+
+
+def _verdict(account: Account, trials: int) -> str:
+    """Whether a limit of the budget suffices, in words."""
+    paid = _paid(account, trials)
+    word = "suffices" if paid >= trials else f"is enough for about {paid} of {trials} trials"
+    return f"{account.name}: {account.used:.3g} of {account.limit:.3g} h, which {word}"
+
+
+def _paid(account: Account, trials: int) -> int:
+    """How many of the trials a limit pays for, about."""
+    return math.floor(trials * account.limit / account.used) if account.used else trials
 
 
 def _size(count: int) -> str:

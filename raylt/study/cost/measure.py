@@ -13,7 +13,7 @@ from raylt.cluster.capacity import Need, Shape
 from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.space import Space
-from raylt.study.cost import announce, forecast, packing
+from raylt.study.cost import forecast, packing
 from raylt.study.cost import measured as measures
 from raylt.study.cost.forecast import Forecast
 from raylt.study.resources import allocation
@@ -58,7 +58,7 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
     share = allocation.planned(settings, weigh)
     if not found:
         weigh(share.shape)
-    return forecast.forecast(space, found, announce.means(share), trials=space.study.trials)
+    return forecast.forecast(space, found, share, trials=space.study.trials)
 
 
 def plain(found: Forecast) -> dict[str, Any]:

@@ -1,47 +1,19 @@
-"""The bill of a study: hours of cores and GPUs, against its budget and what was foreseen."""
+"""What a study has cost: hours of cores and GPUs, against its budget."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from raylt.study.cost import budget
-from raylt.study.cost.forecast import Forecast
 from raylt.study.record import text as brief
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
-_FACT = "forecast"
 _STATES = ("complete", "stopped", "failed", "running", "waiting")
 _WORDS = {"cpu_hours": "CPU-hours", "gpu_hours": "GPU-hours", "wall_clock": "hours on the clock"}
 
 Table = tuple[list[str], list[list[str]]]
 """The heads of a table, and its rows."""
-
-
-def foresee(record: Record, seen: Forecast, *, source: str) -> None:
-    """Keep what a search was told that it will take.
-
-    Args:
-        record: The study; the caller is its only writer.
-        seen: What the whole search will take.
-        source: What the forecast is from, in a few words.
-    """
-    record.note(
-        _FACT,
-        {
-            "source": source,
-            "trials": seen.trials,
-            "cpu_hours": seen.cpu_hours,
-            "gpu_hours": seen.gpu_hours,
-            "wall_clock": seen.wall / 3600,
-        },
-    )
-
-
-def foreseen(record: Record) -> Mapping[str, Any] | None:
-    """The last forecast that a search was told, in hours; None where there was none."""
-    return record.facts.get(_FACT)
 
 
 def text(record: Record) -> list[str]:
@@ -54,16 +26,12 @@ def text(record: Record) -> list[str]:
     ]
     if state := budget.sentence(record):
         lines.append(f"{state[0].upper()}{state[1:]}.")
-    if told := foreseen(record):
-        lines.append(f"The forecast was for {told['trials']} trials, {told['source']}.")
     return lines
 
 
 def hours(record: Record) -> Table:
-    """What was used of each kind of hour, for a trial and for all, and what was allowed and
-    foreseen."""
+    """What was used of each kind of hour, for a trial and for all, and what was allowed."""
     used, limits = budget.used(record), budget.limits(record.space.study.budget)
-    told = foreseen(record) or {}
     begun = sum(one.attempts > 0 for one in record.outcomes())
     rows = [
         [
@@ -72,13 +40,12 @@ def hours(record: Record) -> Table:
             brief.hours(hours / begun if begun and name != "wall_clock" else None),
             brief.hours(limits.get(name)),
             f"{100 * hours / limits[name]:.0f} %" if name in limits else "-",
-            brief.hours(told.get(name)),
         ]
         for name, hours in used.items()
         # Of GPUs that nobody booked there is nothing to say.
-        if hours or name in limits or told.get(name)
+        if hours or name in limits
     ]
-    return ["", "used", "a trial", "budget", "used of it", "forecast"], rows
+    return ["", "used", "a trial", "budget", "used of it"], rows
 
 
 def states(outcomes: Sequence[Outcome]) -> Table:

@@ -14,7 +14,6 @@ from rich.console import Console
 from raylt.cluster import address as addresses
 from raylt.cluster.capacity import Node
 from raylt.study.cost import packing
-from raylt.study.cost.announce import ForecastListener
 from raylt.study.record import bucket as remote
 from raylt.study.record import postgres
 from raylt.study.record.listener import Listener
@@ -124,13 +123,6 @@ class Session:
             Watchdog(look, patience=watchdog.PATIENCE) as dog,
             Retention(study) as retention,
         ):
-            foresight = ForecastListener(
-                study,
-                self.share,
-                runs=settings.runs,
-                threads=settings.cpus_per_worker,
-                say=progress.say,
-            )
             return tune.run(
                 study,
                 share=self.share,
@@ -142,7 +134,6 @@ class Session:
                     self.tracker,
                     dog,
                     retention,
-                    foresight,
                     *settings.listeners,
                 ),
                 interrupted=lambda: self.interrupted,

@@ -8,18 +8,21 @@ from hypothesis import given, settings
 
 from raylt import cli
 from raylt.space.plan import Scheduler
-from raylt.study.cost import forecast, tables
+from raylt.study.cost import forecast
 from raylt.study.cost import measured as measures
-from raylt.study.cost.announce import ForecastListener
-from raylt.study.cost.forecast import Means, corners, nearest, trained_share
+from raylt.study.cost.forecast import corners, nearest, trained_share
 from raylt.study.resources.allocation import Allocation
-from raylt.study.search.searcher import TruthfulSearcher
 from raylt.trial.cost import cost
-from tests.cluster.made import node, shape
+from tests.cluster.made import shape
 from tests.study.cost.made import trial_cost
 from tests.study.drive import toy
 
-TWO = Means(workers=1, cpus=1, gpus=0, concurrent=2)
+
+def booked(concurrent, **changes):
+    return Allocation(shape=shape(**changes), concurrent=concurrent, machines=())
+
+
+TWO = booked(2)
 
 BASE = (
     "study.baseline.values={method.temperature: 0.2, method.prune: 0.9, optimizer.batch_size: 64}"
@@ -66,33 +69,36 @@ def test_a_draw_costs_what_the_nearest_corner_does(tmp_path):
     )
 
 
-@given(st.integers(1, 8), st.integers(1, 40), st.integers(2, 5), st.integers(1, 20))
+@given(st.integers(1, 8), st.integers(1, 40), st.integers(2, 5))
 @settings(max_examples=30, deadline=None)
-def test_a_scheduler_saves_something_but_never_the_grace(grace, epochs, factor, trials):
+def test_a_scheduler_saves_something_but_never_the_grace(grace, epochs, factor):
     scheduler = Scheduler(name="asha", grace=min(grace, epochs), factor=factor)
-    plan = type("Plan", (), {"scheduler": scheduler, "baseline": None})
-    share = trained_share(plan, epochs, trials)
+    share = trained_share(type("Plan", (), {"scheduler": scheduler}), epochs)
     assert scheduler.grace / epochs - 1e-9 <= share <= 1 + 1e-9
-    # The baseline is one of the trials and runs to its end.
-    beside = type("Plan", (), {"scheduler": scheduler, "baseline": "a paper"})
-    spared = trained_share(beside, epochs, trials)
-    assert max(share, 1 / trials) - 1e-9 <= spared <= share + 1 / trials + 1e-9
-    assert trials > 1 or spared == 1
     nobody = type("Plan", (), {"scheduler": Scheduler(name="none")})
-    assert trained_share(nobody, epochs, trials) == 1
+    assert trained_share(nobody, epochs) == 1
 
 
-def test_more_trials_are_stopped_more_sharply(tmp_path):
+def test_one_in_factor_passes_each_rung(tmp_path):
     plan = toy(tmp_path, "study.scheduler={name: asha, grace: 1, factor: 3}").study
-    assert trained_share(plan, 27, 100) < trained_share(plan, 27, 4) < 1
-    # One in three of many goes on at each rung: 1, 3 and 9 epochs, and 27 for the last.
-    ideal = (1 + 2 / 3 + 6 / 9 + 18 / 27) / 27
-    assert trained_share(plan, 27, 2000) == pytest.approx(ideal, rel=0.1)
+    # All train 1 epoch, a third 2 more, a ninth 6 more, the last ones 18 more.
+    assert trained_share(plan, 27) == pytest.approx((1 + 2 / 3 + 6 / 9 + 18 / 27) / 27)
+    assert trained_share(plan, 5) == pytest.approx((1 + 2 / 3 + 2 / 9) / 5)
 
 
-def of(space, *, means=TWO, trials=6, **changes):
+def test_what_early_stopping_saves_is_said_as_an_estimate(tmp_path):
+    halved = of(toy(tmp_path, "study.scheduler={name: asha, grace: 1, factor: 3}"))
+    plain = of(toy(tmp_path, "study.scheduler={name: none}"))
+    # Hours are those of trials that all train to their end.
+    assert halved.cpu_hours == plain.cpu_hours
+    (line,) = (line for line in forecast.lines(halved, free=None) if "early stopping" in line)
+    assert f"about {100 * halved.share:.0f} % of the epochs (an estimate" in line
+    assert not any("early stopping" in line for line in forecast.lines(plain, free=None))
+
+
+def of(space, *, share=TWO, trials=6, **changes):
     measured = [(one, trial_cost(**changes)) for one in corners(space)]
-    return forecast.forecast(space, measured, means, trials=trials)
+    return forecast.forecast(space, measured, share, trials=trials)
 
 
 def test_hours_clock_and_disk_follow_from_the_cost_of_a_trial(tmp_path):
@@ -108,9 +114,9 @@ def test_hours_clock_and_disk_follow_from_the_cost_of_a_trial(tmp_path):
     assert found.affordable == 6
     dear = of(toy(tmp_path, "study.scheduler={name: none}", "study.budget.cpu_hours=0.04"))
     assert dear.affordable == 2
-    assert forecast.budget(dear) == [
-        "cpu_hours: 0.0817 of 0.04 h, which is enough for about 2 of 6 trials"
-    ]
+    assert forecast.lines(dear, free=None)[-1] == (
+        "budget     cpu_hours: 0.0817 of 0.04 h, which is enough for about 2 of 6 trials"
+    )
 
 
 def test_all_checkpoints_take_what_all_trials_leave(tmp_path):
@@ -119,13 +125,13 @@ def test_all_checkpoints_take_what_all_trials_leave(tmp_path):
 
 def test_workers_share_the_training_and_not_the_scores(tmp_path):
     space = toy(tmp_path, "study.scheduler={name: none}")
-    four = Means(workers=4, cpus=4, gpus=0, concurrent=1)
-    assert of(space, means=four).mean == pytest.approx(10 + 6 * (5 / 4 + 1.5))
+    four = booked(1, workers=4)
+    assert of(space, share=four).mean == pytest.approx(10 + 6 * (5 / 4 + 1.5))
 
 
 def test_a_search_is_never_shorter_than_its_longest_trial(tmp_path):
-    many = Means(workers=1, cpus=1, gpus=0, concurrent=100)
-    found = of(toy(tmp_path, "study.scheduler={name: none}"), means=many)
+    many = booked(100)
+    found = of(toy(tmp_path, "study.scheduler={name: none}"), share=many)
     assert found.wall == found.most
 
 
@@ -157,56 +163,6 @@ def test_what_two_studies_measure_at_once_is_all_kept(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(measure, [recipes[i::4] for i in range(4)]))
     assert len(measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)) == len(recipes)
-
-
-def told(record, tmp_path):
-    said = []
-    share = Allocation(shape=shape(), concurrent=2, machines=(node(2),))
-    foresight = ForecastListener(record, share, runs=tmp_path / "runs", threads=1, say=said.append)
-    search = TruthfulSearcher(record, [foresight], str)
-    search.suggest("a")
-    search.started("a")
-    before = len(said)
-    search.on_trial_complete("a", {"epoch": 6, "val/accuracy": 0.5})
-    return said[:before], said[before:]
-
-
-def test_a_search_with_a_budget_says_what_it_will_take(study, tmp_path):
-    record = study("study.budget.wall_clock=2h", "study.trials=50")
-    before, after = told(record, tmp_path)
-    assert before == []
-    assert len(after) == 1
-    assert after[0].startswith("forecast (from the baseline): 50 trials take wall_clock: ")
-    assert tables.foreseen(record)["source"] == "from the baseline"
-
-
-def test_a_resumed_search_knows_its_baseline(study, tmp_path):
-    options = ("study.budget.wall_clock=2h", "study.trials=50")
-    told(study(*options), tmp_path)
-    before, after = told(study(), tmp_path)
-    assert before[0].startswith("forecast (from the baseline): 50 trials")
-    assert after == []
-
-
-def test_it_says_so_at_once_where_the_corners_were_measured(study, tmp_path):
-    record = study("study.budget.wall_clock=2h", "study.trials=50")
-    measures.measured(
-        corners(record.space),
-        runs=tmp_path / "runs",
-        threads=1,
-        gpu=False,
-        say=str,
-        how=lambda _: trial_cost(epoch=600.0),
-    )
-    before, after = told(record, tmp_path)
-    assert "is enough for about" in before[0]
-    assert after == []
-
-
-def test_a_search_without_a_budget_says_nothing(study, tmp_path):
-    record = study()
-    assert told(record, tmp_path) == ([], [])
-    assert tables.foreseen(record) is None
 
 
 def test_check_measures_when_asked(tmp_path, capsys, monkeypatch):
