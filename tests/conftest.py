@@ -22,6 +22,12 @@ hypothesis.settings.register_profile("raylt", deadline=None)
 hypothesis.settings.load_profile("raylt")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """All tests run in two processes; those that somebody names run in the one that is there."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return 2 if whole and len(os.sched_getaffinity(0)) > 1 else 0
+
+
 @pytest.fixture(scope="module")
 def s3_port(tmp_path_factory):
     """The port of a server of S3 on loopback, which the environment of its tests names."""

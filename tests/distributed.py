@@ -53,7 +53,9 @@ def _received(connection: Connection) -> tuple[Any, str | None]:
 
 @functools.cache
 def _pool(workers: int) -> list[Connection]:
-    context = multiprocessing.get_context("spawn")
+    # torch is imported once, by the server that they are forked from.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.distributed"])
     folder = Path(tempfile.mkdtemp(prefix="raylt-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     connections: list[Connection] = []

@@ -185,7 +185,7 @@ def test_a_limit_on_gpus_without_gpus_is_told(study):
 
 
 @pytest.mark.ray
-def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path):
+def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path, store):
     behave(tmp_path, seconds=0.4)
     space = toy(tmp_path, "study.budget={wall_clock: 5s}", "study.trials=100")
     found = driver.search(space, settings(tmp_path), floor=dict, fingerprint="f")
