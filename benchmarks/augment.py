@@ -26,14 +26,12 @@ from PIL import Image
 from torchvision import transforms as pil
 from torchvision.transforms import InterpolationMode
 
-from raylt.data.augment import VIEWS, AugmentParams
+from benchmarks.made import PARAMS
+from raylt.data.augment import VIEWS
 
 IMAGES = 512
 _BATCH = 128
 """Images of a batch in the comparison of two programs that make batches."""
-PARAMS = AugmentParams(
-    crop=0.1, resample="bicubic", flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0
-)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import augment, made, pairs
+from benchmarks import made, pairs
 from raylt.data.batches import Batches
 from raylt.data.images import ArrayImages
 from raylt.methods._base import Method
@@ -57,7 +57,7 @@ class Shape:
             self.images,
             views=type(method).views(method.config),
             size=self.size,  # type: ignore[attr-defined]
-            params=augment.PARAMS,
+            params=made.PARAMS,
             batch_size=self.batch,
             drop_last=True,
             seed=0,

@@ -22,10 +22,17 @@ hypothesis.settings.register_profile("raylt", deadline=None)
 hypothesis.settings.load_profile("raylt")
 
 
-def pytest_xdist_auto_num_workers(config):
-    """All tests run in two processes; those that somebody names run in the one that is there."""
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return 2 if whole and len(os.sched_getaffinity(0)) > 1 else 0
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Run the default tests in two processes, each file in one of them.
+
+    A drill wants the machine for itself, and of the tests that somebody names there are few.
+    """
+    options = config.option
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    asked = getattr(options, "numprocesses", 0) is not None
+    if not (named or asked or options.usepdb) and "not slow" in options.markexpr:
+        options.numprocesses, options.dist = 2, "loadfile"
 
 
 @pytest.fixture(scope="module")
