@@ -2,10 +2,26 @@ import shutil
 
 import pytest
 
-from raylt.study.record import studies
+from raylt.study.record import storage, studies
 from raylt.study.resources import environment
 from raylt.study.search import sampler as draws
 from tests.study.drive import toy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables(tmp_path_factory):
+    """Optuna makes its tables once; the database of a test's study begins as a copy of them."""
+    empty, opened = tmp_path_factory.mktemp("optuna"), storage.opened
+    opened(empty, None).engine.dispose()
+
+    def copied(folder, url):
+        if url is None and not (folder / "study.db").exists():
+            shutil.copy(empty / "study.db", folder)
+        return opened(folder, url)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "opened", copied)
+        yield
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def toy(study, tmp_path, monkeypatch, request):
         }
         return {n: why for n, why in found.items() if why}
 
-    monkeypatch.setattr(session, "room", lambda chosen, space: contextlib.nullcontext([]))
+    monkeypatch.setattr(session, "room", lambda *_: contextlib.nullcontext([]))
     monkeypatch.setattr(session, "tracked", tracked)
     monkeypatch.setattr(scoring, "score", score)
     toy = types.SimpleNamespace(
