@@ -1,4 +1,4 @@
-"""What an address of a cluster means, told without asking anybody."""
+"""What the address of a cluster means, without a connection to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from raylt.schema import InputError
 
 Way = Literal["here", "join", "submit"]
-"""This machine by itself, a cluster that it belongs to, or a cluster somewhere else."""
+"""This machine alone, a cluster that it belongs to, or a cluster elsewhere."""
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 
@@ -19,14 +19,14 @@ def way(address: str | None) -> Way:
     """How the cluster at an address is used.
 
     Raises:
-        InputError: the address is none that raylt speaks to.
+        InputError: raylt cannot use the address.
     """
     if address is None or address == "local":
         return "here"
     if address.startswith("ray://"):
         raise InputError(
-            f"--address: must not be a Ray Client address, but got {address}: its searches end "
-            f"with this machine's connection; submit with http://HOST:8265, or run on a machine "
+            f"--address: must not be a Ray Client address, but got {address}: a search would end "
+            f"when this machine disconnects; submit with http://HOST:8265, or run on a machine "
             f"of the cluster with --address auto"
         )
     if address.startswith(("http://", "https://")):
@@ -44,18 +44,18 @@ def way(address: str | None) -> Way:
 def warnings(address: str, *, has_token: bool) -> tuple[str, ...]:
     """What is unsafe about submitting to an address, in words."""
     url = urlsplit(address)
-    found: list[str] = []
+    lines: list[str] = []
     if not has_token:
-        found.append(
-            f"no token is set, so whoever reaches {url.hostname} may run programs there; set "
+        lines.append(
+            f"no token is set, so anyone who reaches {url.hostname} can run programs there; set "
             f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (see SECURITY.md)"
         )
     if url.scheme == "http" and not _private(url.hostname or ""):
-        found.append(
+        lines.append(
             f"{url.hostname} is not a private address and http:// does not encrypt the token; "
             f"use https://, or an ssh tunnel and http://localhost:8265"
         )
-    return tuple(found)
+    return tuple(lines)
 
 
 def _require_plain(address: str) -> None:
@@ -70,8 +70,8 @@ def _require_plain(address: str) -> None:
         )
     if url.username or url.password:
         raise InputError(
-            "--address: must hold no user name or password, for it shows up in logs; use a token "
-            "in RAY_AUTH_TOKEN_PATH"
+            "--address: must hold no user name or password, because it shows up in logs; use a "
+            "token in RAY_AUTH_TOKEN_PATH"
         )
     if url.path not in ("", "/") or url.query or url.fragment:
         raise InputError(
@@ -84,5 +84,5 @@ def _private(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:
-        # A name without a dot, or one that no public server answers for, is of the own network.
+        # A name without a dot, or with an ending that is never public, is in the own network.
         return "." not in host or host.endswith((".local", ".internal", ".svc", ".localhost"))

@@ -1,4 +1,4 @@
-"""Join the Ray cluster that this machine belongs to, and look at its machines."""
+"""Join the Ray cluster that this machine belongs to, and list its machines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _log = logging.getLogger("raylt")
 _CONNECT = 5.0
 """Seconds that the cluster's head may take to answer."""
 _LOOK = 2.0
-"""Seconds between two looks at whether machines have come up."""
+"""Seconds between two looks for machines that come up."""
 _PASSED_ON = ("RAY_TRAIN_", "RAY_AIR_", "TUNE_", "RAY_CHDIR", "RAY_ENABLE_UV")
 """Settings of Ray that a trial's process on another machine needs too; none of them is secret."""
 _SETTINGS = {
-    # A notice of 15 s must be seen early enough to end an epoch.
+    # After a notice of 15 s there must be time to end an epoch.
     "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",
-    # A worker that hangs is given up after a minute; Ray's own choice is ten.
+    # A worker that hangs is given up after a minute; Ray's default is ten.
     "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "60",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
 }
@@ -33,7 +33,7 @@ _SETTINGS = {
 
 @contextlib.contextmanager
 def joined(address: str) -> Generator[None]:
-    """The cluster at `auto` or HOST:6379, for the time of a `with`; it goes on afterwards.
+    """The cluster at `auto` or HOST:6379, for the time of a `with`; it keeps running afterwards.
 
     Raises:
         EnvironmentError: it cannot be joined from here.
@@ -46,16 +46,16 @@ def joined(address: str) -> Generator[None]:
         os.environ.setdefault(name, value)
     import ray
 
-    passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    settings = {key: value for key, value in os.environ.items() if key.startswith(_PASSED_ON)}
     try:
         ray.init(
             address=address,
-            runtime_env={"env_vars": passed},
+            runtime_env={"env_vars": settings},
             log_to_driver=False,
             logging_level=logging.CRITICAL,
         )
     except Exception as error:
-        raise EnvironmentError(_why(address, error, has_token=has_token)) from error
+        raise EnvironmentError(_cannot_join(address, error, has_token=has_token)) from error
     try:
         yield
     finally:
@@ -66,7 +66,7 @@ def nodes() -> tuple[Node, ...]:
     """The machines of the joined cluster that are alive, by name."""
     import ray
 
-    found = [
+    alive = [
         Node(
             id=node["NodeID"],
             name=node["NodeManagerHostname"],
@@ -78,11 +78,11 @@ def nodes() -> tuple[Node, ...]:
         for node in ray.nodes()
         if node["Alive"]
     ]
-    return tuple(sorted(found, key=lambda node: (node.name, node.id)))
+    return tuple(sorted(alive, key=lambda node: (node.name, node.id)))
 
 
 def free() -> tuple[Node, ...]:
-    """The machines by what nobody has booked on them, without those that are about to go."""
+    """The machines with what nobody has booked on them, without those that are about to go."""
     left = ray_compat.free_resources()
     return tuple(
         replace(node, cpus=has.get("CPU", 0.0), gpus=has.get("GPU", 0.0))
@@ -93,9 +93,9 @@ def free() -> tuple[Node, ...]:
 
 @contextlib.contextmanager
 def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Node, ...]]:
-    """The machines, once `trials` trials fit them or the time is over.
+    """The machines, once `trials` trials fit on them or the time is over.
 
-    An autoscaler is told what is wanted, and keeps it up until the `with` ends.
+    An autoscaler is asked for what is missing, and keeps it up until the `with` ends.
 
     Raises:
         EnvironmentError: not even one trial fits.
@@ -103,16 +103,16 @@ def awaited(shape: Shape, *, trials: int, minutes: float) -> Generator[tuple[Nod
     from ray.autoscaler.sdk import request_resources
 
     deadline = time.monotonic() + 60 * minutes
-    found = nodes()
-    asked = capacity.concurrent(found, shape) < trials and minutes > 0
+    machines = nodes()
+    asked = capacity.concurrent(machines, shape) < trials and minutes > 0
     if asked:
         request_resources(bundles=[shape.bundle] * shape.workers * trials)
     try:
-        while capacity.concurrent(found, shape) < trials and time.monotonic() < deadline:
+        while capacity.concurrent(machines, shape) < trials and time.monotonic() < deadline:
             time.sleep(_LOOK)
-            found = nodes()
-        capacity.require_fit(found, shape)
-        yield found
+            machines = nodes()
+        capacity.require_fit(machines, shape)
+        yield machines
     finally:
         if asked:
             request_resources(bundles=[])
@@ -131,13 +131,14 @@ def _require_head(address: str) -> None:
         ) from error
 
 
-def _why(address: str, error: Exception, *, has_token: bool) -> str:
+def _cannot_join(address: str, error: Exception, *, has_token: bool) -> str:
     text = " ".join(str(error).split())
     if any(word in text for word in ("AuthToken", "Unauthenticated", "authentication")):
-        said = "ours is another" if has_token else "we have none"
+        trouble = "ours is a different one" if has_token else "we have none"
         return (
-            f"the cluster at {address} must accept our token, but {said}; set RAY_AUTH_MODE=token "
-            f"and RAY_AUTH_TOKEN_PATH to a copy of the head's ~/.ray/auth_token"
+            f"the cluster at {address} must accept our token, but {trouble}; set "
+            f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the head's "
+            f"~/.ray/auth_token"
         )
     if "ersion mismatch" in text:
         return (

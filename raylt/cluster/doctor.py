@@ -1,4 +1,4 @@
-"""Look at machines before a search does: each finding says what is wrong and what to do."""
+"""Check machines before a search uses them: each finding says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from raylt.trial.checkpoints import bucket
 State = Literal["ok", "warning", "error"]
 
 _SKEW = 5.0
-"""Seconds between two clocks from which on logs mislead; tokens fail at some minutes."""
+"""Seconds between two clocks above which logs mislead; tokens fail at some minutes."""
 _LITTLE_DISK = 10 * 2**30
 _NO_DISK = 2**30
 _LITTLE_SHM = 2**30
@@ -28,7 +28,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     check: str
     where: str
@@ -40,19 +40,20 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """What a look around the machines gave."""
+class Survey:
+    """What the machines answered."""
 
     here: Facts
     """This machine."""
     answers: Mapping[Node, Facts | str]
+    """The facts of each machine, or why it does not answer."""
     began: float
     """When the machines were asked and when all had answered, by this machine's clock."""
     ended: float
     folder: Path
     word: str
     bucket: Mapping[Node, str]
-    """Why each machine cannot write the bucket of checkpoints, or ""; empty without a bucket."""
+    """Why each machine cannot write the checkpoint bucket, or ""; empty without a bucket."""
 
 
 def examine(
@@ -64,13 +65,13 @@ def examine(
     trial: Trial,
     cores: int,
 ) -> tuple[Finding, ...]:
-    """Look at this machine, or at all machines of the cluster that it belongs to.
+    """Check this machine, or all machines of the cluster that it belongs to.
 
     Args:
         address: The cluster, or None.
-        runs: Folder of all studies.
+        runs: The runs folder.
         tracking_uri: MLflow's store, or None for a file beside the studies.
-        checkpoints: The bucket that keeps the checkpoints, too, or None.
+        checkpoints: The checkpoint bucket, or None.
         trial: What a trial books.
         cores: Cores of this machine, for a search without a cluster.
     """
@@ -81,20 +82,18 @@ def examine(
         with connect.joined(address):
             return tuple(_examine_cluster(runs, tracking_uri, checkpoints, trial))
     except RayltError as error:
-        found, _, remedy = str(error).rpartition("; ")
-        return (
-            Finding(check="reach", where="cluster", state="error", found=found, remedy=remedy),
-        )
+        detail, _, remedy = str(error).rpartition("; ")
+        return (_finding("reach", "cluster", "error", detail, remedy),)
 
 
 def worst(findings: Sequence[Finding]) -> State:
-    """The gravest state among findings."""
+    """The worst state among findings."""
     states: set[State] = {finding.state for finding in findings}
     return "error" if "error" in states else "warning" if "warning" in states else "ok"
 
 
 def text(findings: Sequence[Finding]) -> str:
-    """The findings as lines, the well ones short."""
+    """The findings as lines, each problem with its remedy under it."""
     marks = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
     lines: list[str] = []
     for finding in findings:
@@ -104,31 +103,26 @@ def text(findings: Sequence[Finding]) -> str:
         if finding.remedy:
             lines.append(f"{'':8} -> {finding.remedy}")
     count = sum(finding.state != "ok" for finding in findings)
-    return "\n".join([*lines, f"{count} of {len(findings)} findings need a look"])
+    return "\n".join([*lines, f"{count} of {len(findings)} checks found a problem"])
 
 
-def judge(look: Round) -> Iterator[Finding]:
-    """What the answers of the machines mean."""
-    for node, answer in look.answers.items():
+def judge(survey: Survey) -> Iterator[Finding]:
+    """Judge what the machines answered."""
+    for node, answer in survey.answers.items():
         if isinstance(answer, str):
-            yield Finding(
-                check="answer",
-                where=node.name,
-                state="error",
-                found=answer,
-                remedy="install the same raylt there, and look into /tmp/ray/session_latest/logs",
-            )
+            remedy = "install the same raylt there, and look into /tmp/ray/session_latest/logs"
+            yield _finding("answer", node.name, "error", answer, remedy)
             continue
-        yield _versions(node, answer, look.here)
-        yield _storage(node, answer, look)
-        yield _disk(node, answer, look)
+        yield _versions(node, answer, survey.here)
+        yield _storage(node, answer, survey)
+        yield _disk(node, answer, survey)
         yield _shm(node, answer)
-        yield _clock(node, answer, look)
-        yield _gpus(node, answer, look)
+        yield _clock(node, answer, survey)
+        yield _gpus(node, answer, survey)
         yield _interface(node, answer)
         yield _tracker(node, answer)
-    for node, why in look.bucket.items():
-        yield _bucket(node, why)
+    for node, trouble in survey.bucket.items():
+        yield _bucket(node, trouble)
 
 
 def _examine_here(
@@ -139,7 +133,7 @@ def _examine_here(
     with sharing.probe_folder(runs) as (folder, word):
         began = time.time()
         here = facts.gather(str(folder), node.id, tracking_uri)
-        look = Round(
+        survey = Survey(
             here=here,
             answers={node: here},
             began=began,
@@ -148,7 +142,7 @@ def _examine_here(
             word=word,
             bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
         )
-        yield from judge(look)
+        yield from judge(survey)
     yield _room([node], trial)
 
 
@@ -165,7 +159,7 @@ def _examine_cluster(
         here = facts.gather(str(folder), "driver-too", tracking_uri)
         bucketed = sharing.ask_bucket(machines, checkpoints) if checkpoints else {}
         yield from judge(
-            Round(
+            Survey(
                 here=here,
                 answers=answers,
                 began=began,
@@ -178,109 +172,98 @@ def _examine_cluster(
     yield _room(machines, trial)
 
 
-def _finding(check: str, node: Node, wrong: State | None, found: str, remedy: str) -> Finding:
-    """A finding that is well where `wrong` is None."""
-    return Finding(
-        check=check,
-        where=node.name,
-        state=wrong or "ok",
-        found=found,
-        remedy=remedy if wrong else "",
-    )
+def _finding(check: str, where: str, state: State, found: str, remedy: str) -> Finding:
+    """A finding whose remedy is kept only where there is a problem."""
+    remedy = "" if state == "ok" else remedy
+    return Finding(check=check, where=where, state=state, found=found, remedy=remedy)
 
 
 def _versions(node: Node, answer: Facts, here: Facts) -> Finding:
-    other = [
+    different = [
         f"{name} {version} (here {here.versions[name]})"
         for name, version in answer.versions.items()
         if version != here.versions[name]
     ]
-    found = ", ".join(other) or ", ".join(f"{n} {v}" for n, v in answer.versions.items())
+    same = ", ".join(f"{name} {version}" for name, version in answer.versions.items())
+    detail, state = (", ".join(different), "error") if different else (same, "ok")
     remedy = "install one set of versions on every machine: one image, or one environment on NFS"
-    return _finding("versions", node, "error" if other else None, found, remedy)
+    return _finding("versions", node.name, state, detail, remedy)
 
 
-def _storage(node: Node, answer: Facts, look: Round) -> Finding:
-    why = sharing.not_shared(answer, look.folder, look.word)
-    found = why or f"reads and writes {look.folder.parent}"
+def _storage(node: Node, answer: Facts, survey: Survey) -> Finding:
+    trouble = sharing.not_shared(answer, survey.folder, survey.word)
+    detail = trouble or f"reads and writes {survey.folder.parent}"
     remedy = "name a folder that all machines share with --runs or `runs` of the profile"
-    if not look.bucket:
-        return _finding("storage", node, "error" if why else None, found, remedy)
-    # Trials of one worker do without it.
-    return _finding(
-        "storage",
-        node,
-        "warning" if why else None,
-        found,
-        f"for trials of several workers: {remedy}",
-    )
+    if not survey.bucket:
+        return _finding("storage", node.name, "error" if trouble else "ok", detail, remedy)
+    # Trials of one worker need only the bucket.
+    remedy = f"for trials of several workers: {remedy}"
+    return _finding("storage", node.name, "warning" if trouble else "ok", detail, remedy)
 
 
-def _bucket(node: Node, why: str) -> Finding:
+def _bucket(node: Node, trouble: str) -> Finding:
     remedy = f"{bucket.CREDENTIALS} where its Ray is started"
-    return _finding("bucket", node, "error" if why else None, why or "reads and writes it", remedy)
+    detail = trouble or "reads and writes it"
+    return _finding("bucket", node.name, "error" if trouble else "ok", detail, remedy)
 
 
-def _disk(node: Node, answer: Facts, look: Round) -> Finding:
-    wrong: State | None
+def _disk(node: Node, answer: Facts, survey: Survey) -> Finding:
     if answer.disk < 0:
-        wrong = "warning" if look.bucket else "error"
-        return _finding("disk", node, wrong, "the folder of runs is not there", "mount it")
-    wrong = "warning" if answer.disk < _LITTLE_DISK else None
-    wrong = "error" if answer.disk < _NO_DISK else wrong
-    found = f"{answer.disk / _GIB:.1f} GiB free"
-    return _finding("disk", node, wrong, found, "free some, or name another folder with --runs")
+        state = "warning" if survey.bucket else "error"
+        return _finding("disk", node.name, state, "the runs folder is not there", "mount it")
+    state = "error" if answer.disk < _NO_DISK else "ok"
+    if _NO_DISK <= answer.disk < _LITTLE_DISK:
+        state = "warning"
+    detail = f"{answer.disk / _GIB:.1f} GiB free"
+    remedy = "free some, or name another folder with --runs"
+    return _finding("disk", node.name, state, detail, remedy)
 
 
 def _shm(node: Node, answer: Facts) -> Finding:
-    wrong: State | None = "warning" if answer.shm < _LITTLE_SHM else None
-    found = f"{answer.shm / _GIB:.1f} GiB free" if answer.shm >= 0 else "no /dev/shm"
+    state = "warning" if answer.shm < _LITTLE_SHM else "ok"
+    detail = f"{answer.shm / _GIB:.1f} GiB free" if answer.shm >= 0 else "no /dev/shm"
     remedy = "give the container --shm-size=2g, or a memory volume at /dev/shm"
-    return _finding("/dev/shm", node, wrong, found, remedy)
+    return _finding("/dev/shm", node.name, state, detail, remedy)
 
 
-def _clock(node: Node, answer: Facts, look: Round) -> Finding:
-    # It answered between the two moments; what lies outside of them is its clock's error at least.
-    skew = max(look.began - answer.time, answer.time - look.ended, 0.0)
-    found = f"{skew:.1f} s off or more" if skew > _SKEW else "agrees"
-    return _finding(
-        "clock", node, "warning" if skew > _SKEW else None, found, "run an NTP client on it"
-    )
+def _clock(node: Node, answer: Facts, survey: Survey) -> Finding:
+    # It answered between the two moments; its clock is wrong by at least what lies outside.
+    skew = max(survey.began - answer.time, answer.time - survey.ended, 0.0)
+    if skew <= _SKEW:
+        return _finding("clock", node.name, "ok", "agrees", "")
+    detail = f"wrong by {skew:.1f} s or more"
+    return _finding("clock", node.name, "warning", detail, "run an NTP client on it")
 
 
-def _gpus(node: Node, answer: Facts, look: Round) -> Finding:
-    others = {a.driver for a in look.answers.values() if isinstance(a, Facts) and a.driver}
-    found = f"{node.gpus:g} GPUs" + (f", driver {answer.driver}" if answer.driver else "")
+def _gpus(node: Node, answer: Facts, survey: Survey) -> Finding:
+    drivers = {a.driver for a in survey.answers.values() if isinstance(a, Facts) and a.driver}
+    detail = f"{node.gpus:g} GPUs" + (f", driver {answer.driver}" if answer.driver else "")
+    state, remedy = "ok", ""
     if node.gpus and not answer.driver:
-        return _finding(
-            "GPU",
-            node,
-            "error",
-            f"{found}, but no driver",
-            "start the container with the GPUs, or install the driver",
-        )
-    if answer.driver and not node.gpus:
-        return _finding(
-            "GPU", node, "warning", f"{found} that Ray may book", "start its Ray with --num-gpus"
-        )
-    return _finding(
-        "GPU", node, "warning" if len(others) > 1 else None, found, "install one driver everywhere"
-    )
+        detail = f"{node.gpus:g} GPUs, but no driver"
+        state, remedy = "error", "start the container with the GPUs, or install the driver"
+    elif answer.driver and not node.gpus:
+        detail = f"driver {answer.driver}, but Ray may book no GPU"
+        state, remedy = "warning", "start its Ray with --num-gpus"
+    elif len(drivers) > 1:
+        state, remedy = "warning", "install one driver everywhere"
+    return _finding("GPU", node.name, state, detail, remedy)
 
 
 def _interface(node: Node, answer: Facts) -> Finding:
     name = answer.addresses.get(node.address)
-    known = not answer.addresses or name is not None
-    found = f"{node.address} is on {name}" if name else f"{node.address} is on no interface"
+    state = "warning" if answer.addresses and name is None else "ok"
+    detail = f"{node.address} is on {name or 'no interface'}"
     remedy = "start its Ray with --node-ip-address, or set GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME"
-    return _finding("network", node, None if known else "warning", found, remedy)
+    return _finding("network", node.name, state, detail, remedy)
 
 
 def _tracker(node: Node, answer: Facts) -> Finding:
-    found = answer.tracker or "answers, or is a file"
+    # Only the driver writes to it, but the driver may run on any machine.
+    state = "warning" if answer.tracker else "ok"
+    detail = answer.tracker or "answers, or is a file"
     remedy = "start it, open its port, and allow its name (`mlflow server --allowed-hosts`)"
-    # Only the driver writes to it, but the driver may come up on any machine.
-    return _finding("MLflow", node, "warning" if answer.tracker else None, found, remedy)
+    return _finding("MLflow", node.name, state, detail, remedy)
 
 
 def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
@@ -294,50 +277,35 @@ def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
             gpus=gpus,
             placement=trial.placement,
         )
-        fit = capacity.require_fit(nodes, shape)
+        trials = capacity.require_fit(nodes, shape)
     except RayltError as error:
-        found, _, remedy = str(error).rpartition("; ")
-        return Finding(check="room", where="cluster", state="error", found=found, remedy=remedy)
-    found = f"{fit} trials at a time, each {capacity.describe(shape)}"
-    return Finding(check="room", where="cluster", state="ok", found=found)
+        detail, _, remedy = str(error).rpartition("; ")
+        return _finding("room", "cluster", "error", detail, remedy)
+    detail = f"{trials} trials at a time, each {capacity.describe(shape)}"
+    return _finding("room", "cluster", "ok", detail, "")
 
 
 def _token() -> Finding:
-    path = token.exposed()
     if not token.use():
-        return Finding(
-            check="token",
-            where="cluster",
-            state="error",
-            found="the cluster asks for none",
-            remedy="start every Ray with RAY_AUTH_MODE=token and one token (see SECURITY.md)",
-        )
-    if path is not None:
-        found = f"other users may read {path}"
-        return Finding(
-            check="token",
-            where="cluster",
-            state="warning",
-            found=found,
-            remedy=f"chmod 600 {path}",
-        )
-    return Finding(check="token", where="cluster", state="ok", found="asked for and kept private")
+        remedy = "start every Ray with RAY_AUTH_MODE=token and one token (see SECURITY.md)"
+        return _finding("token", "cluster", "error", "the cluster asks for no token", remedy)
+    if path := token.exposed():
+        detail = f"other users may read {path}"
+        return _finding("token", "cluster", "warning", detail, f"chmod 600 {path}")
+    return _finding("token", "cluster", "ok", "required, and kept private", "")
 
 
 def _state_api() -> Finding:
     from ray.util.state import list_nodes
 
-    why = "it gives nothing"
+    detail = "it returns nothing"
     try:
         if list_nodes(timeout=20, raise_on_missing_output=False):
-            return Finding(check="State API", where="cluster", state="ok", found="answers")
+            return _finding("State API", "cluster", "ok", "answers", "")
     except Exception as error:
-        why = " ".join(str(error).split())[:200]
-    return Finding(
-        check="State API",
-        where="cluster",
-        state="error",
-        found=why,
-        remedy="install ray[default] on the head and leave its dashboard on: without it the "
-        "workers of a lost trial keep their machines for ever",
+        detail = " ".join(str(error).split())[:200]
+    remedy = (
+        "install ray[default] on the head and leave its dashboard on; without it the workers of a "
+        "lost trial keep their machines forever"
     )
+    return _finding("State API", "cluster", "error", detail, remedy)

@@ -1,4 +1,4 @@
-"""What a machine of the cluster knows about itself; runs there, imports nothing heavy."""
+"""What a machine of the cluster knows about itself; runs there, so it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Facts:
 
     host: str
     versions: dict[str, str]
-    """Of Python and of the packages that have to agree."""
+    """Of Python and of the packages that must be the same on all machines."""
     time: float
     """Its clock, seconds since 1970."""
     shm: int
     """Free bytes of /dev/shm; -1 where there is none."""
     disk: int
-    """Free bytes where the studies lie; -1 where the folder cannot be reached."""
+    """Free bytes in the runs folder; -1 where it cannot be reached."""
     driver: str
     """Version of the GPU driver; "" without GPUs."""
     addresses: dict[str, str]
@@ -46,15 +46,15 @@ class Facts:
     trouble: str
     """Why it could not read or write."""
     tracker: str
-    """Why MLflow does not answer here; "" if it does or needs no server."""
+    """Why MLflow does not answer; "" if it does or needs no server."""
 
 
 def gather(folder: str, word: str, tracking_uri: str | None) -> Facts:
-    """Look at this machine.
+    """Collect the facts of this machine.
 
     Args:
         folder: A folder in which the driver wrote `driver.txt`.
-        word: Goes into the name of this machine's own file.
+        word: Name and content of this machine's own file.
         tracking_uri: MLflow's store; None where it is a file of the driver.
     """
     where, read, wrote, trouble = Path(folder), "", "", ""
@@ -81,13 +81,13 @@ def gather(folder: str, word: str, tracking_uri: str | None) -> Facts:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that have to be the same on all machines."""
-    found = {"python": platform.python_version()}
+    """Of Python and of the packages that must be the same on all machines."""
+    packages = {"python": platform.python_version()}
     for name in _COMPARED:
-        found[name] = "missing"
+        packages[name] = "missing"
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            packages[name] = importlib.metadata.version(name)
+    return packages
 
 
 def _free(path: str) -> int:
@@ -123,7 +123,7 @@ def _tracker(uri: str | None) -> str:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_ANSWER):
             return ""
     except urllib.error.HTTPError as error:
-        # Whoever asks for a password is there; whether ours is right is seen when a study begins.
+        # A server that asks for a password is up; ours is checked when a study starts.
         return "" if error.code in (401, 403, 404) else f"HTTP {error.code}"
     except (OSError, ValueError) as error:
         return str(getattr(error, "reason", error))

@@ -1,7 +1,7 @@
-"""The network interface that workers of a trial meet on.
+"""The network interface on which the workers of a trial connect.
 
-Left to itself gloo asks what address the host name resolves to. Debian and most containers say
-127.0.1.1 or nothing, and then workers on two machines look for each other on loopback.
+By default gloo uses the address that the host name resolves to. On Debian and in most containers
+that is 127.0.1.1 or nothing, and then workers on two machines look for each other on loopback.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def interfaces() -> dict[str, str]:
     """IPv4 address -> name of each interface of this machine; {} where the system is not Linux."""
     if not sys.platform.startswith("linux"):
         return {}
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
             request = struct.pack("256s", name.encode()[:15])
@@ -29,8 +29,8 @@ def interfaces() -> dict[str, str]:
             except OSError:
                 # An interface without an IPv4 address, or one that has just gone.
                 continue
-            found[socket.inet_ntoa(answer[20:24])] = name
-    return found
+            names[socket.inet_ntoa(answer[20:24])] = name
+    return names
 
 
 def name_interface(address: str) -> str | None:

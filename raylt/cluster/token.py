@@ -1,4 +1,4 @@
-"""The token that a Ray cluster asks for: found where Ray looks for it, never shown."""
+"""The token that a Ray cluster asks for: read where Ray reads it, and never shown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def file() -> Path | None:
-    """The file that holds the token, or None where the environment holds it or nobody does."""
+    """The file that holds the token; None where the environment holds it or there is none."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return None
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    path = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    chosen = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(chosen) if chosen else Path.home() / ".ray" / "auth_token"
     return path if path.is_file() else None
 
 
@@ -24,14 +24,14 @@ def use() -> bool:
     Returns:
         Whether there is a token.
     """
-    found = bool(os.environ.get("RAY_AUTH_TOKEN")) or file() is not None
-    if found:
+    has_token = bool(os.environ.get("RAY_AUTH_TOKEN")) or file() is not None
+    if has_token:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    return found and os.environ["RAY_AUTH_MODE"] == "token"
+    return has_token and os.environ["RAY_AUTH_MODE"] == "token"
 
 
 def exposed() -> Path | None:
-    """The token's file if other users of this machine may read it, as Ray itself creates it."""
+    """The token's file if other users of this machine may read it; Ray creates it that way."""
     path = file()
     if path is not None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return path

@@ -15,11 +15,11 @@ from raylt.cluster import connect
     ],
 )
 def test_why_a_cluster_cannot_be_joined_is_one_line_with_what_to_do(address, error, told):
-    line = connect._why(address, error, has_token=False)
+    line = connect._cannot_join(address, error, has_token=False)
     assert told in line
     assert "\n" not in line
 
 
 def test_a_wrong_token_is_told_from_a_missing_one():
-    line = connect._why("h:6379", RuntimeError("Unauthenticated"), has_token=True)
-    assert "ours is another" in line
+    line = connect._cannot_join("h:6379", RuntimeError("Unauthenticated"), has_token=True)
+    assert "ours is a different one" in line

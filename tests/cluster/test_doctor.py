@@ -4,7 +4,7 @@ import pytest
 
 from raylt.cluster import doctor, facts
 from raylt.cluster.capacity import Node
-from raylt.cluster.doctor import Round, judge, worst
+from raylt.cluster.doctor import Survey, judge, worst
 from raylt.cluster.profile import Trial
 
 GIB = 2**30
@@ -33,7 +33,7 @@ def healthy(tmp_path):
 
 
 def look(folder, here, answers, bucket=None):
-    return Round(
+    return Survey(
         here=here,
         answers=answers,
         began=99.0,

@@ -19,7 +19,7 @@ def test_every_row_of_the_promise_names_a_proof_that_exists():
 
 def test_a_search_on_this_machine_has_a_token_of_its_own(tmp_path):
     code = (
-        "import os; from raylt.study.resources import local_ray;"
+        "import os; from raylt.study.resources import environment;"
         "environment.prepare_ray(threads=1, alone=True);"
         "print(os.environ['RAY_AUTH_MODE'], os.environ['RAY_AUTH_TOKEN'])"
     )

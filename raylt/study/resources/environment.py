@@ -25,8 +25,8 @@ _RAY = {
     # A stopped trial leaves its reused process after the step that it is in, however long.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
     "TUNE_WARN_THRESHOLD_S": "60",
-    # A group is asked for only once its places are booked, so it gets them at once; where somebody
-    # was faster all the same, the trial looks anew for what is free.
+    # A group is asked for only when there is room for it; where another trial was faster, the
+    # trial looks again for what is free.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
     # What the raylet tells the driver goes to standard output, where only results belong; the
     # searcher names the reason of a dead worker.

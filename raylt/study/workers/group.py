@@ -34,7 +34,7 @@ Reason = Literal["notice", "growth"]
 """Why a group left before its trial was done."""
 
 _PEER_LOST = re.compile(
-    r"closed by peer|connection reset|broken pipe|socket closed|nccl|timed out waiting",
+    r"closed by peer|connection reset|broken pipe|socket closed|nccl|timed out waiting|actor died",
     re.IGNORECASE,
 )
 """What a worker says when another one has died under it."""
