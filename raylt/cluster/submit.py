@@ -1,6 +1,6 @@
-"""Send a command of raylt to a cluster as a job: it runs on, whatever becomes of this machine.
+"""Send a command of raylt to a cluster as a job, which runs on when this machine disconnects.
 
-What travels is the space, the profile and what the user names with --ship; never the folder that
+The job gets the space, the profile and what the user names with --ship; never the folder that
 raylt was called in, and nothing from the environment.
 """
 
@@ -27,33 +27,33 @@ from raylt.cluster import token
 from raylt.schema import EnvironmentError, InputError
 
 LARGEST = 100 * 2**20
-"""Bytes that the Jobs API of Ray takes, whatever else is set."""
+"""Bytes that Ray's Jobs API accepts; no setting changes it."""
 _OLDEST = (2, 54)
-"""Ray's Jobs API could be used without the token before (CVE-2026-27482)."""
+"""The oldest Ray whose Jobs API checks the token everywhere (CVE-2026-27482)."""
 _CONNECT = 10.0
 """Seconds that the cluster's dashboard may take to answer."""
-_BEGIN = 120.0
-"""Seconds in which a job must begin; it books nothing, so it needs not wait for anybody."""
+_START = 120.0
+"""Seconds in which a job must start; it books nothing, so it has nothing to wait for."""
 _EXIT_CODES = (1, 2, 3, 4, 5, 130)
-"""What raylt itself exits with."""
+"""The exit codes of raylt itself."""
 _NEVER = (".git", "__pycache__", ".venv", "mlruns")
-"""Folders inside a shipped folder that stay here."""
+"""Folders inside a shipped folder that are left out."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is sent."""
+    """A command and the files it needs."""
 
     words: tuple[str, ...]
     """The command line after `raylt`, as it is to run on the cluster."""
     files: Mapping[str, str]
-    """Name -> text of the files that the words speak of."""
+    """Name -> text of the files that the command line names."""
     ship: tuple[Path, ...]
-    """Files and folders to lay beside them, as modules that a job may import."""
+    """Files and folders to put beside them, such as modules that the job imports."""
     label: str
-    """What the job's id says it is about."""
+    """Part of the job's id."""
 
 
 def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
@@ -62,28 +62,28 @@ def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
     Args:
         job: What to run.
         address: http://HOST:8265 of the cluster's head.
-        wait: Whether to follow it; else its id is told and it is left alone.
-        say: Takes what the user is to read, and the job's own output.
+        wait: Whether to follow it; otherwise its id is printed.
+        say: Takes text for the user, and the job's own output.
 
     Returns:
-        The exit code of the command on the cluster; 0 where nobody waits for it.
+        The exit code of the command on the cluster; 0 without `wait`.
 
     Raises:
-        InputError: what is to be sent is too large, or is a whole repository.
-        EnvironmentError: the cluster does not take it.
+        InputError: the files are too large, or are a whole repository.
+        EnvironmentError: the cluster does not accept the job.
     """
     has_token = token.use()
     with tempfile.TemporaryDirectory(prefix="raylt-job-") as folder:
         pack(job, Path(folder))
         _require_cluster(address)
-        unsafe = addresses.warnings(address, has_token=has_token)
-        for warning in (*unsafe, *token.warnings()):
+        warnings = addresses.warnings(address, has_token=has_token)
+        for warning in (*warnings, *token.warnings()):
             say(f"warning: {warning}\n")
         client, name = _send(job, address, Path(folder))
     if not wait:
         say(f"{name}\n")
         return 0
-    say(f"job {name} on {address}; it goes on if this window is closed\n")
+    say(f"job {name} on {address}; it goes on when this window is closed\n")
     try:
         return _follow(client, name, say)
     except KeyboardInterrupt:
@@ -95,10 +95,10 @@ def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
 
 
 def pack(job: Job, folder: Path) -> None:
-    """Lay what is sent into an empty folder.
+    """Copy the files of a job into an empty folder.
 
     Raises:
-        InputError: a path is missing, stands for a repository, or everything is too large.
+        InputError: a path is missing or is a repository, or the files are too large.
     """
     for name, text in job.files.items():
         (folder / name).write_text(text, "utf-8")
@@ -117,8 +117,8 @@ def exit_code(status: str, driver: int | None) -> int:
     """The exit code that a job's end stands for.
 
     Args:
-        status: SUCCEEDED, STOPPED or FAILED, in the words of the Jobs API.
-        driver: What the command on the cluster exited with, as far as it is known.
+        status: SUCCEEDED, STOPPED or FAILED, as the Jobs API says it.
+        driver: The exit code of the command on the cluster, if known.
     """
     if status == "SUCCEEDED":
         return 0
@@ -137,14 +137,15 @@ def _require_shippable(path: Path, *, taken: Path) -> None:
         )
     if (taken / path.resolve().name).exists():
         raise InputError(
-            f"--ship: every name must stand once, but {path.resolve().name} is taken; rename one"
+            f"--ship: every name must be unique, but {path.resolve().name} is there twice; "
+            f"rename one"
         )
 
 
 def _require_small(folder: Path) -> None:
     sizes: dict[Path, int] = {}
     for where, inner, names in os.walk(folder):
-        # In place, so that the walk does not enter them.
+        # Changed in place, so that the walk does not enter them.
         inner[:] = [name for name in inner if name not in _NEVER]
         sizes |= {Path(where, name): Path(where, name).lstat().st_size for name in names}
     total = sum(sizes.values())
@@ -170,39 +171,40 @@ def _require_cluster(address: str) -> None:
         if error.code in (401, 403):
             raise EnvironmentError(
                 f"the cluster at {address} must accept our token, but "
-                f"{'it is another one' if word else 'there is none'}; set RAY_AUTH_MODE=token and "
-                f"RAY_AUTH_TOKEN_PATH to a copy of the head's ~/.ray/auth_token"
+                f"{'it is a different one' if word else 'there is none'}; set "
+                f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the head's "
+                f"~/.ray/auth_token"
             ) from error
         raise EnvironmentError(_no_dashboard(address, f"HTTP {error.code}")) from error
     except (OSError, ValueError, KeyError) as error:
-        why = str(getattr(error, "reason", error))
-        raise EnvironmentError(_no_dashboard(address, why)) from error
+        trouble = str(getattr(error, "reason", error))
+        raise EnvironmentError(_no_dashboard(address, trouble)) from error
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         raise EnvironmentError(
-            f"the cluster must run Ray {'.'.join(map(str, _OLDEST))} or newer, whose Jobs API is "
-            f"guarded as a whole, but {address} runs {version}; update it"
+            f"the cluster must run Ray {'.'.join(map(str, _OLDEST))} or newer, whose Jobs API "
+            f"checks the token everywhere, but {address} runs {version}; update it"
         )
 
 
-def _no_dashboard(address: str, why: str) -> str:
+def _no_dashboard(address: str, trouble: str) -> str:
     return (
-        f"Ray's dashboard must answer at {address}, but it does not: {why}; check the port "
+        f"Ray's dashboard must answer at {address}, but it does not: {trouble}; check the port "
         f"(8265), open a tunnel with `ssh -L 8265:localhost:8265 HEAD`, and see that the head has "
         f"ray[default]"
     )
 
 
 def _token() -> str:
-    found = os.environ.get("RAY_AUTH_TOKEN", "")
-    path = token.file()
-    return found or (path.read_text("utf-8").strip() if path else "")
+    if path := token.file():
+        return path.read_text("utf-8").strip()
+    return os.environ.get("RAY_AUTH_TOKEN", "")
 
 
 def _send(job: Job, address: str, folder: Path) -> tuple[Any, str]:
     # Ray reads the token when it is imported.
     from ray.job_submission import JobSubmissionClient
 
-    # What it does is said here, in fewer words.
+    # It logs what is printed here in fewer words.
     logging.getLogger("ray").setLevel(logging.WARNING)
     client = JobSubmissionClient(address)
     try:
@@ -213,28 +215,28 @@ def _send(job: Job, address: str, folder: Path) -> tuple[Any, str]:
         )
     except RuntimeError as error:
         raise EnvironmentError(
-            f"the cluster at {address} must take the job, but refused: "
+            f"the cluster at {address} must accept the job, but refused it: "
             f"{' '.join(str(error).split())[:300]}; see `raylt doctor --address {address}`"
         ) from error
     return client, name
 
 
 def _follow(client: Any, name: str, say: Say) -> int:
-    deadline = time.monotonic() + _BEGIN
+    deadline = time.monotonic() + _START
     while str(client.get_job_status(name)) == "PENDING":
         if time.monotonic() > deadline:
             client.stop_job(name)
             raise EnvironmentError(
-                f"the job must begin within {_BEGIN:.0f} s, but {name} is still pending and was "
-                f"withdrawn; look at the head's memory and at dashboard_agent.log there"
+                f"the job must start within {_START:.0f} s, but {name} is still pending and was "
+                f"stopped; look at the head's memory and at dashboard_agent.log there"
             )
         time.sleep(1)
-    told = 0
+    shown = 0
     while True:
         try:
-            told = asyncio.run(_tell(client, name, told, say))
+            shown = asyncio.run(_print_log(client, name, shown, say))
         except (OSError, RuntimeError) as error:
-            say(f"warning: the log broke off ({error}); asking again\n")
+            say(f"warning: the log broke off ({error}); reading on\n")
         info = client.get_job_info(name)
         if info.status.is_terminal():
             break
@@ -245,12 +247,12 @@ def _follow(client: Any, name: str, say: Say) -> int:
     return code
 
 
-async def _tell(client: Any, name: str, told: int, say: Say) -> int:
-    """Say the log from its character `told` on; returns how much of it is said then."""
+async def _print_log(client: Any, name: str, shown: int, say: Say) -> int:
+    """Print the log from its character `shown` on; returns how many are shown then."""
     seen = 0
     async for text in client.tail_job_logs(name):
-        fresh = text[max(0, told - seen) :]
+        fresh = text[max(0, shown - seen) :]
         seen += len(text)
         if fresh:
             say(fresh)
-    return max(told, seen)
+    return max(shown, seen)

@@ -78,7 +78,7 @@ def test_a_missing_path_and_a_name_that_stands_twice_are_refused(tmp_path):
         submit.pack(job(ship=(tmp_path / "none",)), target)
     twice = tmp_path / "space.yaml"
     twice.write_text("")
-    with pytest.raises(InputError, match="is taken"):
+    with pytest.raises(InputError, match="is there twice"):
         submit.pack(job(ship=(twice,)), target)
 
 
@@ -123,7 +123,7 @@ def test_no_token_and_a_wrong_one_are_told_apart(server, monkeypatch):
     with pytest.raises(EnvironmentError, match="there is none"):
         run(server.address)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
-    with pytest.raises(EnvironmentError, match="another one"):
+    with pytest.raises(EnvironmentError, match="a different one"):
         run(server.address)
 
 

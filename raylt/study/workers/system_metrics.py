@@ -1,7 +1,7 @@
-"""What a trial's machine does meanwhile, by MLflow's own monitors and under MLflow's own names.
+"""Processors, memory, disk, network and GPUs of a trial's machine, measured by MLflow's monitors.
 
-The readings travel with the epochs: what they say is kept in the record, and reaches MLflow as
-surely as the accuracies do. MLflow shows them in a tab of their own.
+The readings are reported with each epoch, so that the record keeps them and MLflow gets them like
+the accuracies. They have MLflow's own names, so it shows them in its tab of system metrics.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mlflow.system_metrics.metrics.base_metrics_monitor import BaseMetricsMonitor
 
 PREFIX = "system/"
-"""What MLflow knows them by."""
-_EVERY = 2.0
+"""How MLflow's names of them begin."""
+_INTERVAL = 2.0
 """Seconds between two readings; an epoch gets their mean."""
 
 Report = Callable[[Mapping[str, float]], None]
@@ -24,7 +24,7 @@ Report = Callable[[Mapping[str, float]], None]
 
 @contextlib.contextmanager
 def read(report: Report, *, on: bool) -> Generator[Report]:
-    """A report that adds the readings since the one before it; `report` itself unless `on`.
+    """A report that adds the readings since the last one; `report` itself unless `on`.
 
     Args:
         report: Takes the metrics of an epoch.
@@ -34,42 +34,40 @@ def read(report: Report, *, on: bool) -> Generator[Report]:
         yield report
         return
     monitors = _monitors()
-    reading, over = threading.Lock(), threading.Event()
+    lock, closing = threading.Lock(), threading.Event()
 
-    def look() -> None:
-        with reading:
-            for each in monitors:
-                each.collect_metrics()
+    def collect() -> None:
+        with lock:
+            for monitor in monitors:
+                monitor.collect_metrics()
 
-    def watch() -> None:
-        while not over.wait(_EVERY):
-            look()
+    def collect_often() -> None:
+        while not closing.wait(_INTERVAL):
+            collect()
 
-    def tell(metrics: Mapping[str, float]) -> None:
-        # An epoch may be shorter than the time between two readings.
-        look()
-        with reading:
-            # MLflow's base class does not say what it returns.
-            found: list[dict[str, float]] = [
-                cast(Any, each).aggregate_metrics() for each in monitors
-            ]
-            for each in monitors:
-                each.clear_metrics()
-        seen = {f"{PREFIX}{key}": float(value) for one in found for key, value in one.items()}
-        report({**metrics, **seen})
+    def report_all(metrics: Mapping[str, float]) -> None:
+        # An epoch may be shorter than the interval.
+        collect()
+        readings: dict[str, float] = {}
+        with lock:
+            for monitor in monitors:
+                # MLflow's base class does not say what it returns.
+                means: dict[str, float] = cast(Any, monitor).aggregate_metrics()
+                readings |= {f"{PREFIX}{name}": float(mean) for name, mean in means.items()}
+                monitor.clear_metrics()
+        report({**metrics, **readings})
 
-    thread = threading.Thread(target=watch, name="gauges", daemon=True)
+    thread = threading.Thread(target=collect_often, name="system-metrics", daemon=True)
     thread.start()
     try:
-        yield tell
+        yield report_all
     finally:
-        over.set()
+        closing.set()
         thread.join()
 
 
 def _monitors() -> list[BaseMetricsMonitor]:
-    """Those that this machine answers to; one without a GPU, for instance, has nothing to read."""
-
+    """The monitors that work on this machine; that of GPUs needs a GPU, for instance."""
     from raylt.study.resources import environment
 
     environment.prepare_mlflow()
@@ -78,16 +76,16 @@ def _monitors() -> list[BaseMetricsMonitor]:
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-    found: list[BaseMetricsMonitor] = []
+    monitors: list[BaseMetricsMonitor] = []
     for kind in (CPUMonitor, DiskMonitor, NetworkMonitor, GPUMonitor):
         try:
             monitor = kind()
-            # The first reading of a processor's use is of no time at all.
+            # The first reading of the processors' use spans no time at all.
             monitor.collect_metrics()
             monitor.clear_metrics()
         except Exception as error:
-            # No gauge is worth a trial; what it printed says what was not read.
-            print(f"not watched by {kind.__name__}: {error}")
+            # A monitor that fails must not end the trial.
+            print(f"system metrics without {kind.__name__}: {error}")
         else:
-            found.append(monitor)
-    return found
+            monitors.append(monitor)
+    return monitors

@@ -26,7 +26,7 @@ def test_unasked_nothing_is_read():
 
 
 def test_every_epoch_comes_with_the_readings_since_the_last(monkeypatch):
-    monkeypatch.setattr(system_metrics, "_EVERY", 0.05)
+    monkeypatch.setattr(system_metrics, "_INTERVAL", 0.05)
     seen = []
     with system_metrics.read(seen.append, on=True) as told:
         told({"epoch": 1, "val/accuracy": 0.5})
@@ -54,7 +54,7 @@ def test_a_gauge_that_cannot_be_read_is_named_and_the_others_go_on(monkeypatch, 
     seen = []
     with system_metrics.read(seen.append, on=True) as told:
         told({"epoch": 1})
-    assert "not watched by NetworkMonitor" in capsys.readouterr().out
+    assert "system metrics without NetworkMonitor" in capsys.readouterr().out
     assert "system/cpu_utilization_percentage" in seen[0]
     assert "system/network_receive_megabytes" not in seen[0]
 
