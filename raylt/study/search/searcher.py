@@ -7,11 +7,10 @@ kept, a stopped trial is PRUNED with its last value, and nothing failed is ever 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from ray.tune.search import Searcher
 
@@ -21,51 +20,29 @@ from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, signature
 from raylt.study.record.record import Record
 from raylt.study.search import sampler
-from raylt.study.workers import system_metrics
+from raylt.study.search.trials import OUT_OF_MEMORY, Live, Pending, own_metrics, unrankable
 
-OUT_OF_MEMORY = "the trial's process was killed: the machine ran out of memory"
-"""The cause of a process that Ray or the kernel ended to save the machine."""
 SAME_FAILURES = 3
 """Trials that fail in the same way, with none that did not, before the study stops."""
-
-
-@dataclass(slots=True)
-class _Live:
-    """What is known of a running trial."""
-
-    task: Task
-    alone: bool = False
-    """Whether no other trial shares its GPU or its machine."""
-    epochs: dict[int, Metrics] = field(default_factory=dict)
-    failure: str = ""
-    out_of_memory: bool = False
-    began: bool = False
-    """Whether its process was ever up."""
-
-    @property
-    def last(self) -> Metrics:
-        return self.epochs[max(self.epochs)] if self.epochs else {}
 
 
 class TruthfulSearcher(Searcher):
     """Hands out the trials of a study and writes down what becomes of them.
 
-    A life: `suggest` for each free slot, `on_trial_result` for each scored epoch that does not
-    end its trial, `on_trial_complete` once; `interrupt` if the search is cut short. Trials that
-    an earlier driver left running come first, under their own numbers. Once the budget is spent
-    none is handed out, and one that ends before its last epoch stays open.
+    The life of a trial: `suggest` for each free slot, `on_trial_result` for each scored epoch that
+    does not end it, `on_trial_complete` once; `interrupt` if the search is cut short. Once the
+    budget is spent no trial is handed out, and one that ends before its last epoch stays open.
 
-    A trial that runs out of memory beside others has not failed: it is handed out once more when
-    all others are, to run alone. One whose process died of something else is handed out again at
-    once.
+    Trials that an earlier driver left, and those whose process died, come first, under their own
+    numbers; then new ones; and at the end those that ran out of memory beside others, alone.
 
     Args:
         record: The study; this object is its only writer.
-        listeners: Told of everything, in order.
+        listeners: They hear of everything, in order.
         cause: Why the process of a Tune trial died, in one line.
-        purse: Counts what the trials cost; where None they book nothing, and only time counts.
-        crowded: Told the number of a trial that ran out of memory beside others; None where
-            trials have no company.
+        budget: Counts what the trials cost; where None they book nothing, and only time counts.
+        on_shared_oom: Called with the number of a trial that ran out of memory beside others; None
+            where trials share nothing.
         retries: How often a trial is handed out again whose process died.
     """
 
@@ -74,8 +51,8 @@ class TruthfulSearcher(Searcher):
         record: Record,
         listeners: Sequence[Listener],
         cause: Callable[[str], str],
-        purse: BudgetMeter | None = None,
-        crowded: Callable[[int], None] | None = None,
+        budget: BudgetMeter | None = None,
+        on_shared_oom: Callable[[int], None] | None = None,
         retries: int = 0,
     ) -> None:
         super().__init__()
@@ -84,20 +61,24 @@ class TruthfulSearcher(Searcher):
         self._record = record
         self._listeners = tuple(listeners)
         self._cause = cause
-        self._purse = purse or BudgetMeter(record, cpus=0, gpus=0)
-        self._crowded = crowded
+        self._budget = budget or BudgetMeter(record, cpus=0, gpus=0)
+        self._on_shared_oom = on_shared_oom
         self._retries = retries
-        self._deaths: Counter[int] = Counter()
-        """How often the process of a trial died, of something else than company."""
-        self._live: dict[str, _Live] = {}
         outcomes = record.outcomes()
-        running = [one for one in outcomes if one.state == "running"]
-        self._left = [one.number for one in running if not one.alone]
-        self._alone = [one.number for one in running if one.alone]
-        self._taken = {one.digest for one in outcomes if one.digest}
-        self._handed = sum(one.state not in ("running", "waiting") for one in outcomes)
-        self._successes = sum(one.state in ("complete", "stopped") for one in outcomes)
+        self._pending = [
+            Pending(outcome.number, "alone" if outcome.alone else "unfinished")
+            for outcome in outcomes
+            if outcome.state == "running"
+        ]
+        self._live: dict[str, Live] = {}
+        """The trials that run, by the names that Tune gives them."""
+        self._closed = sum(outcome.over for outcome in outcomes)
+        self._successes = sum(outcome.state in ("complete", "stopped") for outcome in outcomes)
         self._failures: Counter[str] = Counter()
+        self._deaths: Counter[int] = Counter()
+        """How often the process of each trial died."""
+        self._digests = {outcome.digest for outcome in outcomes if outcome.digest}
+        """The recipes that were run or are running; none is run twice."""
         self._baseline = next((o.number for o in outcomes if o.role == "baseline"), None)
         self._reference = {} if self._baseline is None else self._history(self._baseline)
 
@@ -117,7 +98,7 @@ class TruthfulSearcher(Searcher):
         if task is None:
             return None if self._may_come_back() else Searcher.FINISHED
         alone = bool(self._record.outcome(task.number).alone)
-        self._live[trial_id] = _Live(task, alone, dict(self._history(task.number)))
+        self._live[trial_id] = Live(task, alone, self._history(task.number))
         return {
             "number": task.number,
             "role": task.role,
@@ -129,38 +110,40 @@ class TruthfulSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep a scored epoch."""
-        self._take(self._live[trial_id], result)
+        self._keep(self._live[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the study how a trial ended; `result` is its last one, reported before or not."""
+        """Close a trial, or leave it open for another run; `result` is its last one, reported
+        before or not."""
         live = self._live.pop(trial_id)
         if result:
-            self._take(live, result)
+            self._keep(live, result)
         died = error and not live.failure
         if died:
             live.failure = self._cause(trial_id)
             live.out_of_memory = live.failure == OUT_OF_MEMORY
-        if self._is_cut_off(live):
+        number = live.task.number
+        if live.state == "stopped" and (spent := self._budget.spent):
+            self.stopped = self.stopped or spent
             self._leave_open(live)
-            return
-        if live.out_of_memory and self._crowded is not None and not live.alone:
-            self._run_alone(live, self._crowded)
-            return
-        if died and self._is_tried_again(live):
-            self._left.append(live.task.number)
+        elif live.out_of_memory and not live.alone and self._on_shared_oom is not None:
+            self._record.set_alone(number, reason=live.failure)
+            self._on_shared_oom(number)
+            self._pending.append(Pending(number, "alone"))
             self._leave_open(live)
-            return
-        outcome = self._close(live)
-        for listener in self._listeners:
-            listener.ended(live.task, outcome)
+        elif died and self._is_retried(live):
+            self._pending.append(Pending(number, "died"))
+            self._leave_open(live)
+        else:
+            self._close(live)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study of record has it all."""
+        """Do nothing: the study of record has it all."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, likewise."""
+        """Do nothing: the study of record has it all."""
 
     # What the driver calls
 
@@ -168,7 +151,7 @@ class TruthfulSearcher(Searcher):
         """A trial's process is up: count the attempt."""
         live = self._live[trial_id]
         # A process that starts late has not cost anything yet.
-        self._purse.begin(live.task.number, alone=live.alone)
+        self._budget.begin(live.task.number, alone=live.alone)
         attempt = self._record.begin_attempt(live.task.number)
         live.task, live.began = replace(live.task, attempt=attempt), True
         for listener in self._listeners:
@@ -183,52 +166,55 @@ class TruthfulSearcher(Searcher):
     # Handing out
 
     def _next(self) -> Task | None:
-        begun = self._handed + len(self._live) + len(self._left) + len(self._alone)
-        more = begun < self._record.wanted
-        if not (self._left or more or self._alone):
+        begun = self._closed + len(self._live) + len(self._pending)
+        wants_more = begun < self._record.wanted
+        if not (self._pending or wants_more):
             return None
-        self.stopped = self._purse.spent
+        self.stopped = self._budget.spent
         if self.stopped:
             return None
-        if self._left:
-            return self._again(self._left.pop(0))
-        return self._again(self._record.open_trial() if more else self._alone.pop(0))
+        first = [pending for pending in self._pending if pending.reason != "alone"]
+        if not first and wants_more:
+            return self._task(self._record.open_trial())
+        pending = (first or self._pending)[0]
+        self._pending.remove(pending)
+        return self._task(pending.number)
 
     def _may_come_back(self) -> bool:
-        """Whether a trial that runs may run once more: after its process died, or alone."""
+        """Whether a trial that runs may be handed out once more."""
         if self.stopped or not self._live:
             return False
-        if self._retries:
-            return True
-        return self._crowded is not None and any(not live.alone for live in self._live.values())
+        shares = self._on_shared_oom is not None
+        return self._retries > 0 or (shares and any(not t.alone for t in self._live.values()))
 
-    def _again(self, number: int) -> Task | None:
-        """The task of a running trial, with its point drawn now if that had not happened yet."""
+    def _task(self, number: int) -> Task | None:
+        """What a trial is to do; a trial without a recipe draws its point now."""
         outcome = self._record.outcome(number)
         if outcome.recipe:
-            recipe = recipes.parse(dict(outcome.recipe))
-            return Task(number, outcome.role, outcome.point, recipe, outcome.attempts)
-        space = self._record.space
-        found = (
-            (dict(outcome.point), space.at(outcome.point))
-            if outcome.point
-            else sampler.draw(
-                self._record.study,
-                self._record.frozen(number),
-                space,
-                taken=self._taken,
-                seed=number,
-            )
-        )
-        if found is None:
+            point, recipe = outcome.point, recipes.parse(dict(outcome.recipe))
+        elif drawn := self._draw(outcome):
+            point, recipe = drawn
+        else:
             self._record.discard(number)
-            self.stopped = (
-                f"the space has no point left that was not tried: {self._handed} trials of "
-                f"{self._record.wanted} were possible"
-            )
+            begun = self._closed + len(self._live) + len(self._pending)
+            self.stopped = f"search space exhausted after {begun} of {self._record.wanted} trials"
             return None
-        point, recipe = found
-        self._taken.add(recipe.digest)
+        return Task(number, outcome.role, point, recipe, outcome.attempts)
+
+    def _draw(self, outcome: Outcome) -> tuple[Mapping[str, Any], recipes.Recipe] | None:
+        """Draw the point of a trial, unless it has one, and write down what it runs."""
+        number, space = outcome.number, self._record.space
+        if outcome.point:
+            drawn = dict(outcome.point), space.at(outcome.point)
+        else:
+            trial = self._record.frozen(number)
+            drawn = sampler.draw(
+                self._record.study, trial, space, taken=self._digests, seed=number
+            )
+        if drawn is None:
+            return None
+        point, recipe = drawn
+        self._digests.add(recipe.digest)
         self._record.start(
             number,
             point=point,
@@ -238,119 +224,77 @@ class TruthfulSearcher(Searcher):
         )
         if outcome.role == "baseline":
             self._baseline = number
-        return Task(number, outcome.role, point, recipe, outcome.attempts)
+        return drawn
 
     # Writing down
 
-    def _take(self, live: _Live, result: Mapping[str, Any]) -> None:
+    def _keep(self, live: Live, result: Mapping[str, Any]) -> None:
+        """Keep what a trial reports: a failure, or a scored epoch."""
         live.failure = live.failure or result.get("failure", "")
         live.out_of_memory = live.out_of_memory or result.get("out_of_memory", False)
         if live.failure or "epoch" not in result:
             return
-        self._purse.book(live.task.number, float(result.get("booked", 1.0)))
-        epoch = int(result["epoch"])
+        number, epoch = live.task.number, int(result["epoch"])
+        self._budget.book(number, float(result.get("booked", 1.0)))
         # A trial that goes on from its checkpoint reports again what it had reported.
         if epoch in live.epochs:
             return
-        metrics = {
-            **own_metrics(result),
-            "cost/seconds": round(self._purse.seconds(live.task.number), 3),
-        }
-        for objective in self._record.objectives:
-            value = metrics.get(objective.metric, math.nan)
-            if not math.isfinite(value):
-                live.failure = f"{objective.metric} was {value} in epoch {epoch}"
-                return
+        seconds = round(self._budget.seconds(number), 3)
+        metrics = {**own_metrics(result), "cost/seconds": seconds}
+        live.failure = unrankable(metrics, self._record.objectives)
+        if live.failure:
+            return
         live.epochs[epoch] = metrics
-        if live.task.number == self._baseline:
+        if number == self._baseline:
             self._reference[epoch] = metrics
-        self._record.report(live.task.number, metrics)
+        self._record.report(number, metrics)
         for listener in self._listeners:
             listener.reported(live.task, metrics)
 
-    def _is_cut_off(self, live: _Live) -> bool:
-        """Whether it was the budget that ended a trial, which then has not come to its end."""
-        unfinished = not live.failure and live.last.get("epoch", 0) < live.task.recipe.epochs
-        if unfinished and (spent := self._purse.spent):
-            self.stopped = self.stopped or spent
-            return True
-        return False
-
-    def _leave_open(self, live: _Live) -> None:
+    def _leave_open(self, live: Live) -> None:
         """What runs stays running in the record, to be taken up again."""
-        self._purse.end(live.task.number)
-        # Nobody has heard of a trial that was handed out and not begun.
+        self._budget.end(live.task.number)
+        # No listener has heard of a trial that was handed out and not begun.
         for listener in self._listeners if live.began else ():
             listener.interrupted(live.task)
 
-    def _is_tried_again(self, live: _Live) -> bool:
-        """Whether a trial whose process died is to have another; what no machine is large enough
-        for is not."""
+    def _is_retried(self, live: Live) -> bool:
+        """Whether a trial whose process died is run again; not if no machine is large enough."""
         if live.alone and live.out_of_memory:
             return False
         self._deaths[live.task.number] += 1
         return self._deaths[live.task.number] <= self._retries
 
-    def _run_alone(self, live: _Live, crowded: Callable[[int], None]) -> None:
-        """A trial ran out of memory beside others: it goes on later, with nobody beside it."""
-        number = live.task.number
-        self._record.set_alone(number, reason=live.failure)
-        crowded(number)
-        self._alone.append(number)
-        self._leave_open(live)
-
-    def _close(self, live: _Live) -> Outcome:
-        epochs = live.task.recipe.epochs
-        state: Literal["complete", "stopped", "failed"] = "complete"
+    def _close(self, live: Live) -> None:
         if not live.failure and not live.epochs:
             live.failure = "the trial ended without a single score"
-        if live.failure:
-            state = "failed"
-        elif max(live.epochs) < epochs:
-            state = "stopped"
-        first = self._record.objectives[0]
-        best: Metrics = {}
-        for metrics in live.epochs.values():
-            sign = 1 if first.better == "maximize" else -1
-            if not best or sign * metrics[first.metric] > sign * best[first.metric]:
-                best = metrics
         outcome = self._record.finish(
             live.task.number,
-            state,
+            live.state,
             last=live.last,
-            best=best,
-            baseline=self._baseline_at(int(live.last.get("epoch", 0)), state == "stopped"),
-            seconds=self._purse.end(live.task.number),
+            best=live.best(self._record.objectives[0]),
+            baseline=self._baseline_for(live),
+            seconds=self._budget.end(live.task.number),
             failure=live.failure,
         )
-        self._handed += 1
-        self._count(outcome)
-        return outcome
-
-    def _count(self, outcome: Outcome) -> None:
-        """Stop handing out trials once the first ones have all failed in one way."""
-        if outcome.state != "failed":
+        self._closed += 1
+        if outcome.state == "failed":
+            self._failures[signature(outcome.failure)] += 1
+        else:
             self._successes += 1
-            return
-        self._failures[signature(outcome.failure)] += 1
-        if not self._successes and self._failures.most_common(1)[0][1] >= SAME_FAILURES:
-            self.stopped = f"the first {SAME_FAILURES} trials failed alike: {outcome.failure}"
+        if not self._successes and max(self._failures.values()) >= SAME_FAILURES:
+            self.stopped = (
+                f"the first {SAME_FAILURES} trials failed with the same error: {outcome.failure}"
+            )
+        for listener in self._listeners:
+            listener.ended(live.task, outcome)
 
-    def _baseline_at(self, epoch: int, early: bool) -> Metrics:
-        """The baseline's metrics to compare with: at the same epoch for a trial stopped early."""
-        if early:
-            return self._reference.get(epoch, {})
+    def _baseline_for(self, live: Live) -> Metrics:
+        """The baseline's metrics that a trial's constraints are measured by: those of the same
+        epoch for a trial that was stopped early."""
+        if live.state == "stopped":
+            return self._reference.get(int(live.last["epoch"]), {})
         return self._reference[max(self._reference)] if self._reference else {}
 
     def _history(self, number: int) -> dict[int, Metrics]:
         return {int(entry["epoch"]): own_metrics(entry) for entry in self._record.epochs(number)}
-
-
-def own_metrics(result: Mapping[str, Any]) -> Metrics:
-    """Our own numbers out of all that Tune adds to a result."""
-    names = {"epoch", "lr", "images_per_second"}
-    return {
-        key: float(value)
-        for key, value in result.items()
-        if key in names or key.startswith(("val/", "train/", "cost/", system_metrics.PREFIX))
-    }

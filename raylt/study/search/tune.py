@@ -21,7 +21,8 @@ from raylt.study.record.listener import Listener
 from raylt.study.record.record import Record
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search import schedulers
-from raylt.study.search.searcher import OUT_OF_MEMORY, TruthfulSearcher
+from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.search.trials import OUT_OF_MEMORY
 from raylt.study.workers import group as groups
 from raylt.study.workers import trainable
 
@@ -119,24 +120,24 @@ class Stopper(tune.Stopper):
 
     Args:
         interrupted: Becomes true when the search must end at once.
-        purse: Knows what is spent, and writes it down now and then.
+        budget: Knows what is spent, and writes it down now and then.
     """
 
-    def __init__(self, interrupted: Callable[[], bool], purse: BudgetMeter) -> None:
+    def __init__(self, interrupted: Callable[[], bool], budget: BudgetMeter) -> None:
         self._interrupted = interrupted
-        self._purse = purse
+        self._budget = budget
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_interrupted": bool, "_purse": None}
+        return {"_interrupted": bool, "_budget": None}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether a trial ends with this report."""
-        return "failure" in result or bool(self._purse.spent)
+        return "failure" in result or bool(self._budget.spent)
 
     def stop_all(self) -> bool:
         """Whether everything ends."""
         # Tune asks this all the time, whether anything is reported or not.
-        self._purse.tick()
+        self._budget.tick()
         return self._interrupted()
 
 
@@ -172,20 +173,28 @@ def run(
     """
     watch = _Watch()
     shape = share.shape
-    purse = BudgetMeter(
+    budget = BudgetMeter(
         record,
         cpus=shape.workers * shape.cpus,
         gpus=shape.workers * shape.gpus,
         alone=(shape.workers * share.alone.cpus, shape.workers * share.alone.gpus),
     )
 
-    def crowded(number: int) -> None:
+    def on_shared_oom(number: int) -> None:
         packing.crowded(record, share)
-        reason = record.outcome(number).alone
-        say(f"trial {number} ran out of memory beside others and goes on later, alone: {reason}")
+        shared = "GPU" if shape.gpus else "machine"
+        say(
+            f"Trial {number} ran out of memory while sharing a {shared}; it will run again alone: "
+            f"{record.outcome(number).alone}"
+        )
 
     searcher = TruthfulSearcher(
-        record, listeners, watch.cause, purse, crowded if share.has_company else None, retries
+        record,
+        listeners,
+        watch.cause,
+        budget,
+        on_shared_oom if share.has_company else None,
+        retries,
     )
     limited = watch.limited = _Limited(searcher, concurrent)
     scratch = (record.folder / ".tune").resolve()
@@ -210,7 +219,7 @@ def run(
         run_config=tune.RunConfig(
             name="run",
             storage_path=str(scratch),
-            stop=Stopper(interrupted, purse),
+            stop=Stopper(interrupted, budget),
             callbacks=[watch],
             # The searcher hands out again whose process died. Tune itself does so for a machine
             # that was taken away with a notice, which costs no retry.
@@ -224,7 +233,7 @@ def run(
         limited.settle()
     finally:
         searcher.interrupt()
-        purse.write()
+        budget.write()
         # The study of record has everything; Tune's own folder would only mislead.
         shutil.rmtree(scratch, ignore_errors=True)
     return searcher.stopped

@@ -55,7 +55,7 @@ def test_a_trial_costs_its_time_times_what_it_books(study, clock):
 def test_a_trial_that_runs_alone_costs_all_that_it_keeps_from_others(study, clock):
     record = study()
     budget = BudgetMeter(record, cpus=1.0, gpus=0.5, alone=(1.0, 1.0))
-    search = TruthfulSearcher(record, [], str, budget, crowded=lambda number: None)
+    search = TruthfulSearcher(record, [], str, budget, on_shared_oom=lambda number: None)
     begin(search, "a")
     begin(search, "b")
     clock.hours(1)

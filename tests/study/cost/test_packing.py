@@ -12,7 +12,7 @@ from raylt.study.record import studies
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
 from raylt.study.run import begin, driver
-from raylt.study.search.searcher import OUT_OF_MEMORY
+from raylt.study.search.trials import OUT_OF_MEMORY
 from raylt.trial.cost import memory
 from tests.cluster.made import node, shape
 from tests.study.cost.made import trial_cost
@@ -172,9 +172,9 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
     lines = capsys.readouterr().err.splitlines()
     for number, one in killed.items():
         assert one.alone == OUT_OF_MEMORY
-        told = [line for line in lines if line.startswith(f"trial {number} ran out of memory")]
+        told = [line for line in lines if line.startswith(f"Trial {number} ran out of memory")]
         assert told == [
-            f"trial {number} ran out of memory beside others and goes on later, alone: "
+            f"Trial {number} ran out of memory while sharing a machine; it will run again alone: "
             f"{OUT_OF_MEMORY}"
         ]
 

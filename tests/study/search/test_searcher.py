@@ -4,7 +4,8 @@ import math
 import pytest
 from ray.tune.search import Searcher
 
-from raylt.study.search.searcher import OUT_OF_MEMORY, TruthfulSearcher
+from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.search.trials import OUT_OF_MEMORY
 from tests.study.search.made import Heard, result, run, searcher
 
 
@@ -77,7 +78,9 @@ def test_identical_first_failures_end_the_study_with_the_cause(study):
         search.started(f"t{i}")
         search.on_trial_complete(f"t{i}", {"failure": f"ValueError: image {i} is missing"})
     assert search.suggest("more") == Searcher.FINISHED
-    assert "image 2 is missing" in search.stopped
+    assert search.stopped == (
+        "the first 3 trials failed with the same error: ValueError: image 2 is missing"
+    )
 
 
 def test_failures_after_a_success_do_not_end_the_study(study):
@@ -169,7 +172,7 @@ def test_no_recipe_is_drawn_twice_and_an_exhausted_space_says_so(study):
     configs = [run(search, f"t{i}", [0.1 * i]) for i in range(4)]
     assert len({config["recipe"] for config in configs}) == 4
     assert search.suggest("more") == Searcher.FINISHED
-    assert "no point left" in search.stopped
+    assert search.stopped == "search space exhausted after 4 of 6 trials"
     assert len(made.outcomes()) == 4
 
 
@@ -283,7 +286,7 @@ def crowding(study, heard=None, retries=0):
         study,
         [heard] if heard else [],
         lambda _: OUT_OF_MEMORY,
-        crowded=told.append,
+        on_shared_oom=told.append,
         retries=retries,
     )
     return search, told

@@ -9,7 +9,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from raylt.cluster import ray_compat
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search import tune
-from raylt.study.search.searcher import OUT_OF_MEMORY
+from raylt.study.search.trials import OUT_OF_MEMORY
 from tests.cluster.made import node, shape
 
 MONITOR = """ray.exceptions.RayTaskError: ray::ImplicitFunc.train()
