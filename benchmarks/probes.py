@@ -30,7 +30,7 @@ from raylt import datasets, recipe
 from raylt.data.images import Images, Splits
 from raylt.methods._base import Method
 from raylt.recipe import Recipe
-from raylt.trial import worker
+from raylt.trial import parts, worker
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import linear_evaluation
 from raylt.trial.evaluation.score import score
@@ -132,7 +132,7 @@ def encoder(
     evaluation = {"labels": "few-shot", "every": values["epochs"]}
     run = recipe.parse({**values, "evaluation": evaluation, "seed": seed, "precision": "float32"})
     splits = datasets.load(run.data, data)
-    method = worker.method_of(run, splits, CPU)
+    method = parts.method_of(run, splits, CPU)
     folder = keep / run.digest
     worker.work(run, root=data, folder=folder, report=lambda _: None, device="cpu")
     found = checkpoint.latest(folder, run.digest)

@@ -25,7 +25,7 @@ from raylt import datasets
 from raylt.data import augment
 from raylt.data.augment import AugmentParams
 from raylt.recipe import Recipe
-from raylt.trial import worker
+from raylt.trial import parts
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -35,7 +35,7 @@ SIZE = 32
 def published_training(recipe: Recipe) -> None:
     """Train in the published form, in one process, without an evaluation."""
     splits = datasets.load(recipe.data, Path())
-    method = worker.method_of(recipe, splits, CPU).to(memory_format=torch.contiguous_format)
+    method = parts.method_of(recipe, splits, CPU).to(memory_format=torch.contiguous_format)
     params = recipe.augment
     look = published.sim(
         SIZE, crop=params.crop, flip=params.flip, jitter=params.jitter, grey=params.grey

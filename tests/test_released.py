@@ -13,7 +13,7 @@ import torch
 from raylt import cli, space
 from raylt.space import strategy
 from raylt.study.record import studies
-from raylt.trial import worker
+from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import classes
 from raylt.trial.evaluation.score import score
@@ -94,7 +94,7 @@ def test_a_checkpoint_is_the_model_that_it_was(version, kept):
     folder = kept / make.BASELINE
     found = checkpoint.latest(folder, run.digest)
     assert found.epoch == run.epochs
-    built = worker.parts(run, root=Path("unused"), device=CPU)
+    built = parts.build(run, root=Path("unused"), device=CPU)
     found.restore(built.method, built.optimizer)
     splits = built.splits
     scored = score(built.method, splits, splits.validation, run, device=CPU)

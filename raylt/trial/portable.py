@@ -14,7 +14,7 @@ from raylt import datasets
 from raylt.methods._base import Classifier, Method
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
-from raylt.trial import worker
+from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import score
 
@@ -82,7 +82,7 @@ def load(
         )
     device = torch.device("cpu")
     splits = datasets.load(recipe.data, root)
-    method = worker.method_of(recipe, splits, device)
+    method = parts.method_of(recipe, splits, device)
     method.load_state_dict(found.method)
     classify = score.classifier(method, splits, recipe, device=device)
     shape = (splits.train.take(np.zeros(1, np.int64)).shape[1], recipe.size, recipe.size)

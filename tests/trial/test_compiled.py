@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from raylt import recipe
-from raylt.trial import compiled, worker
+from raylt.trial import compiled, parts, worker
 from tests.trial.made import run, small, weights
 
 
@@ -25,7 +25,7 @@ def trained(wanted, folder):
 @pytest.mark.timeout(900)
 def test_a_compiled_step_is_the_same_step_with_new_masks_in_every_epoch(caplog):
     plain, fast = (
-        worker.parts(small("sdclr"), root=Path("unused"), device=torch.device("cpu"))
+        parts.build(small("sdclr"), root=Path("unused"), device=torch.device("cpu"))
         for _ in range(2)
     )
     # In float32 an activation next to 0 may fall on either side of it.

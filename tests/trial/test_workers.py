@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from raylt import recipe
-from raylt.trial import worker
+from raylt.trial import parts, worker
 from raylt.trial.checkpoints import checkpoint
 from tests import distributed
 
@@ -59,7 +59,7 @@ def said_of(compile):
     log = logging.getLogger("raylt")
     log.addHandler(said := Said())
     try:
-        worker.parts(wanted(compile=compile), root=Path("unused"), device=torch.device("cpu"))
+        parts.build(wanted(compile=compile), root=Path("unused"), device=torch.device("cpu"))
     finally:
         log.removeHandler(said)
     return said.lines

@@ -22,7 +22,7 @@ from raylt import recipe as recipes
 from raylt.data.batches import Batch, Batches
 from raylt.recipe import Recipe
 from raylt.schema import RayltError
-from raylt.trial import worker
+from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.cost.cost import Cost
 from raylt.trial.evaluation.score import score
@@ -99,10 +99,10 @@ def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
         device: As for `raylt.trial.worker.work`.
     """
     began = time.perf_counter()
-    where = worker.device_of(device)
+    where = parts.device_of(device)
     # An epoch may be a single step, and all of them are to be real ones.
     longer = recipe.model_copy(update={"epochs": max(recipe.epochs, _WARM + _STEPS)})
-    run = worker.parts(longer, root=root, device=where)
+    run = parts.build(longer, root=root, device=where)
     few = _Few(run.batches, where)
     with _watch(where) as watch, contextlib.suppress(Diverged):
         # A setting that diverges at once costs as much as one that does not.

@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as watched
 
 from raylt.recipe import Recipe
-from raylt.trial import worker
+from raylt.trial import parts, worker
 
 PREFIX = "raylt/"
 """What the names of the loop's own phases begin with."""
@@ -103,7 +103,7 @@ def profile(
 
 def _watch(device: str | None) -> watched:
     activities = [ProfilerActivity.CPU]
-    if worker.device_of(device).type == "cuda":
+    if parts.device_of(device).type == "cuda":
         activities.append(ProfilerActivity.CUDA)
     # Without it torch 2.11 warns of a cycle that never comes.
     return watched(activities=activities, acc_events=True)

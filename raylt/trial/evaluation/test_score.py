@@ -11,7 +11,7 @@ from pathlib import Path
 from raylt import datasets
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
-from raylt.trial import worker
+from raylt.trial import parts, worker
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation.score import score
 
@@ -55,9 +55,9 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
             f"{f'that of epoch {found.epoch}' if found else 'none'}; restore it from a copy, or "
             f"remove the folder and confirm again"
         )
-    where = worker.device_of(device)
+    where = parts.device_of(device)
     splits = datasets.load(recipe.data, root)
-    method = worker.method_of(recipe, splits, where)
+    method = parts.method_of(recipe, splits, where)
     method.load_state_dict(found.method)
     last = scored = score(method, splits, splits.test, recipe, device=where)
     found = {f"test/{name}": value for name, value in last.metrics.items()}

@@ -11,7 +11,7 @@ from raylt import datasets, recipe
 from raylt.data.images import ArrayImages
 from raylt.nn import probe
 from raylt.schema import InputError
-from raylt.trial import worker
+from raylt.trial import parts, worker
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import linear_evaluation
 from raylt.trial.evaluation.score import classifier, score
@@ -41,7 +41,7 @@ def scored(run, part="validation", folder=None):
     if folder:
         return worker.work(run, root=Path("-"), folder=folder, report=lambda _: None, device="cpu")
     splits = datasets.load(run.data, Path("-"))
-    method = worker.method_of(run, splits, CPU)
+    method = parts.method_of(run, splits, CPU)
     return score(method, splits, getattr(splits, part), run, device=CPU)
 
 
@@ -89,7 +89,7 @@ def test_every_choice_is_what_it_says():
 def test_the_epoch_for_test_images_is_chosen_on_validation_images():
     run = wanted()
     splits = datasets.load(run.data, Path("-"))
-    method = worker.method_of(run, splits, CPU)
+    method = parts.method_of(run, splits, CPU)
     method.eval()
     seen = torch.cat([method.encode(x) for x in _pixels(splits.validation)])
     head = linear_evaluation.fitted(
@@ -115,7 +115,7 @@ def test_without_validation_images_only_the_last_epoch_can_be_taken():
         run = wanted(selection=selection)
         splits = datasets.load(run.data, Path("-"))
         empty = torch.zeros(0, 256), torch.zeros(0, dtype=torch.int64)
-        encode = worker.method_of(run, splits, CPU).eval().encode
+        encode = parts.method_of(run, splits, CPU).eval().encode
         if refused:
             with pytest.raises(InputError, match=r"evaluation\.selection: last"):
                 linear_evaluation.fitted(
@@ -166,7 +166,7 @@ def test_undisturbed_images_give_the_steps_of_the_cached_probe(monkeypatch):
         run = wanted(labels="few-shot", **evaluation)
         splits = datasets.load(run.data, Path("-"))
         images = torch.cat(list(_pixels(splits.validation)))
-        classify = classifier(worker.method_of(run, splits, CPU), splits, run, device=CPU)
+        classify = classifier(parts.method_of(run, splits, CPU), splits, run, device=CPU)
         with torch.no_grad():
             found.append(classify(images).log_softmax(1))
     anew, cached, other = found
@@ -198,7 +198,7 @@ def _above(view, folder, monkeypatch):
         accuracies = {}
         for name, evaluation in {"published": {"selection": "last"}, **CACHED}.items():
             run = wanted(labels="balanced", **evaluation).model_copy(update={"seed": seed})
-            method = worker.method_of(run, splits, CPU)
+            method = parts.method_of(run, splits, CPU)
             method.load_state_dict(found.method)
             given = score(method, splits, splits.validation, run, device=CPU)
             accuracies[name] = given.metrics["accuracy"]

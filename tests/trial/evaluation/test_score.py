@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from raylt.trial import worker
+from raylt.trial import parts
 from raylt.trial.evaluation.score import score
 from tests import distributed
 from tests.trial.made import small
@@ -13,8 +13,8 @@ from tests.trial.made import small
 def scored():
     torch.set_num_threads(1)
     recipe, cpu = small(), torch.device("cpu")
-    splits = worker._splits(recipe, Path("unused"))
-    method = worker.method_of(recipe, splits, cpu)
+    splits = parts.splits_of(recipe, Path("unused"))
+    method = parts.method_of(recipe, splits, cpu)
     # A number that neither two nor three divide, so that a worker has to repeat an image.
     images = splits.validation.only(np.arange(299))
     result = score(method, splits, images, recipe, device=cpu)

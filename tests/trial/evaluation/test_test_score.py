@@ -11,7 +11,7 @@ import raylt
 from raylt import datasets
 from raylt.data.images import Sealed
 from raylt.schema import EnvironmentError
-from raylt.trial import worker
+from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import test_score
 from raylt.trial.evaluation.score import score
@@ -26,7 +26,7 @@ def opened(recipe, folder):
 
 
 def test_training_has_no_way_to_the_test_images():
-    test = worker._splits(small(), Path("unused")).test
+    test = parts.splits_of(small(), Path("unused")).test
     assert isinstance(test, Sealed)
     looks = [
         lambda: len(test),
@@ -75,7 +75,7 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     kept = checkpoint.best(tmp_path, recipe.digest)
     assert kept.epoch == chosen["epoch"]
     splits = datasets.load(recipe.data, Path("unused"))
-    method = worker.method_of(recipe, splits, CPU)
+    method = parts.method_of(recipe, splits, CPU)
     method.load_state_dict(kept.method)
     expected = score(method, splits, splits.test, recipe, device=CPU).metrics
     for name in ("accuracy", "many", "medium", "few"):

@@ -1,0 +1,175 @@
+"""What one process of a trial trains with: device, images, method, optimizer, batches."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from raylt import collectives, datasets, encoders, optim, plugins
+from raylt.data.augment import AugmentParams
+from raylt.data.batches import Batches
+from raylt.data.images import Sealed, Splits
+from raylt.methods import _base
+from raylt.recipe import Recipe
+from raylt.schema import DatasetConfig
+from raylt.trial.compiled import Compiled
+from raylt.trial.cost import memory
+from raylt.trial.fit import Epoch, Training, fit
+
+_log = logging.getLogger("raylt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What one process trains with, made by `build`."""
+
+    recipe: Recipe
+    device: torch.device
+    splits: Splits
+    """The test images are sealed."""
+    method: _base.Method
+    step: nn.Module
+    """What is called for the loss terms: the method, compiled, or DDP around it."""
+    optimizer: torch.optim.Optimizer
+    batches: Batches
+
+    def epochs(self, batches: Training, *, start: int) -> Iterator[Epoch]:
+        """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch."""
+        return fit(
+            self.method,
+            self.step,
+            batches,
+            self.optimizer,
+            learning_rate=_learning_rate(self.recipe, batches.steps),
+            autocast=_autocast(self.recipe, self.device),
+            start=start,
+            epochs=self.recipe.epochs,
+        )
+
+
+def build(recipe: Recipe, *, root: Path, device: torch.device) -> Parts:
+    """The untrained parts of a run on a device, for this process of it."""
+    splits = splits_of(recipe, root)
+    method = method_of(recipe, splits, device)
+    return Parts(
+        recipe=recipe,
+        device=device,
+        splits=splits,
+        method=method,
+        step=_step(recipe, method, device),
+        optimizer=optim.optimizer(
+            method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
+        ),
+        batches=_batches(recipe, splits, method, device),
+    )
+
+
+def device_of(wanted: str | None) -> torch.device:
+    """The device of that name, or for None a GPU where there is one; the CPU gets its threads, and
+    this process keeps its memory."""
+    device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cpu":
+        # One trial a core and one thread a trial: more threads only fight for the same cores.
+        wanted_threads = os.environ.get("OMP_NUM_THREADS", "")
+        torch.set_num_threads(int(wanted_threads) if wanted_threads.isdigit() else 1)
+        memory.keep()
+    return device
+
+
+def splits_of(recipe: Recipe, root: Path) -> Splits:
+    """The images of a recipe; training has no way to those of the test."""
+    return _read(recipe.data.model_dump_json(), root)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(data: str, root: Path) -> Splits:
+    # A reused process trains many recipes on the same images: they are read once, never changed.
+    config = plugins.config("datasets", json.loads(data)["name"]).model_validate_json(data)
+    assert isinstance(config, DatasetConfig)
+    # Only `trial.evaluation.test_score` reads the test images.
+    return dataclasses.replace(datasets.load(config, root), test=Sealed())
+
+
+def method_of(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Method:
+    """The untrained method of a recipe on a device; its weights are a function of the seed."""
+    channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
+    # The weights are drawn on the CPU, so that they are the same on every device.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        encoder = encoders.build(
+            recipe.encoder, channels=channels, size=recipe.size, mean=splits.mean, std=splits.std
+        )
+        method = _base.build(recipe.method, encoder, splits.train_counts)
+    return method.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _step(recipe: Recipe, method: _base.Method, device: torch.device) -> nn.Module:
+    if collectives.world() == 1:
+        return Compiled(method) if recipe.compile else method
+    if recipe.compile and collectives.rank() == 0:
+        _log.warning("steps of several workers are not compiled, and run as they are")
+    collectives.synchronise_norms(method)
+    ids = [device] if device.type == "cuda" else None
+    # Every buffer is computed alike on every worker, so none has to be sent.
+    return DistributedDataParallel(method, device_ids=ids, broadcast_buffers=False)
+
+
+def _batches(
+    recipe: Recipe, splits: Splits, method: _base.Method, device: torch.device
+) -> Batches:
+    return Batches(
+        splits.train,
+        views=method.views(recipe.method),
+        size=recipe.size,
+        params=AugmentParams(**recipe.augment.model_dump()),
+        batch_size=recipe.optimizer.batch_size,
+        drop_last=recipe.optimizer.drop_last,
+        seed=recipe.seed,
+        device=device,
+        rank=collectives.rank(),
+        world=collectives.world(),
+        channels_last=True,
+    )
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    schedule = recipe.schedule
+    return functools.partial(
+        optim.learning_rate,
+        peak=recipe.optimizer.lr,
+        warmup=schedule.warmup * steps,
+        total=recipe.epochs * steps,
+        name=schedule.name,
+        floor=schedule.floor,
+        milestones=[epoch * steps for epoch in schedule.milestones],
+        gamma=schedule.gamma,
+    )
+
+
+def _autocast(recipe: Recipe, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    wanted = recipe.precision
+    if wanted == "float32" or (wanted == "auto" and not _has_bfloat16(device)):
+        return contextlib.nullcontext
+    return functools.partial(torch.autocast, device.type, dtype=torch.bfloat16)  # pyright: ignore[reportReturnType]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 pays on this hardware; asked and not assumed, and alike in every run."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # A CPU with the instructions but without tiles may be slower in bfloat16: ResNet-18 trained
+    # at 0.8 times the speed of float32 on one, and at twice on another.
+    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
