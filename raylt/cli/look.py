@@ -36,7 +36,7 @@ def logs(study: str, trial: int, follow: bool, runs: Path, storage: str | None) 
                 record,
                 trial,
                 write=functools.partial(click.echo, nl=False),
-                there=lambda: lock.driver_of(record.folder, record.url) is not None,
+                driven=lambda: lock.driver_of(record.folder, record.url) is not None,
             )
         else:
             click.echo(printed.text(record, trial))

@@ -13,8 +13,7 @@ from raylt.space.measures import BEST, GROUPS
 from raylt.study.record import bucket
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, percent
-from raylt.study.report import page
+from raylt.study.record.text import SHOWN, percent, yaml
 from raylt.study.tracking import store
 
 _LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""
@@ -122,7 +121,7 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
             draft / "weights.safetensors",
             {"recipe": recipe.model_dump_json()},
         )
-        (draft / "recipe.yaml").write_text(page.yaml(one.recipe), "utf-8")
+        (draft / "recipe.yaml").write_text(yaml(one.recipe), "utf-8")
         size = ", ".join(map(str, model.shape))
         (draft / "load.py").write_text(
             _LOADER.format(classes=model.classes, shape=f"(n, {size})", size=size), "utf-8"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from raylt.schema import Value
 
@@ -23,6 +28,11 @@ def plain(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def assignments(values: Mapping[str, Value]) -> str:
+    """Values by their names, as `method.prune=0.9 method.head_depth=2`."""
+    return " ".join(f"{name}={plain(value)}" for name, value in values.items())
+
+
 def score(metric: str, value: float | None) -> str:
     """A metric's value: fractions as percentages, losses as they are."""
     if value is None or metric.startswith("val/"):
@@ -40,8 +50,8 @@ def scores(metrics: Mapping[str, float]) -> list[str]:
 
 def lead(metric: str, gap: float) -> str:
     """How far one trial is from another in a metric, as `+1.2 points in few`."""
-    told = f"{100 * gap:+.1f} points" if metric.startswith("val/") else f"{gap:+.4g}"
-    return f"{told} in {metric.removeprefix('val/')}"
+    size = f"{100 * gap:+.1f} points" if metric.startswith("val/") else f"{gap:+.4g}"
+    return f"{size} in {metric.removeprefix('val/')}"
 
 
 def percent(value: float | None) -> str:
@@ -62,3 +72,29 @@ def duration(seconds: float) -> str:
 def hours(count: float | None) -> str:
     """Hours, where they are known."""
     return "-" if count is None else f"{count:.3g}"
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+    """Rows as lines with aligned columns.
+
+    Args:
+        rows: The cells of each row.
+        right: The columns that are aligned to the right, counted from 0.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def yaml(values: Mapping[str, Any]) -> str:
+    """Plain values as YAML."""
+    writer = YAML()
+    writer.default_flow_style = False
+    file = io.StringIO()
+    writer.dump(json.loads(json.dumps(values)), file)
+    return file.getvalue()

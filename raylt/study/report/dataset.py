@@ -13,10 +13,11 @@ from raylt import datasets, metrics, recipe
 from raylt.data.images import Splits
 from raylt.schema import EnvironmentError
 from raylt.space import Space
+from raylt.study.record.text import table
 
-_WIDE = 88
+_WIDTH = 88
 _LISTED = 200
-"""Classes up to which every count is told in words."""
+"""Classes up to which every count is written out."""
 _PARTS = {
     "train": "the long-tailed training set",
     "balanced": "labels of a full-shot probe",
@@ -53,36 +54,43 @@ def facts(space: Space, root: Path) -> dict[str, Any]:
     }
 
 
-def text(found: Mapping[str, Any]) -> str:
-    """The same for people."""
-    counts, parts = found["train_counts"], found["parts"]
-    lines = [
-        f"{found['data']['name']} as {found['space']} asks for it",
-        "",
-        f"fingerprint  {found['fingerprint']}; studies with the same one saw the same images",
-        f"classes      {found['classes']}, {max(counts)} ... {min(counts)} training images, "
-        f"imbalance {found['imbalance']:.4g}",
-        "",
-        *_columns([("part", "images", ""), *((n, str(parts[n]), _PARTS[n]) for n in _PARTS)]),
-        "",
+def text(facts: Mapping[str, Any]) -> str:
+    """The facts of a dataset for people."""
+    counts, parts = facts["train_counts"], facts["parts"]
+    groups = [
+        (prefix + name, *map(str, group.values()))
+        for by, prefix in (("thresholds", ""), ("thirds", "thirds/"))
+        for name, group in facts["groups"][by].items()
     ]
-    rows: list[tuple[str, ...]] = [("group", "classes", "training images", "validation images")]
-    for by, prefix in (("thresholds", ""), ("thirds", "thirds/")):
-        for name, one in found["groups"][by].items():
-            rows.append((prefix + name, *(str(one[key]) for key in _OF_A_GROUP)))
-    return "\n".join([*lines, *_columns(rows), "", *_counts(counts)])
+    part_rows = [(name, str(parts[name]), meaning) for name, meaning in _PARTS.items()]
+    heads = ("group", "classes", "training images", "validation images")
+    return "\n".join(
+        [
+            f"{facts['data']['name']} as {facts['space']} asks for it",
+            "",
+            f"fingerprint  {facts['fingerprint']}; studies with the same one saw the same images",
+            f"classes      {facts['classes']}, {max(counts)} ... {min(counts)} training images, "
+            f"imbalance {facts['imbalance']:.4g}",
+            "",
+            *table([("part", "images", ""), *part_rows], right=(1,)),
+            "",
+            *table([heads, *groups], right=(1, 2, 3)),
+            "",
+            *_counts(counts),
+        ]
+    )
 
 
-def draw(found: Mapping[str, Any], path: Path) -> None:
+def draw(facts: Mapping[str, Any], path: Path) -> None:
     """Write the bar chart of the training images of each class as a PNG file.
 
     Raises:
         EnvironmentError: the file cannot be written.
     """
-    # They import matplotlib, which nobody needs whose dataset is not there.
+    # Imports matplotlib, which is not needed where the dataset is missing.
     from raylt.study.report.charts import classes, png
 
-    chart = classes.histogram(found["train_counts"])
+    chart = classes.histogram(facts["train_counts"])
     try:
         path.write_bytes(png.png(chart))
     except OSError as error:
@@ -90,9 +98,6 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
             f"the chart must be written to {path}, but {error.strerror or error}; name another "
             f"file by --out"
         ) from error
-
-
-_OF_A_GROUP = ("classes", "train", "validation")
 
 
 def _groups(splits: Splits, by: Literal["thresholds", "thirds"]) -> dict[str, dict[str, int]]:
@@ -111,25 +116,13 @@ def _validation_counts(splits: Splits) -> list[int]:
     return np.bincount(splits.validation.labels, minlength=splits.classes).tolist()
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows under each other: numbers to the right, words to the left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if rows[1][i].isdecimal() else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def _counts(counts: Sequence[int]) -> list[str]:
     if len(counts) <= _LISTED:
-        told = f"training images of class 0, 1, ...: {', '.join(map(str, counts))}"
+        sentence = f"training images of class 0, 1, ...: {', '.join(map(str, counts))}"
     else:
         largest = sorted(counts, reverse=True)
-        told = (
+        sentence = (
             f"training images, largest class first: {', '.join(map(str, largest[:20]))}, ... "
             f"{', '.join(map(str, largest[-20:]))}; --json has all of them in class order"
         )
-    return textwrap.wrap(told, _WIDE, subsequent_indent="  ")
+    return textwrap.wrap(sentence, _WIDTH, subsequent_indent="  ")

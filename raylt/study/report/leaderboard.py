@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from raylt.plugins import did_you_mean
@@ -11,16 +11,15 @@ from raylt.schema import InputError
 from raylt.space.plan import METRICS
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, duration, plain, score
-from raylt.study.report import status
+from raylt.study.record.text import SHOWN, assignments, duration, score, table
 from raylt.study.verdict import test_openings
 
 _EVALUATION = ("labels", "probe")
-"""What of a recipe's evaluation decides whether two scores mean the same."""
+"""Keys of a recipe's evaluation that decide whether two scores mean the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Leaderboard:
     """The finished trials of several studies in one order."""
 
     metric: str
@@ -31,7 +30,7 @@ class Comparison:
     """Why the numbers may not mean the same, where that was forced."""
 
 
-def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Comparison:
+def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Leaderboard:
     """Rank the finished trials of studies that saw the same data in the same way.
 
     Args:
@@ -43,11 +42,11 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Co
         InputError: the data or the evaluation differ, or a study has no finished trial with the
             metric.
     """
-    wanted = metric or records[0].objectives[0].metric
-    if wanted not in METRICS:
+    metric = metric or records[0].objectives[0].metric
+    if metric not in METRICS:
         raise InputError(
-            f"--metric must be one that every method reports, but got {wanted!r}"
-            f"{did_you_mean(wanted, METRICS)}; known: {', '.join(METRICS)}"
+            f"--metric must be one that every method reports, but got {metric!r}"
+            f"{did_you_mean(metric, METRICS)}; known: {', '.join(METRICS)}"
         )
     differences = _differences(records)
     if differences and not force:
@@ -55,122 +54,106 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Co
             f"{differences[0]}; such numbers do not compare: search both on the same data in the "
             f"same way, or rank them anyway with --force"
         )
-    found: list[tuple[Record, Outcome]] = []
+    ranking: list[tuple[Record, Outcome]] = []
     for record in records:
-        complete = [one for one in record.outcomes() if one.state == "complete"]
-        scored = [one for one in complete if wanted in one.last]
+        trials = [trial for trial in record.outcomes() if trial.state == "complete"]
+        scored = [(record, trial) for trial in trials if metric in trial.last]
         if not scored:
             raise InputError(
-                f"{record.name} must have a finished trial with {wanted}, but has none; go on "
+                f"{record.name} must have a finished trial with {metric}, but has none; go on "
                 f"with `raylt resume {record.name}`, or choose another --metric"
             )
-        found += [(record, one) for one in scored]
-    sign = -1 if METRICS[wanted] == "maximize" else 1
-    found.sort(key=lambda pair: (sign * pair[1].last[wanted], pair[0].name, pair[1].number))
-    return Comparison(
-        metric=wanted, ranking=tuple(found), studies=tuple(records), warnings=tuple(differences)
+        ranking += scored
+    sign = -1 if METRICS[metric] == "maximize" else 1
+    ranking.sort(key=lambda pair: (sign * pair[1].last[metric], pair[0].name, pair[1].number))
+    return Leaderboard(
+        metric=metric,
+        ranking=tuple(ranking),
+        studies=tuple(records),
+        warnings=tuple(differences),
     )
 
 
-def values(found: Comparison) -> dict[str, Any]:
-    """A comparison as plain values."""
+def values(leaderboard: Leaderboard) -> dict[str, Any]:
+    """A leaderboard as plain values."""
     return {
-        "metric": found.metric,
-        "warnings": list(found.warnings),
-        "studies": [_study(record) for record in found.studies],
+        "metric": leaderboard.metric,
+        "warnings": list(leaderboard.warnings),
+        "studies": [_study(record) for record in leaderboard.studies],
         "ranking": [
-            {"rank": rank, "study": record.name, **status.trial(one)}
-            for rank, (record, one) in enumerate(found.ranking, 1)
+            {"rank": rank, "study": record.name, **asdict(trial)}
+            for rank, (record, trial) in enumerate(leaderboard.ranking, 1)
         ],
     }
 
 
-def text(found: Comparison, *, lines: int) -> str:
-    """A comparison for people: a line for each study, then the best `lines` trials."""
-    shown = list(dict.fromkeys([found.metric, *SHOWN]))
-    heads = [
-        "rank",
-        "study",
-        "trial",
-        "method",
-        *(m.removeprefix("val/") for m in shown),
-        "time",
-        "leaves",
-    ]
-    rows = [heads]
-    for rank, (record, one) in enumerate(found.ranking[:lines], 1):
-        star = "*" if one.role == "baseline" else ""
-        rows.append(
-            [
-                str(rank),
-                record.name,
-                f"{one.number}{star}",
-                one.recipe["method"]["name"],
-                *(score(metric, one.last.get(metric)) for metric in shown),
-                duration(one.seconds),
-                " ".join(f"{path}={plain(value)}" for path, value in one.point.items()),
-            ]
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    rest = len(found.ranking) - (len(rows) - 1)
-    more = [f"... and {rest} more finished trials"] if rest else []
-    return "\n".join(
+def text(leaderboard: Leaderboard, *, lines: int) -> str:
+    """A leaderboard for people: a line for each study, then the best `lines` trials."""
+    metrics = list(dict.fromkeys([leaderboard.metric, *SHOWN]))
+    names = [metric.removeprefix("val/") for metric in metrics]
+    rows = [["rank", "study", "trial", "method", *names, "time", "leaves"]]
+    rows += [
         [
-            *(_sentence(record) for record in found.studies),
-            "",
-            *table,
-            *more,
-            "",
-            "* a baseline; one seed each, on the validation images",
+            str(rank),
+            record.name,
+            f"{trial.number}{'*' if trial.role == 'baseline' else ''}",
+            trial.recipe["method"]["name"],
+            *(score(metric, trial.last.get(metric)) for metric in metrics),
+            duration(trial.seconds),
+            assignments(trial.point),
         ]
-    )
+        for rank, (record, trial) in enumerate(leaderboard.ranking[:lines], 1)
+    ]
+    rest = len(leaderboard.ranking) - lines
+    more = [f"... and {rest} more finished trials"] if rest > 0 else []
+    sentences = map(_sentence, leaderboard.studies)
+    note = "* a baseline; one seed each, on the validation images"
+    return "\n".join([*sentences, "", *table(rows), *more, "", note])
 
 
 def _differences(records: Sequence[Record]) -> list[str]:
     """What makes the numbers of studies mean different things, in sentences."""
     first, *others = records
-    found: list[str] = []
+    sentences: list[str] = []
     for other in others:
+        names = f"{first.name} and {other.name}"
         prints = first.facts["fingerprint"], other.facts["fingerprint"]
         if prints[0] != prints[1]:
-            found.append(
-                f"{first.name} and {other.name} must have seen the same data, but their "
-                f"fingerprints are {prints[0]} and {prints[1]}"
+            sentences.append(
+                f"{names} must have seen the same data, but their fingerprints are {prints[0]} "
+                f"and {prints[1]}"
             )
-        found += [
-            f"{first.name} and {other.name} must be scored alike, but evaluation.{key} is "
-            f"{one} and {another}"
-            for key in _EVALUATION
-            if (one := _evaluated(first, key)) != (another := _evaluated(other, key))
-        ]
-    return found
+        for key in _EVALUATION:
+            ours, theirs = _evaluation(first, key), _evaluation(other, key)
+            if ours != theirs:
+                sentences.append(
+                    f"{names} must be scored in the same way, but evaluation.{key} is {ours} and "
+                    f"{theirs}"
+                )
+    return sentences
 
 
-def _evaluated(record: Record, key: str) -> str:
+def _evaluation(record: Record, key: str) -> str:
     """The values of a key of the evaluation over the trials of a study."""
-    recipes: list[Mapping[str, Any]] = [one.recipe for one in record.outcomes() if one.recipe]
+    recipes = [trial.recipe for trial in record.outcomes() if trial.recipe]
     return ", ".join(sorted({str(recipe["evaluation"][key]) for recipe in recipes})) or "unknown"
 
 
 def _study(record: Record) -> dict[str, Any]:
     best = record.best()
-    outcomes = record.outcomes()
+    trials = record.outcomes()
     return {
         "study": record.name,
         "fingerprint": record.facts["fingerprint"],
-        "trials": len(outcomes),
-        "seconds": sum(one.seconds for one in outcomes),
+        "trials": len(trials),
+        "seconds": sum(trial.seconds for trial in trials),
         "best": None if best is None else best.number,
     }
 
 
 def _sentence(record: Record) -> str:
-    found = _study(record)
+    study = _study(record)
     return (
-        f"{record.name}: {found['trials']} trials in {duration(found['seconds'])} of training, "
+        f"{record.name}: {study['trials']} trials in {duration(study['seconds'])} of training, "
         f"{test_openings.sentence(record)}"
     )

@@ -22,33 +22,33 @@ def text(record: Record, number: int) -> str:
     """
     folder = _folder(record, number)
     parts = [path.read_text("utf-8", "replace") for path in (*_printed(folder), *_errors(folder))]
-    found = "\n".join(part.rstrip() for part in parts if part.strip())
-    return "\n".join(filter(None, (found, _end(record, number))))
+    printed = [part.rstrip() for part in parts if part.strip()]
+    return "\n".join(filter(None, (*printed, _end(record, number))))
 
 
 def follow(
-    record: Record, number: int, write: Callable[[str], None], there: Callable[[], bool]
+    record: Record, number: int, write: Callable[[str], None], driven: Callable[[], bool]
 ) -> None:
-    """Hand on what a trial prints until it has ended, or nobody drives the study any more.
+    """Pass on what a trial prints until it has ended, or nobody drives the study any more.
 
     Args:
         record: The study, open to be read.
         number: The trial.
         write: Takes each piece of text.
-        there: Whether somebody drives the study.
+        driven: Whether somebody drives the study.
 
     Raises:
         InputError: the study has no such trial.
     """
     folder = _folder(record, number)
-    read: dict[Path, int] = {}
+    offsets: dict[Path, int] = {}
     while True:
         bucket.trial_folder(record, number, whole=False)
-        # Asked before the files are read: what was printed until then is in them.
-        over = record.outcome(number).over or not there()
-        for piece in _news(folder, read):
+        # Asked before the files are read, so that they hold all that was printed until then.
+        last = record.outcome(number).over or not driven()
+        for piece in _new_text(folder, offsets):
             write(piece)
-        if over:
+        if last:
             break
         time.sleep(_PERIOD)
     for path in _errors(folder):
@@ -58,7 +58,7 @@ def follow(
 
 
 def _folder(record: Record, number: int) -> Path:
-    numbers = [one.number for one in record.outcomes() if one.state != "waiting"]
+    numbers = [trial.number for trial in record.outcomes() if trial.state != "waiting"]
     if number not in numbers:
         known = f"trials 0 to {numbers[-1]}" if numbers else "no trials yet"
         raise InputError(
@@ -68,19 +68,19 @@ def _folder(record: Record, number: int) -> Path:
     return bucket.trial_folder(record, number, whole=False)
 
 
-def _news(folder: Path, read: dict[Path, int]) -> Iterator[str]:
-    """What the files hold more than before; `read` remembers how far they were read."""
+def _new_text(folder: Path, offsets: dict[Path, int]) -> Iterator[str]:
+    """What was added to the files; `offsets` remembers how far they were read."""
     for path in _printed(folder):
         with path.open("rb") as file:
-            file.seek(read.get(path, 0))
-            found = file.read()
-        read[path] = read.get(path, 0) + len(found)
-        if found:
-            yield found.decode("utf-8", "replace")
+            file.seek(offsets.get(path, 0))
+            added = file.read()
+            offsets[path] = file.tell()
+        if added:
+            yield added.decode("utf-8", "replace")
 
 
 def _printed(folder: Path) -> list[Path]:
-    """One file, or one for each worker."""
+    """The files of what was printed: one, or one for each worker."""
     return sorted(folder.glob("output*.txt"))
 
 
@@ -89,7 +89,7 @@ def _errors(folder: Path) -> list[Path]:
 
 
 def _end(record: Record, number: int) -> str:
-    one = record.outcome(number)
-    if one.state == "failed":
-        return f"Failed: {one.failure}"
-    return "" if one.over or one.last else "No epoch is scored yet."
+    trial = record.outcome(number)
+    if trial.state == "failed":
+        return f"Failed: {trial.failure}"
+    return "" if trial.over or trial.last else "No epoch is scored yet."

@@ -22,8 +22,8 @@ def partner(study: Record) -> tuple[Record, Record] | None:
     runs, url = study.folder.parent, study.url
     if (method := study.space.study.versus) is not None:
         folder = runs / name(study.name, method)
-        there = storage.exists(folder, url, folder.name)
-        return (study, studies.load(folder, sampler=None, url=url)) if there else None
+        begun = storage.exists(folder, url, folder.name)
+        return (study, studies.load(folder, sampler=None, url=url)) if begun else None
     first, _, method = study.name.rpartition(BETWEEN)
     if not first or not storage.exists(runs / first, url, first):
         return None
@@ -52,7 +52,7 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
             f"their fingerprints differ; search one of them again"
         )
     metric = study.objectives[0].metric
-    curves = [list(_curve(each)) for each in (study, other)]
+    curves = [list(_curve(record)) for record in (study, other)]
     cost = min((curve[-1]["seconds"] if curve else 0.0) for curve in curves)
     return {
         "metric": metric,
@@ -60,39 +60,42 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
         "cost": cost,
         "studies": [
             {
-                "study": each.name,
-                "method": each.space.known["method.name"],
+                "study": record.name,
+                "method": record.space.known["method.name"],
                 "trials": len(curve),
                 "best": curve[-1]["best"] if curve else None,
                 "best_at_cost": next(
-                    (at["best"] for at in reversed(curve) if at["seconds"] <= cost), None
+                    (step["best"] for step in reversed(curve) if step["seconds"] <= cost), None
                 ),
                 "curve": curve,
             }
-            for each, curve in zip((study, other), curves, strict=True)
+            for record, curve in zip((study, other), curves, strict=True)
         ],
     }
 
 
-def text(found: Mapping[str, Any]) -> str:
-    """A comparison for people, in two lines."""
-    metric = found["metric"]
-    lines = [f"Equal budgets, best {metric.removeprefix('val/')} on validation, one seed:"]
-    for each in found["studies"]:
-        lines.append(
-            f"  {each['method']} ({each['study']}): {score(metric, each['best'])} after "
-            f"{each['trials']} trials, {score(metric, each['best_at_cost'])} after "
-            f"{found['cost']:.0f} s"
-        )
-    return "\n".join(lines)
+def text(comparison: Mapping[str, Any]) -> str:
+    """A comparison for people: a heading, and a line for each study."""
+    metric = comparison["metric"]
+    return "\n".join(
+        [
+            f"Equal budgets, best {metric.removeprefix('val/')} on validation, one seed:",
+            *(
+                f"  {study['method']} ({study['study']}): {score(metric, study['best'])} after "
+                f"{study['trials']} trials, {score(metric, study['best_at_cost'])} after "
+                f"{comparison['cost']:.0f} s"
+                for study in comparison["studies"]
+            ),
+        ]
+    )
 
 
 def _curve(study: Record) -> Iterator[dict[str, Any]]:
     outcomes = study.outcomes()
-    better = improvements(outcomes, study.space.study)
-    ended = [one for one in outcomes if one.state in ("complete", "stopped", "failed")]
+    improved = improvements(outcomes, study.space.study)
+    ended = [trial for trial in outcomes if trial.over]
     seconds, epochs, best = 0.0, 0, None
-    for one in sorted(ended, key=lambda one: (one.ended, one.number)):
-        seconds, epochs = seconds + one.seconds, epochs + one.epoch
-        best = better.get(one.number, best)
-        yield {"trial": one.number, "seconds": seconds, "epochs": epochs, "best": best}
+    for trial in sorted(ended, key=lambda trial: (trial.ended, trial.number)):
+        seconds, epochs = seconds + trial.seconds, epochs + trial.epoch
+        best = improved.get(trial.number, best)
+        yield {"trial": trial.number, "seconds": seconds, "epochs": epochs, "best": best}

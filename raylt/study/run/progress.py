@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from types import TracebackType
 
 from rich import box
@@ -16,18 +16,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raylt.schema import Value
 from raylt.space.plan import METRICS
+from raylt.study.record import text
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, failures
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, duration, lead, percent, plain, score, scores, short
 from raylt.study.run.result import Result
 
-_AROUND = 8
-"""Lines of the terminal that are no rows of the table."""
+_OTHER_LINES = 8
+"""Lines of the terminal that are not rows of the table."""
 _FAILURES = 5
-"""Unlike failures that the summary names."""
+"""Different failures that the summary names."""
 _STYLES = {
     "running": "cyan",
     "complete": "",
@@ -36,42 +35,6 @@ _STYLES = {
     "interrupted": "yellow",
     "waiting": "dim",
 }
-
-
-@dataclass(slots=True)
-class Row:
-    """One trial as a table shows it."""
-
-    number: int
-    role: str
-    point: Mapping[str, Value]
-    epochs: int
-    """Epochs of the whole trial."""
-    state: str = "running"
-    metrics: Metrics = field(default_factory=dict)
-    seconds: float = 0.0
-    began: float | None = None
-    """When the attempt that runs now began, by the monotonic clock."""
-    failure: str = ""
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Row:
-        """The row of a trial as the record holds it."""
-        return cls(
-            outcome.number,
-            outcome.role,
-            outcome.point,
-            epochs=int(outcome.recipe.get("epochs", 0)),
-            state=outcome.state,
-            metrics=outcome.last,
-            seconds=outcome.seconds,
-            failure=outcome.failure,
-        )
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds over all attempts, up to now."""
-        return self.seconds + (time.monotonic() - self.began if self.began is not None else 0.0)
 
 
 class Progress(Listener):
@@ -88,20 +51,20 @@ class Progress(Listener):
         self._objective = record.objectives[0]
         self._paths = tuple(leaf.path for leaf in record.space.leaves)
         outcomes = record.outcomes()
-        self._rows = {one.number: Row.of(one) for one in outcomes}
-        self._ended = sum(one.over for one in outcomes)
+        self._trials = {outcome.number: outcome for outcome in outcomes}
+        self._clocks: dict[int, float] = {}
+        """When the attempt of each trial that runs began, by the monotonic clock."""
+        self._ended = sum(outcome.over for outcome in outcomes)
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._quiet = quiet
         self._console = console
-        # A person looks on only where both streams are a terminal.
-        self._live = (
-            Live(
-                console=console, get_renderable=self._render, refresh_per_second=2, transient=True
-            )
-            if console.is_terminal and sys.stdout.isatty() and not quiet
-            else None
+        live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=2, transient=True
         )
+        # A person watches only where both streams are a terminal.
+        watched = console.is_terminal and sys.stdout.isatty() and not quiet
+        self._live = live if watched else None
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -125,148 +88,161 @@ class Progress(Listener):
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
         with self._lock:
-            row = self._rows.get(task.number)
-            if row is None or not row.epochs:
-                row = Row(task.number, task.role, task.point, task.recipe.epochs)
-                self._rows[task.number] = row
-            row.state, row.began = "running", time.monotonic()
+            number = task.number
+            trial = self._trials.get(number)
+            if trial is None or not trial.recipe:
+                recipe = {"epochs": task.recipe.epochs}
+                trial = Outcome(
+                    number=number,
+                    state="running",
+                    role=task.role,
+                    point=task.point,
+                    recipe=recipe,
+                )
+            self._trials[number] = replace(trial, state="running")
+            self._clocks[number] = time.monotonic()
 
     def reported(self, task: Task, metrics: Metrics) -> None:
         """A trial scored an epoch."""
         with self._lock:
-            self._rows[task.number].metrics = metrics
+            self._trials[task.number] = replace(self._trials[task.number], last=metrics)
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over."""
         with self._lock:
-            self._rows[task.number] = row = Row.of(outcome)
+            self._trials[task.number] = outcome
+            self._clocks.pop(task.number, None)
             self._ended += 1
-        if self._live is None and not self._quiet:
-            self._console.print(
-                Text(f"[{self._ended}/{self._wanted}] {sentence(row, self._paths)}"),
-                soft_wrap=True,
-            )
+        if self._live is None:
+            self.say(f"[{self._ended}/{self._wanted}] {sentence(outcome, self._paths)}")
 
     def interrupted(self, task: Task) -> None:
         """The search stops while the trial runs."""
         with self._lock:
-            row = self._rows[task.number]
-            row.state, row.seconds, row.began = "interrupted", row.elapsed, None
+            # Only the screen has this state; to the record the trial is still running.
+            self._trials[task.number] = replace(self._timed(task.number), state="interrupted")
+            self._clocks.pop(task.number, None)
+
+    def _timed(self, number: int) -> Outcome:
+        """A trial with the time of the attempt that runs now."""
+        trial, now = self._trials[number], time.monotonic()
+        return replace(trial, seconds=trial.seconds + now - self._clocks.get(number, now))
 
     def _render(self) -> RenderableType:
         with self._lock:
-            rows = sorted(self._rows.values(), key=lambda row: row.number)
-            best = leader(rows, self._objective.metric)
-            states = Counter(row.state for row in rows)
-            counted = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+            trials = [self._timed(number) for number in sorted(self._trials)]
+            best = leader(trials, self._objective.metric)
+            states = sorted(Counter(trial.state for trial in trials).items())
+            counts = ", ".join(f"{n} {state}" for state, n in states)
             minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
             head = Text.assemble(
                 (self._name, "bold"),
-                f"  {len(rows)}/{self._wanted} trials"
-                f"{': ' + counted if counted else ''}  {minutes}:{seconds:02d}",
+                f"  {len(trials)}/{self._wanted} trials"
+                f"{': ' + counts if counts else ''}  {minutes}:{seconds:02d}",
             )
-            room = max(3, self._console.height - _AROUND)
-            shown = crop(rows, best, room)
+            shown = crop(trials, best, max(3, self._console.height - _OTHER_LINES))
             body = table(shown, self._paths, self._objective.metric, best)
-            hidden = len(rows) - len(shown)
-        foot = Text(f"... and {hidden} more" if hidden else "", style="dim")
-        return Group(head, body, foot)
+        hidden = len(trials) - len(shown)
+        return Group(head, body, Text(f"... and {hidden} more" if hidden else "", style="dim"))
 
 
-def leader(rows: Sequence[Row], metric: str) -> int | None:
+def leader(trials: Sequence[Outcome], metric: str) -> int | None:
     """Number of the finished trial that is best by a metric, or of any with a score so far."""
     sign = 1 if METRICS[metric] == "maximize" else -1
-    scored = [row for row in rows if metric in row.metrics]
-    finished = [row for row in scored if row.state == "complete"] or scored
-    return max(finished, key=lambda row: sign * row.metrics[metric]).number if finished else None
+    scored = [trial for trial in trials if metric in trial.last]
+    finished = [trial for trial in scored if trial.state == "complete"] or scored
+    best = max(finished, key=lambda trial: sign * trial.last[metric], default=None)
+    return best.number if best else None
 
 
-def crop(rows: Sequence[Row], best: int | None, room: int) -> list[Row]:
-    """The rows that a screen has room for: those that run, the best, then the newest."""
+def crop(trials: Sequence[Outcome], best: int | None, space: int) -> list[Outcome]:
+    """At most `space` trials: those that run, the best, then the newest."""
 
-    def weight(row: Row) -> tuple[bool, bool, int]:
-        return (row.state != "running", row.number != best, -row.number)
+    def order(trial: Outcome) -> tuple[bool, bool, int]:
+        return (trial.state != "running", trial.number != best, -trial.number)
 
-    return sorted(sorted(rows, key=weight)[:room], key=lambda row: row.number)
+    return sorted(sorted(trials, key=order)[:space], key=lambda trial: trial.number)
 
 
-def table(rows: Sequence[Row], paths: Sequence[str], objective: str, best: int | None) -> Table:
+def table(
+    trials: Sequence[Outcome], paths: Sequence[str], objective: str, best: int | None
+) -> Table:
     """Trials with their leaves and scores; the best one stands out."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    made.add_column("trial", justify="right", no_wrap=True)
-    made.add_column("state", no_wrap=True)
-    made.add_column("epoch", justify="right", no_wrap=True)
-    for name in short(paths):
-        # Long names would break within a word where there is no room for them.
-        made.add_column(name.replace("_", "_\n"), justify="right", overflow="fold")
-    metrics = SHOWN if objective in SHOWN else (objective, *SHOWN)
-    for metric in metrics:
-        made.add_column(metric.removeprefix("val/"), justify="right", no_wrap=True)
-    made.add_column("time", justify="right", no_wrap=True)
-    for row in rows:
-        made.add_row(
-            f"{row.number}{'*' if row.role == 'baseline' else ''}",
-            row.state,
-            f"{row.metrics.get('epoch', 0):.0f}/{row.epochs}",
-            *(plain(row.point[path]) if path in row.point else "-" for path in paths),
-            *(score(metric, row.metrics.get(metric)) for metric in metrics),
-            duration(row.elapsed),
-            style="bold green" if row.number == best else _STYLES[row.state],
+    metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    view.add_column("trial", justify="right", no_wrap=True)
+    view.add_column("state", no_wrap=True)
+    view.add_column("epoch", justify="right", no_wrap=True)
+    for name in text.short(paths):
+        # A name that is too long for its column breaks after an underscore.
+        view.add_column(name.replace("_", "_\n"), justify="right", overflow="fold")
+    for name in (*(metric.removeprefix("val/") for metric in metrics), "time"):
+        view.add_column(name, justify="right", no_wrap=True)
+    for trial in trials:
+        view.add_row(
+            f"{trial.number}{'*' if trial.role == 'baseline' else ''}",
+            trial.state,
+            _epochs(trial),
+            *(text.plain(trial.point[path]) if path in trial.point else "-" for path in paths),
+            *(text.score(metric, trial.last.get(metric)) for metric in metrics),
+            text.duration(trial.seconds),
+            style="bold green" if trial.number == best else _STYLES[trial.state],
         )
-    return made
+    return view
 
 
-def sentence(row: Row, paths: Sequence[str]) -> str:
+def sentence(trial: Outcome, paths: Sequence[str]) -> str:
     """One ended trial in one line."""
-    leaves = " ".join(
-        f"{name}={plain(row.point[path])}"
-        for name, path in zip(short(paths), paths, strict=True)
-        if path in row.point
-    )
-    told = row.failure if row.state == "failed" else " ".join(scores(row.metrics))
-    epoch = f"{row.metrics.get('epoch', 0):.0f}/{row.epochs}"
+    names = dict(zip(paths, text.short(paths), strict=True))
+    leaves = text.assignments({names[p]: trial.point[p] for p in paths if p in trial.point})
+    result = trial.failure if trial.state == "failed" else " ".join(text.scores(trial.last))
     return (
-        f"trial {row.number} {row.state} epoch {epoch} {leaves}: {told} ({duration(row.elapsed)})"
+        f"trial {trial.number} {trial.state} epoch {_epochs(trial)} {leaves}: {result} "
+        f"({text.duration(trial.seconds)})"
     )
+
+
+def _epochs(trial: Outcome) -> str:
+    """The last scored epoch, of how many."""
+    return f"{trial.epoch}/{trial.recipe.get('epochs', 0)}"
 
 
 def summary(result: Result, console: Console) -> None:
-    """The end of a search: ranking, best against baseline, floor, where things are, what next."""
+    """Print the end of a search: the ranking, then the lines of `closing`."""
     best = result.best.number if result.best else None
-    rows = [Row.of(one) for one in result.ranking if one.state != "waiting"]
-    if rows:
-        console.print(table(rows, result.paths, result.objective, best))
+    begun = [trial for trial in result.ranking if trial.state != "waiting"]
+    if begun:
+        console.print(table(begun, result.paths, result.objective, best))
     for line in closing(result):
         console.print(Text(line), soft_wrap=True)
 
 
 def closing(result: Result) -> list[str]:
-    """The summary's lines below the ranking."""
+    """The summary's lines below the ranking: best against baseline, floor, files, what next."""
     lines = [*_verdict(result), *_floor(result.floor)]
-    lines += [
-        f"Failed: trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}: {why}"
-        for numbers, why in failures(result.ranking)[:_FAILURES]
-    ]
+    for numbers, failure in failures(result.ranking)[:_FAILURES]:
+        trials = "trial" if len(numbers) == 1 else "trials"
+        lines.append(f"Failed: {trials} {', '.join(map(str, numbers))}: {failure}")
     if result.stopped:
         lines.append(f"Ended early: {result.stopped}")
-    lines += result.notices
     lines += [
+        *result.notices,
         f"Written to {result.folder} (study.db, space.yaml, trials/), tracked in "
-        f"{result.tracking_uri}; {duration(result.seconds)}",
+        f"{result.tracking_uri}; {text.duration(result.seconds)}",
         "",
     ]
+    resume = f"raylt resume {result.name}"
     if result.interrupted:
-        return [*lines, f"Interrupted; go on with: raylt resume {result.name}"]
-    ended = sum(one.over for one in result.ranking)
-    resume = f"      raylt resume {result.name}"
+        return [*lines, f"Interrupted; go on with: {resume}"]
+    missing = sum(trial.over for trial in result.ranking) < result.wanted
     return [
         *lines,
         f"Next: raylt best {result.name}   (the best recipe)",
         f"      raylt confirm {result.name}   (is it really better?)",
         "      raylt ui   (compare the trials in MLflow)",
-        f"{resume}   (go on with what is not finished)"
-        if ended < result.wanted
-        else f"{resume} --trials +{result.wanted}   (as many trials again)",
+        f"      {resume}   (go on with what is not finished)"
+        if missing
+        else f"      {resume} --trials +{result.wanted}   (as many trials again)",
     ]
 
 
@@ -274,28 +250,29 @@ def _verdict(result: Result) -> list[str]:
     metric, best, baseline = result.objective, result.best, result.baseline
     if best is None:
         return ["No trial has finished and kept the constraints."]
-    lines = [f"Best: trial {best.number} with {', '.join(scores(best.last))}"]
+    lines = [f"Best: trial {best.number} with {', '.join(text.scores(best.last))}"]
     if not any(name.startswith("val/") for name in best.last):
-        lines = [
-            *lines,
+        lines.append(
             "Nothing is held out (data.validation is 0), so only training losses are known; "
-            "`raylt confirm` alone opens the test set",
-        ]
+            "`raylt confirm` alone opens the test set"
+        )
     if baseline is not None and metric in baseline.last:
-        gap = best.last[metric] - baseline.last[metric]
+        gap = text.lead(metric, best.last[metric] - baseline.last[metric])
         same = best.number == baseline.number
-        which = "the best trial is the baseline" if same else f"{lead(metric, gap)}, one seed"
         lines.append(
             f"Baseline ({result.baseline_source}): trial {baseline.number} with "
-            f"{', '.join(scores(baseline.last))}; {which}"
+            f"{', '.join(text.scores(baseline.last))}; "
+            f"{'the best trial is the baseline' if same else f'{gap}, one seed'}"
         )
     return lines
 
 
 def _floor(floor: Mapping[str, float]) -> list[str]:
-    """`floor/neighbour/many` and the like, a line for each model."""
-    models: dict[str, list[str]] = {}
+    """What raw pixels reach, a line for each classifier; keys are like `floor/logistic/many`."""
+    classifiers: dict[str, list[str]] = {}
     for key, value in floor.items():
-        _, model, group = key.split("/", 2)
-        models.setdefault(model, []).append(f"{group} {percent(value)}")
-    return [f"Floor (raw pixels, {name}): {', '.join(told)}" for name, told in models.items()]
+        _, classifier, group = key.split("/", 2)
+        classifiers.setdefault(classifier, []).append(f"{group} {text.percent(value)}")
+    return [
+        f"Floor (raw pixels, {name}): {', '.join(levels)}" for name, levels in classifiers.items()
+    ]

@@ -4,8 +4,7 @@ import pytest
 
 from raylt.study.cost import tables
 from raylt.study.record import text
-from raylt.study.report import charts
-from raylt.study.report import page as report
+from raylt.study.report import charts, page
 from tests.study import made
 
 CORES = 2
@@ -51,8 +50,8 @@ def test_states_share_the_whole_among_them(tmp_path):
 
 def test_the_page_tells_every_trial_its_hours(tmp_path):
     record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
-    page = report.page(record, charts.of_study(record))
-    ranking = page[page.index("<h2>Ranking") : page.index("<h2>Costs")]
+    document = page.page(record, charts.of_study(record))
+    ranking = document[document.index("<h2>Ranking") : document.index("<h2>Costs")]
     for one in record.outcomes():
         assert f"<td>{text.hours(one.cpu_seconds / 3600)}</td>" in ranking
-    assert "<td>CPU-hours</td><td>" in page
+    assert "<td>CPU-hours</td><td>" in document

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from raylt.study.record import studies
-from raylt.study.report import page as report
+from raylt.study.report.page import write
 from raylt.study.tracking import store, tracker
 from tests.study import browser, made
 
@@ -39,7 +39,7 @@ def runs(tmp_path_factory):
     for number in mirror.missing():
         mirror.trial(number, interrupted=False)
     mirror.finish(interrupted=False)
-    report.write(record, folder / "report.html")
+    write(record, folder / "report.html")
     record.close()
     return folder
 

@@ -50,7 +50,7 @@ def test_following_shows_each_piece_once_and_ends_with_the_trial(begun, monkeypa
     monkeypatch.setattr(logs, "_PERIOD", 0.02)
     heard = []
     thread = threading.Thread(
-        target=logs.follow, args=(made, 0), kwargs={"write": heard.append, "there": lambda: True}
+        target=logs.follow, args=(made, 0), kwargs={"write": heard.append, "driven": lambda: True}
     )
     thread.start()
     for i in range(3):

@@ -8,8 +8,8 @@ import pytest
 
 from raylt import cli
 from raylt.schema import EnvironmentError
-from raylt.study.report import charts
-from raylt.study.report import page as report
+from raylt.study.record.text import yaml
+from raylt.study.report import charts, findings, page
 from tests.study import made
 
 
@@ -19,8 +19,8 @@ def record(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(record):
-    return report.page(record, charts.of_study(record))
+def document(record):
+    return page.page(record, charts.of_study(record))
 
 
 class Reader(HTMLParser):
@@ -44,20 +44,20 @@ class Reader(HTMLParser):
             self.words.append(data)
 
 
-def read(page):
+def read(document):
     reader = Reader()
-    reader.feed(page)
+    reader.feed(document)
     return reader, " ".join(" ".join(reader.words).split())
 
 
-def test_it_loads_nothing(page):
-    reader, _ = read(page)
+def test_it_loads_nothing(document):
+    reader, _ = read(document)
     assert reader.loads == ["data:,"]
     assert reader.scripts == 2
 
 
-def test_the_verdict_comes_first_and_says_what_is_not_known(record, page):
-    _, text = read(page)
+def test_the_verdict_comes_first_and_says_what_is_not_known(record, document):
+    _, text = read(document)
     best = record.best()
     assert text.index(f"Trial {best.number} is the best") < text.index("Results")
     assert "Nothing is confirmed yet" in text
@@ -65,30 +65,30 @@ def test_the_verdict_comes_first_and_says_what_is_not_known(record, page):
     assert "a paper, reaches" in text
 
 
-def test_it_holds_all_that_is_needed_to_repeat_the_study(record, page):
-    _, text = read(page)
+def test_it_holds_all_that_is_needed_to_repeat_the_study(record, document):
+    _, text = read(document)
     assert "raylt tune <made & up>" in text
-    assert " ".join(report.yaml(record.best().recipe).split()) in text
+    assert " ".join(yaml(record.best().recipe).split()) in text
     assert " ".join(record.space.text.split()) in text
     assert f"raylt train -s {record.folder}/space.yaml" in text
     assert record.facts["fingerprint"] in text
 
 
-def test_texts_of_users_stay_texts(page):
-    assert "ValueError: &lt;no&gt; &amp; luck" in page
-    assert "<made" not in page.split("<script>")[0]
+def test_texts_of_users_stay_texts(document):
+    assert "ValueError: &lt;no&gt; &amp; luck" in document
+    assert "<made" not in document.split("<script>")[0]
 
 
-def test_every_trial_is_ranked(record, page):
-    _, text = read(page)
+def test_every_trial_is_ranked(record, document):
+    _, text = read(document)
     ranking = text[text.index("Ranking") : text.index("Costs")]
     for one in record.ranking():
         assert f"{one.number} {one.state}" in ranking
 
 
-def test_each_drawing_has_its_place(page):
-    drawn = json.loads(re.search(r"Object\.entries\((\{.*\})\)\) \{", page)[1])
-    places = set(re.findall(r"<div id='chart-([a-z]+)'>", page))
+def test_each_drawing_has_its_place(document):
+    drawn = json.loads(re.search(r"Object\.entries\((\{.*\})\)\) \{", document)[1])
+    places = set(re.findall(r"<div id='chart-([a-z]+)'>", document))
     assert set(drawn) == places
     assert {
         "cost",
@@ -104,7 +104,7 @@ def test_each_drawing_has_its_place(page):
 
 def test_a_study_without_a_result_has_a_report(tmp_path):
     bare = made.study(tmp_path, trials=2, failed=(0, 1), tables=False)
-    _, text = read(report.page(bare, charts.of_study(bare)))
+    _, text = read(page.page(bare, charts.of_study(bare)))
     assert "No trial has finished and kept the constraints yet" in text
 
 
@@ -136,8 +136,10 @@ def test_a_confirmation_leads(tmp_path, retrain):
     (record.folder / "confirm" / "verdict.json").write_text(
         json.dumps({**found, "candidates": [candidate]})
     )
-    assert report.verdict(record)[0].startswith("Confirmed over 2 seeds: trial 1 better by +2.1")
-    _, text = read(report.page(record, charts.of_study(record)))
+    assert findings.sentences(record)[0].startswith(
+        "Confirmed over 2 seeds: trial 1 better by +2.1"
+    )
+    _, text = read(page.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text
     assert "few +3.1, bought with many -0.6" in text
     assert ("validation images included" in text) == (retrain == "pool")
@@ -148,11 +150,11 @@ def test_a_folder_that_cannot_be_written_is_named(record, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(EnvironmentError, match="must be writable"):
-        report.write(record, blocked / "report.html")
+        page.write(record, blocked / "report.html")
 
 
 def test_the_file_appears_whole(record, tmp_path):
-    path = report.write(record, tmp_path / "new" / "report.html")
+    path = page.write(record, tmp_path / "new" / "report.html")
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
 
 

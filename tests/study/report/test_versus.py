@@ -10,7 +10,7 @@ from raylt.study.record import studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.report import versus
 from raylt.study.report.charts import html, png
-from raylt.study.report.charts import versus as picturing
+from raylt.study.report.charts.versus import charts
 from raylt.study.run import begin, driver
 from raylt.study.run.result import Result
 from raylt.study.run.rival import follow
@@ -112,12 +112,11 @@ def test_studies_without_an_end_or_of_other_images(tmp_path):
 
 def test_both_methods_are_in_one_picture_of_either(tmp_path):
     first = made.study(tmp_path, "study.versus=simclr", name="a", trials=8)
-    assert picturing.charts(first) == ()
+    assert charts(first) == ()
     text = rival_of(first.space).text
     other = made.study(tmp_path, name="a-versus-simclr", trials=5, text=text)
-    charts = [picturing.charts(each) for each in (first, other)]
-    assert charts[0] == charts[1]
-    ((chart,), _) = charts
+    (chart,) = charts(first)
+    assert charts(other) == (chart,)
     lines = {mark.name: mark for mark in chart.body[0].marks if hasattr(mark, "dash")}
     whole = [sum(one.seconds for one in each.outcomes()) / 60 for each in (first, other)]
     assert lines["what both have cost"].x == pytest.approx((min(whole), min(whole)))
@@ -132,7 +131,7 @@ def test_both_methods_are_in_one_picture_of_either(tmp_path):
 def test_a_name_alone_makes_no_rival(tmp_path):
     made.study(tmp_path, name="a", trials=1, failed=()).close()
     alone = made.study(tmp_path, name="a-versus-simclr", trials=1, failed=())
-    assert picturing.charts(alone) == ()
+    assert charts(alone) == ()
 
 
 def test_the_best_so_far_keeps_the_constraints(tmp_path):

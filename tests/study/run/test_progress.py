@@ -7,7 +7,7 @@ from rich.console import Console
 
 from raylt.study.record.listener import Task
 from raylt.study.run import progress
-from raylt.study.run.progress import Progress, Row
+from raylt.study.run.progress import Progress
 from tests.study.run.made import outcome, search_result
 
 
@@ -164,21 +164,15 @@ def test_on_a_terminal_a_table_lives_and_is_gone_at_the_end(study, monkeypatch):
 
 
 def test_the_running_and_the_best_stay_on_a_small_screen():
-    rows = [
-        Row(n, "draw", {}, 6, state="complete", metrics={"val/accuracy": n == 3})
-        for n in range(50)
-    ]
-    rows += [Row(50, "draw", {}, 6), Row(51, "draw", {}, 6)]
-    best = progress.leader(rows, "val/accuracy")
-    assert [row.number for row in progress.crop(rows, best, 5)] == [3, 48, 49, 50, 51]
+    trials = [outcome(n, n == 3) for n in range(50)]
+    trials += [outcome(n, None, state="running") for n in (50, 51)]
+    best = progress.leader(trials, "val/accuracy")
+    assert [trial.number for trial in progress.crop(trials, best, 5)] == [3, 48, 49, 50, 51]
 
 
 def test_the_leader_has_finished_if_anybody_has():
-    rows = [
-        Row(0, "draw", {}, 6, state="running", metrics={"val/accuracy": 0.9}),
-        Row(1, "draw", {}, 6, state="complete", metrics={"val/accuracy": 0.5}),
-    ]
-    assert progress.leader(rows, "val/accuracy") == 1
-    assert progress.leader(rows[:1], "val/accuracy") == 0
+    trials = [outcome(0, 0.9, state="running"), outcome(1, 0.5)]
+    assert progress.leader(trials, "val/accuracy") == 1
+    assert progress.leader(trials[:1], "val/accuracy") == 0
     assert progress.leader([], "val/accuracy") is None
-    assert progress.leader(rows, "val/few") is None
+    assert progress.leader(trials, "val/medium") is None

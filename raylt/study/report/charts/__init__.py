@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from raylt.study.record.record import Record
 from raylt.study.report.charts import class_changes, classes, figure, search, versus
-from raylt.study.report.charts.figure import Axis, Chart, Dash, Panel
+from raylt.study.report.charts.figure import Axis, Chart
 
-_CURVES: tuple[tuple[str, str, Dash, float], ...] = (
-    ("val/accuracy", figure.BLUE, "solid", 3),
-    ("val/many", figure.BLACK, "dash", 2),
-    ("val/medium", figure.ORANGE, "dashdot", 2),
-    ("val/few", figure.VERMILION, "dot", 2),
-    ("val/knn", figure.GREEN, "solid", 1),
+_CURVES: tuple[tuple[str, search.Style], ...] = (
+    ("val/accuracy", ("accuracy", figure.BLUE, "solid", 3)),
+    ("val/many", ("many", figure.BLACK, "dash", 2)),
+    ("val/medium", ("medium", figure.ORANGE, "dashdot", 2)),
+    ("val/few", ("few", figure.VERMILION, "dot", 2)),
+    ("val/knn", ("knn", figure.GREEN, "solid", 1)),
 )
 
 
@@ -27,16 +27,18 @@ def of_study(record: Record) -> tuple[Chart, ...]:
 
 def of_trial(record: Record, number: int) -> tuple[Chart, ...]:
     """The charts of one trial: its learning curves, its confusions, its accuracy by class."""
-    one = record.outcome(number)
-    lines = tuple(
-        search.curve(record, one, metric, (metric.removeprefix("val/"), colour, dash, width))
-        for metric, colour, dash, width in _CURVES
-        if metric in one.last
-    )
-    curves = Chart(
-        key="curves",
-        title=f"Trial {number}: learning curves",
-        caption="On the validation images.",
-        body=(Panel(title="", x=Axis("epoch"), y=Axis("accuracy (%)"), marks=lines),),
+    trial = record.outcome(number)
+    lines = [
+        search.curve(record, trial, metric, style)
+        for metric, style in _CURVES
+        if metric in trial.last
+    ]
+    curves = figure.plot(
+        "curves",
+        f"Trial {number}: learning curves",
+        "On the validation images.",
+        x=Axis("epoch"),
+        y=Axis("accuracy (%)"),
+        marks=lines,
     )
     return (*([curves] if lines else []), *classes.of_trial(record, number))

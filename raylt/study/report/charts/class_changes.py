@@ -1,4 +1,4 @@
-"""Who gained and who paid: what the best setting changed for each class.
+"""What the best setting changed for each class: which classes gained, and which lost.
 
 After `raylt confirm` over the seeds on the test images that it opened; before, a hint by one seed
 on validation images. Nothing here opens the test set.
@@ -15,76 +15,76 @@ import numpy as np
 from raylt import metrics
 from raylt.study.record.record import Record
 from raylt.study.report.charts import classes, figure
-from raylt.study.report.charts.figure import Axis, Bars, Chart, Panel
+from raylt.study.report.charts.figure import Axis, Chart
 from raylt.study.verdict import confirmation
-from raylt.trial.evaluation.classes import read
 
-_KEY, _TITLE = "paid", "Who gained and who paid"
+_NAME = ("paid", "Who gained and who paid")
 
 
 def chart(record: Record) -> Chart:
     """What each class gained or lost against the baseline, in points."""
-    found = confirmation.stored(record)
-    tested = [each for each in found["candidates"] if each["paid"]] if found else []
-    if found is not None and tested:
-        best = record.best()
-        number = best.number if best else None
-        chosen = next((one for one in tested if one["runs"]["trial"] == number), tested[0])
-        return _tested(chosen, seeds=len(found["seeds"]))
-    return _seen(record)
+    confirmed = confirmation.stored(record)
+    tested = (
+        [candidate for candidate in confirmed["candidates"] if candidate["paid"]]
+        if confirmed
+        else []
+    )
+    if confirmed is None or not tested:
+        return _on_validation(record)
+    best = record.best()
+    number = best.number if best else None
+    chosen = next((c for c in tested if c["runs"]["trial"] == number), tested[0])
+    return _on_test(chosen, seeds=len(confirmed["seeds"]))
 
 
-def _tested(candidate: Mapping[str, Any], *, seeds: int) -> Chart:
-    paid = candidate["paid"]
-    changes: Sequence[Mapping[str, float] | None] = paid["classes"]
-    gain = [math.nan if each is None else 100 * each["mean"] for each in changes]
-    ends = [
-        (math.nan, math.nan) if each is None else (100 * each["low"], 100 * each["high"])
-        for each in changes
+def _on_test(candidate: Mapping[str, Any], *, seeds: int) -> Chart:
+    changes: Mapping[str, Any] = candidate["paid"]
+    points = [
+        [math.nan if change is None else 100 * change[key] for key in ("mean", "low", "high")]
+        for change in changes["classes"]
     ]
-    return _drawn(
-        paid["train_counts"],
-        gain,
-        ends,
+    return _gain_bars(
+        changes["train_counts"],
+        [mean for mean, _, _ in points],
+        [(low, high) for _, low, high in points],
         caption=f"Trial {candidate['runs']['trial']} against the baseline on the test images, "
         f"means over {seeds} seeds; the whiskers are 95 % over other test images. "
-        f"{paid['sentence']}.",
+        f"{changes['sentence']}.",
     )
 
 
-def _seen(record: Record) -> Chart:
+def _on_validation(record: Record) -> Chart:
     best, baseline = record.best(), record.baseline()
-    found = read(record.trial_folder(best.number)) if best else None
-    other = read(record.trial_folder(baseline.number)) if baseline else None
-    if best is None or baseline is None or found is None or other is None:
-        why = "it needs the classes of the best trial and the baseline"
-        return figure.nothing(_KEY, _TITLE, why)
+    table, baseline_table = (classes.table_of(record, trial) for trial in (best, baseline))
+    if best is None or baseline is None or table is None or baseline_table is None:
+        reason = "it needs the classes of the best trial and the baseline"
+        return figure.nothing(*_NAME, reason)
     if best.number == baseline.number:
-        return figure.nothing(_KEY, _TITLE, "the baseline is the best trial")
-    if found.train_counts != other.train_counts:
-        why = "the best trial and the baseline saw different training images"
-        return figure.nothing(_KEY, _TITLE, why)
-    counts = found.train_counts
-    gain = 100 * (found.last.per_class(len(counts)) - other.last.per_class(len(counts)))
-    groups = metrics.groups(counts, by="thresholds")
+        return figure.nothing(*_NAME, "the baseline is the best trial")
+    counts = table.train_counts
+    if counts != baseline_table.train_counts:
+        reason = "the best trial and the baseline saw different training images"
+        return figure.nothing(*_NAME, reason)
+    gain = 100 * (table.last.per_class(len(counts)) - baseline_table.last.per_class(len(counts)))
+    groups = {name: gain[list(k)] for name, k in metrics.groups(counts, by="thresholds").items()}
     means = ", ".join(
-        f"{name} {np.nanmean(gain[list(groups[name])]):+.1f}"
-        for name, *_ in classes.GROUPS
-        if name in groups and not np.isnan(gain[list(groups[name])]).all()
+        f"{name} {np.nanmean(gains):+.1f}"
+        for name, gains in groups.items()
+        if not np.isnan(gains).all()
     )
-    return _drawn(
+    return _gain_bars(
         counts,
-        list(map(float, gain)),
+        gain.tolist(),
         None,
         caption=f"Trial {best.number} against the baseline, trial {baseline.number}: {means} "
         f"points. One seed each, on validation images: a sign of where to look, not a proof.",
     )
 
 
-def _drawn(
+def _gain_bars(
     counts: Sequence[int],
     gain: Sequence[float],
-    ends: Sequence[tuple[float, float]] | None,
+    intervals: Sequence[tuple[float, float]] | None,
     *,
     caption: str,
 ) -> Chart:
@@ -93,39 +93,20 @@ def _drawn(
     Args:
         counts: Training images of each class.
         gain: Points that each class gained; NaN for one without an image.
-        ends: The interval of each, or None.
+        intervals: The interval of each, or None.
         caption: What the chart shows.
     """
     order = [k for k in classes.largest_first(counts) if not math.isnan(gain[k])]
-    groups = {name: set(one) for name, one in metrics.groups(counts, by="thresholds").items()}
-    marks: list[Bars] = []
-    for name, colour, hatch in classes.GROUPS:
-        there = [(i, k) for i, k in enumerate(order) if k in groups.get(name, ())]
-        if there:
-            marks.append(
-                Bars(
-                    name=name,
-                    colour=colour,
-                    hatch=hatch,
-                    x=tuple(float(i) for i, _ in there),
-                    y=tuple(gain[k] for _, k in there),
-                    ends=tuple(ends[k] for _, k in there) if ends else (),
-                    touching=len(order) > classes.BARS,
-                    told=tuple(
-                        f"class {k}: {gain[k]:+.1f} points, {counts[k]} images" for _, k in there
-                    ),
-                )
-            )
-    return Chart(
-        key=_KEY,
-        title=_TITLE,
-        caption=caption,
-        body=(
-            Panel(
-                title="",
-                x=classes.classes_axis(order),
-                y=Axis("gain in accuracy (points)"),
-                marks=tuple(marks),
-            ),
+    return figure.plot(
+        *_NAME,
+        caption,
+        x=classes.class_axis(order),
+        y=Axis("gain in accuracy (points)"),
+        marks=classes.group_bars(
+            counts,
+            order,
+            height=gain.__getitem__,
+            hover=lambda k: f"class {k}: {gain[k]:+.1f} points, {counts[k]} images",
+            interval=intervals.__getitem__ if intervals else None,
         ),
     )

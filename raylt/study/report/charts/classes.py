@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,38 +12,42 @@ from raylt import metrics, recipe
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.report.charts import figure
-from raylt.study.report.charts.figure import Axis, Bars, Chart, Grid, Line, Panel, Points
+from raylt.study.report.charts.figure import Axis, Bars, Chart, Grid, Line, Mark, Points
 from raylt.trial.evaluation.classes import Classes, Scored, read
 
-BARS = 120
-"""Classes that are drawn one by one, in a table of shades or as bars beside each other."""
-GROUPS: tuple[tuple[str, str, figure.Hatch], ...] = (
+_MANY_CLASSES = 120
+"""From more classes than this no table of shades is drawn, and bars touch."""
+_TICKS = 30
+"""Classes up to which their numbers stand at the axis."""
+_STYLES: tuple[tuple[str, str, figure.Hatch], ...] = (
     ("many", figure.BLUE, ""),
     ("medium", figure.ORANGE, "/"),
     ("few", figure.VERMILION, "x"),
 )
-"""How the shot groups look."""
+"""How the bars of each shot group look."""
+_CLASSES = ("classes", "Accuracy of each class")
+_CONFUSION = ("confusion", "What was taken for what")
+_DATA = ("data", "The training images")
 
 
 def of_study(record: Record) -> tuple[Chart, ...]:
-    """The best trial's classes and the training images."""
-    best, baseline = record.best(), record.baseline()
-    found = read(record.trial_folder(best.number)) if best else None
-    other = read(record.trial_folder(baseline.number)) if baseline else None
-    return (
-        _per_class_of(best, found, baseline, other),
-        histogram(train_counts(record)),
-    )
+    """The accuracy by class of the best trial and the baseline, and the training images."""
+    return _best_and_baseline(record), histogram(train_counts(record))
 
 
 def of_trial(record: Record, number: int) -> tuple[Chart, ...]:
     """The classes of one trial: its confusions and its accuracy by class."""
-    found = read(record.trial_folder(number))
-    if found is None:
+    table = read(record.trial_folder(number))
+    if table is None:
         return ()
-    return confusion(found.last, classes=len(found.train_counts)), per_class(
-        found.train_counts, [(f"trial {number}", found.last)]
+    return confusion(table.last, classes=len(table.train_counts)), per_class(
+        table.train_counts, [(f"trial {number}", table.last)]
     )
+
+
+def table_of(record: Record, trial: Outcome | None) -> Classes | None:
+    """The table of classes that a trial left, if there is the trial and its table."""
+    return read(record.trial_folder(trial.number)) if trial else None
 
 
 def train_counts(record: Record) -> tuple[int, ...] | None:
@@ -50,93 +55,107 @@ def train_counts(record: Record) -> tuple[int, ...] | None:
 
     Where the data section has open leaves, the counts are those of the best trial.
     """
-    best = record.best()
-    for one in [*([best] if best else []), *record.outcomes()]:
-        if (found := read(record.trial_folder(one.number))) is not None:
-            return found.train_counts
+    for trial in (record.best(), *record.outcomes()):
+        if (table := table_of(record, trial)) is not None:
+            return table.train_counts
     return recipe.dataset(record.space.fixed).train_counts()
 
 
 def histogram(counts: Sequence[int] | None) -> Chart:
     """Training images of each class, largest first."""
-    key, title = "data", "The training images"
     if counts is None:
-        return Chart(
-            key=key,
-            title=title,
-            caption="Nothing to draw: no trial has read the data yet.",
-            body=None,
-        )
+        return figure.nothing(*_DATA, "no trial has read the data yet")
     order = largest_first(counts)
-    groups = {name: set(one) for name, one in metrics.groups(counts, by="thresholds").items()}
-    marks = tuple(
-        Bars(
-            name=f"{name} ({in_words(len(groups[name]))})",
-            colour=colour,
-            hatch=hatch,
-            touching=len(counts) > BARS,
-            x=tuple(float(i) for i, k in enumerate(order) if k in groups[name]),
-            y=tuple(float(counts[k]) for k in order if k in groups[name]),
-            told=tuple(f"class {k}: {counts[k]} images" for k in order if k in groups[name]),
-        )
-        for name, colour, hatch in GROUPS
-        if name in groups
+    bars = group_bars(
+        counts, order, height=counts.__getitem__, hover=lambda k: f"class {k}: {counts[k]} images"
     )
-    return Chart(
-        key=key,
-        title=title,
-        caption=f"{sum(counts)} images of {len(counts)} classes; the largest has {max(counts)}, "
+    return figure.plot(
+        *_DATA,
+        f"{sum(counts)} images of {len(counts)} classes; the largest has {max(counts)}, "
         f"the smallest {min(counts)}. Many is more than 100, few is fewer than 20.",
-        body=(Panel(title="", x=classes_axis(order), y=Axis("training images"), marks=marks),),
+        x=class_axis(order),
+        y=Axis("training images"),
+        marks=[replace(group, name=f"{group.name} ({counted(len(group.x))})") for group in bars],
     )
+
+
+def group_bars(
+    counts: Sequence[int],
+    order: Sequence[int],
+    *,
+    height: Callable[[int], float],
+    hover: Callable[[int], str],
+    interval: Callable[[int], tuple[float, float]] | None = None,
+) -> list[Bars]:
+    """A bar for each class in the given order, one mark for each shot group.
+
+    Args:
+        counts: Training images of each class, which decide its group.
+        order: The classes to draw, from the left.
+        height: The height of a class's bar.
+        hover: What is said of a class.
+        interval: The ends of a class's whisker.
+    """
+    groups = metrics.groups(counts, by="thresholds")
+    bars: list[Bars] = []
+    for name, colour, hatch in _STYLES:
+        places = {i: k for i, k in enumerate(order) if k in groups.get(name, ())}
+        if places:
+            bars.append(
+                Bars(
+                    name=name,
+                    colour=colour,
+                    hatch=hatch,
+                    touching=len(order) > _MANY_CLASSES,
+                    x=tuple(map(float, places)),
+                    y=tuple(float(height(k)) for k in places.values()),
+                    intervals=tuple(map(interval, places.values())) if interval else (),
+                    hover=tuple(map(hover, places.values())),
+                )
+            )
+    return bars
 
 
 def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Chart:
     """Accuracy of each class on the validation images, classes with more training images first."""
     order = largest_first(counts)
-    looks: tuple[tuple[str, figure.Symbol], ...] = (
-        (figure.VERMILION, "circle"),
-        (figure.BLUE, "hollow"),
+    styles: tuple[tuple[str, figure.Symbol, figure.Dash], ...] = (
+        (figure.VERMILION, "circle", "solid"),
+        (figure.BLUE, "hollow", "dash"),
     )
-    marks: list[Points | Line] = []
-    for (name, scored), (colour, symbol) in zip(models, looks, strict=False):
+    marks: list[Mark] = []
+    for (name, scored), (colour, symbol, dash) in zip(models, styles, strict=False):
         accuracy = 100 * scored.per_class(len(counts))
-        there = [(i, k) for i, k in enumerate(order) if not math.isnan(accuracy[k])]
-        x = tuple(float(i) for i, _ in there)
-        y = tuple(float(accuracy[k]) for _, k in there)
-        told = tuple(
-            f"class {k}: {accuracy[k]:.1f} %, {counts[k]} training images" for _, k in there
+        places = {i: k for i, k in enumerate(order) if not math.isnan(accuracy[k])}
+        x = tuple(map(float, places))
+        y = tuple(float(accuracy[k]) for k in places.values())
+        hover = tuple(
+            f"class {k}: {accuracy[k]:.1f} %, {counts[k]} training images" for k in places.values()
         )
-        marks.append(Points(name=name, x=x, y=y, colour=colour, symbol=symbol, told=told))
-        smooth = _smooth(y)
-        marks.append(
-            Line(
-                name="",
-                x=x,
-                y=smooth,
-                colour=colour,
-                width=1.5,
-                dash="solid" if symbol == "circle" else "dash",
-            )
-        )
-    return Chart(
-        key="classes",
-        title="Accuracy of each class",
-        caption="On the validation images after the last epoch; classes stand by their training "
+        marks += [
+            Points(name=name, x=x, y=y, colour=colour, symbol=symbol, hover=hover),
+            Line(name="", x=x, y=_running_means(y), colour=colour, width=1.5, dash=dash),
+        ]
+    return figure.plot(
+        *_CLASSES,
+        "On the validation images after the last epoch; classes are ordered by their training "
         "images, most first. The lines are running means.",
-        body=(Panel(title="", x=classes_axis(order), y=Axis("accuracy (%)"), marks=tuple(marks)),),
+        x=class_axis(order),
+        y=Axis("accuracy (%)"),
+        marks=marks,
     )
 
 
 def confusion(scored: Scored, *, classes: int) -> Chart:
     """What was taken for what, as shares of the true class."""
-    key, title = "confusion", "What was taken for what"
-    if classes > BARS:
-        why = f"a table of {classes} classes is too fine; classes.json has it"
-        return figure.nothing(key, title, why)
+    if classes > _MANY_CLASSES:
+        reason = f"a table of {classes} classes is too fine; classes.json has it"
+        return figure.nothing(*_CONFUSION, reason)
     table = scored.confusion(classes)
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    ticks = tuple(str(k) for k in range(classes)) if classes <= 30 else ()
+    totals = table.sum(1)
+    shares = table / np.maximum(totals, 1)[:, None]
+    ticks = tuple(map(str, range(classes))) if classes <= _TICKS else ()
+    key, title = _CONFUSION
     return Chart(
         key=key,
         title=title,
@@ -144,50 +163,48 @@ def confusion(scored: Scored, *, classes: int) -> Chart:
         body=Grid(
             x=Axis("predicted class", ticks=ticks),
             y=Axis("true class", ticks=ticks),
-            cells=tuple(tuple(float(cell) for cell in row) for row in shares),
-            told=tuple(
+            cells=tuple(tuple(row) for row in shares.tolist()),
+            hover=tuple(
                 tuple(
-                    f"class {true} taken for {predicted}: {table[true, predicted]} of "
-                    f"{table[true].sum()} images"
-                    for predicted in range(classes)
+                    f"class {true} taken for {predicted}: {images} of {totals[true]} images"
+                    for predicted, images in enumerate(row)
                 )
-                for true in range(classes)
+                for true, row in enumerate(table)
             ),
         ),
     )
 
 
-def _per_class_of(
-    best: Outcome | None, found: Classes | None, baseline: Outcome | None, other: Classes | None
-) -> Chart:
-    if best is None or found is None:
-        why = "the best trial has left no table of its classes"
-        return figure.nothing("classes", "Accuracy of each class", why)
-    models = [(f"best, trial {best.number}", found.last)]
-    same = other is not None and other.train_counts == found.train_counts
-    if baseline and other and same and baseline.number != best.number:
-        models.append((f"baseline, trial {baseline.number}", other.last))
-    return per_class(found.train_counts, models)
+def _best_and_baseline(record: Record) -> Chart:
+    best, baseline = record.best(), record.baseline()
+    table, baseline_table = table_of(record, best), table_of(record, baseline)
+    if best is None or table is None:
+        return figure.nothing(*_CLASSES, "the best trial has left no table of its classes")
+    models = [(f"best, trial {best.number}", table.last)]
+    same_data = baseline_table and baseline_table.train_counts == table.train_counts
+    if baseline and baseline_table and same_data and baseline.number != best.number:
+        models.append((f"baseline, trial {baseline.number}", baseline_table.last))
+    return per_class(table.train_counts, models)
 
 
 def largest_first(counts: Sequence[int]) -> list[int]:
-    """Classes by their training images."""
+    """Classes by their training images, the class with most images first."""
     return sorted(range(len(counts)), key=lambda k: (-counts[k], k))
 
 
-def classes_axis(order: Sequence[int]) -> Axis:
+def class_axis(order: Sequence[int]) -> Axis:
     """The axis of classes in an order; their numbers stand at it where there is room."""
-    if len(order) <= 30:
+    if len(order) <= _TICKS:
         return Axis("class, most training images first", ticks=tuple(map(str, order)))
     return Axis("classes, most training images first")
 
 
-def in_words(number: int) -> str:
-    """So many classes."""
+def counted(number: int) -> str:
+    """`1 class`, `2 classes`."""
     return "1 class" if number == 1 else f"{number} classes"
 
 
-def _smooth(values: Sequence[float]) -> tuple[float, ...]:
+def _running_means(values: Sequence[float]) -> tuple[float, ...]:
     """Running means over a tenth of the values around each."""
     half = max(1, len(values) // 20)
     return tuple(

@@ -1,12 +1,13 @@
 """What a chart is, before anybody draws it: numbers, words, and how marks differ.
 
-Every chart is drawn twice from the same description: by plotly to be touched, by matplotlib to be
-printed. Marks differ in shape, fill or dash as well as in colour, and the colours are those of
+Every chart is drawn twice from the same description: by plotly for the screen, by matplotlib for
+print. Marks differ in shape, fill or dash as well as in colour, and the colours are those of
 Okabe and Ito, which people of every colour vision tell apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,6 @@ BLUE = "#0072b2"
 ORANGE = "#e69f00"
 GREEN = "#009e73"
 VERMILION = "#d55e00"
-PURPLE = "#cc79a7"
 
 Symbol = Literal["circle", "hollow", "diamond", "star", "square"]
 Dash = Literal["solid", "dash", "dot", "dashdot"]
@@ -31,7 +31,7 @@ class Axis:
     title: str
     log: bool = False
     ticks: tuple[str, ...] = ()
-    """Names of the places 0, 1, 2, ...; the axis is one of numbers where there are none."""
+    """Names of the places 0, 1, 2, ...; empty for an axis of numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class Points:
     y: tuple[float, ...]
     colour: str
     symbol: Symbol = "circle"
-    told: tuple[str, ...] = ()
-    """What is said of each point when it is pointed at."""
+    hover: tuple[str, ...] = ()
+    """The text that appears over each point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,48 +52,50 @@ class Line:
     """A line through points; `steps` keeps each height until the next point."""
 
     name: str
-    """Word of the legend; a line without one is not in it."""
+    """Its name in the legend; a line with an empty name is left out of the legend."""
     x: tuple[float, ...]
     y: tuple[float, ...]
     colour: str
     dash: Dash = "solid"
     width: float = 2
     steps: bool = False
-    told: tuple[str, ...] = ()
+    hover: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars:
-    """Upright bars, or lying ones from the top down."""
+    """Vertical bars, or horizontal ones from the top down."""
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     colour: str
     hatch: Hatch = ""
-    lying: bool = False
+    horizontal: bool = False
     """Whether `x` is the place from the top and `y` the length to the right."""
-    ends: tuple[tuple[float, float], ...] = ()
-    """The interval of each upright bar, drawn as a whisker."""
+    intervals: tuple[tuple[float, float], ...] = ()
+    """The low and high end of each vertical bar's whisker."""
     touching: bool = False
-    """Whether upright bars at whole numbers, one after another, leave no gaps: there are too many
-    of them to stand apart."""
-    told: tuple[str, ...] = ()
+    """Whether vertical bars at consecutive whole numbers leave no gaps: there are too many of
+    them to stand apart."""
+    hover: tuple[str, ...] = ()
+
+
+Mark = Points | Line | Bars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One pair of axes."""
 
-    title: str
     x: Axis
     y: Axis
-    marks: tuple[Points | Line | Bars, ...]
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
-    """One upright axis of parallel coordinates, from 0 at its foot to 1 at its head."""
+    """One vertical axis of parallel coordinates, from 0 at its foot to 1 at its head."""
 
     title: str
     places: tuple[float, ...]
@@ -103,14 +105,14 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel:
-    """Every trial as a line over upright axes."""
+    """Every trial as a line over vertical axes."""
 
     dimensions: tuple[Dimension, ...]
     shade: tuple[float, ...]
     """The value that colours each line."""
     shade_title: str
     strong: int | None
-    """Which line is that of the best trial, drawn strongest where the program can."""
+    """Which line is that of the best trial; matplotlib draws it thicker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ class Grid:
     x: Axis
     y: Axis
     cells: tuple[tuple[float, ...], ...]
-    told: tuple[tuple[str, ...], ...]
+    hover: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +133,17 @@ class Chart:
     """Name of its file."""
     title: str
     caption: str
-    """What is shown, and over what; where there is nothing to draw, why."""
+    """What is shown, and over what; or why nothing is drawn."""
     body: tuple[Panel, ...] | Parallel | Grid | None
 
 
-def nothing(key: str, title: str, why: str) -> Chart:
-    """The place of a chart that cannot be drawn, and why."""
-    return Chart(key=key, title=title, caption=f"Nothing to draw: {why}.", body=None)
+def plot(key: str, title: str, caption: str, *, x: Axis, y: Axis, marks: Iterable[Mark]) -> Chart:
+    """A chart of one pair of axes."""
+    return Chart(
+        key=key, title=title, caption=caption, body=(Panel(x=x, y=y, marks=tuple(marks)),)
+    )
+
+
+def nothing(key: str, title: str, reason: str) -> Chart:
+    """A chart that cannot be drawn, and the reason."""
+    return Chart(key=key, title=title, caption=f"Nothing to draw: {reason}.", body=None)

@@ -1,4 +1,4 @@
-"""Charts by plotly, to be touched: as the plain data that plotly.js draws."""
+"""Charts by plotly, for the screen: as the plain data that plotly.js draws."""
 
 from __future__ import annotations
 
@@ -6,23 +6,42 @@ import itertools
 import json
 from typing import Any
 
-from raylt.study.report.charts.figure import Axis, Bars, Chart, Grid, Line, Panel, Parallel, Points
+from raylt.study.report.charts.figure import (
+    Axis,
+    Bars,
+    Chart,
+    Grid,
+    Line,
+    Mark,
+    Panel,
+    Parallel,
+    Points,
+)
 
 _COLUMNS = 3
 """Panels in a row."""
 _LETTERS = 110
 """Letters that fit beside each other over the axes of parallel coordinates."""
 _SYMBOLS = {
-    "circle": "circle",
-    "hollow": "circle-open",
-    "diamond": "diamond",
-    "star": "star",
-    "square": "square",
+    "circle": ("circle", 8),
+    "hollow": ("circle-open", 8),
+    "diamond": ("diamond", 12),
+    "star": ("star", 15),
+    "square": ("square", 8),
 }
-_SIZES = {"circle": 8, "hollow": 8, "diamond": 12, "star": 15, "square": 8}
+"""Symbols of plotly and their sizes."""
 _SHADES = "Viridis"
-_FONT = {"family": "system-ui, sans-serif", "size": 13, "color": "#222"}
-_LINE = "#d8d8d8"
+_LAYOUT = {
+    "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222"},
+    "paper_bgcolor": "white",
+    "plot_bgcolor": "white",
+    "hovermode": "closest",
+    "barmode": "overlay",
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+}
+
+Drawing = tuple[list[Any], dict[str, Any]]
+"""The `data` and `layout` of plotly.js."""
 
 
 def drawing(chart: Chart) -> dict[str, Any]:
@@ -34,15 +53,7 @@ def drawing(chart: Chart) -> dict[str, Any]:
         data, layout = _grid(chart.body)
     else:
         data, layout = _panels(chart.body)
-    shared = {
-        "font": _FONT,
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "hovermode": "closest",
-        "barmode": "overlay",
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    }
-    return {"data": data, "layout": {**shared, **layout}}
+    return {"data": data, "layout": {**_LAYOUT, **layout}}
 
 
 def script(value: Any) -> str:
@@ -50,127 +61,119 @@ def script(value: Any) -> str:
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
-def _panels(panels: tuple[Panel, ...]) -> tuple[list[Any], dict[str, Any]]:
+def _panels(panels: tuple[Panel, ...]) -> Drawing:
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
+    grid = {"rows": rows, "columns": columns, "pattern": "independent", "xgap": 0.2, "ygap": 0.32}
     layout: dict[str, Any] = {
         "height": 430 if rows == 1 else 300 * rows + 60,
         "margin": {"l": 62, "r": 20, "t": 50, "b": 56},
-        "grid": {
-            "rows": rows,
-            "columns": columns,
-            "pattern": "independent",
-            "xgap": 0.2,
-            "ygap": 0.32,
-        },
+        "grid": grid,
     }
     data: list[Any] = []
     named: set[str] = set()
     for i, panel in enumerate(panels):
         suffix = "" if i == 0 else str(i + 1)
-        lying = any(isinstance(mark, Bars) and mark.lying for mark in panel.marks)
         layout[f"xaxis{suffix}"] = _axis(panel.x)
         layout[f"yaxis{suffix}"] = _axis(panel.y)
-        if lying:
+        if any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
             layout[f"yaxis{suffix}"] |= {"autorange": "reversed", "automargin": True}
         for mark in panel.marks:
-            trace = _trace(mark)
-            shown = bool(mark.name) and mark.name not in named
+            in_legend = bool(mark.name) and mark.name not in named
             named.add(mark.name)
             place = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-            data.append({**trace, **place, "legendgroup": mark.name, "showlegend": shown})
+            legend = {"legendgroup": mark.name, "showlegend": in_legend}
+            data.append({**_trace(mark), **place, **legend})
     return data, layout
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "title": {"text": axis.title},
         "showline": True,
         "linecolor": "#444",
         "ticks": "outside",
-        "gridcolor": _LINE,
+        "gridcolor": "#d8d8d8",
         "zeroline": False,
     }
     if axis.log:
-        found |= {"type": "log", "dtick": "D2"}
+        settings |= {"type": "log", "dtick": "D2"}
     if axis.ticks:
-        found |= {
+        settings |= {
             "tickvals": list(range(len(axis.ticks))),
             "ticktext": list(axis.ticks),
             "range": [-0.6, len(axis.ticks) - 0.4],
         }
-    return found
+    return settings
 
 
-def _trace(mark: Points | Line | Bars) -> dict[str, Any]:
-    x, y = list(mark.x), list(mark.y)
-    shared: dict[str, Any] = {"name": mark.name}
-    if mark.told:
-        shared |= {"text": list(mark.told), "hovertemplate": "%{text}<br>%{y:.4g}<extra></extra>"}
+def _trace(mark: Mark) -> dict[str, Any]:
+    trace: dict[str, Any] = {"name": mark.name, "x": list(mark.x), "y": list(mark.y)}
+    if mark.hover:
+        trace |= {"text": list(mark.hover), "hovertemplate": "%{text}<br>%{y:.4g}<extra></extra>"}
     match mark:
         case Points():
+            symbol, size = _SYMBOLS[mark.symbol]
             edge = {"width": 1.5, "color": mark.colour}
-            look = {
-                "symbol": _SYMBOLS[mark.symbol],
-                "size": _SIZES[mark.symbol],
-                "color": mark.colour,
-                "line": edge,
-            }
-            return {**shared, "type": "scatter", "mode": "markers", "x": x, "y": y, "marker": look}
+            style = {"symbol": symbol, "size": size, "color": mark.colour, "line": edge}
+            return {**trace, "type": "scatter", "mode": "markers", "marker": style}
         case Line():
-            look = {
-                "color": mark.colour,
-                "width": mark.width,
-                "dash": mark.dash,
-                "shape": "hv" if mark.steps else "linear",
-            }
-            return {**shared, "type": "scatter", "mode": "lines", "x": x, "y": y, "line": look}
+            shape = "hv" if mark.steps else "linear"
+            style = {"color": mark.colour, "width": mark.width, "dash": mark.dash, "shape": shape}
+            return {**trace, "type": "scatter", "mode": "lines", "line": style}
         case Bars():
-            hatch = {"shape": mark.hatch, "fillmode": "overlay", "fgcolor": "white", "size": 9}
-            look = {"color": mark.colour, "pattern": hatch}
-            shared["textposition"] = "none"
-            if mark.ends:
-                shared["error_y"] = {
-                    "type": "data",
-                    "symmetric": False,
-                    "color": "#222",
-                    "thickness": 1.2,
-                    "width": 3,
-                    "array": [high - at for at, (_, high) in zip(y, mark.ends, strict=True)],
-                    "arrayminus": [at - low for at, (low, _) in zip(y, mark.ends, strict=True)],
-                }
-            if mark.touching:
-                shared["width"] = 1
-            if mark.lying:
-                x, y, shared["orientation"] = y, x, "h"
-            return {**shared, "type": "bar", "x": x, "y": y, "marker": look}
+            return {**trace, **_bars(mark)}
 
 
-def _parallel(body: Parallel) -> tuple[list[Any], dict[str, Any]]:
+def _bars(mark: Bars) -> dict[str, Any]:
+    hatch = {"shape": mark.hatch, "fillmode": "overlay", "fgcolor": "white", "size": 9}
+    trace: dict[str, Any] = {
+        "type": "bar",
+        "textposition": "none",
+        "marker": {"color": mark.colour, "pattern": hatch},
+    }
+    if mark.intervals:
+        ends = list(zip(mark.y, mark.intervals, strict=True))
+        trace["error_y"] = {
+            "type": "data",
+            "symmetric": False,
+            "color": "#222",
+            "thickness": 1.2,
+            "width": 3,
+            "array": [high - y for y, (_, high) in ends],
+            "arrayminus": [y - low for y, (low, _) in ends],
+        }
+    if mark.touching:
+        trace["width"] = 1
+    if mark.horizontal:
+        trace |= {"x": list(mark.y), "y": list(mark.x), "orientation": "h"}
+    return trace
+
+
+def _parallel(body: Parallel) -> Drawing:
     dimensions = [
         {
-            "label": each.title,
-            "values": list(each.places),
-            "range": [min(0.0, *(at for at, _ in each.ticks)), 1.0],
-            "tickvals": [at for at, _ in each.ticks],
-            "ticktext": [word for _, word in each.ticks],
+            "label": dimension.title,
+            "values": list(dimension.places),
+            "range": [min(0.0, *(place for place, _ in dimension.ticks)), 1.0],
+            "tickvals": [place for place, _ in dimension.ticks],
+            "ticktext": [label for _, label in dimension.ticks],
         }
-        for each in body.dimensions
+        for dimension in body.dimensions
     ]
-    shade = {
-        "color": list(body.shade),
-        "colorscale": _SHADES,
-        "showscale": True,
-        "colorbar": {"title": {"text": body.shade_title}},
-    }
-    titles = [each.title for each in body.dimensions]
+    titles = [dimension.title for dimension in body.dimensions]
     # Letters of two neighbours that meet in the middle between their axes.
     meeting = max((len(a) + len(b) for a, b in itertools.pairwise(titles)), default=0) / 2
     crowded = meeting > _LETTERS / len(titles)
     data = {
         "type": "parcoords",
         "dimensions": dimensions,
-        "line": shade,
+        "line": {
+            "color": list(body.shade),
+            "colorscale": _SHADES,
+            "showscale": True,
+            "colorbar": {"title": {"text": body.shade_title}},
+        },
         "labelangle": -14 if crowded else 0,
         "labelside": "top",
         "labelfont": {"size": 13},
@@ -180,20 +183,16 @@ def _parallel(body: Parallel) -> tuple[list[Any], dict[str, Any]]:
     return [data], {"height": 400 + top, "margin": {"l": 60, "r": 60, "t": top, "b": 40}}
 
 
-def _grid(body: Grid) -> tuple[list[Any], dict[str, Any]]:
+def _grid(body: Grid) -> Drawing:
     data = {
         "type": "heatmap",
         "z": [list(row) for row in body.cells],
         "colorscale": _SHADES,
         "zmin": 0,
         "zmax": 1,
-        "text": [list(row) for row in body.told],
+        "text": [list(row) for row in body.hover],
         "hovertemplate": "%{text}<extra></extra>",
         "colorbar": {"title": {"text": "share"}},
     }
-    layout = {
-        "height": 560,
-        "xaxis": _axis(body.x),
-        "yaxis": {**_axis(body.y), "autorange": "reversed"},
-    }
-    return [data], layout
+    y = {**_axis(body.y), "autorange": "reversed"}
+    return [data], {"height": 560, "xaxis": _axis(body.x), "yaxis": y}

@@ -1,9 +1,8 @@
-"""What the charts of a search share: which trial gets which mark, and how numbers are told."""
+"""What the charts of a search share: marks of trials, reference levels, titles and units."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from raylt.schema import Value
 from raylt.space.leaf import Leaf
@@ -13,29 +12,29 @@ from raylt.study.record.text import plain
 from raylt.study.report.charts import figure
 from raylt.study.report.charts.figure import Line, Points
 
+_STYLES: tuple[tuple[str, str, figure.Symbol], ...] = (
+    ("stopped early", figure.GREY, "hollow"),
+    ("finished", figure.GREY, "circle"),
+    ("baseline", figure.BLUE, "diamond"),
+    ("best", figure.VERMILION, "star"),
+)
+"""How each kind of trial is marked; the later kinds are drawn over the earlier ones."""
 
-def trials(
-    outcomes: Sequence[Outcome],
+
+def trial_marks(
+    trials: Sequence[Outcome],
     best: Outcome | None,
     *,
     x: Callable[[Outcome], float],
     y: Callable[[Outcome], float],
 ) -> tuple[Points, ...]:
-    """Marks of trials, by what became of them; the two that matter come last, on top."""
-    winner = best.number if best else None
+    """A mark for each trial; stopped, finished, baseline and best trials look different."""
     kinds: dict[str, list[Outcome]] = {}
-    for one in outcomes:
-        kind = "finished" if one.state == "complete" else "stopped early"
-        kind = "baseline" if one.role == "baseline" else kind
-        kinds.setdefault(kind, []).append(one)
-        if one.number == winner:
-            kinds["best"] = [one]
-    looks: tuple[tuple[str, str, figure.Symbol], ...] = (
-        ("stopped early", figure.GREY, "hollow"),
-        ("finished", figure.GREY, "circle"),
-        ("baseline", figure.BLUE, "diamond"),
-        ("best", figure.VERMILION, "star"),
-    )
+    for trial in trials:
+        kind = "finished" if trial.state == "complete" else "stopped early"
+        kinds.setdefault("baseline" if trial.role == "baseline" else kind, []).append(trial)
+        if best is not None and trial.number == best.number:
+            kinds["best"] = [trial]
     return tuple(
         Points(
             name=name,
@@ -43,78 +42,73 @@ def trials(
             symbol=symbol,
             x=tuple(map(x, kinds[name])),
             y=tuple(map(y, kinds[name])),
-            told=tuple(map(told, kinds[name])),
+            hover=tuple(map(_description, kinds[name])),
         )
-        for name, colour, symbol in looks
+        for name, colour, symbol in _STYLES
         if name in kinds
     )
 
 
-def told(one: Outcome) -> str:
-    """A trial in a few words: number, state and values."""
-    words = [f"{path.rpartition('.')[2]} {plain(value)}" for path, value in one.point.items()]
-    return ", ".join([f"trial {one.number} ({one.state}, epoch {one.epoch})", *words])
+def _description(trial: Outcome) -> str:
+    """Number, state, epoch and values of a trial."""
+    values = [f"{path.rpartition('.')[2]} {plain(value)}" for path, value in trial.point.items()]
+    return ", ".join([f"trial {trial.number} ({trial.state}, epoch {trial.epoch})", *values])
 
 
-def floor(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
+def reference_lines(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
+    """The levels of the baseline and of raw pixels, as far as known, from 0 to `width`."""
+    baseline = record.baseline()
+    if baseline is None or metric not in baseline.last:
+        return pixel_line(record, metric=metric, width=width)
+    return (
+        _level("baseline", metric, baseline.last[metric], width, figure.BLUE, "dash"),
+        *pixel_line(record, metric=metric, width=width),
+    )
+
+
+def pixel_line(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
     """The level that raw pixels reach, by the better of the two classifiers, from 0 to `width`."""
     group = metric.removeprefix("val/").removeprefix("best/")
-    known: Mapping[str, float] = record.facts["floor"]
-    found = [value for key, value in known.items() if key.split("/", 2)[2] == group]
-    if not found:
+    floor: Mapping[str, float] = record.facts["floor"]
+    levels = [value for key, value in floor.items() if key.split("/", 2)[2] == group]
+    if not levels:
         return ()
-    return (_level("floor of raw pixels", metric, max(found), width, figure.GREEN, "dot"),)
-
-
-def baseline(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
-    """The level that the baseline reached, from 0 to `width`."""
-    one = record.baseline()
-    if one is None or metric not in one.last:
-        return ()
-    return (_level("baseline", metric, one.last[metric], width, figure.BLUE, "dash"),)
+    return (_level("floor of raw pixels", metric, max(levels), width, figure.GREEN, "dot"),)
 
 
 def _level(
     name: str, metric: str, value: float, width: float, colour: str, dash: figure.Dash
 ) -> Line:
-    height = shown(metric, value)
+    height = scaled(metric, value)
     label = f"{name} ({height:.1f})"
     return Line(name=label, x=(0.0, width), y=(height, height), colour=colour, dash=dash)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A unit of time."""
-
-    word: str
-    seconds: float
+def time_unit(longest: float) -> tuple[str, float]:
+    """The unit that suits times of up to so many seconds, and its length in seconds."""
+    return ("hours", 3600.0) if longest > 2 * 3600 else ("minutes", 60.0)
 
 
-def clock(longest: float) -> Clock:
-    """The unit in which so many seconds are read best."""
-    return Clock("hours", 3600) if longest > 2 * 3600 else Clock("minutes", 60)
-
-
-def title(metric: str) -> str:
+def axis_title(metric: str) -> str:
     """A metric as the title of an axis."""
     name = metric.removeprefix("val/")
     return f"{name} (%)" if metric.startswith("val/") else name
 
 
-def shown(metric: str, value: float) -> float:
+def scaled(metric: str, value: float) -> float:
     """A metric's value as it is drawn: accuracies are percentages."""
     return 100 * value if metric.startswith("val/") else value
 
 
-def choices(leaf: Leaf) -> tuple[str, ...]:
-    """The words of a leaf's choices; none for a range."""
+def choice_names(leaf: Leaf) -> tuple[str, ...]:
+    """The names of a leaf's choices; none for a range."""
     return tuple(map(plain, leaf.choices)) if leaf.choices is not None else ()
 
 
-def place(leaf: Leaf, value: Value) -> float:
+def position(leaf: Leaf, value: Value) -> float:
     """Where a leaf's value stands on its axis: the number itself, or the place of the choice."""
     if leaf.choices is None:
         assert isinstance(value, int | float)
         return float(value)
-    # 1 is not true here, though Python takes them for equal.
+    # Python takes 1 and true for equal; as choices they are different.
     return float([(type(c), c) for c in leaf.choices].index((type(value), value)))

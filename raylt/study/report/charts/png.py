@@ -1,4 +1,4 @@
-"""Charts by matplotlib, to be printed: PNG files for MLflow and for papers."""
+"""Charts by matplotlib, for print: PNG files for MLflow and for papers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,36 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from raylt.study.report.charts.figure import Axis, Bars, Chart, Grid, Line, Panel, Parallel, Points
+from raylt.study.report.charts.figure import (
+    Axis,
+    Bars,
+    Chart,
+    Grid,
+    Line,
+    Mark,
+    Panel,
+    Parallel,
+    Points,
+)
 
 _DPI = 110
 _COLUMNS = 3
+"""Panels in a row."""
 _SHADES = "viridis"
-_MARKERS = {"circle": "o", "hollow": "o", "diamond": "D", "star": "*", "square": "s"}
-_SIZES = {"circle": 26, "hollow": 26, "diamond": 50, "star": 140, "square": 26}
+_SYMBOLS = {
+    "circle": ("o", 26),
+    "hollow": ("o", 26),
+    "diamond": ("D", 50),
+    "star": ("*", 140),
+    "square": ("s", 26),
+}
+"""Markers of matplotlib and their areas."""
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _HATCHES = {"": "", "/": "///", "x": "xxx"}
-_EDGE = 0.1
+_MARGIN = 0.1
 """Inches around a picture."""
-_ROOM = 110
-"""Letters of a caption in one line."""
+_CAPTION_WIDTH = 110
+"""Letters of a caption in one line of a picture of 8 inches."""
 
 
 def png(chart: Chart) -> bytes:
@@ -36,18 +53,16 @@ def png(chart: Chart) -> bytes:
     # Without pyplot: that keeps one state for the whole process, and this may run in a thread.
     caption = chart.caption
     if isinstance(chart.body, Parallel):
-        figure = Figure(figsize=(10, 4.4))
-        _parallel(figure, chart.body)
-        caption += (
-            " The strongest line is the best trial." if chart.body.strong is not None else ""
-        )
+        figure = _parallel(chart.body)
+        if chart.body.strong is not None:
+            caption += " The strongest line is the best trial."
     elif isinstance(chart.body, Grid):
-        figure = Figure(figsize=(6.4, 5.8))
-        _grid(figure, chart.body)
+        figure = _grid(chart.body)
     else:
         figure = _panels(chart.body)
     figure.suptitle(chart.title, x=0.01, ha="left", fontweight="bold")
-    figure.text(0.01, 0.0, _wrapped(caption, figure), fontsize=8, va="top", color="#444444")
+    caption = textwrap.fill(caption, int(_CAPTION_WIDTH * figure.get_figwidth() / 8))
+    figure.text(0.01, 0.0, caption, fontsize=8, va="top", color="#444444")
     FigureCanvasAgg(figure)
     # A legend keeps to the edge of the page, which the caption moves: once room is made for it,
     # it is tied to the figure.
@@ -56,21 +71,11 @@ def png(chart: Chart) -> bytes:
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
     # What "tight" would find by drawing everything once more.
-    box = figure.get_tightbbox().padded(_EDGE)
-    found = io.BytesIO()
-    figure.savefig(
-        found,
-        format="png",
-        dpi=_DPI,
-        bbox_inches=box,
-        facecolor="white",
-        pil_kwargs={"compress_level": 3},
-    )
-    return found.getvalue()
-
-
-def _wrapped(text: str, figure: Figure) -> str:
-    return textwrap.fill(text, int(_ROOM * figure.get_figwidth() / 8))
+    box = figure.get_tightbbox().padded(_MARGIN)
+    file = io.BytesIO()
+    options: dict[str, Any] = {"facecolor": "white", "pil_kwargs": {"compress_level": 3}}
+    figure.savefig(file, format="png", dpi=_DPI, bbox_inches=box, **options)
+    return file.getvalue()
 
 
 def _panels(panels: tuple[Panel, ...]) -> Figure:
@@ -78,60 +83,43 @@ def _panels(panels: tuple[Panel, ...]) -> Figure:
     rows = -(-len(panels) // columns)
     size = (8, 4.2) if len(panels) == 1 else (3.6 * columns, 3.2 * rows)
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    words: dict[str, Any] = {}
-    for i in range(rows * columns):
-        axes: Axes = grid[i // columns][i % columns]
-        if i >= len(panels):
-            axes.set_axis_off()
-            continue
-        _panel(axes, panels[i])
+    all_axes = figure.subplots(rows, columns, squeeze=False).flat
+    legend: dict[str, Any] = {}
+    for axes, panel in zip(all_axes, panels, strict=False):
+        _panel(axes, panel)
         handles, labels = axes.get_legend_handles_labels()
-        words |= dict(zip(labels, handles, strict=True))
-    if words:
-        figure.legend(
-            list(words.values()),
-            list(words),
-            loc="outside lower center",
-            ncols=6,
-            fontsize=8,
-            frameon=False,
-        )
+        legend |= dict(zip(labels, handles, strict=True))
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
+    if legend:
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": False}
+        figure.legend(list(legend.values()), list(legend), fontsize=8, **place)
     return figure
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
-    lying = any(isinstance(mark, Bars) and mark.lying for mark in panel.marks)
     for mark in panel.marks:
         _mark(axes, mark)
     _axis(axes, panel.x, "x")
     _axis(axes, panel.y, "y")
-    if lying:
+    if any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
         axes.invert_yaxis()
     axes.grid(color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _mark(axes: Axes, mark: Points | Line | Bars) -> None:
+def _mark(axes: Axes, mark: Mark) -> None:
     label = mark.name or None
-    if isinstance(mark, Bars) and mark.ends:
-        lengths = [
-            [abs(at - end[side]) for at, end in zip(mark.y, mark.ends, strict=True)]
-            for side in (0, 1)
-        ]
-        axes.errorbar(
-            mark.x, mark.y, yerr=lengths, fmt="none", ecolor="#222222", elinewidth=0.8, capsize=2
-        )
     match mark:
         case Points():
-            face = "none" if mark.symbol == "hollow" else mark.colour
+            marker, area = _SYMBOLS[mark.symbol]
             axes.scatter(
                 mark.x,
                 mark.y,
-                s=_SIZES[mark.symbol],
-                marker=_MARKERS[mark.symbol],
-                facecolors=face,
+                s=area,
+                marker=marker,
+                facecolors="none" if mark.symbol == "hollow" else mark.colour,
                 edgecolors=mark.colour,
                 label=label,
                 zorder=3,
@@ -146,47 +134,47 @@ def _mark(axes: Axes, mark: Points | Line | Bars) -> None:
                 linestyle=_DASHES[mark.dash],
                 drawstyle="steps-post" if mark.steps else "default",
             )
-        case Bars() if mark.touching:
-            edges = [x - 0.5 for x in (*mark.x, mark.x[-1] + 1)]
-            hatch = _HATCHES[mark.hatch]
-            axes.stairs(
-                mark.y,
-                edges,
-                fill=True,
-                color=mark.colour,
-                label=label,
-                hatch=hatch,
-                edgecolor="white",
-                linewidth=0,
-            )
-            # A bar that is narrower than a pixel would fade without it.
-            axes.stairs(mark.y, edges, color=mark.colour, linewidth=1)
         case Bars():
-            draw = axes.barh if mark.lying else axes.bar
-            draw(
-                mark.x,
-                mark.y,
-                color=mark.colour,
-                label=label,
-                hatch=_HATCHES[mark.hatch],
-                edgecolor="white",
-                linewidth=0,
-            )
+            _bars(axes, mark, label)
 
 
-def _axis(axes: Axes, axis: Axis, which: str) -> None:
-    own = axes.xaxis if which == "x" else axes.yaxis
-    own.set_label_text(axis.title)
+def _bars(axes: Axes, mark: Bars, label: str | None) -> None:
+    if mark.intervals:
+        ends = list(zip(mark.y, mark.intervals, strict=True))
+        lengths = [[abs(y - interval[side]) for y, interval in ends] for side in (0, 1)]
+        whisker: dict[str, Any] = {"ecolor": "#222222", "elinewidth": 0.8, "capsize": 2}
+        axes.errorbar(mark.x, mark.y, yerr=lengths, fmt="none", **whisker)
+    style: dict[str, Any] = {
+        "color": mark.colour,
+        "label": label,
+        "hatch": _HATCHES[mark.hatch],
+        "edgecolor": "white",
+        "linewidth": 0,
+    }
+    if mark.touching:
+        edges = [x - 0.5 for x in (*mark.x, mark.x[-1] + 1)]
+        axes.stairs(mark.y, edges, fill=True, **style)
+        # A bar that is narrower than a pixel would fade without it.
+        axes.stairs(mark.y, edges, color=mark.colour, linewidth=1)
+    else:
+        draw = axes.barh if mark.horizontal else axes.bar
+        draw(mark.x, mark.y, **style)
+
+
+def _axis(axes: Axes, axis: Axis, side: str) -> None:
+    drawn = axes.xaxis if side == "x" else axes.yaxis
+    drawn.set_label_text(axis.title)
     if axis.log:
-        axes.set(**{f"{which}scale": "log"})
-        own.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        own.set_minor_formatter(NullFormatter())
+        axes.set(**{f"{side}scale": "log"})
+        drawn.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        drawn.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        drawn.set_minor_formatter(NullFormatter())
     if axis.ticks:
-        own.set_ticks(range(len(axis.ticks)), axis.ticks)
+        drawn.set_ticks(range(len(axis.ticks)), axis.ticks)
 
 
-def _parallel(figure: Figure, body: Parallel) -> None:
+def _parallel(body: Parallel) -> Figure:
+    figure = Figure(figsize=(10, 4.4))
     axes = figure.subplots()
     shades = colormaps[_SHADES]
     low, high = min(body.shade), max(body.shade)
@@ -194,48 +182,40 @@ def _parallel(figure: Figure, body: Parallel) -> None:
     across = range(len(body.dimensions))
     # The best results are drawn last, over the others.
     for i in sorted(range(len(body.shade)), key=lambda i: (i == body.strong, body.shade[i])):
-        heights = [each.places[i] for each in body.dimensions]
+        heights = [dimension.places[i] for dimension in body.dimensions]
         strong = i == body.strong
         if strong:
             axes.plot(across, heights, color="black", linewidth=5)
-        axes.plot(
-            across,
-            heights,
-            color=shades((body.shade[i] - low) / span),
-            linewidth=3.2 if strong else 1.1,
-            alpha=1 if strong else 0.75,
-        )
-    for x, each in enumerate(body.dimensions):
+        shade = shades((body.shade[i] - low) / span)
+        width, alpha = (3.2, 1) if strong else (1.1, 0.75)
+        axes.plot(across, heights, color=shade, linewidth=width, alpha=alpha)
+    frame = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}
+    for x, dimension in enumerate(body.dimensions):
         axes.axvline(x, color="#444444", linewidth=0.8)
-        for height, word in each.ticks:
-            axes.text(
-                x + 0.03,
-                height,
-                word,
-                fontsize=7,
-                va="center",
-                bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
-            )
-    axes.set_xticks(across, [each.title for each in body.dimensions], rotation=15)
+        for y, label in dimension.ticks:
+            axes.text(x + 0.03, y, label, fontsize=7, va="center", bbox=frame)
+    axes.set_xticks(across, [dimension.title for dimension in body.dimensions], rotation=15)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.margins(x=0.06)
     scale = ScalarMappable(Normalize(low, high if high > low else low + 1), shades)
     figure.colorbar(scale, ax=axes, label=body.shade_title)
+    return figure
 
 
-def _grid(figure: Figure, body: Grid) -> None:
+def _grid(body: Grid) -> Figure:
+    figure = Figure(figsize=(6.4, 5.8))
     axes = figure.subplots()
     image = axes.imshow(body.cells, cmap=_SHADES, vmin=0, vmax=1)
     _axis(axes, body.x, "x")
     _axis(axes, body.y, "y")
     figure.colorbar(image, ax=axes, label="share")
     if len(body.cells) > 12:
-        return
+        return figure
     for y, row in enumerate(body.cells):
         for x, share in enumerate(row):
             if not math.isclose(share, 0):
+                style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
                 ink = "black" if share > 0.6 else "white"
-                axes.text(
-                    x, y, f"{100 * share:.0f}", ha="center", va="center", color=ink, fontsize=7
-                )
+                axes.text(x, y, f"{100 * share:.0f}", color=ink, **style)
+    return figure

@@ -10,7 +10,19 @@ from raylt.study.record.text import duration, short
 from raylt.study.report.charts import figure, importance, parallel, parts
 from raylt.study.report.charts.figure import Axis, Chart, Line, Panel
 
-_CURVES = 60
+Style = tuple[str, str, figure.Dash, float]
+"""Name, colour, dash and width of a line."""
+
+_COST = ("cost", "What the search cost and what it brought")
+_CURVES = ("curves", "Learning curves")
+_PARETO = ("pareto", "Many against few")
+_RESPONSE = ("response", "How the result answers to each leaf")
+_SHOT_GROUPS = {
+    "val/": "more than 100 and fewer than 20 images",
+    "val/thirds/": "thirds of the classes",
+}
+"""How the classes are cut into many-shot and few-shot ones, by the prefix of the metrics."""
+_DRAWN = 60
 """Trials whose learning curves are drawn: the best of them, and the baseline."""
 _NO_SCORE = "no trial has a score yet"
 
@@ -30,195 +42,165 @@ def charts(record: Record) -> tuple[Chart, ...]:
 
 def response(record: Record, ranking: Sequence[Outcome]) -> Chart:
     """The objective over each open leaf."""
-    key, title = "response", "How the result answers to each leaf"
     metric = record.objectives[0].metric
-    scored = [one for one in ranking if metric in one.last]
+    scored = [trial for trial in ranking if metric in trial.last]
     leaves = record.space.leaves
     if not leaves:
-        return figure.nothing(key, title, "no leaf is open")
+        return figure.nothing(*_RESPONSE, "no leaf is open")
     if not scored:
-        return figure.nothing(key, title, _NO_SCORE)
+        return figure.nothing(*_RESPONSE, _NO_SCORE)
     panels = tuple(
         Panel(
-            title="",
-            x=Axis(name, log=leaf.log, ticks=parts.choices(leaf)),
-            y=Axis(parts.title(metric)),
-            marks=parts.trials(
-                [one for one in scored if leaf.path in one.point],
+            x=Axis(name, log=leaf.log, ticks=parts.choice_names(leaf)),
+            y=Axis(parts.axis_title(metric)),
+            marks=parts.trial_marks(
+                [trial for trial in scored if leaf.path in trial.point],
                 record.best(),
-                x=lambda one, leaf=leaf: parts.place(leaf, one.point[leaf.path]),
-                y=lambda one: parts.shown(metric, one.last[metric]),
+                x=lambda trial, leaf=leaf: parts.position(leaf, trial.point[leaf.path]),
+                y=lambda trial: parts.scaled(metric, trial.last[metric]),
             ),
         )
         for leaf, name in zip(leaves, short([leaf.path for leaf in leaves]), strict=True)
     )
+    key, title = _RESPONSE
     return Chart(
         key=key,
         title=title,
         caption="Each mark is a trial; the other leaves differ too, so look for the edge of the "
-        "cloud. Hollow marks were stopped early and stand where their last epoch left them.",
+        "cloud. Hollow marks were stopped early and show their last score.",
         body=panels,
     )
 
 
 def cost(record: Record, ranking: Sequence[Outcome]) -> Chart:
     """The best result so far over the time that all trials took."""
-    key, title = "cost", "What the search cost and what it brought"
     metric = record.objectives[0].metric
-    ended = sorted((one for one in ranking if one.ended), key=lambda one: one.ended)
+    ended = sorted((trial for trial in ranking if trial.ended), key=lambda trial: trial.ended)
     times: dict[int, float] = {}
     spent = 0.0
-    for one in ended:
-        spent += one.seconds
-        times[one.number] = spent
-    line = list(improvements(record.outcomes(), record.space.study).items())
-    if not line:
-        return figure.nothing(key, title, "no trial has finished yet")
-    clock = parts.clock(spent)
-    width = spent / clock.seconds
-    # The last height holds to the end.
-    steps = [
-        *((times[number] / clock.seconds, value) for number, value in line),
-        (width, line[-1][1]),
-    ]
+    for trial in ended:
+        spent += trial.seconds
+        times[trial.number] = spent
+    best_so_far = list(improvements(record.outcomes(), record.space.study).items())
+    if not best_so_far:
+        return figure.nothing(*_COST, "no trial has finished yet")
+    unit, seconds = parts.time_unit(spent)
+    width = spent / seconds
+    heights = [parts.scaled(metric, value) for _, value in best_so_far]
     marks = (
         Line(
             name="best so far",
             colour=figure.VERMILION,
             width=3,
             steps=True,
-            x=tuple(x for x, _ in steps),
-            y=tuple(parts.shown(metric, y) for _, y in steps),
+            # The last height holds to the end.
+            x=(*(times[number] / seconds for number, _ in best_so_far), width),
+            y=(*heights, heights[-1]),
         ),
-        *parts.baseline(record, metric=metric, width=width),
-        *parts.floor(record, metric=metric, width=width),
-        *parts.trials(
-            [one for one in ended if metric in one.last],
+        *parts.reference_lines(record, metric=metric, width=width),
+        *parts.trial_marks(
+            [trial for trial in ended if metric in trial.last],
             record.best(),
-            x=lambda one: times[one.number] / clock.seconds,
-            y=lambda one: parts.shown(metric, one.last[metric]),
+            x=lambda trial: times[trial.number] / seconds,
+            y=lambda trial: parts.scaled(metric, trial.last[metric]),
         ),
     )
-    whole = duration(spent)
-    return Chart(
-        key=key,
-        title=title,
-        caption=f"Time is that of all trials added up: {whole} for the {len(ended)} that ended.",
-        body=(
-            Panel(
-                title="",
-                x=Axis(f"{clock.word} of all trials"),
-                y=Axis(parts.title(metric)),
-                marks=marks,
-            ),
-        ),
+    return figure.plot(
+        *_COST,
+        f"Time is that of all trials added up: {duration(spent)} for the {len(ended)} that ended.",
+        x=Axis(f"{unit} of all trials"),
+        y=Axis(parts.axis_title(metric)),
+        marks=marks,
     )
 
 
 def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
     """The objective over the epochs of each trial."""
-    key, title = "curves", "Learning curves"
     metric = record.objectives[0].metric
     best, baseline = record.best(), record.baseline()
-    scored = [one for one in ranking if metric in one.last]
+    scored = [trial for trial in ranking if metric in trial.last]
     if not scored:
-        return figure.nothing(key, title, _NO_SCORE)
-    drawn = scored[:_CURVES]
+        return figure.nothing(*_CURVES, _NO_SCORE)
+    drawn = scored[:_DRAWN]
     if baseline and metric in baseline.last and baseline not in drawn:
         drawn.append(baseline)
-    looks: dict[int, tuple[str, str, figure.Dash, float]] = {}
+    styles: dict[int, Style] = {}
     if baseline:
-        looks[baseline.number] = ("baseline", figure.BLUE, "dash", 3)
+        styles[baseline.number] = ("baseline", figure.BLUE, "dash", 3)
     if best:
-        looks[best.number] = ("best", figure.VERMILION, "solid", 3)
-    # The two that matter are drawn over the others.
-    drawn.sort(key=lambda one: one.number in looks)
-    lines = [
-        curve(record, one, metric, looks.get(one.number, ("", figure.PALE, "solid", 1)))
-        for one in drawn
-    ]
+        styles[best.number] = ("best", figure.VERMILION, "solid", 3)
+    # The best trial and the baseline are drawn over the others.
+    drawn.sort(key=lambda trial: trial.number in styles)
+    other: Style = ("", figure.PALE, "solid", 1)
+    lines = [curve(record, trial, metric, styles.get(trial.number, other)) for trial in drawn]
     longest = max(x for line in lines for x in line.x)
-    floor = parts.floor(record, metric=metric, width=longest)
     rest = len(scored) - len(drawn)
-    return Chart(
-        key=key,
-        title=title,
-        caption=f"{len(drawn)} trials; thin lines that end early were stopped."
+    return figure.plot(
+        *_CURVES,
+        f"{len(drawn)} trials; thin lines that end early were stopped."
         + (f" {rest} weaker trials are left out." if rest else ""),
-        body=(
-            Panel(title="", x=Axis("epoch"), y=Axis(parts.title(metric)), marks=(*lines, *floor)),
-        ),
+        x=Axis("epoch"),
+        y=Axis(parts.axis_title(metric)),
+        marks=(*lines, *parts.pixel_line(record, metric=metric, width=longest)),
     )
 
 
-def curve(
-    record: Record, one: Outcome, metric: str, look: tuple[str, str, figure.Dash, float]
-) -> Line:
-    """A metric of one trial over its scored epochs; `look` is name, colour, dash and width."""
-    name, colour, dash, width = look
-    entries = [entry for entry in record.epochs(one.number) if metric in entry]
+def curve(record: Record, trial: Outcome, metric: str, style: Style) -> Line:
+    """A metric of one trial over its scored epochs."""
+    name, colour, dash, width = style
+    entries = [entry for entry in record.epochs(trial.number) if metric in entry]
     return Line(
         name=name,
         colour=colour,
         dash=dash,
         width=width,
         x=tuple(entry["epoch"] for entry in entries),
-        y=tuple(parts.shown(metric, entry[metric]) for entry in entries),
-        told=tuple(f"trial {one.number} ({one.state})" for _ in entries),
+        y=tuple(parts.scaled(metric, entry[metric]) for entry in entries),
+        hover=(f"trial {trial.number} ({trial.state})",) * len(entries),
     )
 
 
 def pareto(record: Record, ranking: Sequence[Outcome]) -> Chart:
     """Accuracy on the few-shot classes over that on the many-shot ones."""
-    key, title = "pareto", "Many against few"
-    cut = next(
-        (
-            cut
-            for cut in ("val/", "val/thirds/")
-            if any(f"{cut}many" in one.last and f"{cut}few" in one.last for one in ranking)
-        ),
-        None,
-    )
-    if cut is None:
-        return figure.nothing(key, title, "no trial has scores of many- and of few-shot classes")
-    many, few = f"{cut}many", f"{cut}few"
-    scored = [one for one in ranking if many in one.last and few in one.last]
-    complete = [one for one in scored if one.state == "complete"]
-    front = front_of([(one.last[many], one.last[few]) for one in complete])
+    for prefix in _SHOT_GROUPS:
+        many, few = f"{prefix}many", f"{prefix}few"
+        scored = [trial for trial in ranking if many in trial.last and few in trial.last]
+        if scored:
+            return _front(record, scored, prefix)
+    return figure.nothing(*_PARETO, "no trial has scores of many- and of few-shot classes")
+
+
+def _front(record: Record, scored: Sequence[Outcome], prefix: str) -> Chart:
+    many, few = f"{prefix}many", f"{prefix}few"
+    complete = [trial for trial in scored if trial.state == "complete"]
+    front = front_of([(100 * trial.last[many], 100 * trial.last[few]) for trial in complete])
     line = Line(
         name="nobody is better in both",
         colour=figure.BLACK,
         dash="dot",
-        x=tuple(100 * x for x, _ in front),
-        y=tuple(100 * y for _, y in front),
+        x=tuple(x for x, _ in front),
+        y=tuple(y for _, y in front),
     )
-    marks = parts.trials(
+    marks = parts.trial_marks(
         scored,
         record.best(),
-        x=lambda one: 100 * one.last[many],
-        y=lambda one: 100 * one.last[few],
+        x=lambda trial: 100 * trial.last[many],
+        y=lambda trial: 100 * trial.last[few],
     )
-    groups = "thirds of the classes" if cut != "val/" else "more than 100 and fewer than 20 images"
-    return Chart(
-        key=key,
-        title=title,
-        caption=f"The groups are {groups}; validation images. {len(front)} of {len(complete)} "
-        f"finished trials are not beaten in both at once.",
-        body=(
-            Panel(
-                title="",
-                x=Axis("many-shot accuracy (%)"),
-                y=Axis("few-shot accuracy (%)"),
-                marks=(*([line] if len(front) > 1 else []), *marks),
-            ),
-        ),
+    return figure.plot(
+        *_PARETO,
+        f"The groups are {_SHOT_GROUPS[prefix]}; validation images. {len(front)} of "
+        f"{len(complete)} finished trials are not beaten in both at once.",
+        x=Axis("many-shot accuracy (%)"),
+        y=Axis("few-shot accuracy (%)"),
+        marks=(*([line] if len(front) > 1 else []), *marks),
     )
 
 
 def front_of(pairs: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
     """Those pairs that no other reaches in one number and beats in the other, left to right."""
-    found: list[tuple[float, float]] = []
+    front: list[tuple[float, float]] = []
     for first, second in sorted(set(pairs), reverse=True):
-        if not found or second > found[-1][1]:
-            found.append((first, second))
-    return tuple(reversed(found))
+        if not front or second > front[-1][1]:
+            front.append((first, second))
+    return tuple(reversed(front))

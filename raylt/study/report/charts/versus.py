@@ -1,4 +1,4 @@
-"""Two methods that got the same budget, in one picture."""
+"""Two methods with the same budget, in one chart."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from raylt.schema import InputError
 from raylt.study.record.record import Record
 from raylt.study.report import versus
 from raylt.study.report.charts import figure, parts
-from raylt.study.report.charts.figure import Axis, Chart, Dash, Line, Panel, Points, Symbol
+from raylt.study.report.charts.figure import Axis, Chart, Dash, Line, Mark, Points, Symbol
 
-_LOOKS: tuple[tuple[str, Dash, Symbol], ...] = (
+_NAME = ("versus", "Two methods at equal cost")
+_STYLES: tuple[tuple[str, Dash, Symbol], ...] = (
     (figure.VERMILION, "solid", "circle"),
     (figure.BLUE, "dash", "square"),
 )
@@ -22,71 +23,48 @@ def charts(record: Record) -> tuple[Chart, ...]:
     pair = versus.partner(record)
     if pair is None:
         return ()
-    key, title = "versus", "Two methods at equal cost"
     try:
-        found = versus.comparison(*pair)
+        comparison = versus.comparison(*pair)
     except InputError as error:
-        return (figure.nothing(key, title, str(error)),)
+        return (figure.nothing(*_NAME, str(error)),)
     finally:
-        for each in pair:
-            if each is not record:
-                each.close()
-    drawn = [each for each in found["studies"] if each["best"] is not None]
-    if len(drawn) < 2:
-        return (figure.nothing(key, title, "a method has no finished trial yet"),)
-    return (_chart(key, title, found),)
+        for study in pair:
+            if study is not record:
+                study.close()
+    if any(study["best"] is None for study in comparison["studies"]):
+        return (figure.nothing(*_NAME, "a method has no finished trial yet"),)
+    return (_chart(comparison),)
 
 
-def _chart(key: str, title: str, found: Mapping[str, Any]) -> Chart:
-    metric = found["metric"]
-    clock = parts.clock(max(each["curve"][-1]["seconds"] for each in found["studies"]))
-    marks: list[Line | Points] = []
-    for each, (colour, dash, symbol) in zip(found["studies"], _LOOKS, strict=True):
-        known = [at for at in each["curve"] if at["best"] is not None]
-        x = tuple(at["seconds"] / clock.seconds for at in known)
-        y = tuple(parts.shown(metric, at["best"]) for at in known)
-        told = tuple(f"{each['study']}, trial {at['trial']}" for at in known)
-        name = f"{each['method']}, best so far"
+def _chart(comparison: Mapping[str, Any]) -> Chart:
+    metric, studies = comparison["metric"], comparison["studies"]
+    unit, seconds = parts.time_unit(max(study["curve"][-1]["seconds"] for study in studies))
+    marks: list[Mark] = []
+    for study, (colour, dash, symbol) in zip(studies, _STYLES, strict=True):
+        scored = [step for step in study["curve"] if step["best"] is not None]
+        x = tuple(step["seconds"] / seconds for step in scored)
+        y = tuple(parts.scaled(metric, step["best"]) for step in scored)
+        hover = tuple(f"{study['study']}, trial {step['trial']}" for step in scored)
+        best, ended = (f"{study['method']}, {what}" for what in ("best so far", "a trial ended"))
         marks += [
-            Line(name=name, x=x, y=y, colour=colour, dash=dash, width=3, steps=True, told=told),
-            Points(
-                name=f"{each['method']}, a trial ended",
-                x=x,
-                y=y,
-                colour=colour,
-                symbol=symbol,
-                told=told,
-            ),
+            Line(name=best, x=x, y=y, colour=colour, dash=dash, width=3, steps=True, hover=hover),
+            Points(name=ended, x=x, y=y, colour=colour, symbol=symbol, hover=hover),
         ]
     heights = [height for mark in marks for height in mark.y]
-    at = found["cost"] / clock.seconds
-    marks.append(
-        Line(
-            name="what both have cost",
-            x=(at, at),
-            y=(min(heights), max(heights)),
-            colour=figure.BLACK,
-            dash="dot",
-        )
-    )
-    told = ", ".join(_told(each, metric) for each in found["studies"])
-    return Chart(
-        key=key,
-        title=title,
-        caption=f"At the cost that both have spent: {told}. The same space, rungs and budget; one "
+    x, y = (comparison["cost"] / seconds,) * 2, (min(heights), max(heights))
+    marks.append(Line(name="what both have cost", x=x, y=y, colour=figure.BLACK, dash="dot"))
+    scores = ", ".join(_score_at_cost(study, metric) for study in studies)
+    return figure.plot(
+        *_NAME,
+        f"At the cost that both have spent: {scores}. The same space, rungs and budget; one "
         f"seed each, on validation images. Time is that of all trials added up.",
-        body=(
-            Panel(
-                title="",
-                x=Axis(f"{clock.word} of all trials"),
-                y=Axis(f"best {parts.title(metric)}"),
-                marks=tuple(marks),
-            ),
-        ),
+        x=Axis(f"{unit} of all trials"),
+        y=Axis(f"best {parts.axis_title(metric)}"),
+        marks=marks,
     )
 
 
-def _told(each: Mapping[str, Any], metric: str) -> str:
-    value = each["best_at_cost"]
-    shown = "nothing yet" if value is None else f"{parts.shown(metric, value):.1f}"
-    return f"{each['method']} {shown}"
+def _score_at_cost(study: Mapping[str, Any], metric: str) -> str:
+    value = study["best_at_cost"]
+    score = "nothing yet" if value is None else f"{parts.scaled(metric, value):.1f}"
+    return f"{study['method']} {score}"

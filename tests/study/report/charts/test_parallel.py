@@ -23,6 +23,6 @@ def test_parallel_coordinates_cross_where_the_values_are(record):
 
 
 def test_an_axis_of_equal_values_has_a_middle():
-    dimension = parallel._numbers("epochs", [3.0, 3.0], digits=0)
+    dimension = parallel.number_axis("epochs", [3.0, 3.0], digits=0)
     assert dimension.places == (0.5, 0.5)
     assert dimension.ticks == ((0.5, "3"),)

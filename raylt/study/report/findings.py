@@ -1,0 +1,51 @@
+"""What a study found, in sentences."""
+
+from __future__ import annotations
+
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+from raylt.study.record.text import lead, scores
+from raylt.study.verdict import confirmation
+
+
+def sentences(record: Record) -> list[str]:
+    """What the study found, in sentences, the most important one first."""
+    best, baseline = record.best(), record.baseline()
+    if best is None:
+        return [
+            "No trial has finished and kept the constraints yet.",
+            f"Go on with: raylt resume {record.name}",
+        ]
+    held_out = any(name.startswith("val/") for name in best.last)
+    where = "on the validation images" if held_out else "in training, for nothing is held out"
+    result = [
+        f"Trial {best.number} is the best: {', '.join(scores(best.last))} {where}.",
+        _against_baseline(record, best, baseline),
+    ]
+    opened, *confirmations = confirmation.brief(record)
+    if confirmation.stored(record) is not None:
+        # Fresh seeds say more than the search, which chose the best among its own.
+        return [*(f"{sentence}." for sentence in confirmations), opened, *result]
+    return [
+        *result,
+        f"Nothing is confirmed yet: the best of {len(record.outcomes())} trials is best in part "
+        f"by luck. `raylt confirm {record.name}` trains it and the baseline again over several "
+        f"seeds.",
+        opened,
+    ]
+
+
+def _against_baseline(record: Record, best: Outcome, baseline: Outcome | None) -> str:
+    metric = record.objectives[0].metric
+    if baseline is None:
+        return "The study names no baseline to compare with."
+    if baseline.number == best.number:
+        return "That is the baseline itself: the search found nothing better."
+    if metric not in baseline.last:
+        return "The baseline has no score to compare with."
+    setting = record.space.study.baseline
+    gap = lead(metric, best.last[metric] - baseline.last[metric])
+    return (
+        f"The baseline, {setting.source if setting else 'the setting as given'}, reaches "
+        f"{', '.join(scores(baseline.last))}: a difference of {gap}, one seed each."
+    )
