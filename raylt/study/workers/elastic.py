@@ -4,11 +4,11 @@ Ray Train's own elastic groups, `ScalingConfig(num_workers=(min, max))`, were tr
 this (Ray 2.60). They pass the drill of hosts that lose power, but:
 
 - `tests/cluster/test_growth.py` fails: Ray reserves all that it can for the group that asked
-  first. A host that joined went to the running trial, and the second trial never began.
-- `test_groups_that_are_stopped_early_give_their_cores_back` fails: Ray's reservation of a trial
-  that the search stops lasts for another 180 s, and so long the next trial waits.
-- Ray counts cores only: it starts groups whose number does not divide the batch, or that
-  `strict_spread` does not let stand, and to resize one it kills it in the middle of an epoch.
+  first. A host that joined went to the running trial, and the second trial never started.
+- `test_groups_that_are_stopped_early_give_their_cores_back` takes three minutes more for each
+  trial that the search stops: Ray keeps its reservation for 180 s, and the next trial waits.
+- By its source, Ray only counts cores: it starts groups whose number does not divide the batch,
+  or that `strict_spread` does not allow, and it resizes a group in the middle of an epoch.
 """
 
 from __future__ import annotations

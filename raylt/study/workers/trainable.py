@@ -30,14 +30,14 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "p
 def trial(config: dict[str, Any]) -> None:
     """One trial in this process, for Ray Tune.
 
-    An error of the work is reported as `failure` and the trial then ends in peace, for running
-    the same program again would only fail again, unless `out_of_memory` says that others were in
-    its way. Retries are left for what they are good for: a process that died.
+    An error of the work is reported as `failure`, and the trial ends normally: running the same
+    program again would only fail again, unless `out_of_memory` says that it shared a GPU. Only a
+    process that died is started again.
 
     Args:
-        config: What `TruthfulSearcher.suggest` hands out, and `work`, `root`, `system_metrics` and
-            `gpu_share`, the share of a GPU that a trial gets beside others, and `bucket`, that of
-            all trials or None, of the driver.
+        config: What `TruthfulSearcher.suggest` returns, and from the driver `work`, `root`,
+            `system_metrics`, `gpu_share`, the share of a GPU that a trial gets beside others, and
+            `bucket`, that of all trials or None.
     """
     from ray import tune
 
@@ -49,15 +49,19 @@ def trial(config: dict[str, Any]) -> None:
         require_finite(metrics)
         tune.report(dict(metrics))
 
-    # What it printed on another machine is brought first, and then continued.
+    # What it printed on another machine is fetched first, and then continued.
     with sending(folder, bucket_of(config)), output(folder / "output.txt"):
         try:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
             recipe = recipes.parse(json.loads(config["recipe"]))
-            with system_metrics.read(report, on=config["system_metrics"]) as told:
+            with system_metrics.read(report, on=config["system_metrics"]) as report_all:
                 work(config["work"])(
-                    recipe, root=Path(config["root"]), folder=folder, report=told, device=None
+                    recipe,
+                    root=Path(config["root"]),
+                    folder=folder,
+                    report=report_all,
+                    device=None,
                 )
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
@@ -70,14 +74,14 @@ def trial(config: dict[str, Any]) -> None:
 
 
 def require_shared(folder: Path, bucketed: str | None) -> None:
-    """Refuse to train on a machine that has just joined and does not share the folder of runs.
+    """Refuse to train on a machine that has just joined and does not share the runs folder.
 
     Args:
         folder: The trial's.
         bucketed: The bucket that stands in for the folder, or None.
 
     Raises:
-        FileNotFoundError: it does not; the trial may be started again elsewhere.
+        FileNotFoundError: the machine does not; the trial may be started again elsewhere.
     """
     if bucketed is None and not folder.parent.is_dir():
         raise FileNotFoundError(
@@ -87,7 +91,7 @@ def require_shared(folder: Path, bucketed: str | None) -> None:
 
 
 def bucket_of(config: Mapping[str, Any]) -> str | None:
-    """Where a trial keeps its checkpoints in a bucket, too."""
+    """Where a trial uploads its checkpoints; None without a bucket."""
     top = config["bucket"]
     return None if top is None else bucket.join(top, config["number"])
 
