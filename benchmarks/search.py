@@ -14,8 +14,10 @@ from pathlib import Path
 
 from benchmarks import pairs
 from raylt import space
+from raylt.settings import Settings
 from raylt.study.record.outcome import Outcome
-from raylt.study.run import driver, session
+from raylt.study.run import driver
+from raylt.study.run.plan import Plan
 
 SPACE = """
 study:
@@ -77,9 +79,9 @@ def searched(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "space.yaml")
         path.write_text(SPACE.replace("NAME", "bench").replace("SCHEDULER", scheduler), "utf-8")
-        settings = session.Settings(
+        settings = Settings(
             runs=Path(folder, "runs"),
-            root=Path(folder),
+            data=Path(folder),
             cpus=2,
             concurrent=concurrent,
             quiet=True,
@@ -87,7 +89,10 @@ def searched(
             tracking_uri=f"sqlite:///{folder}/mlflow.db",
         )
         loaded = space.load(path, [f"study.trials={trials}", *overrides])
-        result = driver.search(loaded, settings, floor=dict, fingerprint="")
+        plan = Plan(
+            space=loaded, settings=settings, url=None, queue=(), floor=dict, fingerprint=""
+        )
+        result = driver.run(plan)
         return Search(result.ranking, pairs.load())
 
 

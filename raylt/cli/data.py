@@ -1,14 +1,18 @@
-"""`raylt data`: look at a dataset, or fetch it."""
+"""`raylt data`: show a dataset, or download it."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from raylt.cli import common, options
+from raylt.cli import options, output
+
+if TYPE_CHECKING:
+    from raylt.settings import Settings
 
 _PAUSE = 0.2
 """Seconds between two lines of progress on a terminal."""
@@ -18,62 +22,63 @@ _MEGA = 1e6
 @click.group(invoke_without_command=True)
 @click.pass_context
 def data(context: click.Context) -> None:
-    """Look at the data of a space, or fetch a dataset.
+    """Show the data of a space, or download a dataset.
 
     \b
     Examples:
       raylt data show search_spaces/sdclr.yaml
       raylt data get cifar100
     """
-    common.help_alone(context)
+    output.help_without_verb(context)
 
 
-@data.command()
+@data.command(cls=options.Verb, takes=("data",))
 @options.space_options
 @click.option(
     "-o",
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The chart, a PNG file; data-NAME.png here unless given.",
+    help="PNG file for the chart; default: data-NAME.png in this folder",
 )
-@options.data_option
 @options.json_option
 def show(
-    file: str | None, words: tuple[str, ...], out: Path | None, data: Path, as_json: bool
+    file: str | None,
+    words: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    settings: Settings,
 ) -> None:
-    """Show how many images each class and each part has, and draw the tail.
+    """Show how many images each class and each split has, and draw the tail.
 
     \b
     Examples:
       raylt data show search_spaces/sdclr.yaml
       raylt data show search_spaces/bcl-cifar100-lt.yaml data.imbalance=50 -o tail.png
     """
-    space = common.load(file, words, [])
-    common.warn(space)
+    space = options.load_space(file, words, [])
     from raylt.study.report import dataset
 
-    found = dataset.facts(space, data)
-    chart = out or Path(f"data-{found['data']['name']}.png")
-    dataset.draw(found, chart)
+    facts = dataset.facts(space, settings.data)
+    chart = out or Path(f"data-{facts['data']['name']}.png")
+    dataset.draw(facts, chart)
     if as_json:
-        common.print_json({**found, "chart": str(chart)})
+        output.print_json({**facts, "chart": str(chart)})
     else:
-        click.echo(f"{dataset.text(found)}\n\nThe chart is in {chart}")
+        click.echo(f"{dataset.text(facts)}\n\nThe chart is in {chart}")
 
 
-@data.command()
+@data.command(cls=options.Verb, takes=("data",))
 @click.argument("name")
 @click.option(
     "--from",
     "source",
     metavar="FILE_OR_URL",
-    help="A copy of the published archive; its checksums decide.",
+    help="Copy of the published archive to use instead; its checksums must agree",
 )
-@options.data_option
 @options.json_option
-def get(name: str, source: str | None, data: Path, as_json: bool) -> None:
-    """Fetch a dataset's published files and verify them; what is there already stays.
+def get(name: str, source: str | None, as_json: bool, settings: Settings) -> None:
+    """Download a dataset's published files and verify them; files that are there are kept.
 
     \b
     Examples:
@@ -84,20 +89,20 @@ def get(name: str, source: str | None, data: Path, as_json: bool) -> None:
 
     line = _Line(name)
     try:
-        folder = datasets.fetch(name, data, source=source, progress=line)
+        folder = datasets.fetch(name, settings.data, source=source, progress=line)
     finally:
         line.end()
     if as_json:
-        common.print_json({"dataset": name, "folder": str(folder), "fetched": line.bytes})
+        output.print_json({"dataset": name, "folder": str(folder), "fetched": line.bytes})
     else:
         how = "fetched and verified" if line.bytes else "was there already and is verified"
         click.echo(f"{name} {how}: {folder}")
 
 
 class _Line:
-    """One line on the standard error that says how far a transfer is.
+    """The progress of a download, on standard error.
 
-    On a terminal it is written over; anywhere else there is a line for each tenth.
+    A terminal shows one line that is overwritten; elsewhere there is a line for each tenth.
     """
 
     def __init__(self, name: str) -> None:
@@ -113,18 +118,18 @@ class _Line:
         done = bool(expected) and fetched >= expected
         if now < self._next and not done:
             return
-        # Where nobody looks on, every tenth is told, or every 50 MB of an unknown size.
+        # Without a terminal: each tenth, or each 50 MB where the size is unknown.
         self._next = now + (_PAUSE if self._terminal else (expected / 10 or 50 * _MEGA))
         share = f" of {expected / _MEGA:.1f} MB, {fetched / expected:.0%}" if expected else " MB"
-        told = f"{self._name}: {fetched / _MEGA:.1f}{share}"
+        text = f"{self._name}: {fetched / _MEGA:.1f}{share}"
         if self._terminal:
-            # Written over, with the rest of a longer line cleared.
-            click.echo(f"\r{told}\x1b[K", nl=False, err=True)
+            # This clears the rest of a longer line.
+            click.echo(f"\r{text}\x1b[K", nl=False, err=True)
             self._open = True
         else:
-            click.echo(told, err=True)
+            click.echo(text, err=True)
 
     def end(self) -> None:
-        """Leave the line, whatever is printed next."""
+        """End the line, so that the next output begins on a new one."""
         if self._open:
             click.echo(err=True)

@@ -1,162 +1,238 @@
-"""Options that several verbs of the command line share."""
+"""What verbs share: the settings as options, and which space or study is meant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-Verb = Callable[..., Any]
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
+    from raylt.settings import Settings
+    from raylt.space import Space
 
-def several(*options: Callable[[Verb], Verb]) -> Callable[[Verb], Verb]:
-    """Several options as one decorator, in the order of the help."""
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-    def decorate(verb: Verb) -> Verb:
-        for option in reversed(options):
-            verb = option(verb)
-        return verb
-
-    return decorate
-
-
-def _pack(context: click.Context, option: click.Parameter, text: str | None) -> str | int | None:
-    if text is None or text == "auto":
-        return text
-    if text.isdigit() and int(text) >= 1:
-        return int(text)
-    raise click.BadParameter(f"must be auto or a whole number from 1, but got {text!r}")
-
-
-space_options = several(
-    click.option(
-        "-s", "--space", "file", metavar="FILE", help="The space file; - reads standard input."
-    ),
-    click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
-)
-runs_option = click.option(
-    "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="runs",
-    envvar="RAYLT_RUNS",
-    show_default=True,
-    show_envvar=True,
-    help="Folder of all studies.",
-)
-data_option = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="data",
-    envvar="RAYLT_DATA",
-    show_default=True,
-    show_envvar=True,
-    help="Folder of the datasets' files.",
-)
-storage_option = click.option(
-    "--storage",
-    metavar="URL",
-    envvar="OPTUNA_STORAGE",
-    show_envvar=True,
-    help="PostgreSQL database for the study of record, which any machine may go on with; study.db "
-    "in the study's folder unless given.",
-)
-tracking_option = click.option(
-    "--tracking-uri",
-    metavar="URI",
-    envvar="MLFLOW_TRACKING_URI",
-    show_envvar=True,
-    help="MLflow's store; mlflow.db in the runs' folder unless given.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_profile_option = click.option(
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON")
+cluster_option = click.option(
     "--cluster",
     type=click.Path(path_type=Path),
     metavar="FILE",
     envvar="RAYLT_CLUSTER",
     show_envvar=True,
-    help="A profile: what a trial books, and where; see clusters/.",
+    help="Profile of a cluster: resources of a trial, folders, address; see clusters/",
 )
-cluster_options = several(
-    _profile_option,
-    click.option(
-        "--address",
-        metavar="ADDRESS",
-        help="auto or HOST:6379 to search on the Ray cluster of this machine, "
-        "http://HOST:8265 to send the command there.",
-    ),
-    click.option(
-        "--wait/--no-wait",
-        default=True,
-        show_default=True,
-        help="Whether to follow a command that was sent; else its id is printed.",
-    ),
-    click.option(
+
+
+def space_options(verb: Function) -> Function:
+    """The space that a verb reads, as an option or as its first word."""
+    verb = click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]...")(verb)
+    return click.option(
+        "-s", "--space", "file", metavar="FILE", help="Space file; - reads standard input"
+    )(verb)
+
+
+def sending_options(verb: Function) -> Function:
+    """How a verb is sent to a cluster."""
+    verb = click.option(
         "--ship",
         type=click.Path(path_type=Path),
         metavar="PATH",
         multiple=True,
-        help="A file or folder to send along, such as a module of your own.",
-    ),
-)
+        help="File or folder to send along with the command, such as a module of your own",
+    )(verb)
+    verb = click.option(
+        "--wait/--no-wait",
+        default=True,
+        show_default=True,
+        help="Follow a command that is sent to a cluster, or print its id and return",
+    )(verb)
+    return cluster_option(verb)
 
 
-def _bucket(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
-    from raylt.trial.checkpoints import bucket
+class Verb(click.Command):
+    """A verb whose function is given settings.
+
+    With a `--cluster` option the function takes a `target`, else the `settings` themselves. Their
+    options are made of the settings' model when the verb is called: `raylt --help` does not need
+    them, and importing the model takes time.
+
+    Args:
+        takes: Names of the settings that are options of the verb; every one where empty.
+        model: The settings that there are.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        takes: Sequence[str] = (),
+        model: type[Settings] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        self._takes, self._model = takes, model
+
+    @cached_property
+    def model(self) -> type[Settings]:
+        """The settings that there are."""
+        from raylt.settings import Settings
+
+        return self._model or Settings
+
+    @cached_property
+    def settings(self) -> tuple[click.Option, ...]:
+        """The options of the settings, in the order of the model."""
+        return tuple(
+            _option(name, field)
+            for name, field in self.model.model_fields.items()
+            if (name in self._takes if self._takes else _has_flag(field))
+        )
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The verb's own parameters, and before --json and --help the settings."""
+        own = super().get_params(ctx)
+        # The last parameter is --help.
+        json = (i for i, param in enumerate(own) if param.name == "as_json")
+        last = next(json, len(own) - 1)
+        return [*own[:last], *self.settings, *own[last:]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the verb with the settings in place of their options."""
+        from raylt.cli.target import Target
+
+        said = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+        values = {str(option.name): ctx.params.pop(str(option.name)) for option in self.settings}
+        given = {name: v for name, v in values.items() if ctx.get_parameter_source(name) in said}
+        target = Target(
+            given={**given, "command": ctx.find_object(str) or ""},
+            takes=tuple(values),
+            model=self.model,
+            profile_file=ctx.params.pop("cluster", None),
+            ship=ctx.params.pop("ship", ()),
+            wait=ctx.params.pop("wait", True),
+        )
+        can_be_sent = any(param.name == "cluster" for param in self.params)
+        ctx.params |= {"target": target} if can_be_sent else {"settings": target.settings}
+        return super().invoke(ctx)
+
+
+def _has_flag(field: FieldInfo) -> bool:
+    from raylt.settings import option_of
+
+    return option_of(field) is not None
+
+
+def _option(name: str, field: FieldInfo) -> click.Option:
+    """The option of a setting."""
+    from raylt.settings import flag, option_of
+
+    option = option_of(field)
+    assert option is not None, f"{name} must have an Option to be one"
+    description = " ".join((field.description or "").split()).rstrip(".")
+    shared: dict[str, Any] = {"default": field.default, "help": description}
+    flags = [flag(name), *([option.short] if option.short else [])]
+    if option.metavar is None:
+        return click.Option(flags, is_flag=True, **shared)
+    return click.Option(
+        flags,
+        type=_type(field),
+        metavar=option.metavar,
+        envvar=option.variable,
+        show_envvar=True,
+        show_default=field.default is not None,
+        **shared,
+    )
+
+
+def _type(field: FieldInfo) -> click.ParamType:
+    """What the text of an option is turned into, and checked by."""
+    if field.annotation is Path:
+        return click.Path(file_okay=False, path_type=Path)
+    return _Checked(field)
+
+
+class _Checked(click.ParamType):
+    """A value that is checked by the settings' model."""
+
+    name = "value"
+
+    def __init__(self, field: FieldInfo) -> None:
+        self._field = field
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from typing import Annotated
+
+        from pydantic import TypeAdapter, ValidationError
+
+        from raylt.settings import Settings
+        from raylt.space.file import explain
+
+        if not isinstance(value, str):
+            return value
+        checked: Any = Annotated[(self._field.annotation, *self._field.metadata)]
+        try:
+            return TypeAdapter(checked).validate_strings(value)
+        except ValidationError as error:
+            self.fail(explain.sentence(error.errors()[0], Settings), param, ctx)
+
+
+def require_none_given(context: click.Context, *, unless: str) -> None:
+    """Refuse settings that would do nothing without another option.
+
+    Raises:
+        click.UsageError: one is on the command line.
+    """
+    verb = context.command
+    assert isinstance(verb, Verb)
+    for name in ("cluster", *(str(option.name) for option in verb.settings)):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} does nothing without {unless}", context)
+
+
+def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str]) -> Space:
+    """The space that the command line names; its warnings are printed.
+
+    Args:
+        file: The value of --space; where None, the first word names the file.
+        words: The file, then overrides; or overrides alone.
+        overrides: Overrides that other options stand for.
+
+    Raises:
+        click.UsageError: no file is named.
+        InputError: the space breaks a rule.
+    """
+    from raylt import space
+
+    words = list(words)
+    if file is None:
+        if not words or "=" in words[0]:
+            raise click.UsageError(
+                "a space file must be named, but none is; for example "
+                "--space search_spaces/sdclr.yaml",
+                click.get_current_context(),
+            )
+        file = words.pop(0)
+    loaded = space.load(file, [*overrides, *words])
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return loaded
+
+
+def study_name(study: str) -> str:
+    """A study's name, which is also that of a folder.
+
+    Raises:
+        InputError: it cannot be one.
+    """
+    from raylt.schema import InputError
+    from raylt.space import names
 
     try:
-        return None if text is None else bucket.require_uri(text)
+        return names.study_name(study)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-_trial_options = several(
-    click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        help="Processes that train one trial together; 1 unless given.",
-    ),
-    click.option(
-        "--concurrent",
-        type=click.IntRange(min=1),
-        help="Trials at a time; as many as fit unless given.",
-    ),
-    click.option(
-        "--pack",
-        metavar="auto|N",
-        callback=_pack,
-        help="Trials that share one GPU; auto measures a few steps, and without a GPU "
-        "fits the trials into the memory.",
-    ),
-)
-machine_options = several(runs_option, data_option, _trial_options, _profile_option)
-run_options = several(
-    runs_option,
-    data_option,
-    tracking_option,
-    click.option(
-        "--tracking-optional",
-        is_flag=True,
-        help="Begin though the store does not answer; it gets what it lacks later.",
-    ),
-    click.option(
-        "--system-metrics",
-        is_flag=True,
-        help="Tell MLflow what each trial's machine does: processors, memory, GPUs.",
-    ),
-    storage_option,
-    click.option(
-        "--checkpoints",
-        metavar="URI",
-        envvar="RAYLT_CHECKPOINTS",
-        show_envvar=True,
-        callback=_bucket,
-        help="Bucket that keeps the checkpoints, too, as in s3://BUCKET/PREFIX: "
-        "trials go on elsewhere without a shared folder.",
-    ),
-    _trial_options,
-    cluster_options,
-    click.option("-q", "--quiet", is_flag=True, help="Show nothing while it runs."),
-    json_option,
-)
+        raise InputError(f"STUDY: {error}") from None

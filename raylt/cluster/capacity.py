@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from raylt.cluster.profile import Placement
 from raylt.schema import EnvironmentError
+from raylt.settings import Placement
 
 _EPSILON = 1e-9
 """Shares such as 0.1 are not exact in binary: ten of them must still fill one GPU."""

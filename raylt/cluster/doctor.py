@@ -12,8 +12,8 @@ from raylt.cluster import address as addresses
 from raylt.cluster import capacity, connect, facts, sharing, token
 from raylt.cluster.capacity import Node, Shape
 from raylt.cluster.facts import Facts
-from raylt.cluster.profile import Trial
 from raylt.schema import RayltError
+from raylt.settings import Trial
 from raylt.trial.checkpoints import bucket
 
 State = Literal["ok", "warning", "error"]

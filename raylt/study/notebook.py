@@ -14,23 +14,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raylt.settings import merged
 from raylt.space import Space, load
-from raylt.space.rival import rival
 from raylt.study.record import studies
 from raylt.study.record.listener import Listener
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.run import begin
+from raylt.study.run import driver, plan
 from raylt.study.run.rival import follow
-from raylt.study.run.session import Settings
-from raylt.study.verdict import confirmation as confirmed
+from raylt.study.verdict import confirmation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Study:
-    """A study on disk, to be looked at; another process may go on writing to it.
+    """A study on disk, to read; another process may still write to it.
 
     Args:
         record: The study of record.
@@ -62,7 +61,7 @@ class Study:
     @property
     def confirmation(self) -> dict[str, Any] | None:
         """What `raylt confirm` found last, as plain values; None before."""
-        return confirmed.stored(self._record)
+        return confirmation.stored(self._record)
 
     def frame(self) -> pd.DataFrame:
         """One row for each trial, best first, by its number.
@@ -75,16 +74,16 @@ class Study:
         paths = [leaf.path for leaf in self._record.space.leaves]
         rows = [
             {
-                "trial": one.number,
-                "state": one.state,
-                "role": one.role,
-                **{path: one.point.get(path) for path in paths},
-                **one.last,
-                "seconds": one.seconds,
+                "trial": trial.number,
+                "state": trial.state,
+                "role": trial.role,
+                **{path: trial.point.get(path) for path in paths},
+                **trial.last,
+                "seconds": trial.seconds,
             }
-            for one in self.trials
+            for trial in self.trials
         ]
-        # Also of a study that has no trials yet.
+        # A study may have no trials yet.
         return pd.DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
 
     def epochs(self) -> pd.DataFrame:
@@ -92,16 +91,18 @@ class Study:
         import pandas as pd
 
         rows = [
-            {"trial": one.number, **entry}
-            for one in self._record.outcomes()
-            for entry in self._record.epochs(one.number)
+            {"trial": trial.number, **entry}
+            for trial in self._record.outcomes()
+            for entry in self._record.epochs(trial.number)
         ]
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
         best = self.best
-        told = f"best trial {best.number}" if best else "no trial finished"
-        return f"<Study {self.name!r}: {len(self.trials)} of {self._record.wanted} trials, {told}>"
+        state = f"best trial {best.number}" if best else "no trial finished"
+        return (
+            f"<Study {self.name!r}: {len(self.trials)} of {self._record.wanted} trials, {state}>"
+        )
 
 
 def tune(
@@ -112,31 +113,29 @@ def tune(
     listeners: Sequence[Listener] = (),
     **settings: Any,
 ) -> Study:
-    """Search a space to its end, as `raylt tune` does, and its `study.versus` after it; an
-    interrupt leaves a study to go on with.
+    """Search a space as `raylt tune` does, and then its `study.versus`; a study that is
+    interrupted can be resumed.
 
     Args:
-        space: What to search, or the file that says it.
+        space: What to search, or its file.
         runs: Folder of all studies.
         data: Folder of the datasets.
-        listeners: Hear what happens to its trials.
-        settings: More fields of `raylt.study.run.session.Settings`, as `concurrent` or `quiet`.
+        listeners: Told of what happens to trials, such as a tracker of your own.
+        settings: More fields of `raylt.settings.Settings`, such as `concurrent` or `quiet`.
 
     Raises:
         raylt.schema.InputError: the study exists already, or the space is not as it must be.
         raylt.schema.EnvironmentError: the machine, the dataset or the tracker is not.
     """
     wanted = space if isinstance(space, Space) else load(space)
-    chosen = Settings(runs=Path(runs), root=Path(data), listeners=listeners, **settings)
-    if wanted.study.versus is not None:
-        # It must be one that can be searched before the first search takes hours.
-        rival(wanted)
-    follow(begin.begin(wanted, chosen), chosen)
+    chosen = merged({"runs": Path(runs), "data": Path(data), **settings})
+    result = driver.run(plan.check(wanted, chosen), listeners=listeners)
+    follow(result, chosen, listeners=listeners)
     return open_study(wanted.study.name, runs=runs, storage=chosen.storage)
 
 
 def open_study(name: str, *, runs: Path | str = "runs", storage: str | None = None) -> Study:
-    """A study to look at.
+    """Open a study to read.
 
     Args:
         name: The study.

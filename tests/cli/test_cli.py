@@ -72,7 +72,13 @@ def test_help_imports_next_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["check", SDCLR], ["check", "--json", SDCLR], ["check", "--schema"]]
+    "arguments",
+    [
+        ["check", SDCLR],
+        ["check", "--json", SDCLR],
+        ["check", "--schema"],
+        ["check", "--schema", "profile"],
+    ],
 )
 def test_check_imports_nothing_heavy(arguments: list[str]) -> None:
     found = imported(*arguments)
@@ -257,14 +263,18 @@ def test_a_fault_of_ours_is_one_line_and_a_file(
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, Any]]:
     """Catches what `tune` and `train` would begin."""
-    from raylt.study.run import begin
+    from raylt.study.run import driver, plan
     from raylt.study.run.result import Result
 
     monkeypatch.chdir(tmp_path)
     calls: list[tuple[Space, Any]] = []
 
-    def catch(space: Space, settings: Any) -> Result:
+    def catch(space: Space, settings: Any) -> tuple[Space, Any]:
         calls.append((space, settings))
+        return calls[-1]
+
+    def run(planned: tuple[Space, Any]) -> Result:
+        space, settings = planned
         known = dict.fromkeys(Result.__dataclass_fields__)
         return Result(
             **{
@@ -286,7 +296,8 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
             }
         )
 
-    monkeypatch.setattr(begin, "begin", catch)
+    monkeypatch.setattr(plan, "check", catch)
+    monkeypatch.setattr(driver, "run", run)
     return calls
 
 
@@ -322,7 +333,7 @@ def test_tune_hands_on_the_space_and_the_settings(
     ((space, settings),) = begun
     assert (space.study.trials, space.study.name) == (13, "mine")
     assert space.fixed["method"]["temperature"] == 0.3
-    assert (settings.runs, settings.root) == (Path("here"), Path("there"))
+    assert (settings.runs, settings.data) == (Path("here"), Path("there"))
     assert (settings.workers, settings.concurrent, settings.quiet) == (2, 1, True)
     assert settings.tracking_uri == "sqlite:///x.db"
     assert (settings.tracking_optional, settings.system_metrics) == (True, True)
@@ -337,7 +348,7 @@ def test_the_environment_may_say_where_things_are(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
     cli.run(["tune", SDCLR])
     settings = begun[0][1]
-    assert (settings.runs, settings.root) == (Path("r"), Path("d"))
+    assert (settings.runs, settings.data) == (Path("r"), Path("d"))
     assert settings.tracking_uri == "http://localhost:1"
 
 

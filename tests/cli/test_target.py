@@ -5,7 +5,7 @@ import pytest
 from raylt import cli
 from raylt.cli import exits
 from raylt.cluster import submit
-from raylt.study.run import begin
+from raylt.study.run import plan
 
 SPACE = "search_spaces/sdclr.yaml"
 
@@ -32,7 +32,7 @@ def searched(monkeypatch):
         found.append(settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(begin, "begin", stop)
+    monkeypatch.setattr(plan, "check", stop)
     return found
 
 
@@ -115,6 +115,9 @@ def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
         "auto",
         "--runs",
         "/nfs/runs",
+        # The environment of the cluster must not overrule what the profile says.
+        "--data",
+        "/nfs/data",
         "--cluster",
         "profile.yaml",
     )

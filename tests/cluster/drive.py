@@ -8,7 +8,7 @@ from pathlib import Path
 
 from raylt.study.record import studies
 from raylt.study.run import driver
-from tests.study.drive import settings, toy
+from tests.study.drive import search, settings, toy
 
 
 def main(arguments):
@@ -46,7 +46,7 @@ def main(arguments):
             f"optimizer.batch_size={64 * chosen.workers}",
             "size=8",
         )
-        result = driver.search(space, wanted, floor=dict, fingerprint="f")
+        result = search(space, wanted)
     else:
         result = driver.resume("toy", wanted, retry_failed=False)
     found = {"exit_code": result.exit_code, **account(chosen.folder, chosen.address)}

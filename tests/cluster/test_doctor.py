@@ -5,7 +5,7 @@ import pytest
 from raylt.cluster import doctor, facts
 from raylt.cluster.capacity import Node
 from raylt.cluster.doctor import Survey, judge, worst
-from raylt.cluster.profile import Trial
+from raylt.settings import Trial
 
 GIB = 2**30
 

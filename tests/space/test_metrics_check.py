@@ -13,10 +13,10 @@ from raylt import datasets, recipe
 from raylt.data.longtail import hold_out
 from raylt.datasets import digits
 from raylt.schema import InputError
+from raylt.settings import Settings
 from raylt.space import metrics_check
 from raylt.space.plan import METRICS, Study
-from raylt.study.run import begin, driver
-from raylt.study.run.session import Settings
+from raylt.study.run import plan
 from tests.space.made import loaded
 
 NO_TAIL = {"data.validation": 0}
@@ -96,29 +96,16 @@ def test_who_chooses_the_best_epoch_as_objective_is_told_that_it_flatters(tmp_pa
     assert loaded(tmp_path, bounded, {}).warnings == ()
 
 
-class BegunError(Exception):
-    """The search would begin."""
-
-
-def begin_with(folder: Path, study: Mapping[str, Any], of_each: int) -> None:
-    """Begin a study on digits of which an index file names the training images."""
+def check_with(folder: Path, study: Mapping[str, Any], of_each: int) -> None:
+    """Check a study on digits of which an index file names the training images."""
     target = load_digits().target
     pool = np.delete(target, hold_out(target, [digits.TEST] * digits.CLASSES))
     chosen = [np.flatnonzero(pool == k)[:of_each] for k in range(digits.CLASSES)]
     np.save(folder / "equal.npy", np.concatenate(chosen))
     found = loaded(folder, study, {"data.indices": "equal.npy"})
-    begin.begin(found, Settings(root=folder, runs=folder / "runs"))
+    plan.check(found, Settings(data=folder, runs=folder / "runs"))
 
 
-@pytest.fixture
-def _no_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(*_: object, **__: object) -> None:
-        raise BegunError
-
-    monkeypatch.setattr(driver, "search", search)
-
-
-@pytest.mark.usefixtures("_no_search")
 def test_counts_that_only_the_files_tell_are_looked_at_before_anything_starts(
     tmp_path: Path,
 ) -> None:
@@ -129,15 +116,12 @@ def test_counts_that_only_the_files_tell_are_looked_at_before_anything_starts(
     ):
         told = rf"space\.yaml: study\.{key}: must be a group .*< 20 .* 25, 25, .*there are medium"
         with pytest.raises(InputError, match=told):
-            begin_with(tmp_path, study, 25)
+            check_with(tmp_path, study, 25)
     assert not (tmp_path / "runs").exists()
-    with pytest.raises(BegunError):
-        begin_with(tmp_path, {"objective": "val/few"}, 15)
-    with pytest.raises(BegunError):
-        begin_with(tmp_path, {"objective": "val/best/few"}, 15)
+    check_with(tmp_path, {"objective": "val/few"}, 15)
+    check_with(tmp_path, {"objective": "val/best/few"}, 15)
 
 
-@pytest.mark.usefixtures("_no_search")
 def test_a_group_without_validation_images_cannot_be_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,9 +130,8 @@ def test_a_group_without_validation_images_cannot_be_watched(
     counts = np.array(whole.train_counts)
     heads = held.only(np.flatnonzero(counts[held.labels] > 100))
     monkeypatch.setattr(datasets, "load", lambda *_: dataclasses.replace(whole, validation=heads))
-    settings = Settings(root=tmp_path, runs=tmp_path / "runs")
+    settings = Settings(data=tmp_path, runs=tmp_path / "runs")
     told = "study.objective: must be a group that has validation images, but got val/few"
     with pytest.raises(InputError, match=told):
-        begin.begin(loaded(tmp_path, {"objective": "val/few"}, {}), settings)
-    with pytest.raises(BegunError):
-        begin.begin(loaded(tmp_path, {"objective": "val/many"}, {}), settings)
+        plan.check(loaded(tmp_path, {"objective": "val/few"}, {}), settings)
+    plan.check(loaded(tmp_path, {"objective": "val/many"}, {}), settings)

@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 
 from raylt import space
-from raylt.study.run import driver, session
+from raylt.settings import Settings
+from raylt.study.record import storage
+from raylt.study.run import driver
+from raylt.study.run.plan import Plan
+from raylt.study.search import sampler
 
 SPACE = """
 study:
@@ -35,12 +39,20 @@ def toy(folder: Path, *overrides: str) -> space.Space:
     return space.load(path, overrides)
 
 
-def settings(folder: Path, **changes) -> session.Settings:
+def settings(folder: Path, **changes) -> Settings:
     """The runs and the fake's behaviour of a test's folder."""
     root = folder / "data"
     root.mkdir(exist_ok=True)
     fixed = {"work": "tests.study.fake:work", "cpus": 2, "quiet": True}
-    return session.Settings(**{"runs": folder / "runs", "root": root, **fixed, **changes})
+    return Settings(**{"runs": folder / "runs", "data": root, **fixed, **changes})
+
+
+def search(opened: space.Space, options: Settings, *, floor=dict):
+    """Run a search without a look at its data."""
+    url = storage.chosen(options.runs / opened.study.name, options.storage)
+    queue = sampler.grid(opened) if opened.study.sampler.name == "grid" else ()
+    found = {"queue": queue, "floor": floor, "fingerprint": "f"}
+    return driver.run(Plan(space=opened, settings=options, url=url, **found))
 
 
 def behave(folder: Path, **behaviour) -> None:
@@ -52,7 +64,7 @@ def behave(folder: Path, **behaviour) -> None:
 def main(verb: str, folder: Path, *overrides: str) -> int:
     options = settings(folder, quiet=False)
     if verb == "search":
-        result = driver.search(toy(folder, *overrides), options, floor=dict, fingerprint="f")
+        result = search(toy(folder, *overrides), options)
     else:
         result = driver.resume("toy", options, retry_failed=False)
     print(

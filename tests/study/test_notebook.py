@@ -32,14 +32,15 @@ def test_a_study_without_trials_is_an_empty_table(tmp_path):
 def test_the_rival_is_searched_from_a_notebook_too(tmp_path, monkeypatch):
     searched = []
 
-    def search(space, settings, **_):
+    def run(planned, **_):
+        space, settings = planned.space, planned.settings
         searched.append(space.known["method.name"])
         name, versus = space.study.name, space.study.versus
         plan = (f"study.versus={versus or 'null'}",)
         made.study(settings.runs, *plan, name=name, trials=2).close()
         return types.SimpleNamespace(name=name, versus=versus, interrupted=versus is None)
 
-    monkeypatch.setattr(driver, "search", search)
+    monkeypatch.setattr(driver, "run", run)
     plan = ("study.versus=simclr", "study.objective=val/accuracy")
     raylt.tune(drive.toy(tmp_path, *plan), runs=tmp_path / "runs", data=tmp_path / "data")
     assert searched == ["sdclr", "simclr"]

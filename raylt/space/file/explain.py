@@ -25,10 +25,12 @@ _BOUNDS = {
 _KINDS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "a text",
+    "path_type": "a path",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a mapping",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from raylt.schema import EnvironmentError
+from raylt.settings import Settings
 from raylt.space.measures import BEST
 from raylt.space.plan import LEVEL, METRICS
 from raylt.study.confirm import candidates as contenders
@@ -30,8 +31,9 @@ from raylt.study.confirm.runs import Seeds, Setting
 from raylt.study.record import bucket, lock, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
+from raylt.study.resources import allocation
 from raylt.study.run import session
-from raylt.study.run.session import Session, Settings
+from raylt.study.run.session import Session
 from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.study.tracking.tracker import Tracker
@@ -54,7 +56,8 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
     """
     with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as seen:
         url = seen.url
-        settings = replace(settings, checkpoints=bucket.chosen(seen, settings.checkpoints))
+        checkpoints = bucket.chosen(seen, settings.checkpoints)
+        settings = settings.model_copy(update={"checkpoints": checkpoints})
     with (
         lock.locked(settings.runs / name, url) as hold,
         contextlib.closing(studies.open_study(name, settings.runs, url)) as study,
@@ -81,10 +84,11 @@ def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> 
     if options.retry_failed:
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if race.block(early=options.race) or race.untested():
+        allocation.require_fit(settings)
         session.prepare(settings)
         tracker = _tracker(race.study, race.runs, settings)
         with (
-            session.room(settings) as nodes,
+            session.ray_session(settings) as nodes,
             session.tracked(settings, tracker, race.study, nodes, hold) as now,
         ):
             found = _run(race, now, options)

@@ -40,7 +40,7 @@ def score(now: Session, record: Record, runs: Iterable[Outcome], *, opener: str)
 
     shape = now.share.shape
     job: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
-    root = str(now.settings.root.resolve())
+    root = str(now.settings.data.resolve())
     waiting = {
         job.remote(
             dict(run.recipe),

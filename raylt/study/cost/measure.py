@@ -12,12 +12,12 @@ from raylt.cluster import address as addresses
 from raylt.cluster.capacity import Need, Shape
 from raylt.recipe import Recipe
 from raylt.schema import InputError
+from raylt.settings import Settings
 from raylt.space import Space
 from raylt.study.cost import forecast, packing
 from raylt.study.cost import measured as measures
 from raylt.study.cost.forecast import Forecast
 from raylt.study.resources import allocation
-from raylt.study.run.session import Settings
 from raylt.trial.cost import cost
 from raylt.trial.cost.cost import Cost
 
@@ -51,7 +51,7 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             threads=threads,
             gpu=gpu,
             say=say,
-            how=lambda one: cost.measured(one, root=settings.root, threads=threads, gpu=gpu),
+            how=lambda one: cost.measured(one, root=settings.data, threads=threads, gpu=gpu),
         )
         return packing.need([one for _, one in found])
 

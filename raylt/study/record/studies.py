@@ -21,17 +21,17 @@ from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.record import NEXT, TEXT, Record, space_facts
 
 
-def require_new(folder: Path, url: str | None, space: Space, *, name: str | None = None) -> None:
-    """Refuse a folder or a server that holds the study already.
+def require_new(folder: Path, url: str | None, name: str) -> None:
+    """Refuse the name of a study that exists in the folder or on the server.
 
     Raises:
-        InputError: it does.
+        InputError: the study exists.
     """
-    if storage.exists(folder, url, name or space.study.name):
+    if storage.exists(folder, url, name):
         raise InputError(
-            f"a study must be new, but {postgres.public(url) if url else folder} holds one "
-            f"already; go on with it by `raylt resume {space.study.name}`, or choose another "
-            f"name with --study"
+            f"study.name: must be new, but {postgres.public(url) if url else folder} holds a "
+            f"study already; continue it with `raylt resume {name}`, or choose another name with "
+            f"--study"
         )
 
 
@@ -62,7 +62,8 @@ def create(
         EnvironmentError: the folder cannot be written, or the server does not answer.
     """
     name = name or space.study.name
-    require_new(folder, url, space, name=name)
+    # Another process may have begun it since it was first looked for; under the lock this is sure.
+    require_new(folder, url, name)
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         # What a driver leaves behind that was killed in the middle of this function.

@@ -1,4 +1,4 @@
-"""Where the trials of a search run: Ray on this machine, or the cluster that it belongs to."""
+"""What each trial gets: workers, cores, GPUs, and how many trials run at a time."""
 
 from __future__ import annotations
 
@@ -6,73 +6,45 @@ import contextlib
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
 
 from raylt.cluster import address as addresses
 from raylt.cluster import capacity, connect, sharing
 from raylt.cluster.capacity import Need, Node, Shape
-from raylt.cluster.profile import Placement
 from raylt.schema import InputError
+from raylt.settings import Settings
 from raylt.space import Space
 from raylt.study.resources import local_ray
 
-Weigh = Callable[[Shape], Need]
-"""What one trial needs that books a shape; it may take seconds to find out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceRequest:
-    """What a search asks of machines."""
-
-    workers: int = 1
-    """Processes that train one trial together."""
-    min_workers: int | None = None
-    """The fewest that a trial makes do with while machines are missing; all where None."""
-    cpus_per_worker: int = 1
-    """Cores, and threads of torch, of each."""
-    gpus_per_worker: float | None = None
-    """GPUs of each, or a share of one; where None, one if there are any."""
-    pack: Literal["auto"] | int | None = None
-    """Trials that share a GPU; None where `gpus_per_worker` says it."""
-    cpus: int | None = None
-    """Cores of this machine that may be used; all where None."""
-    placement: Placement = "pack"
-    """Where the workers of a trial stand on several machines."""
-    address: str | None = None
-    """The Ray cluster that this machine belongs to; this machine alone where None."""
-    wait: float = 0.0
-    """Minutes that the machines of a cluster may take to come up."""
-    concurrent: int | None = None
-    """Trials at a time; as many as fit where None."""
+Measure = Callable[[Shape], Need]
+"""Measures what a trial of a shape needs, which may take seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """What each worker of a trial books, and how many trials run at a time."""
+    """What each worker of a trial gets, and how many trials run at a time."""
 
     shape: Shape
     concurrent: int
     machines: tuple[Node, ...]
     most: float = math.inf
-    """The most that are wanted at a time, however many fit."""
+    """The most trials that are wanted at a time, however many fit."""
 
     def at_a_time(self, machines: Sequence[Node]) -> int:
-        """Trials that run at a time on some machines, one at least."""
+        """Trials that run at a time on these machines, at least one."""
         return max(1, int(min(self.most, capacity.concurrent(machines, self.shape.smallest))))
 
     @property
     def alone(self) -> Shape:
-        """What a trial books that can have no other one beside it."""
+        """What a trial gets that must not share a machine or a GPU with another one."""
         return capacity.alone(self.machines, self.shape)
 
     @property
     def has_company(self) -> bool:
-        """Whether trials share a GPU or a machine, and could do without."""
+        """Whether trials share a GPU or a machine, and could run alone."""
         return self.concurrent > 1 and self.alone != self.shape
 
     def __str__(self) -> str:
-        """One line for the user: what was chosen."""
+        """What was chosen, in one line for the user."""
         return (
             f"{capacity.listed(self.machines)}: {self.concurrent} "
             f"trial{'' if self.concurrent == 1 else 's'} at a time, each "
@@ -80,30 +52,31 @@ class Allocation:
         )
 
 
-def require_here(wish: ResourceRequest) -> None:
-    """Refuse at once, before Ray starts, what cannot fit this machine.
+def require_fit(settings: Settings) -> None:
+    """Refuse settings by which no trial fits this machine.
 
     Raises:
-        InputError: the address is not one of a cluster that a search may join.
+        InputError: the address is of a cluster that a search cannot join from here.
         EnvironmentError: not even one trial fits.
     """
-    way = addresses.way(wish.address)
+    way = addresses.way(settings.address)
     if way == "submit":
         raise InputError(
-            f"--address: must be auto or HOST:6379 to search from here, but got {wish.address}; "
-            f"a search is sent there by `raylt tune`, `train` or `resume`"
+            f"--address: must be auto or HOST:6379 to search from here, but got "
+            f"{settings.address}; send the search there with `raylt tune`, `train` or `resume`"
         )
     if way == "here":
-        # What is packed by measure is looked at once it is measured.
-        planned(replace(wish, pack=None) if wish.pack == "auto" else wish, _unasked)
+        # Where pack is auto the need of a trial is only measured once the search begins.
+        pack = None if settings.pack == "auto" else settings.pack
+        planned(settings.model_copy(update={"pack": pack}), _not_measured)
 
 
-def _unasked(shape: Shape) -> Need:
-    raise AssertionError(f"nothing is packed by measure here, but {shape} is asked for")
+def _not_measured(shape: Shape) -> Need:
+    raise AssertionError(f"nothing is measured here, but {shape} was to be")
 
 
-def planned(wish: ResourceRequest, weigh: Weigh) -> Allocation:
-    """What a search on this machine alone would take, found without Ray.
+def planned(settings: Settings, measure: Measure) -> Allocation:
+    """What a search on this machine alone would get, found without Ray.
 
     Raises:
         EnvironmentError: not even one trial fits.
@@ -113,117 +86,120 @@ def planned(wish: ResourceRequest, weigh: Weigh) -> Allocation:
         id="",
         name="this machine",
         address="",
-        cpus=wish.cpus or local_ray.cores(),
+        cpus=settings.cpus or local_ray.cores(),
         gpus=gpus or 0,
         memory=local_ray.memory(),
     )
-    shape = _packed(wish, [node], weigh)
+    shape = _packed(settings, [node], measure)
     fit = capacity.require_fit([node], replace(shape, gpus=0) if gpus is None else shape)
-    return Allocation(shape=shape, concurrent=min(fit, wish.concurrent or fit), machines=(node,))
+    concurrent = min(fit, settings.concurrent or fit)
+    return Allocation(shape=shape, concurrent=concurrent, machines=(node,))
 
 
-def require_even(space: Space, wish: ResourceRequest) -> None:
-    """Refuse at once batches that the workers of a trial cannot share evenly.
+def require_even(space: Space, settings: Settings) -> None:
+    """Refuse batches that the workers of a trial cannot share evenly.
 
     Raises:
-        InputError: an end of the batch size does not divide over them.
+        InputError: an end of the batch size does not divide by the number of workers.
     """
     path = "optimizer.batch_size"
-    ends = next(
-        (each.ends for each in space.leaves if each.path == path), (space.known.get(path),)
+    sizes = next(
+        (leaf.ends for leaf in space.leaves if leaf.path == path), (space.known.get(path),)
     )
-    most = wish.workers
-    least = wish.min_workers or most
-    for size in ends:
+    most = settings.workers
+    least = settings.min_workers or most
+    for size in sizes:
         if isinstance(size, int) and not capacity.even(size, least=least, most=most):
             nearest = max(2 * most, size // most * most)
-            told = str(most) if least == most else f"{least} to {most}"
+            workers = str(most) if least == most else f"{least} to {most}"
             raise InputError(
-                f"{space.source}: {path}: must divide evenly over {told} workers, two images or "
-                f"more for each, but got {size}; try {nearest}, or another number of --workers"
+                f"{space.source}: {path}: must divide evenly over {workers} workers, two images "
+                f"or more for each, but got {size}; try {nearest}, or another number of --workers"
             )
 
 
 @contextlib.contextmanager
-def taken(
-    wish: ResourceRequest, *, runs: Path, work: str, checkpoints: str | None
-) -> Generator[Sequence[Node]]:
-    """Ray and its machines, for the time of a `with`.
+def ray_nodes(settings: Settings, *, bucket: str | None) -> Generator[Sequence[Node]]:
+    """Start Ray on this machine, or join the cluster, for the time of a `with`.
 
     Args:
-        wish: What is asked for.
-        runs: Folder of all studies, which all machines must share.
-        work: `package.module:function` that the trials will run.
-        checkpoints: A bucket by which the machines can do without sharing the folder; None where
-            there is none, or where it is not enough.
+        settings: Where the trials run.
+        bucket: A bucket by which machines do without a shared folder of runs; None where there
+            is none, or where it is not enough.
+
+    Returns:
+        The machines.
 
     Raises:
-        EnvironmentError: Ray does not come up, a cluster has no room for one trial, or its
-            machines do not share the folder.
+        EnvironmentError: Ray does not start, the cluster has no room for one trial, or its
+            machines do not share the folder of runs.
     """
     with contextlib.ExitStack() as stack:
-        if addresses.way(wish.address) == "here":
-            cpus = wish.cpus or local_ray.cores()
-            preload = work.partition(":")[0] if _every_process_trains(wish, cpus) else None
+        if addresses.way(settings.address) == "here":
+            cpus = settings.cpus or local_ray.cores()
+            trains = _every_process_trains(settings, cpus)
+            preload = settings.work.partition(":")[0] if trains else None
             stack.enter_context(
-                local_ray.ray_here(cpus=cpus, dashboard=wish.workers > 1, preload=preload)
+                local_ray.ray_here(cpus=cpus, dashboard=settings.workers > 1, preload=preload)
             )
             nodes = connect.nodes()
         else:
-            assert wish.address is not None
-            stack.enter_context(connect.joined(wish.address))
-            shape = _shape(wish, connect.nodes())
-            wanted = wish.concurrent or 1
-            nodes = stack.enter_context(connect.awaited(shape, trials=wanted, minutes=wish.wait))
+            assert settings.address is not None
+            stack.enter_context(connect.joined(settings.address))
+            shape = _shape(settings, connect.nodes())
+            wanted = settings.concurrent or 1
+            nodes = stack.enter_context(
+                connect.awaited(shape, trials=wanted, minutes=settings.wait)
+            )
             if len(nodes) > 1:
-                nodes = sharing.require(runs, checkpoints, nodes)
+                nodes = sharing.require(settings.runs, bucket, nodes)
         yield nodes
 
 
-def share(
-    wish: ResourceRequest, nodes: Sequence[Node], weigh: Weigh, *, trials: int | None
+def allocate(
+    settings: Settings, nodes: Sequence[Node], measure: Measure, *, trials: int | None
 ) -> Allocation:
-    """What a search takes of machines.
+    """What the trials of a search get on its machines.
 
     Args:
-        wish: What is asked for.
+        settings: What is asked for.
         nodes: The machines.
-        weigh: What a trial needs, asked where trials are to be packed by it.
+        measure: Called where trials are packed by what they need.
         trials: How many are to run; None where that is not known yet.
 
     Raises:
         EnvironmentError: not even one trial fits.
     """
-    shape = _packed(wish, nodes, weigh)
+    shape = _packed(settings, nodes, measure)
     fit = capacity.require_fit(nodes, shape)
-    most = min(wish.concurrent or math.inf, trials or math.inf)
+    most = min(settings.concurrent or math.inf, trials or math.inf)
     return Allocation(
         shape=shape, concurrent=int(min(fit, most)), machines=tuple(nodes), most=most
     )
 
 
-def _every_process_trains(wish: ResourceRequest, cpus: int) -> bool:
-    """Whether each process that Ray starts by itself, one a core, is going to run a trial."""
-    alone = wish.workers == 1 and wish.cpus_per_worker == 1 and wish.pack is None
-    return alone and local_ray.gpus() == 0 and (wish.concurrent or cpus) >= cpus
+def _every_process_trains(settings: Settings, cpus: int) -> bool:
+    """Whether each process that Ray starts by itself, one per core, will run a trial."""
+    alone = settings.workers == 1 and settings.cpus_per_worker == 1 and settings.pack is None
+    return alone and local_ray.gpus() == 0 and (settings.concurrent or cpus) >= cpus
 
 
-def _packed(wish: ResourceRequest, nodes: Sequence[Node], weigh: Weigh) -> Shape:
-    shape = _shape(wish, nodes)
-    if wish.pack != "auto":
+def _packed(settings: Settings, nodes: Sequence[Node], measure: Measure) -> Shape:
+    shape = _shape(settings, nodes)
+    if settings.pack != "auto":
         return shape
     # It must fit before it can be measured.
     capacity.require_fit(nodes, shape)
-    return capacity.packed(nodes, shape, weigh(shape))
+    return capacity.packed(nodes, shape, measure(shape))
 
 
-def _shape(wish: ResourceRequest, nodes: Sequence[Node]) -> Shape:
-    least = wish.min_workers or wish.workers
-    gpus = capacity.gpus(nodes, workers=least, asked=wish.gpus_per_worker, pack=wish.pack)
+def _shape(settings: Settings, nodes: Sequence[Node]) -> Shape:
+    least = settings.min_workers or settings.workers
+    gpus = capacity.gpus(nodes, workers=least, asked=settings.gpus_per_worker, pack=settings.pack)
     return Shape(
-        workers=wish.workers,
+        workers=settings.workers,
         least=least,
-        cpus=wish.cpus_per_worker,
+        cpus=settings.cpus_per_worker,
         gpus=gpus,
-        placement=wish.placement,
+        placement=settings.placement,
     )

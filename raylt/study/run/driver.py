@@ -1,72 +1,74 @@
-"""One search from a space to compared trials, through Ray Tune."""
+"""One search from its plan to ranked trials, through Ray Tune."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError
-from raylt.space import Space
+from raylt.settings import Settings
+from raylt.space import Space, strategy
 from raylt.study.cost import budget
 from raylt.study.record import bucket, lock, provenance, revise, storage, studies
+from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.resources import allocation
 from raylt.study.run import session
-from raylt.study.run.meanwhile import meanwhile
+from raylt.study.run.plan import Plan
 from raylt.study.run.result import Result
-from raylt.study.run.session import Settings
-from raylt.study.search import sampler as draws
+from raylt.study.search import sampler as samplers
 from raylt.study.tracking import store
 from raylt.study.tracking import tracker as tracking
 from raylt.study.tracking.tracker import Tracker
 
+T = TypeVar("T")
 
-def search(
-    space: Space, settings: Settings, *, floor: Callable[[], Mapping[str, float]], fingerprint: str
-) -> Result:
+
+def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     """Begin a study and run it to its end.
 
     Args:
-        space: What to search.
-        settings: Where and how.
-        floor: Measures what raw pixels reach on the same labels, which is kept with the study and
-            shown; called in a thread while Ray starts.
-        fingerprint: Of the dataset; only studies with equal ones may be compared.
+        plan: What was found possible.
+        listeners: Told of what happens to trials, after raylt's own listeners.
 
     Raises:
-        InputError: the study exists already, or the space does not suit its sampler.
-        EnvironmentError: the machine, the folder or the tracker is not as it must be.
+        InputError: another process has begun the study meanwhile.
+        EnvironmentError: the folder, the tracker, the bucket or Ray is not as it must be.
     """
+    settings, folder, url = plan.settings, plan.folder, plan.url
     session.prepare(settings)
-    folder = settings.runs / space.study.name
-    url = storage.chosen(folder, settings.storage)
-    queue = draws.grid(space) if space.study.sampler.name == "grid" else ()
-    sampler = draws.sampler(space, begun=0)
-    studies.require_new(folder, url, space)
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url) as hold:
         try:
-            measured = meanwhile(floor)
-            with session.room(settings) as nodes:
+            # Measured while Ray starts.
+            floor = _in_background(plan.floor)
+            with session.ray_session(settings) as nodes:
                 facts = {
-                    "floor": dict(measured()),
-                    "fingerprint": fingerprint,
+                    "floor": dict(floor()),
+                    "fingerprint": plan.fingerprint,
                     "command": store.public(settings.command),
                     "versions": provenance.tags(),
                 }
                 study = studies.create(
-                    folder, space, sampler=sampler, queue=queue, facts=facts, url=url
+                    folder,
+                    plan.space,
+                    sampler=samplers.sampler(plan.space, begun=0),
+                    queue=plan.queue,
+                    facts=facts,
+                    url=url,
                 )
-                return _run(study, settings, nodes, hold)
+                return _run(study, settings, nodes, hold, listeners)
         except BaseException as error:
-            # Where nothing was started nothing stays.
+            # A search that did not start leaves nothing behind.
             if study is None and new:
                 shutil.rmtree(folder, ignore_errors=True)
             if study is not None and not study.begun and isinstance(error, EnvironmentError):
@@ -77,6 +79,23 @@ def search(
                 study.close()
 
 
+def _in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Start work in a thread; returns a function that waits for its value or raises its error.
+
+    The thread is a daemon, so a command that is interrupted does not wait for it.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="background", daemon=True).start()
+    return future.result
+
+
 def resume(
     name: str,
     settings: Settings,
@@ -84,27 +103,34 @@ def resume(
     retry_failed: bool,
     trials: str | None = None,
     space: Space | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Result:
-    """Go on with a study: trials in flight from their checkpoints, then the ones still wanted.
+    """Continue a study: running trials from their checkpoints, then those that are still wanted.
 
     Args:
         name: The study.
         settings: Where and how; they may differ from those that the study began with.
-        retry_failed: Whether trials that failed are run again, under new numbers.
+        retry_failed: Whether trials that failed run again, under new numbers.
         trials: How many trials it is to have: `40`, or `+20` for more; None leaves it.
-        space: A wider space to go on with; None leaves it.
+        space: A wider space to continue with; None leaves it.
+        listeners: Told of what happens to trials, after raylt's own listeners.
 
     Raises:
         InputError: there is no such study, or its trials would not mean the same in the space.
-        EnvironmentError: another process drives it, or as for `search`.
+        EnvironmentError: another process runs it, or as for `run`.
     """
+    allocation.require_fit(settings)
     session.prepare(settings)
     folder = settings.runs / name
     seen = studies.open_study(name, settings.runs, settings.storage)
-    settings = replace(settings, checkpoints=bucket.chosen(seen, settings.checkpoints))
-    allocation.require_even(space or seen.space, settings)
+    settings = settings.model_copy(
+        update={"checkpoints": bucket.chosen(seen, settings.checkpoints)}
+    )
+    searched = space or seen.space
+    strategy.require_installed(searched.study.sampler)
+    allocation.require_even(searched, settings)
     with lock.locked(folder, seen.url) as hold:
-        sampler = draws.sampler(space or seen.space, begun=len(seen.outcomes()))
+        sampler = samplers.sampler(searched, begun=len(seen.outcomes()))
         if space is not None:
             revise.space(seen, space)
         if trials is not None:
@@ -115,9 +141,9 @@ def resume(
             if retry_failed:
                 study.requeue_failed()
             if _left(study):
-                with session.room(settings) as nodes:
-                    return _run(study, settings, nodes, hold)
-            # Ray would take seconds to start, for nothing.
+                with session.ray_session(settings) as nodes:
+                    return _run(study, settings, nodes, hold, listeners)
+            # Nothing is left to train: Ray, which takes seconds to start, is not needed.
             began = time.monotonic()
             tracker = _tracker(study, settings)
             tracker.start()
@@ -132,7 +158,7 @@ def send(name: str, settings: Settings) -> tuple[str, ...]:
     """Send MLflow what it lacks of a study, without a search; returns what it did not take.
 
     Raises:
-        EnvironmentError: another process drives the study.
+        EnvironmentError: another process runs the study.
     """
     folder = settings.runs / name
     with (
@@ -144,10 +170,19 @@ def send(name: str, settings: Settings) -> tuple[str, ...]:
         return tracker.close(interrupted=False)
 
 
-def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -> Result:
+def _run(
+    study: Record,
+    settings: Settings,
+    nodes: Sequence[Node],
+    hold: Hold,
+    listeners: Sequence[Listener],
+) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    with session.tracked(settings, tracker, study, nodes, hold, trials=_left(study)) as now:
+    left = _left(study)
+    with session.tracked(
+        settings, tracker, study, nodes, hold, trials=left, listeners=listeners
+    ) as now:
         stopped = now.trials(study)
     useless = budget.useless(study.space.study.budget, now.share.shape.gpus)
     return _result(
@@ -161,10 +196,11 @@ def _run(study: Record, settings: Settings, nodes: Sequence[Node], hold: Hold) -
 
 
 def _left(study: Record) -> int:
-    """Trials that are to run: those in flight, and those that a study still wants."""
-    states = [one.state for one in study.outcomes() if not one.over]
-    over = len(study.outcomes()) - len(states)
-    return max(study.wanted - over, states.count("running"))
+    """Trials that are to run: those that were interrupted, and those that are still wanted."""
+    outcomes = study.outcomes()
+    unfinished = [outcome.state for outcome in outcomes if not outcome.over]
+    over = len(outcomes) - len(unfinished)
+    return max(study.wanted - over, unfinished.count("running"))
 
 
 def _result(

@@ -1,4 +1,4 @@
-"""What a run of the driver left behind."""
+"""What a search found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Result:
     """The best finished trial that keeps the constraints."""
     baseline: Outcome | None
     versus: str | None
-    """The method that is searched alike after this study."""
+    """The method that is searched next with the same budget."""
     baseline_source: str
     """Where the baseline's values come from."""
     floor: Mapping[str, float]
@@ -35,7 +35,7 @@ class Result:
     tracking_uri: str
     """MLflow's store, without credentials."""
     seconds: float
-    """Wall-clock time of this run of the driver."""
+    """Wall-clock time of this command."""
     interrupted: bool
     stopped: str
     """Why no further trial was started though some were wanted; "" where none is missing."""
@@ -47,6 +47,6 @@ class Result:
         """0 for a study without failures, 4 with some, 5 with nothing else, 130 interrupted."""
         if self.interrupted:
             return 130
-        failed = any(one.state == "failed" for one in self.ranking)
-        ended = any(one.state in ("complete", "stopped") for one in self.ranking)
+        failed = any(outcome.state == "failed" for outcome in self.ranking)
+        ended = any(outcome.state in ("complete", "stopped") for outcome in self.ranking)
         return (4 if ended else 5) if failed else 0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from raylt.settings import Settings
 from raylt.space.rival import rival
 from raylt.study.record import storage, studies
-from raylt.study.run import begin, driver
+from raylt.study.record.listener import Listener
+from raylt.study.run import driver, plan
 from raylt.study.run.result import Result
-from raylt.study.run.session import Settings
 
 
-def follow(result: Result, settings: Settings) -> Result | None:
-    """Search the rival of a study that has ended, or go on with it; None where there is none."""
+def follow(
+    result: Result, settings: Settings, *, listeners: Sequence[Listener] = ()
+) -> Result | None:
+    """Search the rival of a study that has ended, or resume it; None where there is no rival."""
     if result.versus is None or result.interrupted:
         return None
     study = studies.open_study(result.name, settings.runs, settings.storage)
@@ -20,11 +24,11 @@ def follow(result: Result, settings: Settings) -> Result | None:
     study.close()
     folder = settings.runs / other.study.name
     if storage.exists(folder, storage.chosen(folder, settings.storage), other.study.name):
-        found = driver.resume(other.study.name, settings, retry_failed=False)
+        found = driver.resume(other.study.name, settings, retry_failed=False, listeners=listeners)
     else:
-        found = begin.begin(other, settings)
+        found = driver.run(plan.check(other, settings), listeners=listeners)
     if not found.interrupted:
-        # The first one's report and charts were drawn before there was a rival.
-        told = driver.send(result.name, settings)
-        found = replace(found, notices=(*found.notices, *told))
+        # The report and charts of the first study were drawn before there was a rival.
+        unsent = driver.send(result.name, settings)
+        found = replace(found, notices=(*found.notices, *unsent))
     return found

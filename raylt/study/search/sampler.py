@@ -24,7 +24,6 @@ from raylt.schema import InputError, Value
 from raylt.space import Point, Space
 from raylt.space import leaf as leaves
 from raylt.space.leaf import Leaf
-from raylt.space.strategy import require_installed
 
 SUGGESTIONS = 20
 """Draws from the sampler before plain random draws take over."""
@@ -86,12 +85,8 @@ def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
         space: Names the sampler, its seed and how many trials it draws at random first.
         begun: Trials that the study has already; a resumed study goes on with fresh numbers
             instead of repeating those of its first run.
-
-    Raises:
-        EnvironmentError: the sampler needs a package that is not installed.
     """
     chosen = space.study.sampler
-    require_installed(chosen)
     seed = (chosen.seed + 1_000_003 * begun) % 2**32
     startup = chosen.startup
     make: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {

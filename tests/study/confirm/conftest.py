@@ -36,7 +36,7 @@ def toy(study, tmp_path, monkeypatch, request):
         found = {
             run.number: scoring._score(
                 dict(run.recipe),
-                str(now.settings.root),
+                str(now.settings.data),
                 str(record.trial_folder(run.number)),
                 opener,
                 None,
@@ -45,7 +45,7 @@ def toy(study, tmp_path, monkeypatch, request):
         }
         return {n: why for n, why in found.items() if why}
 
-    monkeypatch.setattr(session, "room", lambda *_: contextlib.nullcontext([]))
+    monkeypatch.setattr(session, "ray_session", lambda chosen: contextlib.nullcontext([]))
     monkeypatch.setattr(session, "tracked", tracked)
     monkeypatch.setattr(scoring, "score", score)
     toy = types.SimpleNamespace(

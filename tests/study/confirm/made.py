@@ -44,7 +44,7 @@ class Now:
             try:
                 fake_seeds.work(
                     recipe.parse(json.loads(config["recipe"])),
-                    root=self.settings.root,
+                    root=self.settings.data,
                     folder=Path(config["folder"]),
                     report=reports.append,
                     device=None,

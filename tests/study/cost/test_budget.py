@@ -7,8 +7,8 @@ from raylt.space.plan import Budget
 from raylt.study.cost import budget
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.report import status
-from raylt.study.run import driver
 from raylt.study.search.searcher import TruthfulSearcher
+from tests.study import drive
 from tests.study.drive import behave, settings, toy
 from tests.study.search.made import Heard, result
 
@@ -188,7 +188,7 @@ def test_a_limit_on_gpus_without_gpus_is_told(study):
 def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path, store):
     behave(tmp_path, seconds=0.4)
     space = toy(tmp_path, "study.budget={wall_clock: 5s}", "study.trials=100")
-    found = driver.search(space, settings(tmp_path), floor=dict, fingerprint="f")
+    found = drive.search(space, settings(tmp_path))
     assert found.exit_code == 0
     assert found.stopped.startswith("budget spent: wall_clock")
     assert 1 <= len(found.ranking) < 100

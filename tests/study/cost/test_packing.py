@@ -11,10 +11,11 @@ from raylt.study.cost import forecast, measured, packing
 from raylt.study.record import studies
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
-from raylt.study.run import begin, driver
+from raylt.study.run import plan
 from raylt.study.search.trials import OUT_OF_MEMORY
 from raylt.trial.cost import memory
 from tests.cluster.made import node, shape
+from tests.study import drive
 from tests.study.cost.made import trial_cost
 from tests.study.drive import behave, settings, toy
 from tests.study.run.made import accounted, agree
@@ -65,7 +66,7 @@ def test_a_number_of_sharers_is_a_share_of_a_gpu(tmp_path, monkeypatch):
     assert allocation.planned(wish, None).shape.gpus == 0.5
     monkeypatch.setattr(allocation.local_ray, "gpus", lambda: 0)
     with pytest.raises(EnvironmentError, match="--concurrent"):
-        allocation.require_here(wish)
+        allocation.require_fit(wish)
 
 
 def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypatch):
@@ -93,7 +94,7 @@ def test_a_bad_pack_is_refused(words, told, capsys):
 
 def test_the_command_line_goes_before_the_profile(tmp_path, monkeypatch):
     found = []
-    monkeypatch.setattr(begin, "begin", lambda _, chosen: found.append(chosen.pack) or 1 / 0)
+    monkeypatch.setattr(plan, "check", lambda _, chosen: found.append(chosen.pack) or 1 / 0)
     (tmp_path / "p.yaml").write_text("trial: {pack: auto}\n")
     words = ["tune", "-s", "search_spaces/sdclr.yaml", "--cluster", str(tmp_path / "p.yaml")]
     cli.run(words)
@@ -117,7 +118,7 @@ def test_what_says_that_memory_ran_out():
 def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     behave(tmp_path, seconds=0.1, greedy=[1], huge=[2])
     plain = ("study.trials=5", "study.scheduler={name: none}")
-    result = driver.search(toy(tmp_path, *plain), settings(tmp_path), floor=dict, fingerprint="f")
+    result = drive.search(toy(tmp_path, *plain), settings(tmp_path))
     states = {one.number: one.state for one in result.ranking}
     assert states == {0: "complete", 1: "complete", 2: "failed", 3: "complete", 4: "complete"}
     record = studies.open_study("toy", tmp_path / "runs")
@@ -158,7 +159,7 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
     behave(tmp_path, seconds=0.5, hoards=[1])
     options = settings(tmp_path, work="tests.study.hoarder:work", quiet=False)
     made = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
-    result = driver.search(made, options, floor=dict, fingerprint="f")
+    result = drive.search(made, options)
     assert [one.state for one in result.ranking] == ["complete"] * 5
     with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
         killed = {one.number: one for one in record.outcomes() if one.alone}
@@ -200,7 +201,7 @@ def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
         how=lambda _: cost,
     )
     behave(tmp_path, seconds=0.2, greedy=[1])
-    result = driver.search(space, settings(tmp_path, pack="auto"), floor=dict, fingerprint="f")
+    result = drive.search(space, settings(tmp_path, pack="auto"))
     assert [one.state for one in result.ranking] == ["complete"] * 5
     with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
         assert {one.number for one in record.outcomes() if one.alone} == {1}

@@ -15,7 +15,6 @@ from raylt.study.record import bucket as remote
 from raylt.study.record import studies
 from raylt.study.record.record import CHECKPOINTS
 from raylt.study.report import logs
-from raylt.study.run import driver
 from raylt.study.run.retention import Retention
 from raylt.trial.checkpoints import bucket, checkpoint, checkpoint_names
 from raylt.trial.checkpoints.upload import Sender
@@ -119,11 +118,9 @@ def test_a_bucket_that_fails_does_not_end_a_search(s3_port, kept, monkeypatch, c
 def test_a_search_without_its_bucket_does_not_begin_and_leaves_nothing(s3_port, tmp_path, uri):
     began = time.monotonic()
     with pytest.raises(EnvironmentError, match="bucket of --checkpoints must be there"):
-        driver.search(
+        drive.search(
             drive.toy(tmp_path),
             drive.settings(tmp_path, checkpoints=uri, tracking_optional=True),
-            floor=dict,
-            fingerprint="f",
         )
     assert time.monotonic() - began < 30
     assert not (tmp_path / "runs" / "toy").exists()
@@ -171,7 +168,7 @@ folder = Path(sys.argv[2])
 wanted = drive.settings(folder, work="tests.study.traced:work", checkpoints=sys.argv[3] or None)
 if sys.argv[1] == "search":
     space = drive.toy(folder, "study.trials=3", "epochs=5", "study.scheduler.name=none", "size=8")
-    found = driver.search(space, wanted, floor=dict, fingerprint="f")
+    found = drive.search(space, wanted)
 else:
     found = driver.resume("toy", wanted, retry_failed=False)
 sys.exit(found.exit_code)

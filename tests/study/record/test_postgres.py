@@ -330,7 +330,7 @@ def search(folder, name):
     settings = drive.settings(
         folder, tracking_uri="http://127.0.0.1:9", tracking_optional=True
     )
-    driver.search(space, settings, floor=dict, fingerprint="f")
+    drive.search(space, settings)
 
 sys.exit(exits.run(search, sys.argv[1:]))
 """

@@ -4,8 +4,9 @@ import pytest
 
 from raylt import cli
 from raylt.schema import InputError
+from raylt.settings import Settings
 from raylt.study.record import revise, studies
-from raylt.study.run import driver, session
+from raylt.study.run import driver
 from raylt.study.search import sampler as draws
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study.drive import toy
@@ -162,6 +163,6 @@ def test_the_difference_of_two_files_is_printed_and_a_refused_one_is_exit_2(
 def test_a_study_goes_on_only_where_its_batches_divide_over_the_workers(study, tmp_path):
     made = study()
     made.close()
-    settings = session.Settings(runs=made.folder.parent, root=tmp_path, workers=5, cpus=5)
+    settings = Settings(runs=made.folder.parent, data=tmp_path, workers=5, cpus=5)
     with pytest.raises(InputError, match=r"divide evenly over 5 workers, .* but got 128; try 125"):
         driver.resume("toy", settings, retry_failed=False)

@@ -65,7 +65,7 @@ def test_the_best_trial_stands_beside_the_baseline(capsys: pytest.CaptureFixture
 def test_the_best_trial_can_be_trained_again_as_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from raylt.study.run import begin
+    from raylt.study.run import plan
 
     command = json.loads(shown(capsys, "best", "toy", "--json"))["retrain"]
     recipes: list[Any] = []
@@ -74,7 +74,7 @@ def test_the_best_trial_can_be_trained_again_as_printed(
         recipes.append(space.at({}))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(begin, "begin", catch)
+    monkeypatch.setattr(plan, "check", catch)
     assert cli.run(command.split()[1:]) == 130
     assert recipes[0].method.prune == 0.5
     assert recipes[0].method.temperature == 0.5

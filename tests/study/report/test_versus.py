@@ -11,7 +11,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.report import versus
 from raylt.study.report.charts import html, png
 from raylt.study.report.charts.versus import charts
-from raylt.study.run import begin, driver
+from raylt.study.run import driver, plan
 from raylt.study.run.result import Result
 from raylt.study.run.rival import follow
 from raylt.study.search import sampler
@@ -157,8 +157,9 @@ def test_the_rival_follows_a_study_and_goes_on_if_it_had_begun(tmp_path, monkeyp
         known = dict.fromkeys(Result.__dataclass_fields__)
         return Result(**{**known, "interrupted": False, "notices": ("one",)})
 
-    monkeypatch.setattr(begin, "begin", lambda space, s: ended(space.study.name))
-    monkeypatch.setattr(driver, "resume", lambda name, s, *, retry_failed: ended("resume"))
+    monkeypatch.setattr(plan, "check", lambda space, s: space.study.name)
+    monkeypatch.setattr(driver, "run", lambda name, **_: ended(name))
+    monkeypatch.setattr(driver, "resume", lambda name, s, **_: ended("resume"))
     # The first study gets the picture of both, too.
     monkeypatch.setattr(driver, "send", lambda name, s: (f"{name} not sent",))
     assert follow(result, settings).notices == ("one", "toy not sent")

@@ -1,11 +1,11 @@
 import pytest
 
 from raylt.cluster.capacity import Need, Node
+from raylt.settings import Settings
 from raylt.study.resources import allocation
-from raylt.study.run.session import Settings
 
 
-def weigh(shape):
+def measure(shape):
     return Need(memory=1.0, gpu_memory=0.0, gpu_size=0.0, gpu_busy=0.0)
 
 
@@ -24,8 +24,8 @@ def weigh(shape):
 def test_no_more_trials_at_a_time_than_fit_are_wished_and_are_left(
     tmp_path, concurrent, trials, expected
 ):
-    asked = Settings(runs=tmp_path, root=tmp_path, concurrent=concurrent)
+    asked = Settings(runs=tmp_path, concurrent=concurrent)
     node = Node(id="", name="here", address="", cpus=3, gpus=0, memory=2**30)
-    share = allocation.share(asked, [node], weigh, trials=trials)
+    share = allocation.allocate(asked, [node], measure, trials=trials)
     assert share.concurrent == expected
     assert f": {expected} trial{'' if expected == 1 else 's'} at a time" in str(share)

@@ -17,7 +17,7 @@ from raylt.schema import EnvironmentError, InputError
 from raylt.study.record import lock, studies
 from raylt.study.resources import allocation
 from raylt.study.run import driver
-from tests.study import made
+from tests.study import drive, made
 from tests.study.drive import behave, settings, toy
 from tests.study.run.made import Drive, accounted, agree, processes_of
 
@@ -167,17 +167,11 @@ def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
     """Two workers on two cores: one slot, and most trials are stopped after an epoch."""
     behave(tmp_path, seconds=0.3)
     options = settings(tmp_path, workers=2)
-    result = driver.search(toy(tmp_path, "study.trials=5"), options, floor=dict, fingerprint="f")
+    result = drive.search(toy(tmp_path, "study.trials=5"), options)
     states = [one.state for one in result.ranking]
     assert result.exit_code == 0
     assert states.count("stopped") >= 2
     assert "running" not in states
-
-
-def test_a_study_is_begun_once(study, tmp_path):
-    study()
-    with pytest.raises(InputError, match="raylt resume toy"):
-        driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
 
 
 def test_a_changed_space_file_is_refused(study, tmp_path):
@@ -188,19 +182,13 @@ def test_a_changed_space_file_is_refused(study, tmp_path):
         driver.resume("toy", settings(tmp_path), retry_failed=False)
 
 
-def test_more_workers_than_cores_is_an_error_at_once_and_leaves_nothing(tmp_path):
-    with pytest.raises(EnvironmentError, match="9 workers"):
-        driver.search(toy(tmp_path), settings(tmp_path, workers=9), floor=dict, fingerprint="f")
-    assert not (tmp_path / "runs").exists()
-
-
 def test_a_tracker_that_is_down_leaves_nothing_behind(tmp_path, monkeypatch):
     # Without Ray, which takes seconds to start.
     here = Node(id="", name="here", address="", cpus=1, gpus=0)
-    monkeypatch.setattr(allocation, "taken", lambda *_, **__: contextlib.nullcontext([here]))
+    monkeypatch.setattr(allocation, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
     options = settings(tmp_path, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(EnvironmentError, match=r"127\.0\.0\.1:9"):
-        driver.search(toy(tmp_path), options, floor=dict, fingerprint="f")
+        drive.search(toy(tmp_path), options)
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -215,28 +203,28 @@ def test_the_floor_is_measured_while_ray_starts_and_no_start_leaves_nothing(
         return {}
 
     @contextlib.contextmanager
-    def taken(*_, **__):
+    def ray_nodes(*_, **__):
         assert measured.wait(10)
         raise trouble
         yield
 
-    monkeypatch.setattr(allocation, "taken", taken)
+    monkeypatch.setattr(allocation, "ray_nodes", ray_nodes)
     with pytest.raises(type(trouble)):
-        driver.search(toy(tmp_path), settings(tmp_path), floor=floor, fingerprint="f")
+        drive.search(toy(tmp_path), settings(tmp_path), floor=floor)
     assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_an_unwritable_folder_of_runs_is_an_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(EnvironmentError, match="--runs"):
-        driver.search(toy(tmp_path), settings(tmp_path), floor=dict, fingerprint="f")
+        drive.search(toy(tmp_path), settings(tmp_path))
 
 
 def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(
     tmp_path, monkeypatch, store
 ):
     made.study(tmp_path / "runs", name="over", trials=3, stopped=(), tables=False).close()
-    monkeypatch.delattr(allocation, "taken")
+    monkeypatch.delattr(allocation, "ray_nodes")
     found = driver.resume("over", settings(tmp_path), retry_failed=False)
     assert ([one.state for one in found.ranking], found.stopped) == (["complete"] * 3, "")
     runs = MlflowClient(found.tracking_uri)

@@ -9,11 +9,10 @@ from ray.tune.schedulers import TrialScheduler
 
 from raylt import recipe
 from raylt.study.record import studies
-from raylt.study.run import driver
 from raylt.study.search import sampler as draws
 from raylt.study.search import schedulers
 from raylt.study.search.searcher import TruthfulSearcher
-from tests.study import fake
+from tests.study import drive, fake
 from tests.study.drive import behave, settings, toy
 
 SAMPLERS = {
@@ -130,7 +129,7 @@ def test_the_record_tells_what_happened(study, sampler, scheduler):
 def test_so_it_does_through_ray(tmp_path, sampler, scheduler):
     behave(tmp_path, seconds=0.05)
     made = toy(tmp_path, *overrides(sampler, scheduler))
-    result = driver.search(made, settings(tmp_path), floor=dict, fingerprint="f")
+    result = drive.search(made, settings(tmp_path))
     assert result.exit_code == 0
     record = studies.open_study("toy", tmp_path / "runs")
     ends = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from raylt.cli import common
+from raylt.cli import output
 
 
 @click.group(invoke_without_command=True)
@@ -16,14 +16,14 @@ def space(context: click.Context) -> None:
     Example:
       raylt space diff runs/sdclr-digits/space.yaml wider.yaml
     """
-    common.help_alone(context)
+    output.help_without_verb(context)
 
 
 @space.command("diff")
 @click.argument("before")
 @click.argument("after")
 def diff(before: str, after: str) -> None:
-    """Show what differs between two space files, and what a study could not go on with.
+    """Show how two space files differ, and which changes a study cannot continue with.
 
     \b
     Example:

@@ -1,0 +1,67 @@
+"""The winner of a study, and its model: best, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from raylt.cli import options, output
+
+if TYPE_CHECKING:
+    from raylt.settings import Settings
+
+
+@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.argument("study")
+@options.json_option
+def best(study: str, as_json: bool, settings: Settings) -> None:
+    """Show the best trial of a study, compared with its baseline, and how to train it again.
+
+    \b
+    Example:
+      raylt best sdclr-digits --json
+    """
+    from raylt.study.record import studies
+    from raylt.study.report import best as report
+
+    record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
+    if as_json:
+        output.print_json(report.best(record))
+    else:
+        click.echo(report.best_text(record))
+
+
+@click.command(cls=options.Verb, takes=("runs", "data", "tracking_uri", "storage"))
+@click.argument("study")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--trial", type=int, metavar="N", help="Trial to export; default: the best one")
+@click.option(
+    "--register",
+    "name",
+    metavar="NAME",
+    help="Also log the model to the trial's MLflow run and register it under this name",
+)
+def export(
+    study: str, folder: Path, trial: int | None, name: str | None, settings: Settings
+) -> None:
+    """Export a trained model: weights, recipe, and a program that needs only torch.
+
+    \b
+    Examples:
+      raylt export sdclr-digits models/digits
+      raylt export sdclr-digits models/digits --trial 3 --register digits-sdclr
+    """
+    from raylt.study import export as exporting
+    from raylt.study.record import studies
+    from raylt.study.tracking import store
+
+    record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
+    chosen = exporting.chosen(record, trial)
+    for path in exporting.export(record, chosen, folder, root=settings.data).values():
+        click.echo(path)
+    if name is not None:
+        uri = settings.tracking_uri or store.default_uri(settings.runs)
+        version = exporting.register(record, chosen, root=settings.data, uri=uri, name=name)
+        click.echo(f"registered as {name}, version {version}")

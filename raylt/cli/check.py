@@ -1,0 +1,88 @@
+"""`raylt check`: look at a space before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from raylt.cli import options, output
+
+if TYPE_CHECKING:
+    from raylt.cli.target import Target
+    from raylt.settings import Settings
+    from raylt.space import Space
+
+
+@click.command(cls=options.Verb, takes=("runs", "data", "workers", "concurrent", "pack"))
+@click.option(
+    "--schema",
+    is_flag=False,
+    flag_value="space",
+    type=click.Choice(["space", "profile"]),
+    help="Print the JSON Schema of space files, or of the profiles in clusters/, for editors",
+)
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Train a few steps on this machine at the corners of the space, and forecast the search",
+)
+@options.space_options
+@options.cluster_option
+@options.json_option
+@click.pass_context
+def check(
+    context: click.Context,
+    file: str | None,
+    words: tuple[str, ...],
+    schema: str | None,
+    measure: bool,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Check a space file and show what a search would do; starts nothing.
+
+    \b
+    Examples:
+      raylt check search_spaces/sdclr.yaml
+      raylt check search_spaces/sdclr.yaml method.temperature=0.2
+      raylt check search_spaces/sdclr.yaml --measure study.budget.cpu_hours=2
+      raylt check --schema > space.schema.json
+      raylt check --schema profile > profile.schema.json
+    """
+    if schema is not None:
+        output.print_json(_schema(schema))
+        return
+    from raylt.space import overview
+    from raylt.study.run import plan
+
+    space = options.load_space(file, words, [])
+    plan.check_space(space)
+    if not measure:
+        options.require_none_given(context, unless="--measure")
+    forecast = _forecast(space, target.settings) if measure else None
+    if as_json:
+        more = {} if forecast is None else {"forecast": forecast[0]}
+        output.print_json({**overview.overview(space), **more})
+        return
+    click.echo(overview.text(space))
+    if forecast is not None:
+        click.echo("\n" + "\n".join(forecast[1]))
+
+
+def _schema(name: str) -> dict[str, Any]:
+    if name == "profile":
+        from raylt.settings import Profile
+
+        return Profile.model_json_schema()
+    from raylt.space.formats import json_schema
+
+    return json_schema()
+
+
+def _forecast(space: Space, settings: Settings) -> tuple[dict[str, Any], list[str]]:
+    """What a search of a space will take on this machine, for programs and for people."""
+    from raylt.study.cost import measure
+
+    forecast = measure.measured(space, settings, say=lambda line: click.echo(line, err=True))
+    return measure.plain(forecast), measure.lines(forecast, settings)

@@ -1,0 +1,73 @@
+"""`raylt confirm`: train the winners again with fresh seeds, and test them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from raylt.cli import options, output
+
+if TYPE_CHECKING:
+    from raylt.cli.target import Target
+
+
+@click.command(cls=options.Verb)
+@click.argument("study")
+@click.option(
+    "--top", type=click.IntRange(min=1), help="Winners to confirm; default: study.confirm.top"
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    help="Seeds for each setting; default: study.confirm.seeds",
+)
+@click.option(
+    "--retrain",
+    type=click.Choice(["split", "pool"]),
+    help="Train on the training images of the search (split), or on its validation images too "
+    "(pool); default: study.confirm.retrain",
+)
+@click.option("--no-race", is_flag=True, help="Do not drop losing candidates early")
+@click.option("--retry-failed", is_flag=True, help="Run failed runs again")
+@options.sending_options
+@options.json_option
+def confirm(
+    study: str,
+    top: int | None,
+    seeds: int | None,
+    retrain: Literal["split", "pool"] | None,
+    no_race: bool,
+    retry_failed: bool,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Is it really better? Train winners and baseline with fresh seeds, and test them once.
+
+    \b
+    Examples:
+      raylt confirm sdclr-digits
+      raylt confirm sdclr-digits --top 1 --seeds 8
+      raylt confirm sdclr-cifar100-lt --retrain pool
+    """
+    words = ["confirm", options.study_name(study)]
+    words += ["--top", str(top)] if top is not None else []
+    words += ["--seeds", str(seeds)] if seeds is not None else []
+    words += ["--retrain", retrain] if retrain is not None else []
+    words += ["--no-race"] if no_race else []
+    words += ["--retry-failed"] if retry_failed else []
+    target.send_unless_here(words, label=study, as_json=as_json)
+    from raylt.study.confirm import candidates
+    from raylt.study.confirm.confirm import confirm
+    from raylt.study.verdict import confirmation
+
+    chosen = candidates.Options(
+        top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed, retrain=retrain
+    )
+    verdict = confirm(study, target.settings, chosen)
+    if as_json:
+        output.print_json({**asdict(verdict), "exit_code": verdict.exit_code})
+    else:
+        click.echo(confirmation.text(verdict))
+    raise click.exceptions.Exit(verdict.exit_code)

@@ -1,0 +1,49 @@
+"""How results are printed."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from raylt.study.run.result import Result
+
+_WIDE = 160
+"""Columns of a table that is written to a file or a pipe."""
+
+
+def print_json(values: Any) -> None:
+    """Print a result for programs."""
+    click.echo(json.dumps(_finite(values), indent=2, default=str, allow_nan=False))
+
+
+def _finite(values: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(values, dict):
+        return {key: _finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
+def print_summary(result: Result) -> None:
+    """Print the ranking of a search for people."""
+    from rich.console import Console
+
+    from raylt.study.run import progress
+
+    # A file or a pipe has no edge of a screen.
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    with console.capture() as captured:
+        progress.summary(result, console)
+    click.echo(captured.get(), nl=False)
+
+
+def help_without_verb(context: click.Context) -> None:
+    """Print the help of a group that is called without one of its verbs."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())

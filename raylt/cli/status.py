@@ -1,0 +1,68 @@
+"""How studies and trials are doing: status, logs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING
+
+import click
+
+from raylt.cli import options, output
+
+if TYPE_CHECKING:
+    from raylt.settings import Settings
+
+
+@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.argument("study", required=False)
+@options.json_option
+def status(study: str | None, as_json: bool, settings: Settings) -> None:
+    """Show the trials of a study, or all studies.
+
+    \b
+    Examples:
+      raylt status
+      raylt status sdclr-digits
+    """
+    from raylt.study.report import status as review
+
+    runs, storage = settings.runs, settings.storage
+    if study is None:
+        values = review.studies(runs, storage)
+        text = review.studies_text(values, runs)
+    else:
+        values = review.study(options.study_name(study), runs, storage)
+        text = review.study_text(values)
+    if as_json:
+        output.print_json(values)
+    else:
+        click.echo(text)
+
+
+@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0))
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the trial ends")
+def logs(study: str, trial: int, follow: bool, settings: Settings) -> None:
+    """Show what a trial printed, and the traceback of its failure.
+
+    \b
+    Examples:
+      raylt logs sdclr-digits 3
+      raylt logs sdclr-digits 3 --follow
+    """
+    from raylt.study.record import lock, studies
+    from raylt.study.report import logs as printed
+
+    name = options.study_name(study)
+    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as record:
+        if follow:
+            printed.follow(
+                record,
+                trial,
+                write=functools.partial(click.echo, nl=False),
+                driven=lambda: lock.driver_of(record.folder, record.url) is not None,
+            )
+        else:
+            click.echo(printed.text(record, trial))

@@ -1,0 +1,217 @@
+"""The verbs that train: tune, train, resume."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from raylt.cli import options, output
+
+if TYPE_CHECKING:
+    from raylt.cli.target import Target
+    from raylt.settings import Settings
+    from raylt.space import Space
+    from raylt.study.run.result import Result
+
+
+@click.command(cls=options.Verb)
+@options.space_options
+@click.option("-n", "--trials", metavar="N", help="Trials of the study: study.trials=N")
+@click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME")
+@click.option(
+    "--versus",
+    metavar="METHOD",
+    help="Also search this method with the same budget, and compare: study.versus=METHOD",
+)
+@options.sending_options
+@options.json_option
+def tune(
+    file: str | None,
+    words: tuple[str, ...],
+    trials: str | None,
+    study: str | None,
+    versus: str | None,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Search a space: sample, train, stop weak trials early, rank.
+
+    \b
+    Examples:
+      raylt tune --space search_spaces/sdclr.yaml
+      raylt tune -s search_spaces/bcl.yaml --trials 30 --study bcl-long optimizer.lr=0.1
+      raylt tune -s search_spaces/bcl.yaml 'method.tau={low: 0.5, high: 1.5}'
+      raylt tune -s search_spaces/sdclr.yaml --versus simclr
+    """
+    overrides = [f"study.trials={trials}"] if trials is not None else []
+    overrides += [f"study.name={json.dumps(study)}"] if study is not None else []
+    overrides += [f"study.versus={json.dumps(versus)}"] if versus is not None else []
+    _search("tune", options.load_space(file, words, overrides), target, as_json)
+
+
+@click.command(cls=options.Verb)
+@options.space_options
+@click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Only train two epochs in this process, show where their time went, and write a trace; "
+    "no study is made",
+)
+@options.sending_options
+@options.json_option
+def train(
+    file: str | None,
+    words: tuple[str, ...],
+    study: str | None,
+    profile: bool,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Train one model: a space with nothing left open.
+
+    \b
+    Examples:
+      raylt train -s search_spaces/sdclr.yaml --study paper \\
+        method.prune=0.9 method.temperature=0.2 optimizer.lr=0.5
+      raylt train -s paper.yaml --profile
+    """
+    overrides = [f"study.name={json.dumps(study)}"] if study is not None else []
+    space = options.load_space(file, words, [*overrides, "study.trials=1", "study.versus=null"])
+    _require_closed(space)
+    if profile:
+        _profile(space, target.settings, as_json)
+    else:
+        _search("train", space, target, as_json)
+
+
+@click.command(cls=options.Verb)
+@click.argument("study")
+@click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-n", "--trials", metavar="N", help="Trials of the study, or +N for N more")
+@click.option(
+    "-s",
+    "--space",
+    "file",
+    metavar="FILE",
+    help="Continue with this space, which may have wider ranges and more choices",
+)
+@click.option("--retry-failed", is_flag=True, help="Run failed trials again")
+@options.sending_options
+@options.json_option
+def resume(
+    study: str,
+    words: tuple[str, ...],
+    trials: str | None,
+    file: str | None,
+    retry_failed: bool,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Continue a study that was interrupted or killed, or make it larger.
+
+    Trials that have finished do not run again.
+
+    \b
+    Examples:
+      raylt resume sdclr-digits
+      raylt resume sdclr-digits --trials +20
+      raylt resume sdclr-digits study.budget.wall_clock=8h
+      raylt resume sdclr-digits --space wider.yaml
+    """
+    sent = ["resume", options.study_name(study), *(["--retry-failed"] if retry_failed else [])]
+    sent += ["--trials", trials] if trials is not None else []
+    wider = None if file is None else options.load_space(file, words, [])
+    sent += words if wider is None else []
+    target.send_unless_here(sent, label=study, as_json=as_json, space=wider and wider.text)
+    from raylt import space
+    from raylt.study.record import studies
+    from raylt.study.run import driver
+
+    settings = target.settings
+    if wider is None and words:
+        opened = studies.open_study(study, settings.runs, settings.storage)
+        with contextlib.closing(opened) as record:
+            wider = space.stored(record.folder / "space.yaml", words)
+    result = driver.resume(study, settings, retry_failed=retry_failed, trials=trials, space=wider)
+    _follow_with_rival(result, settings, as_json)
+
+
+def _require_closed(space: Space) -> None:
+    """Refuse a space with open leaves."""
+    if not space.leaves:
+        return
+    from raylt.schema import InputError
+
+    point = space.baseline_point or {leaf.path: leaf.ends[0] for leaf in space.leaves}
+    example = " ".join(f"{path}={value}" for path, value in point.items())
+    raise InputError(
+        f"{space.source}: every leaf must have a value to train one model, but "
+        f"{', '.join(leaf.path for leaf in space.leaves)} are left open; add {example}, or "
+        f"search with `raylt tune`"
+    )
+
+
+def _search(verb: str, space: Space, target: Target, as_json: bool) -> NoReturn:
+    """Search a space here or on the cluster, and leave with the exit code."""
+    from raylt.study.run import plan
+
+    if not target.is_here:
+        plan.check_space(space, here=False)
+    target.send_unless_here([verb], label=space.study.name, as_json=as_json, space=space.text)
+    from raylt.study.run import driver
+
+    result = driver.run(plan.check(space, target.settings))
+    _follow_with_rival(result, target.settings, as_json)
+
+
+def _profile(space: Space, settings: Settings, as_json: bool) -> None:
+    """Show where the time of a step goes, for a space without open leaves."""
+    from raylt.schema import InputError
+    from raylt.study.resources import environment
+
+    if settings.workers > 1 or settings.address is not None:
+        raise InputError(
+            "--profile watches one process on this machine, but --workers or --address asks for "
+            "more; leave them out"
+        )
+    environment.prepare_ray(threads=settings.cpus_per_worker, alone=True)
+    from raylt.trial.cost import profile
+
+    trace = settings.runs / f"{space.study.name}.profile.json"
+    times = profile.profile(space.at({}), root=settings.data, trace=trace, epochs=1, device=None)
+    if as_json:
+        output.print_json(asdict(times))
+    else:
+        click.echo(profile.text(times))
+
+
+def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoReturn:
+    """Print a search, search its rival if it has one, and leave with the exit code of both."""
+    from raylt.study.record import studies
+    from raylt.study.report import versus
+    from raylt.study.run.rival import follow
+
+    if not as_json:
+        output.print_summary(result)
+    rival = follow(result, settings)
+    comparison = None
+    if rival is not None:
+        comparison = versus.comparison(
+            *(
+                studies.open_study(name, settings.runs, settings.storage)
+                for name in (result.name, rival.name)
+            )
+        )
+    code = result.exit_code if rival is None else max(result.exit_code, rival.exit_code)
+    if as_json:
+        more = {"versus": {"result": asdict(rival), **comparison}} if rival and comparison else {}
+        output.print_json({**asdict(result), "exit_code": code, **more})
+    elif rival and comparison:
+        output.print_summary(rival)
+        click.echo("\n" + versus.text(comparison))
+    raise click.exceptions.Exit(code)

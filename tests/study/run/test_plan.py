@@ -1,0 +1,68 @@
+"""What is refused before Ray starts."""
+
+import pytest
+
+from raylt import datasets
+from raylt.schema import EnvironmentError, InputError
+from raylt.space import strategy
+from raylt.study.run import plan
+from tests.study.drive import settings, toy
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Data that must not be read, for it takes long."""
+    monkeypatch.setattr(datasets, "load", lambda *_: pytest.fail("the data was read"))
+
+
+@pytest.mark.usefixtures("unread")
+def test_a_study_that_exists_is_refused_with_the_way_to_continue_it(study, tmp_path):
+    study()
+    with pytest.raises(InputError, match="continue it with `raylt resume toy`"):
+        plan.check(toy(tmp_path), settings(tmp_path))
+
+
+@pytest.mark.usefixtures("unread")
+def test_more_workers_than_cores_are_refused_and_nothing_is_written(tmp_path):
+    changes = {"workers": 8, "cpus": 2}
+    with pytest.raises(EnvironmentError, match="8 workers"):
+        plan.check(toy(tmp_path), settings(tmp_path, **changes))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(
+    ("overrides", "changes", "error"),
+    [
+        ((), {"workers": 5, "cpus": 5}, "divide evenly over 5 workers, .* but got 128; try 125"),
+        (("study.versus=sdclr",), {}, "must be another method"),
+        ((), {"address": "http://head:8265"}, "must be auto or HOST:6379 to search from here"),
+        ((), {"address": "ray://head:10001"}, "must not be a Ray Client address"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(tmp_path, overrides, changes, error):
+    with pytest.raises(InputError, match=error):
+        plan.check(toy(tmp_path, *overrides), settings(tmp_path, **changes))
+
+
+@pytest.mark.usefixtures("unread")
+def test_a_sampler_that_is_not_installed_is_refused_here_but_may_be_on_a_cluster(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(strategy.importlib.util, "find_spec", lambda _: None)
+    space = toy(tmp_path, "study.sampler={name: cmaes}")
+    with pytest.raises(EnvironmentError, match="needs the package cmaes"):
+        plan.check(space, settings(tmp_path))
+    plan.check_space(space, here=False)
+
+
+def test_a_plan_knows_its_data(tmp_path):
+    found = plan.check(toy(tmp_path), settings(tmp_path))
+    assert (found.folder, found.url, found.queue) == (tmp_path / "runs" / "toy", None, ())
+    assert (
+        found.fingerprint
+        == datasets.load(
+            found.space.at({"method.temperature": 0.2, "method.prune": 0.9}).data, tmp_path
+        ).fingerprint
+    )
+    assert not (tmp_path / "runs").exists()
