@@ -75,7 +75,7 @@ def _schema(name: str) -> dict[str, Any]:
         from raylt.settings import Profile
 
         return Profile.model_json_schema()
-    from raylt.space.formats import json_schema
+    from raylt.space.json_schema import json_schema
 
     return json_schema()
 

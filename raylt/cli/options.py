@@ -230,9 +230,9 @@ def study_name(study: str) -> str:
         InputError: it cannot be one.
     """
     from raylt.schema import InputError
-    from raylt.space import names
+    from raylt.space.study_name import study_name
 
     try:
-        return names.study_name(study)
+        return study_name(study)
     except ValueError as error:
         raise InputError(f"STUDY: {error}") from None

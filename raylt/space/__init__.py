@@ -15,15 +15,16 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import leaf, metrics_check, presets, recipe_section, removed, settings
+from raylt.space import leaf, metrics_check, recipe_section, removed, settings
 from raylt.space.expressions import Expression
-from raylt.space.file import document, explain
+from raylt.space.file import document, explain, presets
 from raylt.space.file.document import Document, Keys
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
-from raylt.space.plan import METRICS, Study
-from raylt.space.points import DRAWS, Point, Space
+from raylt.space.metric_names import METRICS
+from raylt.space.plan import Study
 from raylt.space.recipe_section import Opened
+from raylt.space.space import DRAWS, Point, Space
 
 __all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of", "stored"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from raylt import metrics
-from raylt.space.measures import BEST
+from raylt.space.metric_names import BEST
 from raylt.space.plan import Study
 
 

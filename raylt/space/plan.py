@@ -17,9 +17,9 @@ from pydantic import (
 
 from raylt.schema import Frozen, InputError
 from raylt.space import expressions
-from raylt.space.measures import METRICS, Direction, Metric
-from raylt.space.names import study_name
+from raylt.space.metric_names import METRICS, Direction, Metric
 from raylt.space.strategy import Sampler, Scheduler
+from raylt.space.study_name import study_name
 
 LEVEL = 0.05
 """Chance of a false "better" that `raylt confirm` accepts over all its candidates."""

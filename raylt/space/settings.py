@@ -12,8 +12,8 @@ from raylt.space import leaf, recipe_section, strategy
 from raylt.space.file.document import COMMAND_LINE, Document, Keys, dump
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
-from raylt.space.points import Point, Space
 from raylt.space.recipe_section import Opened
+from raylt.space.space import Point, Space
 from raylt.space.strategy import FIRST_GRACE, IDLE, Scheduler
 
 

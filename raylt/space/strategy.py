@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from raylt.schema import EnvironmentError, Frozen
-from raylt.space.measures import Metric
+from raylt.space.metric_names import Metric
 
 IDLE = {
     "sampler": {

@@ -9,7 +9,7 @@ from typing import Any
 
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
-from raylt.space.measures import BEST, GROUPS
+from raylt.space.metric_names import BEST, GROUPS
 from raylt.study.record import bucket
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record

@@ -15,7 +15,8 @@ from raylt.datasets import digits
 from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.space import metrics_check
-from raylt.space.plan import METRICS, Study
+from raylt.space.metric_names import METRICS
+from raylt.space.plan import Study
 from raylt.study.run import plan
 from tests.space.made import loaded
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
-from raylt.space.measures import BEST
-from raylt.space.plan import LEVEL, METRICS
+from raylt.space.metric_names import BEST, METRICS
+from raylt.space.plan import LEVEL
 from raylt.study.confirm import candidates as contenders
 from raylt.study.confirm import runs as seeds
 from raylt.study.confirm import scoring

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from raylt.space.plan import METRICS
+from raylt.space.metric_names import METRICS
 from raylt.study.confirm import scoring
 from raylt.study.confirm.runs import Seeds, Setting
 from raylt.study.record.outcome import Outcome

@@ -8,7 +8,7 @@ from typing import Any
 
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError
-from raylt.space.plan import METRICS
+from raylt.space.metric_names import METRICS
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, assignments, duration, score, table

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from raylt.schema import InputError
-from raylt.space.plan import METRICS
+from raylt.space.metric_names import METRICS
 from raylt.space.rival import BETWEEN, name
 from raylt.study.record.outcome import improvements
 from raylt.study.record.text import score

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.space import Point, Space, metrics_check, strategy
-from raylt.space.measures import BEST, GROUPS
+from raylt.space.metric_names import BEST, GROUPS
 from raylt.space.rival import rival
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raylt.space.plan import METRICS
+from raylt.space.metric_names import METRICS
 from raylt.study.record import text
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, failures

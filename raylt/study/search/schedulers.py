@@ -16,7 +16,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from raylt.space.plan import METRICS
+from raylt.space.metric_names import METRICS
 from raylt.space.strategy import BRACKETS
 from raylt.study.record.record import Record
 

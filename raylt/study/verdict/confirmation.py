@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raylt.schema import Value
-from raylt.space.measures import GROUPS
+from raylt.space.metric_names import GROUPS
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
 from raylt.study.verdict import test_openings

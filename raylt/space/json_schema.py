@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from raylt import encoders, plugins
 from raylt.recipe import Recipe
 from raylt.space.leaf import COMPLEMENT
-from raylt.space.plan import METRICS, Study
+from raylt.space.metric_names import METRICS
+from raylt.space.plan import Study
 
 _SCALAR = {"type": ["number", "string", "boolean", "null"]}
 _WHEN = {"type": "string", "description": "Condition on other leaves, as method.prune > 0.5."}
