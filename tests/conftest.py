@@ -28,6 +28,9 @@ def pytest_cmdline_main(config):
 
     A drill wants the machine for itself, and of the tests that somebody names there are few.
     """
+    # The two come through here as well, and must not have two of their own each.
+    if hasattr(config, "workerinput"):
+        return
     options = config.option
     named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     asked = getattr(options, "numprocesses", 0) is not None
