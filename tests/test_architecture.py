@@ -74,7 +74,6 @@ WHOLE = {
     "study/run/test_crash.py",
     "study/run/test_secrets.py",
     "study/search/test_every_sampler.py",
-    "study/search/test_population_digits.py",
     "test_architecture.py",
     "test_bad_inputs.py",
     "test_contributing.py",

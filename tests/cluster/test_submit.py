@@ -1,26 +1,19 @@
 import http.server
 import json
-import os
 import threading
 import types
 
 import pytest
 
-from raylt.cluster import submit, token
+from raylt.cluster import submit
 from raylt.schema import EnvironmentError, InputError
+
+pytestmark = pytest.mark.usefixtures("no_token")
 
 
 def job(**changes):
     fixed = {"words": ("tune",), "files": {"space.yaml": "a: 1\n"}, "ship": (), "label": "toy"}
     return submit.Job(**{**fixed, **changes})
-
-
-@pytest.fixture(autouse=True)
-def _no_token(monkeypatch, tmp_path):
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -186,20 +179,3 @@ def test_a_log_that_breaks_off_is_not_told_twice():
     assert submit._follow(Client(), "job", said.append) == 4
     told = "".join(text for text in said if not text.startswith("warning"))
     assert told.count("two\n") == 1
-
-
-def test_a_token_that_others_may_read_is_noticed(monkeypatch, tmp_path):
-    assert token.use() is False
-    path = tmp_path / "token"
-    path.write_text("word")
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
-    for mode in (0o644, 0o640, 0o604, 0o620):
-        path.chmod(mode)
-        assert token.exposed() == path
-        assert f"may read {path}" in token.warnings()[0]
-        assert "word" not in token.warnings()[0]
-    path.chmod(0o600)
-    assert token.exposed() is None
-    assert token.warnings() == ()
-    assert token.use() is True
-    assert os.environ["RAY_AUTH_MODE"] == "token"

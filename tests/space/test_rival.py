@@ -1,0 +1,39 @@
+import pytest
+
+from raylt.schema import InputError
+from raylt.space.rival import rival as rival_of
+from tests.study import drive
+
+
+def rival(folder, *overrides, method="simclr"):
+    return rival_of(drive.toy(folder, f"study.versus={method}", *overrides))
+
+
+def test_the_rival_searches_alike_with_the_leaves_that_it_knows(tmp_path):
+    first = drive.toy(tmp_path, "study.points=[{method.temperature: 0.3, method.prune: 0.4}]")
+    other = rival(tmp_path, "study.points=[{method.temperature: 0.3, method.prune: 0.4}]")
+    assert other.study.name == "toy-versus-simclr"
+    assert [leaf.path for leaf in other.leaves] == ["method.temperature"]
+    assert other.leaves[0] == first.leaves[0]
+    assert (other.baseline_point, other.points) == (
+        {"method.temperature": 0.2},
+        ({"method.temperature": 0.3},),
+    )
+    for part in ("trials", "scheduler", "sampler", "budget", "objective", "confirm"):
+        assert getattr(other.study, part) == getattr(first.study, part)
+    assert {**other.fixed, "method": None} == {**first.fixed, "method": None}
+    assert other.study.versus is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "method", "told"),
+    [
+        ((), "sdclr", "must be another method"),
+        ((), "simclrr", "did you mean 'simclr'"),
+        (("study.require=['method.prune > 0.2']",), "simclr", "simclr must fit the space"),
+        (("method.temperature=0.2",), "simclr", "must leave something to search"),
+    ],
+)
+def test_a_rival_that_makes_no_sense_is_refused(tmp_path, overrides, method, told):
+    with pytest.raises(InputError, match=told):
+        rival(tmp_path, *overrides, method=method)

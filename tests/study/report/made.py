@@ -1,0 +1,38 @@
+"""Trials of a study that end in a moment, and what a command shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raylt import cli
+
+
+def begun(study: Any, number: int) -> None:
+    """Hand out the next trial of a study."""
+    from raylt.study.search import sampler
+
+    space = study.space
+    assert study.open_trial() == number
+    point = dict(study.outcome(number).point) or {"method.temperature": 0.5, "method.prune": 0.5}
+    recipe = space.at(point)
+    study.start(
+        number,
+        point=point,
+        recipe=recipe.model_dump(mode="json"),
+        digest=recipe.digest,
+        parameters=sampler.parameters(space, point),
+    )
+
+
+def ended(study: Any, number: int, accuracy: float) -> None:
+    """Close the next trial of a study as complete."""
+    begun(study, number)
+    last = {"epoch": 6.0, "val/accuracy": accuracy, "val/few": accuracy / 2}
+    study.finish(number, "complete", last=last, best=last, baseline=last, seconds=2.0, failure="")
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.run(arguments) == 0
+    return capsys.readouterr().out
