@@ -34,9 +34,11 @@ def program(run: Callable[[Sequence[str]], int]) -> NoReturn:
 
 
 def _end(codes: Sequence[int]) -> None:
-    """Leave at once where a thread still draws or computes: it would lose the interpreter under
-    its native code, and the process would end by a signal instead of its code."""
-    if codes and any(each.daemon for each in threading.enumerate()):
+    """End the process at once if a thread still runs native code, such as a progress table.
+
+    Otherwise the interpreter would be taken away under it, and the process would end by a signal.
+    """
+    if codes and any(thread.daemon for thread in threading.enumerate()):
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
             sys.stderr.flush()
