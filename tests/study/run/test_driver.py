@@ -214,6 +214,14 @@ def test_the_floor_is_measured_while_ray_starts_and_no_start_leaves_nothing(
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_a_floor_that_fails_ends_the_search_and_leaves_nothing(tmp_path, monkeypatch):
+    here = Node(id="", name="here", address="", cpus=1, gpus=0)
+    monkeypatch.setattr(allocation, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
+    with pytest.raises(ZeroDivisionError):
+        drive.search(toy(tmp_path), settings(tmp_path), floor=lambda: 1 / 0)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 def test_an_unwritable_folder_of_runs_is_an_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(EnvironmentError, match="--runs"):
