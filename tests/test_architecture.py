@@ -39,7 +39,7 @@ FENCES = {
     "safetensors": ("study/export.py", "trial/checkpoints/checkpoint.py"),
     "torchvision": ("encoders/",),
     "PIL": ("data/",),
-    "ruamel": ("space/file/", "study/report/page.py"),
+    "ruamel": ("space/file/", "study/record/text.py"),
     "click": ("cli/",),
     "rich": ("cli/", "study/"),
     "torch": (

@@ -1,0 +1,33 @@
+import os
+
+import pytest
+
+from raylt.study.resources import environment
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("RAY_", "TUNE_", "MLFLOW_", "OMP_")):
+            monkeypatch.delenv(name)
+    yield
+    # What the test itself has set is nobody else's.
+    for name in list(os.environ):
+        if name.startswith(("RAY_", "TUNE_", "MLFLOW_", "OMP_")):
+            del os.environ[name]
+
+
+def test_what_the_user_has_set_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    environment.prepare_ray(threads=2, alone=False)
+    environment.prepare_mlflow()
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_cluster_keeps_its_own_token():
+    environment.prepare_ray(threads=1, alone=False)
+    assert "RAY_AUTH_TOKEN" not in os.environ
