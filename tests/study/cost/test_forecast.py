@@ -1,18 +1,11 @@
-import json
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from raylt import cli
 from raylt.space.plan import Scheduler
 from raylt.study.cost import forecast
-from raylt.study.cost import measured as measures
 from raylt.study.cost.forecast import corners, nearest, trained_share
 from raylt.study.resources.allocation import Allocation
-from raylt.trial.cost import cost
 from tests.cluster.made import shape
 from tests.study.cost.made import trial_cost
 from tests.study.drive import toy
@@ -27,13 +20,6 @@ TWO = booked(2)
 BASE = (
     "study.baseline.values={method.temperature: 0.2, method.prune: 0.9, optimizer.batch_size: 64}"
 )
-
-
-def test_a_run_takes_its_start_its_epochs_and_its_scores(tmp_path):
-    space = toy(tmp_path, "epochs=6", "evaluation.every=4")
-    recipe = space.at(space.baseline_point)
-    # Scored after epochs 4 and 6.
-    assert trial_cost().seconds(recipe) == pytest.approx(10 + 6 * 5 + 2 * 1.5)
 
 
 def test_the_corners_are_the_baseline_and_the_ends_of_what_makes_steps_dear(tmp_path):
@@ -139,76 +125,3 @@ def test_more_than_fits_the_disk_is_a_warning(tmp_path):
     found = of(toy(tmp_path))
     assert not any("warning" in line for line in forecast.lines(found, free=2**30))
     assert any("warning" in line for line in forecast.lines(found, free=2**20))
-
-
-def test_what_was_measured_is_kept_for_this_machine_and_its_threads(tmp_path):
-    recipes = corners(toy(tmp_path))
-    assert measures.stored(recipes, runs=tmp_path, threads=1, gpu=False) == []
-    found = measures.measured(
-        recipes, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: trial_cost()
-    )
-    assert found == measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)
-    assert measures.stored(recipes, runs=tmp_path, threads=2, gpu=False) == []
-
-
-def test_what_two_studies_measure_at_once_is_all_kept(tmp_path):
-    space = toy(tmp_path)
-    recipes = [space.at({**space.baseline_point, "method.prune": n / 100}) for n in range(20, 60)]
-
-    def measure(mine):
-        measures.measured(
-            mine, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: trial_cost()
-        )
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(measure, [recipes[i::4] for i in range(4)]))
-    assert len(measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)) == len(recipes)
-
-
-def test_check_measures_when_asked(tmp_path, capsys, monkeypatch):
-    toy(tmp_path)
-    monkeypatch.setattr(cost, "measured", lambda *_, **__: trial_cost())
-    words = ["check", str(tmp_path / "space.yaml"), "--measure", "--runs", str(tmp_path)]
-    assert cli.run([*words, "--json"]) == 0
-    values = json.loads(capsys.readouterr().out)["forecast"]
-    assert values["trials"] == 6
-    assert values["mean"] == 10 + 6 * 6.5
-    assert cli.run(words) == 0
-    assert "49.0s to its end" in capsys.readouterr().out
-
-
-def test_options_of_the_measurement_are_refused_without_it(tmp_path, capsys):
-    toy(tmp_path)
-    assert cli.run(["check", str(tmp_path / "space.yaml"), "--concurrent", "2"]) == 2
-    assert "--concurrent does nothing without --measure" in capsys.readouterr().err
-
-
-def test_a_cluster_is_not_measured_from_here(tmp_path, capsys):
-    toy(tmp_path)
-    (tmp_path / "profile.yaml").write_text("address: auto\n")
-    words = ["--measure", "--cluster", str(tmp_path / "profile.yaml")]
-    assert cli.run(["check", str(tmp_path / "space.yaml"), *words]) == 2
-    assert "names the cluster auto" in capsys.readouterr().err
-
-
-def test_a_few_real_steps_are_measured_in_a_process_of_their_own(tmp_path):
-    space = toy(tmp_path)
-    recipe = space.at(space.baseline_point)
-    found = cost.measured(recipe, root=tmp_path / "data", threads=1, gpu=False)
-    assert min(found.start, found.epoch, found.score, found.save) > 0
-    assert found.disk > 100_000
-    assert 100 * 2**20 < found.memory < 8 * 2**30
-    assert (found.device, found.gpu_size, found.gpu_memory) == ("cpu", 0, 0)
-    assert replace(found, epoch=0.0).seconds(recipe) < found.seconds(recipe)
-
-
-@pytest.mark.gpu
-def test_on_a_gpu_its_memory_and_its_time_are_measured_too(tmp_path):
-    space = toy(tmp_path)
-    recipe = space.at(space.baseline_point)
-    found = cost.measured(recipe, root=tmp_path / "data", threads=1, gpu=True)
-    assert 0 < found.gpu_memory < found.gpu_size
-    assert 0 < found.gpu_busy <= 1
-    assert found.device != "cpu"
-    hidden = cost.measured(recipe, root=tmp_path / "data", threads=1, gpu=False)
-    assert (hidden.device, hidden.gpu_memory) == ("cpu", 0)
