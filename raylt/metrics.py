@@ -53,7 +53,9 @@ def groups(train_counts: Sequence[int], *, by: Literal["thresholds", "thirds"]) 
         third = len(counts) // 3
         many, medium, few = np.split(largest_first, [len(counts) - 2 * third, len(counts) - third])
         cut = {"many": many, "medium": medium, "few": few}
-    return {name: tuple(np.sort(found).tolist()) for name, found in cut.items() if len(found)}
+    return {
+        name: tuple(np.sort(classes).tolist()) for name, classes in cut.items() if len(classes)
+    }
 
 
 def confusion(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -111,16 +113,16 @@ def summary(
     """
     per_class = _per_class(predictions, labels, len(train_counts))
     thirds = _group_means(per_class, groups(train_counts, by="thirds"))
-    found = _group_means(per_class, groups(train_counts, by="thresholds"))
-    found |= {f"thirds/{name}": value for name, value in thirds.items()}
+    numbers = _group_means(per_class, groups(train_counts, by="thresholds"))
+    numbers |= {f"thirds/{name}": value for name, value in thirds.items()}
     scored = per_class[~np.isnan(per_class)]
     if len(scored):
-        found["accuracy"] = float(scored.mean())
-        found["worst"] = float(scored.min())
-        found["harmonic"] = float(len(scored) / (1 / scored).sum()) if scored.all() else 0.0
+        numbers["accuracy"] = float(scored.mean())
+        numbers["worst"] = float(scored.min())
+        numbers["harmonic"] = float(len(scored) / (1 / scored).sum()) if scored.all() else 0.0
     if thirds:
-        found["std"] = float(np.std(list(thirds.values())))
-    return found
+        numbers["std"] = float(np.std(list(thirds.values())))
+    return numbers
 
 
 def _per_class(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArray[np.float64]:

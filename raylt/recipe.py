@@ -88,8 +88,8 @@ class Recipe(Frozen):
     def digest(self) -> str:
         """Sixteen hexadecimal digits that name this recipe: equal recipes, equal digests.
 
-        A knob that a later version adds is left out while it has its default, so that checkpoints
-        and studies of before go on being those of their recipe. The default of a knob that was
+        A field that a later version adds is left out while it has its default, so that checkpoints
+        and studies of before go on being those of their recipe. The default of a field that was
         released must therefore stay as it is.
         """
         chosen = self.model_dump(mode="json", exclude_defaults=True)

@@ -28,14 +28,14 @@ class Frozen(BaseModel):
 
 
 class MethodConfig(Frozen):
-    """The knobs of one training method; each file in `raylt/methods` extends it as `Config`."""
+    """The hyperparameters of a method; each file in `raylt/methods` extends it as `Config`."""
 
     name: str
     """The method: the name of its file in `raylt/methods`."""
 
 
 class ContrastConfig(MethodConfig):
-    """The knobs of a method that divides similarities by a temperature."""
+    """The hyperparameters of a method that divides similarities by a temperature."""
 
     temperature: float = Field(gt=0)
     """Softmax temperature of the contrast; with a cosine schedule the highest."""
@@ -60,7 +60,7 @@ class ContrastConfig(MethodConfig):
 
 
 class DatasetConfig(Frozen):
-    """The knobs of one dataset; each file in `raylt/datasets` extends it as `Config`."""
+    """The settings of one dataset; each file in `raylt/datasets` extends it as `Config`."""
 
     name: str
     """The dataset: the name of its file in `raylt/datasets`."""

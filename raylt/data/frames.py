@@ -90,12 +90,12 @@ def cropped(
     tall = torch.round(torch.sqrt(area / ratio))
     fits = (wide > 0) & (wide <= width) & (tall > 0) & (tall <= height)
     first = fits.to(torch.uint8).argmax(0, keepdim=True)
-    found = fits.any(0)
-    tall = torch.where(found, tall.gather(0, first)[0], _central(height, width, 1 / _RATIO[0]))
-    wide = torch.where(found, wide.gather(0, first)[0], _central(width, height, _RATIO[1]))
+    any_fits = fits.any(0)
+    tall = torch.where(any_fits, tall.gather(0, first)[0], _central(height, width, 1 / _RATIO[0]))
+    wide = torch.where(any_fits, wide.gather(0, first)[0], _central(width, height, _RATIO[1]))
     place = _uniform(3, height, generator)
-    top = torch.where(found, torch.floor(place[0] * (height - tall + 1)), (height - tall) // 2)
-    left = torch.where(found, torch.floor(place[1] * (width - wide + 1)), (width - wide) // 2)
+    top = torch.where(any_fits, torch.floor(place[0] * (height - tall + 1)), (height - tall) // 2)
+    left = torch.where(any_fits, torch.floor(place[1] * (width - wide + 1)), (width - wide) // 2)
     return Boxes(top, left, tall, wide, place[2] < flip, padded=False)
 
 

@@ -125,7 +125,7 @@ class Splits:
     mean: tuple[float, ...]
     """Mean of each channel that pixels in [0, 1] are normalised with, inside the encoder."""
     std: tuple[float, ...]
-    """Standard deviation of each channel, likewise."""
+    """Standard deviation of each channel, for pixels in [0, 1]."""
 
     @property
     def train_counts(self) -> tuple[int, ...]:

@@ -202,7 +202,7 @@ def cut(
         config: The tail, and the number of validation images.
         root: Folder of the datasets, in which `config.indices` is looked for.
         mean: Mean of each channel that the encoder normalises with.
-        std: Standard deviation of each channel, likewise.
+        std: Standard deviation of each channel, for pixels in [0, 1].
 
     Raises:
         InputError: the pool cannot give the tail and the validation images asked for.

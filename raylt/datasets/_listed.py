@@ -34,7 +34,7 @@ def load(
         root: Folder of the datasets.
         classes: Number of classes.
         mean: Mean of each channel that the encoder normalises with.
-        std: Standard deviation of each channel, likewise.
+        std: Standard deviation of each channel, for pixels in [0, 1].
 
     Raises:
         InputError: a list is missing or has a wrong line, a class is empty, or two parts that

@@ -93,20 +93,20 @@ def _images(folder: Path, config: Config) -> tuple[FileImages, list[str]]:
     """The images of a folder and the names of their classes."""
     if not folder.is_dir():
         raise InputError(f"data.images must be a folder below the data root, but {folder} is none")
-    folders = (each for each in folder.iterdir() if each.is_dir())
-    classes = sorted(each.name for each in folders if not each.name.startswith("."))
+    folders = (path for path in folder.iterdir() if path.is_dir())
+    classes = sorted(path.name for path in folders if not path.name.startswith("."))
     names: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(
+        files = sorted(
             path.relative_to(folder).as_posix()
             for path in (folder / name).rglob("*")
             if path.suffix.lower() in _SUFFIXES
         )
-        if not found:
+        if not files:
             raise InputError(f"every class must have an image, but {folder / name} has none")
-        names += found
-        labels += [label] * len(found)
+        names += files
+        labels += [label] * len(files)
     if len(classes) < 2:
         raise InputError(
             f"{folder} must hold a folder for each of two classes or more, but has {len(classes)}"

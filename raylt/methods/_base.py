@@ -25,7 +25,7 @@ class Method(nn.Module, ABC):
     trains must be used there; `encode` and `classifier` for the scores.
 
     Args:
-        config: The method's own knobs.
+        config: The method's own hyperparameters.
         encoder: Images in [0, 1] -> features (n, encoder.width); it normalises the pixels itself.
         class_counts: Training images of each class, (classes,).
     """
@@ -68,15 +68,17 @@ def named(name: str) -> type[Method]:
     Raises:
         InputError: there is no such file.
     """
-    found = [
+    methods = [
         value
         for value in vars(plugins.module("methods", name)).values()
         if isinstance(value, type)
         and issubclass(value, Method)
         and value.__module__ == f"raylt.methods.{name}"
     ]
-    assert len(found) == 1, f"raylt/methods/{name}.py must define exactly one Method, not {found}"
-    return found[0]
+    assert len(methods) == 1, (
+        f"raylt/methods/{name}.py must define exactly one Method, not {methods}"
+    )
+    return methods[0]
 
 
 def build(config: MethodConfig, encoder: Encoder, class_counts: Sequence[int]) -> Method:

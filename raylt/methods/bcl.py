@@ -23,7 +23,7 @@ __all__ = ["BCL", "Config", "balanced_contrastive", "logit_adjusted_cross_entrop
 
 
 class Config(ContrastConfig):
-    """The knobs of BCL; the defaults are the settings for CIFAR-LT."""
+    """The hyperparameters of BCL; the defaults are the settings for CIFAR-LT."""
 
     name: Literal["bcl"] = "bcl"
     """Balanced contrastive learning."""

@@ -18,7 +18,7 @@ from raylt.schema import MethodConfig
 
 
 class Config(MethodConfig):
-    """The knobs of logit-adjusted cross-entropy."""
+    """The hyperparameters of logit-adjusted cross-entropy."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
     """Logit-adjusted cross-entropy."""

@@ -32,7 +32,7 @@ _UNSEEN = 0.9
 
 
 class Config(ContrastConfig):
-    """The knobs of ProCo; the defaults are the program's for CIFAR-LT."""
+    """The hyperparameters of ProCo; the defaults are the program's for CIFAR-LT."""
 
     name: Literal["proco"] = "proco"
     """Probabilistic contrastive learning."""

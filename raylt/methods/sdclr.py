@@ -22,7 +22,7 @@ __all__ = ["SDCLR", "Config", "nt_xent"]
 
 
 class Config(ContrastConfig):
-    """The knobs of SDCLR."""
+    """The hyperparameters of SDCLR."""
 
     name: Literal["sdclr"] = "sdclr"
     """SDCLR."""

@@ -19,7 +19,7 @@ from raylt.schema import ContrastConfig
 
 
 class Config(ContrastConfig):
-    """The knobs of SimCLR."""
+    """The hyperparameters of SimCLR."""
 
     name: Literal["simclr"] = "simclr"
     """SimCLR."""

@@ -20,7 +20,7 @@ from raylt.schema import ContrastConfig
 
 
 class Config(ContrastConfig):
-    """The knobs of SupCon."""
+    """The hyperparameters of SupCon."""
 
     name: Literal["supcon"] = "supcon"
     """Supervised contrastive learning."""

@@ -131,14 +131,14 @@ def neighbours(
     """
     k = min(k, len(train_features))
     known = functional.normalize(train_features.float(), dim=1)
-    found = [torch.empty(0, dtype=torch.int64, device=features.device)]
+    predicted = [torch.empty(0, dtype=torch.int64, device=features.device)]
     for chunk in features.float().split(_CHUNK):
         cosine, nearest = (functional.normalize(chunk, dim=1) @ known.T).topk(k, dim=1)
         # Each vote counts 1; the sum of the cosines, scaled below half a vote, breaks ties.
         votes = chunk.new_zeros(len(chunk), classes)
         votes.scatter_add_(1, train_labels[nearest], 1 + cosine / (2 * k + 1))
-        found.append(votes.argmax(1))
-    return torch.cat(found)
+        predicted.append(votes.argmax(1))
+    return torch.cat(predicted)
 
 
 def sgd_rates(*, few: bool, early: bool) -> tuple[float, ...]:

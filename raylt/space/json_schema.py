@@ -114,13 +114,13 @@ def _opened(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str,
 
 def _section(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any] | None:
     name = field.get("$ref", "").rpartition("/")[2]
-    found = definitions.get(name)
-    return found if found and found.get("type") == "object" else None
+    definition = definitions.get(name)
+    return definition if definition and definition.get("type") == "object" else None
 
 
 def _reached(schemas: Iterable[Any], definitions: Mapping[str, Any]) -> list[str]:
     """The definitions that schemas refer to, directly or through others, in a stable order."""
-    found: list[str] = []
+    names: list[str] = []
     waiting = list(schemas)
     while waiting:
         part = waiting.pop()
@@ -128,7 +128,7 @@ def _reached(schemas: Iterable[Any], definitions: Mapping[str, Any]) -> list[str
             part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
         )
         name = part.get("$ref", "").rpartition("/")[2] if isinstance(part, dict) else ""
-        if name and name not in found:
-            found.append(name)
+        if name and name not in names:
+            names.append(name)
             waiting.append(definitions[name])
-    return sorted(found)
+    return sorted(names)

@@ -77,15 +77,15 @@ class Leaf:
             if not self.log:
                 return rng.randint(low, high)
             # A whole number stands for the half units around it, so that the ends are not rare.
-            found = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-            return min(high, max(low, round(found)))
+            value = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+            return min(high, max(low, round(value)))
         if self.log:
-            found = math.exp(rng.uniform(math.log(low), math.log(high)))
+            value = math.exp(rng.uniform(math.log(low), math.log(high)))
         elif self.complement:
-            found = 1 - math.exp(rng.uniform(math.log(1 - high), math.log(1 - low)))
+            value = 1 - math.exp(rng.uniform(math.log(1 - high), math.log(1 - low)))
         else:
-            found = rng.uniform(low, high)
-        return min(high, max(low, found))
+            value = rng.uniform(low, high)
+        return min(high, max(low, value))
 
     def __str__(self) -> str:
         if self.choices is not None:
@@ -122,9 +122,9 @@ def assemble(
     return point
 
 
-def is_open(found: Any) -> bool:
+def is_open(value: Any) -> bool:
     """Whether a value of the document opens a leaf rather than being one."""
-    return isinstance(found, dict) and not {"low", "high", "choices"}.isdisjoint(found)
+    return isinstance(value, dict) and not {"low", "high", "choices"}.isdisjoint(value)
 
 
 def parse(document: Document, keys: Keys) -> Leaf:
@@ -143,10 +143,10 @@ class _Opening:
         self.document = document
         self.keys = keys
         self.path = dotted(keys[1:])
-        self.found: dict[str, Any] = document.at(keys)
+        self.mapping: dict[str, Any] = document.at(keys)
 
     def leaf(self) -> Leaf:
-        for key in self.found:
+        for key in self.mapping:
             if key not in KEYS:
                 raise self._error(
                     key,
@@ -154,7 +154,7 @@ class _Opening:
                     f"known: {', '.join(KEYS)}",
                 )
         when = self._when()
-        if "choices" in self.found:
+        if "choices" in self.mapping:
             return Leaf(
                 self.path,
                 None,
@@ -167,7 +167,7 @@ class _Opening:
             )
         low, high = self._bounds()
         scale = self._scale(low, high)
-        step = self._step(low, high) if "step" in self.found and low < high else None
+        step = self._step(low, high) if "step" in self.mapping and low < high else None
         return Leaf(
             self.path,
             low,
@@ -183,9 +183,9 @@ class _Opening:
         return self.document.error((*self.keys, key), message, name=f"{self.path}.{key}")
 
     def _when(self) -> Expression | None:
-        if "when" not in self.found:
+        if "when" not in self.mapping:
             return None
-        text = self.found["when"]
+        text = self.mapping["when"]
         if not isinstance(text, str):
             raise self._error(
                 "when", f"must be a condition such as `method.prune > 0`, but got {shown(text)}"
@@ -196,11 +196,11 @@ class _Opening:
             raise self._error("when", str(error)) from None
 
     def _choices(self) -> tuple[Value, ...]:
-        if others := [key for key in self.found if key not in ("choices", "when")]:
+        if others := [key for key in self.mapping if key not in ("choices", "when")]:
             raise self._error(
                 others[0], "must not stand beside `choices`; keep the choices or the range"
             )
-        items: Any = self.found["choices"]
+        items: Any = self.mapping["choices"]
         if not isinstance(items, list) or not items:
             raise self._error(
                 "choices",
@@ -224,13 +224,13 @@ class _Opening:
 
     def _bounds(self) -> tuple[int | float, int | float]:
         for key in ("low", "high"):
-            if key not in self.found:
+            if key not in self.mapping:
                 raise self.document.error(
                     self.keys,
                     f"must have both low and high, but {key} is missing; add it",
                     name=self.path,
                 )
-            bound = self.found[key]
+            bound = self.mapping[key]
             if isinstance(bound, bool) or not isinstance(bound, int | float):
                 raise self._error(
                     key,
@@ -243,7 +243,7 @@ class _Opening:
                     f"must be a finite number, but got {bound}; give the range that you would try "
                     f"by hand",
                 )
-        low, high = self.found["low"], self.found["high"]
+        low, high = self.mapping["low"], self.mapping["high"]
         if low > high:
             raise self._error(
                 "low", f"must be <= high, but got low {low} and high {high}; swap them"
@@ -253,7 +253,7 @@ class _Opening:
         return float(low), float(high)
 
     def _scale(self, low: int | float, high: int | float) -> bool | str:
-        scale = self.found.get("log", False)
+        scale = self.mapping.get("log", False)
         if not isinstance(scale, bool) and scale != COMPLEMENT:
             raise self._error(
                 "log", f"must be true, false or {COMPLEMENT}, but got {shown(scale)}"
@@ -271,7 +271,7 @@ class _Opening:
         return scale
 
     def _step(self, low: int | float, high: int | float) -> int | float:
-        step: Any = self.found["step"]
+        step: Any = self.mapping["step"]
         number = isinstance(step, int | float) and not isinstance(step, bool)
         if not number or not math.isfinite(step) or step <= 0:
             raise self._error(
@@ -279,7 +279,7 @@ class _Opening:
                 f"must be a number > 0, but got {shown(step)}; leave it out for a continuous "
                 f"range",
             )
-        if self.found.get("log", False) is not False:
+        if self.mapping.get("log", False) is not False:
             raise self._error(
                 "step",
                 "must not stand beside `log`; remove one of them, or list `choices`",

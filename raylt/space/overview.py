@@ -34,7 +34,7 @@ def overview(space: Space) -> dict[str, Any]:
             by: {name: len(classes) for name, classes in metrics.groups(counts, by=by).items()}
             for by in ("thresholds", "thirds")
         },
-        "leaves": [_leaf(each) for each in space.leaves],
+        "leaves": [_leaf(open_leaf) for open_leaf in space.leaves],
         "infeasible": space.infeasible,
         "baseline": space.baseline_point,
         "points": list(space.points),
@@ -45,7 +45,7 @@ def overview(space: Space) -> dict[str, Any]:
 
 def text(space: Space) -> str:
     """The same for people: a few paragraphs and two tables."""
-    found = overview(space)
+    values = overview(space)
     study = space.study
     lines = [
         f"{space.source} is a valid space.",
@@ -53,18 +53,18 @@ def text(space: Space) -> str:
         f"study      {study.name}: {_plan(study, searched=bool(space.leaves))}",
         f"objective  {', '.join(f'{o.better} {o.metric}' for o in study.objective)}"
         + "".join(f"; {c.metric} {_bounds(c.min, c.max)}" for c in study.constraints),
-        f"method     {found['method']}, encoder {space.known.get('encoder', 'searched')}, "
-        f"{found['epochs'] or 'searched'} epochs",
-        f"dataset    {found['dataset']}{_counts(found['train_counts'])}",
+        f"method     {values['method']}, encoder {space.known.get('encoder', 'searched')}, "
+        f"{values['epochs'] or 'searched'} epochs",
+        f"dataset    {values['dataset']}{_counts(values['train_counts'])}",
     ]
     if study.presets:
         lines.append(f"preset     {study.preset or 'none'}; there is {', '.join(study.presets)}")
     for by, name in (("thresholds", "groups"), ("thirds", "thirds")):
-        if found["groups"]:
-            sizes = ", ".join(f"{group} {n}" for group, n in found["groups"][by].items())
+        if values["groups"]:
+            sizes = ", ".join(f"{group} {n}" for group, n in values["groups"][by].items())
             lines.append(f"{name:<10} classes: {sizes}")
     if space.leaves:
-        lines += ["", *_leaf_table(space), "", *_point_table(space, found["samples"])]
+        lines += ["", *_leaf_table(space), "", *_point_table(space, values["samples"])]
     else:
         lines += ["", "Nothing is left open: one training run."]
     if space.require:
@@ -74,15 +74,15 @@ def text(space: Space) -> str:
     return "\n".join(lines)
 
 
-def _leaf(each: Leaf) -> dict[str, Any]:
+def _leaf(open_leaf: Leaf) -> dict[str, Any]:
     return {
-        "path": each.path,
-        "low": each.low,
-        "high": each.high,
-        "log": COMPLEMENT if each.complement else each.log,
-        "step": each.step,
-        "choices": each.choices and list(each.choices),
-        "when": each.when and each.when.text,
+        "path": open_leaf.path,
+        "low": open_leaf.low,
+        "high": open_leaf.high,
+        "log": COMPLEMENT if open_leaf.complement else open_leaf.log,
+        "step": open_leaf.step,
+        "choices": open_leaf.choices and list(open_leaf.choices),
+        "when": open_leaf.when and open_leaf.when.text,
     }
 
 
@@ -121,22 +121,30 @@ def _leaf_table(space: Space) -> list[str]:
     baseline = space.baseline_point or {}
     rows = [("open leaf", "range", "baseline", "only where")]
     rows += [
-        (each.path, str(each), _value(baseline, each), each.when.text if each.when else "")
-        for each in space.leaves
+        (
+            open_leaf.path,
+            str(open_leaf),
+            _value(baseline, open_leaf),
+            open_leaf.when.text if open_leaf.when else "",
+        )
+        for open_leaf in space.leaves
     ]
     return _table(rows)
 
 
 def _point_table(space: Space, points: Sequence[Point]) -> list[str]:
     rows = [("sample", *(f"{i}" for i in range(1, len(points) + 1)))]
-    rows += [(each.path, *(_value(point, each) for point in points)) for each in space.leaves]
+    rows += [
+        (open_leaf.path, *(_value(point, open_leaf) for point in points))
+        for open_leaf in space.leaves
+    ]
     return _table(rows)
 
 
-def _value(point: Mapping[str, Value], each: Leaf) -> str:
-    if each.path not in point:
+def _value(point: Mapping[str, Value], open_leaf: Leaf) -> str:
+    if open_leaf.path not in point:
         return "-"
-    value = point[each.path]
+    value = point[open_leaf.path]
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -67,7 +67,7 @@ class Constraint(Frozen):
     min: Bound | None = None
     """Smallest value, a number or an expression over `baseline`, the measured baseline trial."""
     max: Bound | None = None
-    """Largest value, likewise."""
+    """Largest value, a number or an expression over `baseline`."""
 
     @field_validator("min", "max")
     @classmethod

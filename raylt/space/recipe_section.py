@@ -133,11 +133,12 @@ class _Reader:
 
     def _leaves(self) -> list[Leaf]:
         found = [leaf.parse(self.document, keys) for keys in self._opened(("recipe",))]
-        for each in found:
-            why = _CLOSED.get(each.path.split(".")[0])
-            if why and len(set(each.ends)) > 1:
+        for open_leaf in found:
+            why = _CLOSED.get(open_leaf.path.split(".")[0])
+            if why and len(set(open_leaf.ends)) > 1:
                 raise self._error(
-                    ("recipe", *each.path.split(".")), f"must be fixed, but is left open: {why}"
+                    ("recipe", *open_leaf.path.split(".")),
+                    f"must be fixed, but is left open: {why}",
                 )
         return found
 
@@ -155,24 +156,24 @@ class _Reader:
         fixed = deepcopy(self.values)
         left: list[Leaf] = []
         constants: list[Leaf] = []
-        for each in leaves:
-            *sections, last = each.path.split(".")
+        for open_leaf in leaves:
+            *sections, last = open_leaf.path.split(".")
             inner = fixed
             for section in sections:
                 inner = inner[section]
             del inner[last]
-            if each.when is None and len(set(each.ends)) == 1:
-                inner[last] = each.ends[0]
-                constants.append(each)
+            if open_leaf.when is None and len(set(open_leaf.ends)) == 1:
+                inner[last] = open_leaf.ends[0]
+                constants.append(open_leaf)
             else:
-                left.append(each)
+                left.append(open_leaf)
         return fixed, left, constants
 
-    def _constant(self, each: Leaf) -> str:
-        place = self.document.place(("recipe", *each.path.split(".")))
+    def _constant(self, open_leaf: Leaf) -> str:
+        place = self.document.place(("recipe", *open_leaf.path.split(".")))
         return (
-            f"{place}: {each.path}: can only be {shown(each.ends[0])}, so nothing is searched "
-            f"there; write the value alone"
+            f"{place}: {open_leaf.path}: can only be {shown(open_leaf.ends[0])}, so nothing is "
+            f"searched there; write the value alone"
         )
 
     def _broken(self, fixed: Mapping[str, Any], point: Mapping[str, Value]) -> list[ErrorDetails]:
@@ -184,8 +185,8 @@ class _Reader:
 
     def _check_fields(self, fixed: dict[str, Any], leaves: list[Leaf]) -> None:
         """Every field's own rule, at both ends and every choice of each leaf."""
-        base: dict[str, Value] = {each.path: each.ends[0] for each in leaves}
-        opened = {tuple(each.path.split(".")) for each in leaves}
+        base: dict[str, Value] = {open_leaf.path: open_leaf.ends[0] for open_leaf in leaves}
+        opened = {tuple(open_leaf.path.split(".")) for open_leaf in leaves}
         lines: list[str] = []
         for detail in self._broken(fixed, base):
             loc = tuple(detail["loc"])
@@ -196,23 +197,25 @@ class _Reader:
             if not across and (loc not in opened or detail["type"] == "extra_forbidden"):
                 place, text = explain.placed(detail, self.model)
                 lines.append(str(self._error(("recipe", *place), text + self._owner(detail))))
-        for each in leaves:
-            lines += self._check_ends(fixed, base, each)
+        for open_leaf in leaves:
+            lines += self._check_ends(fixed, base, open_leaf)
         if lines:
             raise InputError("\n".join(dict.fromkeys(lines)))
 
     def _check_ends(
-        self, fixed: dict[str, Any], base: Mapping[str, Value], each: Leaf
+        self, fixed: dict[str, Any], base: Mapping[str, Value], open_leaf: Leaf
     ) -> Iterator[str]:
-        here = tuple(each.path.split("."))
-        for i, end in enumerate(each.ends):
-            key: Keys = (("low", "high")[i],) if each.choices is None else ("choices", i)
-            came = f"its {key[0]} is" if each.choices is None else "one choice is"
-            for detail in self._broken(fixed, {**base, each.path: end}):
+        here = tuple(open_leaf.path.split("."))
+        for i, end in enumerate(open_leaf.ends):
+            key: Keys = (("low", "high")[i],) if open_leaf.choices is None else ("choices", i)
+            came = f"its {key[0]} is" if open_leaf.choices is None else "one choice is"
+            for detail in self._broken(fixed, {**base, open_leaf.path: end}):
                 own = tuple(detail["loc"])[: len(here)] == here
                 if own and detail["type"] != "extra_forbidden":
                     text = explain.sentence(detail, self.model, came=came)
-                    yield str(self.document.error(("recipe", *here, *key), text, name=each.path))
+                    yield str(
+                        self.document.error(("recipe", *here, *key), text, name=open_leaf.path)
+                    )
                     break
 
     def _owner(self, detail: ErrorDetails) -> str:
@@ -234,22 +237,22 @@ class _Reader:
 
     def _ordered(self, leaves: list[Leaf], known: Mapping[str, Value]) -> tuple[Leaf, ...]:
         """The leaves in the order of the file, but each after those that its `when` mentions."""
-        paths = {each.path for each in leaves}
-        for each in leaves:
-            if each.when is None:
+        paths = {open_leaf.path for open_leaf in leaves}
+        for open_leaf in leaves:
+            if open_leaf.when is None:
                 continue
-            keys = ("recipe", *each.path.split("."), "when")
-            condition(self.document, keys, each.when.text, {*known, *paths})
-            if each.path not in known:
+            keys = ("recipe", *open_leaf.path.split("."), "when")
+            condition(self.document, keys, open_leaf.when.text, {*known, *paths})
+            if open_leaf.path not in known:
                 raise self._error(
                     keys,
-                    f"must not stand on a key without a default, since {each.path} is needed "
+                    f"must not stand on a key without a default, since {open_leaf.path} is needed "
                     f"where it does not hold; remove `when`",
                 )
         ordered: list[Leaf] = []
         waiting = list(leaves)
         while waiting:
-            settled = paths - {each.path for each in waiting}
+            settled = paths - {open_leaf.path for open_leaf in waiting}
             ready = next(
                 (x for x in waiting if not x.when or x.when.names & paths <= settled), None
             )

@@ -21,7 +21,7 @@ def without_overruled(found: Document, content: Opened) -> tuple[Document, list[
     """The document without what the command line has made meaningless in it: values of settings
     that it has fixed, keys of a sampler or scheduler that it has exchanged."""
     found, lines = _without_idle(found)
-    paths = [each.path for each in content.leaves]
+    paths = [open_leaf.path for open_leaf in content.leaves]
     for keys, values in _settings(found):
         for path in values if isinstance(values, dict) else ():
             place = found.place(("recipe", *path.split(".")))
@@ -104,7 +104,7 @@ def _settings(found: Document) -> Iterator[tuple[Keys, Any]]:
 
 def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Value]) -> Point:
     """The point of a known setting; a leaf that it leaves out keeps the recipe's default."""
-    paths = [each.path for each in space.leaves]
+    paths = [open_leaf.path for open_leaf in space.leaves]
     for path, value in values.items():
         if path in paths or (path in space.known and space.known[path] == value):
             continue
@@ -122,12 +122,14 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
             f"{', '.join(paths)}",
         )
 
-    def choose(each: Leaf) -> Value:
-        if each.path not in values and each.path not in space.known:
+    def choose(open_leaf: Leaf) -> Value:
+        if open_leaf.path not in values and open_leaf.path not in space.known:
             raise recipe_section.error(
-                found, keys, f"must give {each.path}, which has no default; add `{each.path}: ...`"
+                found,
+                keys,
+                f"must give {open_leaf.path}, which has no default; add `{open_leaf.path}: ...`",
             )
-        return values.get(each.path, space.known.get(each.path))
+        return values.get(open_leaf.path, space.known.get(open_leaf.path))
 
     point = leaf.assemble(space.leaves, space.known, choose)
     given = {path: value for path, value in values.items() if path in paths}

@@ -2,7 +2,7 @@
 
 To be run once for each released version, from a clean checkout. It searches the space beside this
 file in this process, and keeps the space, the study without its trials' folders but the
-baseline's, that trial's last checkpoint, and the default of every knob.
+baseline's, that trial's last checkpoint, and the default of every field.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BASELINE = "trials/0"
 
 
 def defaults() -> dict[str, dict[str, Any]]:
-    """The default of every knob of a study, and of a recipe of every method and dataset."""
+    """The default of every field of a study, and of a recipe of every method and dataset."""
     pairs = [(name, "digits") for name in plugins.names("methods")]
     pairs += [("sdclr", name) for name in plugins.names("datasets")]
     found = {

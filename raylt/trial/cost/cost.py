@@ -33,7 +33,7 @@ class Cost:
     memory: int
     """Bytes of the host's memory that the process held at most."""
     gpu_memory: int
-    """Bytes of the GPU's, likewise, its context included; 0 without one."""
+    """Peak bytes of the GPU's memory, its context included; 0 without one."""
     gpu_size: int
     """Bytes that the GPU has; 0 without one."""
     gpu_busy: float
@@ -81,10 +81,10 @@ def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
             f"those of {_named(recipe)} took more; choose a smaller model, or do without"
         ) from None
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.strip()]
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise EnvironmentError(
             f"a few steps of {_named(recipe)} must run to be measured, but they ended with: "
-            f"{told[-1] if told else f'exit code {done.returncode}'}"
+            f"{lines[-1] if lines else f'exit code {done.returncode}'}"
         )
     answer = json.loads(done.stdout.splitlines()[-1])
     if "failure" in answer:

@@ -193,11 +193,11 @@ def main() -> None:
     """Measure the recipe on standard input and print its cost in one line of JSON."""
     task = json.load(sys.stdin)
     try:
-        found = measure(recipes.parse(task["recipe"]), root=Path(task["root"]), device=None)
+        cost = measure(recipes.parse(task["recipe"]), root=Path(task["root"]), device=None)
     except RayltError as error:
         print(json.dumps({"failure": str(error)}))
     else:
-        print(json.dumps(dataclasses.asdict(found)))
+        print(json.dumps(dataclasses.asdict(cost)))
 
 
 if __name__ == "__main__":

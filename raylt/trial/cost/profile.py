@@ -110,39 +110,39 @@ def _watch(device: str | None) -> watched:
 
 
 def _phases(watch: watched) -> tuple[Phase, ...]:
-    found: dict[str, Phase] = {}
+    phases: dict[str, Phase] = {}
     for average in watch.key_averages():
         name = average.key.removeprefix(PREFIX)
         if name == average.key:
             continue
         # A GPU's share of a phase is an event of its own beside the host's, of the same name.
-        before = found.get(name, Phase(name, 0, 0.0, 0.0))
-        found[name] = dataclasses.replace(
+        before = phases.get(name, Phase(name, 0, 0.0, 0.0))
+        phases[name] = dataclasses.replace(
             before,
             calls=max(before.calls, average.count),
             host=before.host + average.cpu_time_total / 1e6,
             device=before.device + average.device_time_total / 1e6,
         )
-    return tuple(found[name] for name in PHASES if name in found)
+    return tuple(phases[name] for name in PHASES if name in phases)
 
 
-def text(found: Profile) -> str:
+def text(profile: Profile) -> str:
     """The table, and where the trace is."""
-    total = sum(phase.host for phase in found.phases)
-    on_device = torch.cuda.is_available() and any(phase.device for phase in found.phases)
+    total = sum(phase.host for phase in profile.phases)
+    on_device = torch.cuda.is_available() and any(phase.device for phase in profile.phases)
     lines = [
         f"{'phase':14}{'calls':>8}{'seconds':>10}{'share':>8}{'ms a call':>11}"
         + (f"{'GPU s':>9}" if on_device else "")
     ]
-    for phase in found.phases:
+    for phase in profile.phases:
         line = (
             f"{phase.name:14}{phase.calls:8}{phase.host:10.3f}{phase.host / total:8.1%}"
             f"{1000 * phase.host / phase.calls:11.3f}"
         )
         lines.append(line + (f"{phase.device:9.3f}" if on_device else ""))
     lines += [
-        f"{found.epochs} epoch{'' if found.epochs == 1 else 's'} of {found.steps} steps in all, "
-        "after one that warmed up; being watched slows small steps down",
-        f"Trace: {found.trace} (open it at https://ui.perfetto.dev)",
+        f"{profile.epochs} epoch{'' if profile.epochs == 1 else 's'} of {profile.steps} steps in "
+        "all, after one that warmed up; being watched slows small steps down",
+        f"Trace: {profile.trace} (open it at https://ui.perfetto.dev)",
     ]
     return "\n".join(lines)

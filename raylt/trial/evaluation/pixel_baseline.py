@@ -54,13 +54,13 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
             _rows(pixels, narrow), labels, _rows(seen, narrow), classes=splits.classes
         ),
     }
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for name, predicted in predictions.items():
         summary = metrics.summary(predicted, truth, splits.train_counts)
         for group in ("accuracy", "many", "medium", "few"):
             if group in summary:
-                found[f"floor/{name}/{group}"] = summary[group]
-    return found
+                scores[f"floor/{name}/{group}"] = summary[group]
+    return scores
 
 
 def _nearest(known: Tensor, asked: Tensor) -> NDArray[np.int64]:
