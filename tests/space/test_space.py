@@ -250,11 +250,6 @@ def test_a_loss_may_be_watched_where_it_means_the_same(tmp_path: Path) -> None:
             loaded(tmp_path, study, {path: leaf})
 
 
-# Draws of a single leaf.
-
-
-# Whole spaces at random.
-
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "method.temperature": st.floats(0.01, 2),
     "method.prune": st.floats(0, 0.99),
