@@ -54,23 +54,23 @@ def facts(space: Space, root: Path) -> dict[str, Any]:
     }
 
 
-def text(facts: Mapping[str, Any]) -> str:
+def text(values: Mapping[str, Any]) -> str:
     """The facts of a dataset for people."""
-    counts, parts = facts["train_counts"], facts["parts"]
+    counts, parts = values["train_counts"], values["parts"]
     groups = [
         (prefix + name, *map(str, group.values()))
         for by, prefix in (("thresholds", ""), ("thirds", "thirds/"))
-        for name, group in facts["groups"][by].items()
+        for name, group in values["groups"][by].items()
     ]
     part_rows = [(name, str(parts[name]), meaning) for name, meaning in _PARTS.items()]
     heads = ("group", "classes", "training images", "validation images")
     return "\n".join(
         [
-            f"{facts['data']['name']} as {facts['space']} asks for it",
+            f"{values['data']['name']} as {values['space']} asks for it",
             "",
-            f"fingerprint  {facts['fingerprint']}; studies with the same one saw the same images",
-            f"classes      {facts['classes']}, {max(counts)} ... {min(counts)} training images, "
-            f"imbalance {facts['imbalance']:.4g}",
+            f"fingerprint  {values['fingerprint']}; studies with the same one saw the same images",
+            f"classes      {values['classes']}, {max(counts)} ... {min(counts)} training images, "
+            f"imbalance {values['imbalance']:.4g}",
             "",
             *table([("part", "images", ""), *part_rows], right=(1,)),
             "",
@@ -81,7 +81,7 @@ def text(facts: Mapping[str, Any]) -> str:
     )
 
 
-def draw(facts: Mapping[str, Any], path: Path) -> None:
+def draw(values: Mapping[str, Any], path: Path) -> None:
     """Write the bar chart of the training images of each class as a PNG file.
 
     Raises:
@@ -90,7 +90,7 @@ def draw(facts: Mapping[str, Any], path: Path) -> None:
     # Imports matplotlib, which is not needed where the dataset is missing.
     from raylt.study.report.charts import classes, png
 
-    chart = classes.histogram(facts["train_counts"])
+    chart = classes.histogram(values["train_counts"])
     try:
         path.write_bytes(png.png(chart))
     except OSError as error:

@@ -14,8 +14,7 @@ from typing import Any
 
 from raylt import metrics
 from raylt.schema import EnvironmentError
-from raylt.study.cost import budget
-from raylt.study.cost import tables as cost
+from raylt.study.cost import budget, tables
 from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
@@ -23,8 +22,8 @@ from raylt.study.record.text import SHOWN, duration, percent, plain, score, shor
 from raylt.study.report import charts, findings
 from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
-from raylt.study.report.charts import html as plotly
 from raylt.study.report.charts.figure import Chart
+from raylt.study.report.charts.html import drawing, script
 from raylt.study.verdict import confirmation
 
 _RANKED = 100
@@ -80,13 +79,13 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
             _repeat(record),
         )
     )
-    drawings = {chart.key: plotly.drawing(chart) for chart in drawn if chart.body is not None}
+    drawings = {chart.key: drawing(chart) for chart in drawn if chart.body is not None}
     template = resources.files("raylt.study.report").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
         name=html.escape(record.name),
         body=body,
         plotly=get_plotlyjs(),
-        drawings=plotly.script(drawings),
+        drawings=script(drawings),
     )
 
 
@@ -176,11 +175,11 @@ def _points(value: float | None) -> str:
 
 def _ranking(record: Record) -> str:
     paths = [leaf.path for leaf in record.space.leaves]
-    metrics = list(dict.fromkeys([record.objectives[0].metric, *SHOWN, "val/knn"]))
+    shown = list(dict.fromkeys([record.objectives[0].metric, *SHOWN, "val/knn"]))
     best = record.best()
     begun = [trial for trial in record.ranking() if trial.state != "waiting"]
     trials = begun[:_RANKED]
-    names = [metric.removeprefix("val/") for metric in metrics]
+    names = [metric.removeprefix("val/") for metric in shown]
     heads = ["trial", "state", "epochs", *short(paths), *names]
     rows = [
         [
@@ -188,7 +187,7 @@ def _ranking(record: Record) -> str:
             trial.state,
             str(trial.epoch),
             *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
-            *(_score(metric, trial) for metric in metrics),
+            *(_score(metric, trial) for metric in shown),
             duration(trial.seconds),
             text.hours(trial.cpu_seconds / 3600),
             text.hours(trial.gpu_seconds / 3600),
@@ -208,11 +207,9 @@ def _ranking(record: Record) -> str:
 
 
 def _costs(record: Record) -> str:
-    sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in cost.text(record))
-    tables = "\n".join(
-        _table(heads, rows) for heads, rows in (cost.hours(record), cost.states(record.outcomes()))
-    )
-    return f"<h2>Costs</h2>\n{sentences}\n{tables}"
+    sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in tables.text(record))
+    both = (tables.hours(record), tables.states(record.outcomes()))
+    return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(_table(*table) for table in both)
 
 
 def _data(record: Record) -> str:

@@ -74,17 +74,17 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
     }
 
 
-def text(comparison: Mapping[str, Any]) -> str:
+def text(values: Mapping[str, Any]) -> str:
     """A comparison for people: a heading, and a line for each study."""
-    metric = comparison["metric"]
+    metric = values["metric"]
     return "\n".join(
         [
             f"Equal budgets, best {metric.removeprefix('val/')} on validation, one seed:",
             *(
                 f"  {study['method']} ({study['study']}): {score(metric, study['best'])} after "
                 f"{study['trials']} trials, {score(metric, study['best_at_cost'])} after "
-                f"{comparison['cost']:.0f} s"
-                for study in comparison["studies"]
+                f"{values['cost']:.0f} s"
+                for study in values["studies"]
             ),
         ]
     )

@@ -46,33 +46,33 @@ def studies(folder):
 
 
 def test_all_finished_trials_stand_in_one_order(studies):
-    found = compare(studies("one", "two"), metric=None, force=False)
-    assert found.warnings == ()
-    assert len(found.ranking) == 2 + 3
-    scores = [one.last["val/accuracy"] for _, one in found.ranking]
+    ranked = compare(studies("one", "two"), metric=None, force=False)
+    assert ranked.warnings == ()
+    assert len(ranked.ranking) == 2 + 3
+    scores = [one.last["val/accuracy"] for _, one in ranked.ranking]
     assert scores == sorted(scores, reverse=True)
-    assert {record.name for record, _ in found.ranking} == {"one", "two"}
+    assert {record.name for record, _ in ranked.ranking} == {"one", "two"}
 
 
 def test_a_metric_to_be_small_is_ranked_from_below(studies):
-    found = compare(studies("one", "two"), metric="train/loss", force=False)
-    losses = [one.last["train/loss"] for _, one in found.ranking]
+    ranked = compare(studies("one", "two"), metric="train/loss", force=False)
+    losses = [one.last["train/loss"] for _, one in ranked.ranking]
     assert losses == sorted(losses)
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "reason"),
     [
         ("other-data", r"fingerprints are f{16} and 0{16}"),
         ("other-probe", "evaluation.probe is lbfgs and sgd"),
     ],
 )
-def test_what_does_not_compare_is_refused_unless_forced(studies, name, why):
-    with pytest.raises(InputError, match=why):
+def test_what_does_not_compare_is_refused_unless_forced(studies, name, reason):
+    with pytest.raises(InputError, match=reason):
         compare(studies("one", name), metric=None, force=False)
-    found = compare(studies("one", name), metric=None, force=True)
-    assert len(found.warnings) == 1
-    assert len(found.ranking) == 3
+    ranked = compare(studies("one", name), metric=None, force=True)
+    assert len(ranked.warnings) == 1
+    assert len(ranked.ranking) == 3
 
 
 def test_a_study_without_a_finished_trial_is_named(studies):
@@ -86,15 +86,15 @@ def test_an_unknown_metric_is_named(studies):
 
 
 def test_texts_and_values_hold_the_ranking(studies):
-    found = compare(studies("one", "two"), metric=None, force=False)
-    first_record, first = found.ranking[0]
-    told = text(found, lines=2)
-    assert "... and 3 more finished trials" in told
-    assert "one: 4 trials" in told
-    row = next(line for line in told.splitlines() if line.startswith("1 "))
+    ranked = compare(studies("one", "two"), metric=None, force=False)
+    first_record, first = ranked.ranking[0]
+    printed = text(ranked, lines=2)
+    assert "... and 3 more finished trials" in printed
+    assert "one: 4 trials" in printed
+    row = next(line for line in printed.splitlines() if line.startswith("1 "))
     assert first_record.name in row
     assert f"method.temperature={first.point['method.temperature']:.4g}" in row
-    plain = json.loads(json.dumps(values(found)))
+    plain = json.loads(json.dumps(values(ranked)))
     assert [one["rank"] for one in plain["ranking"]] == [1, 2, 3, 4, 5]
     assert plain["ranking"][0]["number"] == first.number
 

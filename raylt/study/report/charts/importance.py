@@ -42,8 +42,8 @@ def importance(record: Record, ranking: Sequence[Outcome]) -> Chart:
     if len(values) < needed:
         reason = f"it needs {needed} trials scored at the same epoch, and there are {len(values)}"
         return figure.nothing(*_NAME, reason)
-    found = shares(record, ranking, values)
-    order = sorted(found, key=lambda path: -found[path])
+    share_of = shares(record, ranking, values)
+    order = sorted(share_of, key=lambda path: -share_of[path])
     names = {**dict(zip(paths, short(paths), strict=True)), CHANCE: CHANCE}
     counts = {path: sum(path in o.point for o in ranking if o.number in values) for path in paths}
     ticks = tuple(
@@ -58,7 +58,7 @@ def importance(record: Record, ranking: Sequence[Outcome]) -> Chart:
             hatch=hatch,
             horizontal=True,
             x=tuple(float(i) for i, path in enumerate(order) if (path == CHANCE) == chance),
-            y=tuple(100 * found[path] for path in order if (path == CHANCE) == chance),
+            y=tuple(100 * share_of[path] for path in order if (path == CHANCE) == chance),
         )
         for name, colour, hatch, chance in _STYLES
     ]

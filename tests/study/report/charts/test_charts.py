@@ -9,10 +9,10 @@ from tests.study.report.charts.made import named
 
 
 def test_every_chart_is_drawn_twice(record):
-    found = charts.of_study(record)
+    drawn_charts = charts.of_study(record)
     keys = "cost parallel importance response pareto curves paid classes data"
-    assert " ".join(chart.key for chart in found) == keys
-    for chart in (*found, *charts.of_trial(record, 1)):
+    assert " ".join(chart.key for chart in drawn_charts) == keys
+    for chart in (*drawn_charts, *charts.of_trial(record, 1)):
         assert chart.body is not None, chart.caption
         if chart.key in ("parallel", "importance", "response", "classes", "data", "confusion"):
             assert png.png(chart).startswith(b"\x89PNG")
@@ -42,10 +42,10 @@ def test_a_study_without_open_leaves_has_charts(tmp_path):
         trials=1,
         failed=(),
     )
-    found = named(charts.of_study(closed))
-    assert found["parallel"].body is None
-    assert found["curves"].body is not None
-    assert found["paid"].caption == "Nothing to draw: the baseline is the best trial."
+    drawn_charts = named(charts.of_study(closed))
+    assert drawn_charts["parallel"].body is None
+    assert drawn_charts["curves"].body is not None
+    assert drawn_charts["paid"].caption == "Nothing to draw: the baseline is the best trial."
 
 
 def test_marks_differ_without_colour_too(record):

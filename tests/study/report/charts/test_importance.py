@@ -30,6 +30,6 @@ def test_finished_trials_alone_are_weighed_where_they_are_enough(record):
 
 def test_too_few_trials_are_said_to_be_too_few(tmp_path):
     few = made.study(tmp_path, trials=4, stopped=())
-    found = named(charts.of_study(few))
-    assert found["importance"].body is None
-    assert "needs 16 trials" in found["importance"].caption
+    by_key = named(charts.of_study(few))
+    assert by_key["importance"].body is None
+    assert "needs 16 trials" in by_key["importance"].caption
