@@ -1,4 +1,4 @@
-"""The bucket of a study, where it has one: what its trials sent there is brought here."""
+"""The checkpoint bucket of a study: fetch what its trials sent there."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def chosen(record: Record, wanted: str | None) -> str | None:
     noted: str | None = record.facts.get(CHECKPOINTS)
     if noted is not None and wanted is not None and wanted != noted:
         raise InputError(
-            f"--checkpoints: must be {noted}, where those of {record.name} are, but got {wanted}; "
+            f"--checkpoints: must be {noted}, the bucket of {record.name}, but got {wanted}; "
             f"leave it out"
         )
     return wanted or noted
 
 
 def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
-    """The folder of a trial, with what its bucket has more.
+    """The local folder of a trial, completed from its bucket.
 
     Args:
         record: The study.
         number: The trial.
-        whole: Whether checkpoints are wanted, too.
+        whole: Whether to fetch checkpoints, too.
 
     Raises:
         EnvironmentError: the bucket does not answer.
@@ -50,14 +50,14 @@ def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
             bucket.bring(uri, folder, whole=whole)
         except OSError as error:
             raise EnvironmentError(
-                f"the bucket of {record.name} must be readable, but {uri} is not: "
-                f"{bucket.why(error)}; {bucket.CREDENTIALS}"
+                f"cannot read the checkpoint bucket {uri}: {bucket.reason(error)}; "
+                f"{bucket.CREDENTIALS}"
             ) from error
     return folder
 
 
 class Fetching(Listener):
-    """Brings what an ended trial printed and scored, for whoever reads it next.
+    """Fetches what an ended trial printed and scored, for whoever reads it next.
 
     Args:
         record: The study.

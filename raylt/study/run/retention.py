@@ -76,7 +76,7 @@ class Retention(Listener):
         try:
             bucket.retire(top, self._unwanted)
         except OSError as error:
-            _log.warning("checkpoints cannot be removed from %s now: %s", top, bucket.why(error))
+            _log.warning("cannot remove checkpoints from %s now: %s", top, bucket.reason(error))
 
     def _kept(self) -> set[int]:
         # What has no checkpoints any more cannot be kept: looking at every trial whenever one ends

@@ -1,8 +1,12 @@
 """Checkpoints in a bucket: the folder of a trial again, for machines that share no disk.
 
-`s3://BUCKET/PREFIX` names it; who may write there is known to the environment of each machine
-(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or a role), never to a file of raylt. Every object
-appears whole or not at all, so the newest checkpoint there is one to go on from.
+`s3://BUCKET/PREFIX` names it. Credentials come from the environment of each machine
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or a role), never from a file of raylt. Every object
+appears whole or not at all, so a run can resume from the newest checkpoint there.
+
+pyarrow, which Ray and MLflow bring along, does the transport. s3fs was compared with it: no fewer
+lines here, uploads and downloads of 94 MB alike within the noise, but 32 MB more to install and a
+version of botocore pinned for everybody else in the environment.
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a server of your own, "
     "AWS_ENDPOINT_URL"
 )
-"""What to do where a bucket does not let us in."""
-LEFT = (
+"""What to do where a bucket refuses access."""
+OUTPUTS = (
     checkpoint_names.PATTERN,
     "classes.json",
     "output*.txt",
@@ -36,7 +40,7 @@ LEFT = (
     "test*.json",
     "test*.txt",
 )
-"""What the process of a trial leaves behind that others read."""
+"""The files of a trial that other processes read."""
 _OPTIONS = ("endpoint_override", "scheme", "region")
 """What may stand in the query: a server that is not Amazon's."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -44,7 +48,7 @@ _DEADLINE = 30.0
 """Seconds in which a bucket must show that it can be written."""
 _CONNECT, _REQUEST, _TRIES = 5.0, 20.0, 3
 """Seconds and attempts of one request."""
-_PIECE = 8 * 2**20
+_CHUNK = 8 * 2**20
 
 
 def require_uri(text: str) -> str:
@@ -94,46 +98,41 @@ def require_writable(uri: str) -> None:
     Raises:
         EnvironmentError: it cannot be done within half a minute.
     """
-    if why := trouble_in_time(uri):
+    if problem := trouble_in_time(uri):
         raise EnvironmentError(
-            f"the bucket of --checkpoints must be there and writable, but {uri} is not: {why}; "
-            f"make it, and {CREDENTIALS}"
+            f"cannot write to the checkpoint bucket {uri}: {problem}; create it, and {CREDENTIALS}"
         )
 
 
 def trouble_in_time(uri: str) -> str:
-    """As `trouble`, within half a minute."""
-    told: list[str] = []
-
-    def try_it() -> None:
-        told.append(trouble(uri))
-
+    """As `trouble`, but no answer within half a minute is trouble, too."""
+    answers: list[str] = []
     # The library may ask for credentials where nobody answers, for minutes.
-    thread = threading.Thread(target=try_it, daemon=True)
+    thread = threading.Thread(target=lambda: answers.append(trouble(uri)), daemon=True)
     thread.start()
     thread.join(_DEADLINE)
-    return told[0] if told else f"no answer within {_DEADLINE:.0f} s"
+    return answers[0] if answers else f"no answer within {_DEADLINE:.0f} s"
 
 
 def trouble(uri: str) -> str:
     """Why a bucket cannot be written from this machine, or ""."""
-    word = uuid.uuid4().hex
-    where = join(uri, f".probe-{word}")
+    content = uuid.uuid4().hex
+    probe = join(uri, f".probe-{content}")
     try:
-        system, key = _opened(where)
+        system, key = _opened(probe)
         with system.open_output_stream(key) as stream:
-            stream.write(word.encode())
+            stream.write(content.encode())
         with system.open_input_stream(key) as stream:
             read = stream.read().decode()
         system.delete_file(key)
     except Exception as error:
-        return why(error)
-    return "" if read == word else "it gives back something else"
+        return reason(error)
+    return "" if read == content else "it returns other bytes than were written"
 
 
-def is_left(name: str) -> bool:
-    """Whether a file of that name is what a trial leaves behind."""
-    return any(fnmatch.fnmatch(name, pattern) for pattern in LEFT)
+def is_output(name: str) -> bool:
+    """Whether a file of that name is one that other processes read."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in OUTPUTS)
 
 
 def files(uri: str) -> tuple[str, ...]:
@@ -142,56 +141,56 @@ def files(uri: str) -> tuple[str, ...]:
     Raises:
         OSError: the bucket does not answer.
     """
-    found = (info.base_name for info in _listed(uri, recursive=False))
-    return tuple(name for name in found if is_left(name))
+    names = (info.base_name for info in _listed(uri, recursive=False))
+    return tuple(name for name in names if is_output(name))
 
 
 def bring(uri: str, folder: Path, *, whole: bool) -> dict[str, bool]:
-    """Bring what a bucket has more of a trial than its folder here.
+    """Fetch the files of a trial that its bucket has and its local folder lacks.
 
-    Of the two the one with the newer checkpoint is right; what the other has is never removed.
+    Where both have a file, that of the side with the newer checkpoint wins; nothing is removed.
 
     Args:
         uri: The trial's folder in the bucket.
-        folder: The trial's folder here.
-        whole: Whether checkpoints are wanted, too.
+        folder: The trial's local folder.
+        whole: Whether to fetch checkpoints, too.
 
     Returns:
-        The files in the bucket, and whether the folder has the same.
+        The files in the bucket, and whether the folder has the same content.
 
     Raises:
         OSError: the bucket does not answer, or the folder cannot be written.
     """
-    there = files(uri)
+    remote = files(uri)
     folder.mkdir(parents=True, exist_ok=True)
-    here = {path.name for path in folder.iterdir()}
-    ahead = newest(there) > newest(here)
-    # A checkpoint of an epoch is one and the same wherever it lies.
-    alike = {name: name in here and epoch_of(name) is not None for name in there}
-    for name in there:
+    local = {path.name for path in folder.iterdir()}
+    remote_is_newer = newest(remote) > newest(local)
+    # The checkpoint of an epoch is the same everywhere.
+    same = {name: name in local and epoch_of(name) is not None for name in remote}
+    for name in remote:
         wanted = whole or not fnmatch.fnmatch(name, checkpoint_names.PATTERN)
-        if wanted and not alike[name] and (ahead or name not in here):
-            # What was retired meanwhile is not missed.
+        if wanted and not same[name] and (remote_is_newer or name not in local):
+            # It may have been removed meanwhile.
             with contextlib.suppress(FileNotFoundError):
                 _fetch(join(uri, name), folder / name)
-                alike[name] = True
-    return alike
+                same[name] = True
+    return same
 
 
-def newest(found: Iterable[str]) -> int:
-    """The epoch of the newest checkpoint among some names of files; 0 where there is none."""
-    return max((epoch_of(name) or 0 for name in found), default=0)
+def newest(names: Iterable[str]) -> int:
+    """The epoch of the newest checkpoint among file names; 0 where there is none."""
+    return max((epoch_of(name) or 0 for name in names), default=0)
 
 
 def send(file: BinaryIO, uri: str) -> None:
     """Put an open file into a bucket; it appears there when it is whole.
 
     Raises:
-        OSError: the bucket does not take it.
+        OSError: the bucket refuses it.
     """
     system, key = _opened(uri)
     with system.open_output_stream(key) as stream:
-        shutil.copyfileobj(file, stream, _PIECE)
+        shutil.copyfileobj(file, stream, _CHUNK)
 
 
 def copy(source: str, target: str) -> None:
@@ -205,7 +204,7 @@ def copy(source: str, target: str) -> None:
 
 
 def remove(uri: str, unwanted: Iterable[str]) -> None:
-    """Remove files of a trial from its bucket; those that are not there are not missed.
+    """Remove files of a trial from its bucket, as far as they are there.
 
     Raises:
         OSError: the bucket does not answer.
@@ -235,11 +234,13 @@ def retire(uri: str, unwanted: Container[int]) -> None:
                 system.delete_file(info.path)
 
 
-def why(error: Exception) -> str:
-    """What a bucket's library says, in a few words."""
-    said = " ".join(str(error).split())
-    match = re.search(r"AWS Error (\w+)(?: \(HTTP status \d+\))? during \w+ operation: (.*)", said)
-    text = f"{match[1]}: {match[2]}" if match else said or type(error).__name__
+def reason(error: Exception) -> str:
+    """The message of the bucket's library, in a few words."""
+    message = " ".join(str(error).split())
+    match = re.search(
+        r"AWS Error (\w+)(?: \(HTTP status \d+\))? during \w+ operation: (.*)", message
+    )
+    text = f"{match[1]}: {match[2]}" if match else message or type(error).__name__
     return re.sub(r" ?\(Request ID: .*\)", "", text)[:200]
 
 
@@ -248,7 +249,7 @@ def _fetch(uri: str, path: Path) -> None:
     system, key = _opened(uri)
     try:
         with system.open_input_stream(key) as stream, draft.open("wb") as file:
-            shutil.copyfileobj(stream, file, _PIECE)
+            shutil.copyfileobj(stream, file, _CHUNK)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Send a trial's folder to its bucket while the trial trains, which never waits for it."""
+"""Upload a trial's folder to its bucket while the trial trains, which never waits for it."""
 
 from __future__ import annotations
 
@@ -15,118 +15,121 @@ from raylt.trial.checkpoints import bucket, checkpoint_names
 KEPT = 2
 """Newest checkpoints kept in the bucket: one more in case the newest is damaged."""
 _LOOK = 0.5
-"""Seconds between two looks at the folder."""
+"""Seconds between two scans of the folder."""
 _TRIES = 3
-"""Attempts at the start and the end of a trial, before it is known that it cannot be done."""
+"""Attempts at the start and the end of a trial, before it fails."""
 _PAUSE = 5.0
 """Seconds between them."""
 
 _Version = tuple[int, int, int]
-"""Tells whether a file is still the one that was sent; the names of one file share it."""
+"""Inode, size and time: tells whether a file is still the one that was sent. Two names of one
+file share it."""
 _T = TypeVar("_T")
 
 
-class NotKept(RuntimeError):
-    """What a trial left behind could not be had from its bucket, or be sent there."""
+class BucketUnavailable(RuntimeError):
+    """The files of a trial could not be read from its bucket, or written there."""
 
 
 @contextlib.contextmanager
 def sending(folder: Path, uri: str | None) -> Generator[None]:
-    """Bring what a bucket has of a trial, and send what appears for the time of a `with`.
+    """Fetch a trial's files from its bucket, and upload new ones for the time of a `with`.
 
-    All of it is there at the end. One file goes at a time, the newest state first: what was
-    overtaken before its turn is never sent. A failure costs a line of warning and is tried again.
+    All of them are there at the end. One file goes at a time, the newest state first: a checkpoint
+    that is replaced before its turn is never sent. A failure is a warning, and is tried again.
 
     Args:
-        folder: The trial's folder here.
+        folder: The trial's local folder.
         uri: Its folder in the bucket; None where there is no bucket.
 
     Raises:
-        NotKept: the bucket did not answer at the start, or at the end.
+        BucketUnavailable: the bucket did not answer at the start, or at the end.
     """
     if uri is None:
         yield
         return
-    there = _patiently(lambda: bucket.bring(uri, folder, whole=True), f"be read at {uri}")
-    sender = Sender(folder, uri, there)
-    over = threading.Event()
-    thread = threading.Thread(target=_keep_on, args=(sender, over), daemon=True)
+    remote = _with_retries(
+        lambda: bucket.bring(uri, folder, whole=True), f"cannot read checkpoints from {uri}"
+    )
+    sender = Sender(folder, uri, remote)
+    finished = threading.Event()
+    thread = threading.Thread(target=_send_until, args=(finished, sender), daemon=True)
     thread.start()
     try:
         yield
     except BaseException:
-        # It ends for a reason of its own, which is not to be hidden.
-        over.set()
+        # An error of the trial must not be hidden by one of the bucket.
+        finished.set()
         thread.join()
         with contextlib.suppress(OSError):
             sender.send()
         raise
-    over.set()
+    finished.set()
     thread.join()
-    _patiently(sender.send, f"be kept at {uri}")
+    _with_retries(sender.send, f"cannot write checkpoints to {uri}")
 
 
-def _keep_on(sender: Sender, over: threading.Event) -> None:
-    while not over.wait(_LOOK):
+def _send_until(finished: threading.Event, sender: Sender) -> None:
+    while not finished.wait(_LOOK):
         try:
             sender.send()
         except OSError as error:
             print(
-                f"warning: checkpoints cannot be sent to {sender.uri} now, "
-                f"but will be: {bucket.why(error)}",
+                f"warning: cannot write checkpoints to {sender.uri} now, will try again: "
+                f"{bucket.reason(error)}",
                 flush=True,
             )
-            over.wait(_PAUSE)
+            finished.wait(_PAUSE)
 
 
-def _patiently(do: Callable[[], _T], what: str) -> _T:
+def _with_retries(transfer: Callable[[], _T], failure: str) -> _T:
     for _ in range(_TRIES - 1):
         with contextlib.suppress(OSError):
-            return do()
+            return transfer()
         time.sleep(_PAUSE)
     try:
-        return do()
+        return transfer()
     except OSError as error:
-        raise NotKept(f"checkpoints must {what}, but {bucket.why(error)}") from error
+        raise BucketUnavailable(f"{failure}: {bucket.reason(error)}") from error
 
 
 class Sender:
-    """Brings a bucket up to what a trial's folder holds.
+    """Uploads what a trial's folder has and its bucket lacks.
 
     Args:
-        folder: The trial's folder here.
+        folder: The trial's local folder.
         uri: Its folder in the bucket.
-        there: What is in the bucket, and whether the folder has the same.
+        remote: The files in the bucket, and whether the folder has the same content.
     """
 
-    def __init__(self, folder: Path, uri: str, there: Mapping[str, bool]) -> None:
+    def __init__(self, folder: Path, uri: str, remote: Mapping[str, bool]) -> None:
         self.uri = uri
         self._folder = folder
         self._sent = {
-            name: _version((folder / name).stat()) if alike else None
-            for name, alike in there.items()
+            name: _version((folder / name).stat()) if same else None
+            for name, same in remote.items()
         }
-        """What is in the bucket, by name; None where it is not what the folder has."""
+        """The version of each file in the bucket, by name; None where the folder has another."""
 
     def send(self) -> None:
-        """Send what is new, and remove the checkpoints that it replaces.
+        """Upload new files, and remove the checkpoints that they replace.
 
         Raises:
-            OSError: the bucket does not take it; what was sent until then counts.
+            OSError: the bucket refuses one; what was sent until then counts.
         """
         for path in list(self._wanted()):
-            # What is not there any more was overtaken.
+            # The trial may have removed it meanwhile.
             with contextlib.suppress(FileNotFoundError):
                 self._send(path)
         self._retire()
 
     def _wanted(self) -> Iterator[Path]:
         """The small files, the best checkpoint and the newest one, in this order: a run that is
-        cut off in between trains that epoch again, and alike."""
-        here = {path.name: path for path in self._folder.iterdir() if bucket.is_left(path.name)}
-        large = (checkpoint_names.BEST, checkpoint_names.checkpoint(bucket.newest(here)))
-        yield from (path for path in here.values() if not path.match(checkpoint_names.PATTERN))
-        yield from (here[name] for name in large if name in here)
+        cut off in between trains that epoch again, with the same result."""
+        paths = {path.name: path for path in self._folder.iterdir() if bucket.is_output(path.name)}
+        large = (checkpoint_names.BEST, checkpoint_names.checkpoint(bucket.newest(paths)))
+        yield from (path for path in paths.values() if not path.match(checkpoint_names.PATTERN))
+        yield from (paths[name] for name in large if name in paths)
 
     def _send(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -142,13 +145,13 @@ class Sender:
         self._sent[path.name] = version
 
     def _retire(self) -> None:
-        # Only what this process knows to be older: one that was cut off from the others and wakes
-        # up late must not remove what they have sent meanwhile.
+        # Only what this process sent or saw: one that was cut off and wakes up late must not
+        # remove what others have sent meanwhile.
         epochs = sorted(name for name in self._sent if checkpoint_names.epoch_of(name))
         for name in epochs[:-KEPT]:
             bucket.remove(self.uri, [name])
             del self._sent[name]
 
 
-def _version(found: os.stat_result) -> _Version:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _version(status: os.stat_result) -> _Version:
+    return status.st_ino, status.st_size, status.st_mtime_ns

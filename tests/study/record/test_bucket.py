@@ -79,7 +79,7 @@ def test_who_reads_a_trial_gets_it_from_the_bucket(s3_port, kept):
 
 def test_a_bucket_that_is_gone_is_one_line_for_who_reads(s3_port, kept, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(EnvironmentError, match="must be readable") as caught:
+    with pytest.raises(EnvironmentError, match="cannot read the checkpoint bucket") as caught:
         remote.trial_folder(kept, 0, whole=True)
     assert "\n" not in str(caught.value)
     assert s3.SECRET not in str(caught.value)
@@ -117,7 +117,7 @@ def test_a_bucket_that_fails_does_not_end_a_search(s3_port, kept, monkeypatch, c
 @pytest.mark.parametrize("uri", ["s3://not-there/x", f"{URI}?endpoint_override=127.0.0.1:9"])
 def test_a_search_without_its_bucket_does_not_begin_and_leaves_nothing(s3_port, tmp_path, uri):
     began = time.monotonic()
-    with pytest.raises(EnvironmentError, match="bucket of --checkpoints must be there"):
+    with pytest.raises(EnvironmentError, match="cannot write to the checkpoint bucket"):
         drive.search(
             drive.toy(tmp_path),
             drive.settings(tmp_path, checkpoints=uri, tracking_optional=True),
@@ -151,7 +151,7 @@ def test_a_search_with_no_credentials_at_all_is_one_line_and_starts_nothing(tmp_
         )
     assert done.returncode == 3
     (line,) = done.stderr.strip().splitlines()
-    assert "s3://my-bucket/raylt is not: ACCESS_DENIED" in line
+    assert "cannot write to the checkpoint bucket s3://my-bucket/raylt: ACCESS_DENIED" in line
     assert "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY" in line
     assert done.stdout == ""
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

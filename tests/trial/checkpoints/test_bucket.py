@@ -6,7 +6,7 @@ import pytest
 
 from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import bucket, checkpoint, checkpoint_names
-from raylt.trial.checkpoints.upload import NotKept, Sender, sending
+from raylt.trial.checkpoints.upload import BucketUnavailable, Sender, sending
 from tests.study import s3
 from tests.trial.checkpoints.made import save
 
@@ -216,7 +216,10 @@ def test_a_trial_whose_checkpoints_can_never_be_kept_says_so(uri, tmp_path, monk
         raise OSError("AWS Error ACCESS_DENIED during PutObject operation: Access Denied")
 
     monkeypatch.setattr(bucket, "send", refuse)
-    with pytest.raises(NotKept, match="ACCESS_DENIED: Access Denied"), sending(tmp_path, uri):
+    with (
+        pytest.raises(BucketUnavailable, match="ACCESS_DENIED: Access Denied"),
+        sending(tmp_path, uri),
+    ):
         save(tmp_path, 1)
 
 
