@@ -29,7 +29,7 @@ def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
     the folder cannot be written.
 
     Args:
-        sources: The files; a missing one is left for `decode` to complain of.
+        sources: The files; a missing one is left for `decode` to report.
         decode: Reads them, and refuses what must not be read.
     """
     paths = tuple(sources)
@@ -40,21 +40,21 @@ def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
     files = (paths[0].with_name(f".{key}.pixels.npy"), paths[0].with_name(f".{key}.labels.npy"))
     with contextlib.suppress(OSError, ValueError, EOFError):
         return _mapped(files[0]), _mapped(files[1])
-    found = decode()
+    arrays = decode()
     try:
         mode = paths[0].stat().st_mode
-        for path, array in zip(files, found, strict=True):
+        for path, array in zip(files, arrays, strict=True):
             _write(path, array, mode=stat.S_IMODE(mode))
     except OSError:
-        return found
+        return arrays
     return _mapped(files[0]), _mapped(files[1])
 
 
 def _key(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        found = path.stat()
-        digest.update(f"{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+        status = path.stat()
+        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return f"decoded-{digest.hexdigest()[:16]}"
 
 

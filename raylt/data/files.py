@@ -79,7 +79,7 @@ def centred(image: Image.Image, size: int) -> Image.Image:
     Halves of a pixel go where torchvision's Resize and CenterCrop put them.
     """
     short, side = min(image.size), round(size * _MARGIN)
-    wide, tall = (side * each // short for each in image.size)
+    wide, tall = (side * length // short for length in image.size)
     resized = image.resize((wide, tall), Image.Resampling.BILINEAR)
     left, top = round((wide - size) / 2), round((tall - size) / 2)
     return resized.crop((left, top, left + size, top + size))
@@ -99,10 +99,10 @@ def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
+        reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
             f"a list of images must be a text file with `path class` in each line, but {path} "
-            f"cannot be read ({why}); name another list"
+            f"cannot be read ({reason}); name another list"
         ) from error
     names: list[str] = []
     labels: list[int] = []

@@ -17,25 +17,27 @@ def read(path: Path) -> NDArray[np.int64]:
         InputError: the file is missing, or no one-dimensional array of whole numbers.
     """
     try:
-        found = np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or "it is damaged, or something else"
+        reason = (
+            isinstance(error, OSError) and error.strerror
+        ) or "it is damaged, or something else"
         raise InputError(
             f"data.indices must name a .npy file below the data root, but {path} cannot be read "
-            f"as one ({why}); write it by `numpy.save`, or name another"
+            f"as one ({reason}); write it by `numpy.save`, or name another"
         ) from error
-    if not isinstance(found, np.ndarray):
-        found.close()
+    if not isinstance(array, np.ndarray):
+        array.close()
         raise InputError(
             f"data.indices must name a file of one array, but {path} is an archive of several; "
             "write the array by `numpy.save`"
         )
-    if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise InputError(
-            f"data.indices must hold one row of whole numbers, but {path} holds {found.dtype} of "
-            f"the shape {found.shape}; write it by `numpy.save` from such an array"
+            f"data.indices must hold one row of whole numbers, but {path} holds {array.dtype} of "
+            f"the shape {array.shape}; write it by `numpy.save` from such an array"
         )
-    return found.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def of_pool(path: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:

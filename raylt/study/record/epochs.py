@@ -42,18 +42,18 @@ class InFiles:
             lines = self._file(number).read_text("utf-8").splitlines()
         except FileNotFoundError:
             return {}
-        found: dict[int, Entry] = {}
+        entries: dict[int, Entry] = {}
         for line in lines:
             # A killed driver may leave half a line behind; the epoch is then reported again.
             with contextlib.suppress(json.JSONDecodeError):
                 entry = json.loads(line)
-                found.setdefault(int(entry["epoch"]), entry)
-        return found
+                entries.setdefault(int(entry["epoch"]), entry)
+        return entries
 
     def append(self, number: int, entry: Entry) -> None:
         """Keep one more entry of a trial."""
         with self._file(number).open("a", encoding="utf-8") as file:
-            # The break comes first: half a line of a killed driver spoils no other.
+            # The newline comes first, so that half a line of a killed driver damages no other.
             file.write("\n" + json.dumps(entry))
 
     def _file(self, number: int) -> Path:
@@ -74,14 +74,14 @@ class InTable:
 
     def read(self, number: int) -> dict[int, Entry]:
         """Every entry of a trial by its epoch."""
-        asked = "SELECT epoch, entry FROM raylt_epochs WHERE study_id = :study AND trial = :trial"
+        query = "SELECT epoch, entry FROM raylt_epochs WHERE study_id = :study AND trial = :trial"
         with self._engine.connect() as database:
-            rows = database.execute(text(asked), {"study": self._study, "trial": number})
+            rows = database.execute(text(query), {"study": self._study, "trial": number})
             return {epoch: json.loads(entry) for epoch, entry in rows}
 
     def append(self, number: int, entry: Entry) -> None:
         """Keep one more entry of a trial; one that is there for the epoch stays."""
-        kept = (
+        query = (
             "INSERT INTO raylt_epochs VALUES (:study, :trial, :epoch, :entry) "
             "ON CONFLICT DO NOTHING"
         )
@@ -92,4 +92,4 @@ class InTable:
             "entry": json.dumps(entry),
         }
         with self._engine.begin() as database:
-            database.execute(text(kept), row)
+            database.execute(text(query), row)

@@ -41,15 +41,15 @@ def driver_of(folder: Path, url: str | None) -> Driver | None:
 
 @contextlib.contextmanager
 def locked(folder: Path, url: str | None) -> Generator[Hold]:
-    """Hold a study for one driver; it comes free however the process ends.
+    """Lock a study for one driver; the lock is released however the process ends.
 
     Args:
         folder: The study's folder.
         url: The server that has the study, or None.
 
     Raises:
-        EnvironmentError: another process holds it, the folder cannot be written, or the server
-            does not answer.
+        EnvironmentError: another process has locked it, the folder cannot be written, or the
+            server does not answer.
     """
     path = folder / "driver.lock"
     try:
@@ -70,8 +70,8 @@ def locked(folder: Path, url: str | None) -> Generator[Hold]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EnvironmentError(
-                f"a study must have one driver, but {driver_of(folder, None)} drives "
-                f"{folder.name!r}; wait for it, or interrupt it"
+                f"study {folder.name} is already running ({driver_of(folder, None)}); wait for "
+                f"it, or interrupt it"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}\n")

@@ -27,13 +27,13 @@ from raylt.schema import EnvironmentError, InputError
 VARIABLE = "OPTUNA_STORAGE"
 _DRIVERS = ("psycopg2", "psycopg")
 _SECRET = ("user", "password", "passfile", "sslpassword")
-"""Parameters of libpq that may stand in the query of a URL and are nobody's business."""
+"""Parameters of libpq in the query of a URL that must not be shown."""
 _ANSWER = 10
 """Seconds that the server may take to answer."""
 _PERIOD = 10.0
-"""Seconds between two looks at whether a study is still held."""
+"""Seconds between two checks that a study is still locked."""
 _ALIVE = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
-"""A firewall on the way must not forget a connection that waits for the next epoch."""
+"""So that a firewall does not drop a connection that waits for the next epoch."""
 
 
 def parsed(given: str) -> URL:
@@ -80,7 +80,7 @@ def opened(given: str) -> optuna.storages.RDBStorage:
     """Optuna's storage on the server; its tables are made where they are missing.
 
     Raises:
-        EnvironmentError: the server does not answer, or does not let us in.
+        EnvironmentError: the server does not answer, or refuses access.
     """
     url = parsed(given)
     with answering(given), _session(url) as connection:
@@ -105,16 +105,16 @@ CREATE TABLE IF NOT EXISTS raylt_epochs (
 
 
 def fact(given: str, study: str, name: str) -> str | None:
-    """What a study says of itself as JSON, or None where there is no such study or no such fact.
+    """A fact of a study as JSON; None where there is no such study or no such fact.
 
     Raises:
-        EnvironmentError: the server does not answer, or does not let us in.
+        EnvironmentError: the server does not answer, or refuses access.
     """
-    asked = (
+    query = (
         "SELECT value_json FROM study_user_attributes JOIN studies USING (study_id) "
         "WHERE study_name = :study AND key = :name"
     )
-    return next(iter(_column(given, asked, study=study, name=name)), None)
+    return next(iter(_column(given, query, study=study, name=name)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,59 +125,58 @@ class Driver:
     host: str
 
     def __str__(self) -> str:
-        """In words, as they stand in the name of a connection, too."""
+        """In words; also the name of its connection to the server."""
         return f"process {self.pid} on {self.host}"
 
 
 @dataclass(slots=True)
 class Hold:
-    """A study is held for this process."""
+    """This process has locked a study."""
 
     lost: bool = False
-    """Whether it was, and another process may drive it by now."""
+    """Whether the lock was lost, so that another process may drive the study by now."""
 
 
 @contextlib.contextmanager
 def locked(given: str, study: str) -> Generator[Hold]:
-    """Hold a study for one driver, on whatever machine; the server gives it free with us.
+    """Lock a study for one driver on any machine; the server releases it when the process ends.
 
     Raises:
-        EnvironmentError: another process holds it, the server does not answer, or the connection
-            was cut meanwhile.
+        EnvironmentError: another process has locked it, the server does not answer, or the
+            connection was cut meanwhile.
     """
-    hold, over = Hold(), threading.Event()
+    hold, finished = Hold(), threading.Event()
     with contextlib.ExitStack() as stack:
         with answering(given):
-            who = str(Driver(os.getpid(), socket.gethostname()))
-            connection = stack.enter_context(_session(parsed(given), who))
-            for name, value in (("idle", 20), ("interval", 5), ("count", 3)):
-                # The server learns by these that our machine has lost its power.
-                connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
-            taken = text("SELECT pg_try_advisory_lock(:key)")
-            free = connection.execute(taken, {"key": _key(study)}).scalar()
-        if not free:
+            name = str(Driver(os.getpid(), socket.gethostname()))
+            connection = stack.enter_context(_session(parsed(given), name))
+            for setting, value in (("idle", 20), ("interval", 5), ("count", 3)):
+                # By these the server notices that our machine has lost its power.
+                connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
+            query = text("SELECT pg_try_advisory_lock(:key)")
+            acquired = connection.execute(query, {"key": _key(study)}).scalar()
+        if not acquired:
             raise EnvironmentError(
-                f"a study must have one driver, but {driver(given, study) or 'another one'} "
-                f"drives {study!r}; wait for it, or interrupt it"
+                f"study {study} is already running ({driver(given, study) or 'elsewhere'}); wait "
+                f"for it, or interrupt it"
             )
-        watch = threading.Thread(target=_watch, args=(connection, hold, over), daemon=True)
+        watch = threading.Thread(target=_watch, args=(connection, hold, finished), daemon=True)
         watch.start()
         try:
             yield hold
         finally:
-            over.set()
+            finished.set()
             watch.join()
         if hold.lost:
             raise EnvironmentError(
-                f"a study must have one driver, but the connection to {public(given)} by which "
-                f"this one held {study!r} was cut; it stopped, and nothing is lost: go on with "
-                f"`raylt resume {study}`"
+                f"the connection to {public(given)} that locked study {study} was cut, so this "
+                f"process stopped; nothing is lost: go on with `raylt resume {study}`"
             )
 
 
-def _watch(connection: Any, hold: Hold, over: threading.Event) -> None:
-    """Look now and then whether the connection that holds a study is still there."""
-    while not over.wait(_PERIOD):
+def _watch(connection: Any, hold: Hold, finished: threading.Event) -> None:
+    """Check regularly that the connection that locks a study is still open."""
+    while not finished.wait(_PERIOD):
         try:
             connection.execute(text("SELECT 1"))
         except SQLAlchemyError:
@@ -188,7 +187,7 @@ def _watch(connection: Any, hold: Hold, over: threading.Event) -> None:
 def driver(given: str, study: str) -> Driver | None:
     """Who drives a study now, or None."""
     key = _key(study) % 2**64
-    asked = (
+    query = (
         "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE "
         "locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = :high AND "
         "objid::bigint = :low AND pg_locks.database = "
@@ -196,35 +195,35 @@ def driver(given: str, study: str) -> Driver | None:
     )
     with answering(given), _session(parsed(given)) as connection:
         where = {"high": key >> 32, "low": key % 2**32}
-        named = connection.execute(text(asked), where).scalar()
-    found = re.fullmatch(r"process (\d+) on (.+)", named or "")
-    return Driver(int(found[1]), found[2]) if found else None
+        name = connection.execute(text(query), where).scalar()
+    match = re.fullmatch(r"process (\d+) on (.+)", name or "")
+    return Driver(int(match[1]), match[2]) if match else None
 
 
 def studies(given: str) -> tuple[str, ...]:
-    """Names of the studies on the server, without confirmations and what was cut short.
+    """Names of the studies on the server, without confirmations and unfinished creations.
 
     Raises:
-        EnvironmentError: the server does not answer, or does not let us in.
+        EnvironmentError: the server does not answer, or refuses access.
     """
-    asked = (
+    query = (
         "SELECT study_name FROM studies JOIN study_user_attributes USING (study_id) "
         "WHERE key = 'whole' AND study_name NOT LIKE '%/%' ORDER BY study_name"
     )
-    return _column(given, asked)
+    return _column(given, query)
 
 
-def _column(given: str, asked: str, **values: str) -> tuple[str, ...]:
-    """What a query on the tables of studies gives; nothing where there are no tables yet."""
+def _column(given: str, query: str, **values: str) -> tuple[str, ...]:
+    """The result of a query on Optuna's tables; empty where there are no tables yet."""
     with answering(given), _session(parsed(given)) as connection:
         if not connection.execute(text("SELECT to_regclass('studies')")).scalar():
             return ()
-        return tuple(connection.execute(text(asked), values).scalars())
+        return tuple(connection.execute(text(query), values).scalars())
 
 
 @contextlib.contextmanager
 def answering(given: str) -> Generator[None]:
-    """Say in one line that the server does not do what it must.
+    """Turn an error of the server into one line.
 
     Raises:
         EnvironmentError: it did not, within the `with`.
@@ -236,15 +235,15 @@ def answering(given: str) -> Generator[None]:
         lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
         raise EnvironmentError(
             f"the study's storage must answer at {public(given)}, but does not: "
-            f"{(lines or [type(cause).__name__])[0][:300]}; start it, and see that user and "
+            f"{(lines or [type(cause).__name__])[0][:300]}; start it, and check that user and "
             f"password are in the URL, in {VARIABLE} or where libpq looks for them"
         ) from error
 
 
 @contextlib.contextmanager
-def _session(url: URL, who: str = "raylt") -> Generator[Any]:
-    """A connection of its own, in which every statement is done at once."""
-    arguments = {"connect_timeout": _ANSWER, "application_name": who[:63], **_ALIVE}
+def _session(url: URL, name: str = "raylt") -> Generator[Any]:
+    """A new connection that commits every statement at once."""
+    arguments = {"connect_timeout": _ANSWER, "application_name": name[:63], **_ALIVE}
     engine = sqlalchemy.create_engine(
         url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments
     )
@@ -253,6 +252,6 @@ def _session(url: URL, who: str = "raylt") -> Generator[Any]:
 
 
 def _key(name: str) -> int:
-    """The 64-bit number that stands for a name among the server's locks."""
+    """The 64-bit key of a name for the server's advisory locks."""
     digest = hashlib.sha256(f"raylt/{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,4 +1,4 @@
-"""Change a study that has trials: more of them, or a wider space, which is its next revision."""
+"""Change a study that has trials: more trials, or a wider space (its next revision)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FACT = "revisions"
 
 
 def number(record: Record) -> int:
-    """Which revision of its space a study has; the first is 1."""
+    """The revision of a study's space; the first is 1."""
     return 1 + len(record.facts.get(_FACT, []))
 
 
@@ -47,25 +47,25 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
     Raises:
         InputError: the old trials would not mean the same in it; the message shows the difference.
     """
-    found = revision.changes(record.space, new)
-    if any(change.refusal for change in found):
-        lines = "".join(f"\n  {change}" for change in found)
+    changes = revision.changes(record.space, new)
+    if any(change.refusal for change in changes):
+        lines = "".join(f"\n  {change}" for change in changes)
         raise InputError(
             f"{new.source}: a study may go on with wider ranges, more choices and another way of "
             f"searching, but more has changed; undo it, or begin another study with `raylt tune "
             f"--study NAME`{lines}"
         )
-    if not found:
+    if not changes:
         return ()
     count = record.wanted + new.study.trials - record.space.study.trials
     entry = {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "before": record.space.text,
-        "changes": [str(change) for change in found],
+        "changes": [str(change) for change in changes],
     }
     record.revise(
         new,
         {sampler.parameter(leaf): sampler.distribution(leaf) for leaf in new.leaves},
         {_FACT: [*record.facts.get(_FACT, []), entry], "trials": _count(record, str(count))},
     )
-    return found
+    return changes

@@ -18,7 +18,7 @@ from raylt.schema import EnvironmentError, InputError
 from raylt.study.record import postgres
 
 WHOLE = "whole"
-"""The fact that is written last when a study is made."""
+"""The fact that is written last when a study is created."""
 POINTER = "storage.txt"
 """The file that names the server of a study."""
 _NETWORK = ("nfs", "lustre", "cifs", "smb", "ceph", "gpfs", "beegfs", "fuse", "9p", "afs", "gfs")
@@ -70,8 +70,8 @@ def _file(folder: Path) -> optuna.storages.RDBStorage:
         engine_kwargs={"connect_args": {"timeout": 30}},
     )
     if not on_network(folder):
-        # A commit costs a tenth in this mode, and readers never block the writer; it needs memory
-        # shared by all who open the file, so it is for local disks only.
+        # In this mode a commit costs a tenth, and readers never block the writer. It needs shared
+        # memory between all who open the file, so it is for local disks only.
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
     return storage
@@ -108,10 +108,10 @@ def rewrite(
     distributions: Mapping[str, BaseDistribution],
     facts: Mapping[str, Any],
 ) -> None:
-    """Say that all trials drew from other distributions, and change facts; all in one moment.
+    """Replace the distributions of all trials, and change facts, in one transaction.
 
-    Optuna has no such call: it refuses a choice that was added, and leaves a range that was
-    widened out of what it models jointly.
+    Optuna has no such call: it refuses an added choice, and leaves a widened range out of what it
+    models jointly.
 
     Args:
         storage: Where the study lies.
@@ -127,17 +127,17 @@ def rewrite(
             ),
             {"study": study_id},
         ).fetchall()
-        for key, name, value, law in rows:
+        for key, name, value, old in rows:
             new = distributions[name]
-            external = json_to_distribution(law).to_external_repr(value)
+            external = json_to_distribution(old).to_external_repr(value)
             database.execute(
                 text(
-                    "UPDATE trial_params SET param_value = :value, distribution_json = :law "
+                    "UPDATE trial_params SET param_value = :value, distribution_json = :new "
                     "WHERE param_id = :key"
                 ),
                 {
                     "value": new.to_internal_repr(external),
-                    "law": distribution_to_json(new),
+                    "new": distribution_to_json(new),
                     "key": key,
                 },
             )
@@ -173,12 +173,12 @@ def on_network(path: Path) -> bool:
 
 def studies(runs: Path) -> tuple[str, ...]:
     """Names of the studies in a folder of runs."""
-    found = {path.parent.name for name in ("study.db", POINTER) for path in runs.glob(f"*/{name}")}
-    return tuple(sorted(found))
+    names = {path.parent.name for name in ("study.db", POINTER) for path in runs.glob(f"*/{name}")}
+    return tuple(sorted(names))
 
 
 def exists(folder: Path, url: str | None, name: str) -> bool:
-    """Whether there is a study whose making was not cut short.
+    """Whether there is a study that was created completely.
 
     Args:
         folder: Its folder.
@@ -198,7 +198,7 @@ def exists(folder: Path, url: str | None, name: str) -> bool:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         ) as database:
-            found = database.execute(
+            row = database.execute(
                 "SELECT 1 FROM study_user_attributes WHERE key = ?", (WHOLE,)
             ).fetchone()
     except sqlite3.OperationalError as error:
@@ -207,11 +207,10 @@ def exists(folder: Path, url: str | None, name: str) -> bool:
         raise _damaged(path, error) from error
     except sqlite3.DatabaseError as error:
         raise _damaged(path, error) from error
-    return found is not None
+    return row is not None
 
 
 def _damaged(path: Path, error: Exception) -> EnvironmentError:
     return EnvironmentError(
-        f"the study's database must be readable, but {path} is not: {error}; restore it from a "
-        f"copy"
+        f"cannot read the study's database {path}: {error}; restore it from a copy"
     )

@@ -1,4 +1,4 @@
-"""Says why nothing moves, when nothing has moved for a while; it never ends anything by itself."""
+"""Warns with a reason when no trial has reported for a while; it stops nothing itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
 
 PATIENCE = 600.0
-"""Seconds without news of any trial after which somebody should look."""
+"""Seconds without news of any trial after which it warns."""
 
 _log = logging.getLogger("raylt")
 
@@ -72,14 +72,14 @@ class Watchdog(Listener):
             self._warned = now
             minutes = (now - self._heard) / 60
             try:
-                why = self._look(len(self._running))
+                cause = self._look(len(self._running))
             except Exception as error:
-                why = f"Ray does not answer ({type(error).__name__}: {error})"
-            _log.warning("no trial has reported for %.0f min: %s", minutes, why)
+                cause = f"Ray does not answer ({type(error).__name__}: {error})"
+            _log.warning("no trial has reported for %.0f min: %s", minutes, cause)
 
 
 def look(running: int, *, shape: Shape) -> str:
-    """Why nothing moves, by what Ray tells about machines and groups of workers.
+    """Why no trial reports, by what Ray says about machines and groups of workers.
 
     Args:
         running: Trials whose process is up.

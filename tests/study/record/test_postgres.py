@@ -148,7 +148,10 @@ def test_one_driver_wherever_it_runs(pg, tmp_path):
         assert lock.driver_of(tmp_path / "b" / "toy", pg.url) == me
         assert server.driver(pg.url, "another") is None
         with (
-            pytest.raises(EnvironmentError, match=rf"process {os.getpid()} on .* drives 'toy'"),
+            pytest.raises(
+                EnvironmentError,
+                match=rf"study toy is already running \(process {os.getpid()} on ",
+            ),
             lock.locked(tmp_path / "b" / "toy", pg.url),
         ):
             pass
@@ -192,7 +195,7 @@ def test_a_driver_whose_hold_alone_is_cut_notices_and_says_so(pg, tmp_path, monk
 def test_a_search_whose_hold_is_cut_stops_within_a_minute_and_can_be_resumed(pg, tmp_path):
     drive.behave(tmp_path, seconds=0.5)
     told = _struck(pg, tmp_path, "cut", lambda: cut(pg, "cut"))
-    assert "held 'cut' was cut" in told
+    assert "that locked study cut was cut" in told
     drive.behave(tmp_path)
     options = drive.settings(tmp_path, storage=pg.url)
     result = driver.resume("cut", options, retry_failed=False)
