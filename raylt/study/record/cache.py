@@ -1,9 +1,12 @@
 """A study's trials held in memory by the one process that may write them.
 
-Optuna reads every unfinished trial anew whenever a sampler looks at the study, three times for
-each trial that begins, and all that is known of the study for each fact. With one writer nothing
-can have changed: what is written goes to the database first and then into this memory, and reading
-costs nothing however many trials there are.
+Optuna's own cache reads every unfinished trial anew whenever a sampler looks at the study, and
+all facts of the study for each fact. With one writer nothing can have changed: what is written
+goes to the database first and then into this memory, and reading costs nothing.
+
+Milliseconds of processor time with SQLite, 300 finished trials and two that run (medians of one
+run), Optuna's cache against this one: 20 and 11 to suggest, 2.7 and 0.8 to report, 3.0 and 0.05
+to list the trials. What Optuna reads anew grows with the trials that run.
 """
 
 # What each method must do is written in Optuna's own base class.
