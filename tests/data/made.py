@@ -1,10 +1,18 @@
-"""A small archive, and what would be known of it."""
+"""A small archive, and a toy dataset that is cut into its parts."""
 
 import hashlib
 import io
 import tarfile
+from pathlib import Path
 
+import numpy as np
+
+from raylt.data import longtail
 from raylt.data.archive import Archive
+from raylt.data.images import ArrayImages
+from raylt.data.longtail import (
+    LongTailed,
+)
 
 FILES = {"train": b"seven bytes " * 1000, "test": b"others"}
 
@@ -29,3 +37,28 @@ def described(content, url="http://127.0.0.1:9/toy.tar.gz"):
         "toy-set",
         {name: hashlib.md5(data).hexdigest() for name, data in FILES.items()},
     )
+
+
+class Toy(LongTailed):
+    name: str = "toy"
+    validation: int = 0
+
+
+class Cut(Toy):
+    counts: tuple[int, ...]
+
+    def train_counts(self):
+        return None if self.indices else self.counts
+
+
+def parts(validation, counts=(50, 20, 5), pool=240, indices=None, **values):
+    """A cut of a pool of three classes, in which an image shows its own number."""
+    labels = np.arange(pool) % 3
+    pixels = np.broadcast_to(np.arange(pool, dtype=np.uint8)[:, None, None, None], (pool, 1, 2, 2))
+    images = ArrayImages(pixels.copy(), labels)
+    config = Cut(validation=validation, counts=counts, indices=indices, **values)
+    return longtail.cut(images, images, config, root=Path("/"), mean=(0.0,), std=(1.0,))
+
+
+def shown(images):
+    return set(images.take(np.arange(len(images)))[:, 0, 0, 0].tolist())

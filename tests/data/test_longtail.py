@@ -1,29 +1,17 @@
-import io
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt import datasets
-from raylt.data import longtail
-from raylt.data.images import ArrayImages
 from raylt.data.longtail import (
-    LongTailed,
     exponential_counts,
     hold_out,
     pareto_counts,
     step_counts,
     subsample,
 )
-from raylt.datasets import folder
 from raylt.schema import InputError
-
-
-class Toy(LongTailed):
-    name: str = "toy"
-    validation: int = 0
+from tests.data.made import Toy, parts, shown
 
 
 @pytest.mark.parametrize(
@@ -137,26 +125,6 @@ def test_a_split_permutes_the_classes(split, law):
     assert permuted.tail_counts(largest=500, classes=10) == other
 
 
-class Cut(Toy):
-    counts: tuple[int, ...]
-
-    def train_counts(self):
-        return None if self.indices else self.counts
-
-
-def parts(validation, counts=(50, 20, 5), pool=240, indices=None, **values):
-    """A cut of a pool of three classes, in which an image shows its own number."""
-    labels = np.arange(pool) % 3
-    pixels = np.broadcast_to(np.arange(pool, dtype=np.uint8)[:, None, None, None], (pool, 1, 2, 2))
-    images = ArrayImages(pixels.copy(), labels)
-    config = Cut(validation=validation, counts=counts, indices=indices, **values)
-    return longtail.cut(images, images, config, root=Path("/"), mean=(0.0,), std=(1.0,))
-
-
-def shown(images):
-    return set(images.take(np.arange(len(images)))[:, 0, 0, 0].tolist())
-
-
 def test_no_training_image_is_a_validation_image():
     cut = parts(validation=10)
     assert np.bincount(cut.validation.labels).tolist() == [10, 10, 10]
@@ -193,66 +161,3 @@ def test_validation_does_not_depend_on_the_tail():
     assert shown(parts(validation=10, counts=(9, 8, 7)).validation) == shown(
         parts(validation=10).validation
     )
-
-
-def _saved(save, array):
-    buffer = io.BytesIO()
-    save(buffer, array)
-    return buffer.getvalue()
-
-
-def test_a_users_indices_are_the_tail_in_their_order(tmp_path):
-    path = tmp_path / "split.npy"
-    chosen = np.array([9, 0, 3, 4, 1, 2, 8])
-    np.save(path, chosen)
-    cut = parts(validation=10, indices=str(path))
-    assert cut.train.take(np.arange(7))[:, 0, 0, 0].tolist() == chosen.tolist()
-    assert cut.train_counts == (3, 2, 2)
-    assert not set(chosen.tolist()) & shown(cut.validation)
-    assert np.bincount(cut.validation.labels).tolist() == [10, 10, 10]
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (np.array([0.5, 1.0]), "whole numbers"),
-        (np.array([[0, 1, 2]]), r"shape \(1, 3\)"),
-        (np.array([0, 1, 2, 240]), r"0\.\.239, but .* names 240"),
-        (np.array([0, 1, 2, -1]), "names -1"),
-        (np.array([0, 1, 2, 1]), "an image once, but .* such as 1"),
-        (np.array([0, 1, 3]), "class 2 is left with 0"),
-        (np.array([{}], dtype=object), r"must name a \.npy file .* by `numpy\.save`"),
-    ],
-)
-def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
-    path = tmp_path / "split.npy"
-    np.save(path, content, allow_pickle=True)
-    with pytest.raises(InputError, match=complaint):
-        parts(validation=10, indices=str(path))
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (None, r"absent\.npy cannot be read as one \(No such file or directory\)"),
-        (b"", r"cannot be read as one \(it is damaged, or something else\)"),
-        (b"no array", r"cannot be read as one \(it is damaged, or something else\)"),
-        (_saved(np.save, np.arange(60))[:200], "it is damaged"),
-        (_saved(np.savez, np.arange(60)), "is an archive of several"),
-    ],
-)
-def test_what_is_no_index_file_is_named_before_the_images_are_read(tmp_path, content, complaint):
-    path = tmp_path / "absent.npy"
-    if content is not None:
-        path.write_bytes(content)
-    # There are no images either: decoding a folder of them may take minutes.
-    mine = folder.Config(images="mine", indices=str(path))
-    with pytest.raises(InputError, match=complaint):
-        datasets.load(mine, tmp_path)
-
-
-def test_indices_that_leave_no_validation_are_named(tmp_path):
-    path = tmp_path / "split.npy"
-    np.save(path, np.arange(2, 240))  # all of class 2
-    with pytest.raises(InputError, match="class 0 must have 10 images for test or validation"):
-        parts(validation=10, indices=str(path))
