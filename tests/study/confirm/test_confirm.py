@@ -39,9 +39,9 @@ def test_who_paid_is_drawn_from_the_test_images_that_were_opened(toy):
     assert "on the test images, means over 5 seeds" in chart.caption
     changes = found.candidates[0].paid.classes
     bars = [
-        (y, *ends)
+        (y, *interval)
         for mark in chart.body[0].marks
-        for y, ends in zip(mark.y, mark.ends, strict=True)
+        for y, interval in zip(mark.y, mark.intervals, strict=True)
     ]
     assert sorted(bars) == sorted((100 * c.mean, 100 * c.low, 100 * c.high) for c in changes)
     assert png.png(chart).startswith(b"\x89PNG")
