@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raylt import recipe as recipes
 from raylt.schema import EnvironmentError, InputError
@@ -15,6 +15,11 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, yaml
 from raylt.study.tracking import store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from raylt.trial.portable import Portable
 
 _LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""
 
@@ -72,31 +77,31 @@ def chosen(record: Record, number: int | None) -> Outcome:
                 f"has; name one with --trial"
             )
         return best
-    known = {one.number: one for one in record.outcomes()}
-    if number not in known:
+    trials = {outcome.number: outcome for outcome in record.outcomes()}
+    if number not in trials:
         raise InputError(
             f"--trial must be a trial of {record.name}, but got {number}; there are "
-            f"{', '.join(map(str, known)) or 'none'}"
+            f"{', '.join(map(str, trials)) or 'none'}"
         )
-    if not known[number].last:
+    if not trials[number].last:
         raise InputError(
             f"--trial must be a trial that was scored, but trial {number} is "
-            f"{known[number].state}; choose another"
+            f"{trials[number].state}; choose another"
         )
-    return known[number]
+    return trials[number]
 
 
-def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[str, Path]:
+def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[str, Path]:
     """Write a trial's model into a new folder; returns its files by their names.
 
     Args:
         record: The study.
-        one: The trial.
-        folder: Must not exist, or be empty; it appears when it is whole.
+        trial: The trial.
+        folder: Must not exist, or be empty; it appears when it is complete.
         root: Folder of the datasets, for a method whose classifier is a probe.
 
     Raises:
-        InputError: the folder holds something.
+        InputError: the folder is not empty.
         EnvironmentError: the checkpoint is gone, or the folder cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -107,11 +112,7 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
 
     from raylt.trial import portable
 
-    recipe = recipes.parse(dict(one.recipe))
-    trained = bucket.trial_folder(record, one.number, whole=True)
-    model, weights = portable.load(
-        recipe, digest=one.digest, root=root, folder=trained, best=_of_best(record)
-    )
+    model, weights = _load(record, trial, root)
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
     try:
         draft.mkdir(parents=True)
@@ -119,22 +120,15 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
         save_file(
             {name: tensor.contiguous() for name, tensor in weights.items()},
             draft / "weights.safetensors",
-            {"recipe": recipe.model_dump_json()},
+            {"recipe": recipes.parse(dict(trial.recipe)).model_dump_json()},
         )
-        (draft / "recipe.yaml").write_text(yaml(one.recipe), "utf-8")
+        (draft / "recipe.yaml").write_text(yaml(trial.recipe), "utf-8")
         size = ", ".join(map(str, model.shape))
         (draft / "load.py").write_text(
             _LOADER.format(classes=model.classes, shape=f"(n, {size})", size=size), "utf-8"
         )
-        words = _words(
-            record,
-            one,
-            torch=torch.__version__,
-            size=size,
-            classes=model.classes,
-            probe=model.method.classifier() is None,
-        )
-        (draft / "README.md").write_text(words, "utf-8")
+        readme = _readme(record, trial, model, torch=torch.__version__, size=size)
+        (draft / "README.md").write_text(readme, "utf-8")
         if folder.exists():
             folder.rmdir()
         draft.replace(folder)
@@ -147,7 +141,7 @@ def export(record: Record, one: Outcome, folder: Path, *, root: Path) -> dict[st
     return {path.name: path for path in sorted(folder.iterdir())}
 
 
-def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -> int:
+def register(record: Record, trial: Outcome, *, root: Path, uri: str, name: str) -> int:
     """Log a trial's model into its MLflow run and register it; returns the new version.
 
     The registered model takes images and gives logits, in MLflow's `pytorch` flavour.
@@ -156,53 +150,58 @@ def register(record: Record, one: Outcome, *, root: Path, uri: str, name: str) -
         InputError: the trial has no run in that store.
         EnvironmentError: MLflow does not take it.
     """
-
-    noted: dict[str, Any] = record.facts.get(f"mlflow:trial/{one.number}", {})
-    if noted.get("uri") != store.public(uri):
+    run: dict[str, Any] = record.facts.get(f"mlflow:trial/{trial.number}", {})
+    if run.get("uri") != store.public(uri):
         raise InputError(
-            f"trial {one.number} must have a run in {store.public(uri)}, but has none; name "
+            f"trial {trial.number} must have a run in {store.public(uri)}, but has none; name "
             f"the store of the study with --tracking-uri"
         )
     from raylt.study.tracking import registry
+
+    model, _ = _load(record, trial, root)
+    return registry.register(model, run=run["run"], uri=uri, name=name)
+
+
+def _load(record: Record, trial: Outcome, root: Path) -> tuple[Portable, dict[str, Tensor]]:
+    """A trial's model and weights, after the epoch that the study judges it by."""
     from raylt.trial import portable
 
-    recipe = recipes.parse(dict(one.recipe))
-    trained = bucket.trial_folder(record, one.number, whole=True)
-    model, _ = portable.load(
-        recipe, digest=one.digest, root=root, folder=trained, best=_of_best(record)
+    return portable.load(
+        recipes.parse(dict(trial.recipe)),
+        digest=trial.digest,
+        root=root,
+        folder=bucket.trial_folder(record, trial.number, whole=True),
+        best=_by_best_epoch(record),
     )
-    return registry.register(model, run=noted["run"], uri=uri, name=name)
 
 
-def _of_best(record: Record) -> bool:
+def _by_best_epoch(record: Record) -> bool:
     """Whether a study judges its trials by their best epoch."""
     return record.objectives[0].metric.startswith(BEST)
 
 
-def _words(
-    record: Record, one: Outcome, *, torch: str, size: str, classes: int, probe: bool
-) -> str:
-    best = _of_best(record)
-    named = [f"{BEST}{group}" for group in GROUPS] if best else SHOWN
+def _readme(record: Record, trial: Outcome, model: Portable, *, torch: str, size: str) -> str:
+    best = _by_best_epoch(record)
+    metrics = [f"{BEST}{group}" for group in GROUPS] if best else SHOWN
     scores = ", ".join(
-        f"{name.rpartition('/')[2]} {percent(one.last[name])}"
-        for name in named
-        if name in one.last
+        f"{metric.rpartition('/')[2]} {percent(trial.last[metric])}"
+        for metric in metrics
+        if metric in trial.last
     )
-    told = _PROBE.format(labels=one.recipe["evaluation"]["labels"]) if probe else ""
+    needs_probe = model.method.classifier() is None
     return _README.format(
-        name=f"{record.name}, trial {one.number}",
-        number=one.number,
+        name=f"{record.name}, trial {trial.number}",
+        number=trial.number,
         study=record.name,
         scores=scores,
-        epoch="the epoch that validation chose" if best else f"epoch {one.epoch}",
-        method=one.recipe["method"]["name"],
-        data=one.recipe["data"]["name"],
+        epoch="the epoch that validation chose" if best else f"epoch {trial.epoch}",
+        method=trial.recipe["method"]["name"],
+        data=trial.recipe["data"]["name"],
         fingerprint=record.facts["fingerprint"],
         raylt=record.facts["raylt"],
         torch=torch.split("+")[0],
         size=size,
-        side=one.recipe["size"],
-        classes=classes,
-        probe=told,
+        side=trial.recipe["size"],
+        classes=model.classes,
+        probe=_PROBE.format(labels=trial.recipe["evaluation"]["labels"]) if needs_probe else "",
     )

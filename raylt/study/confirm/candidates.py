@@ -18,23 +18,23 @@ from raylt.study.record.record import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is asked of a confirmation."""
+    """What is asked of a confirmation; None stands for what the space file says."""
 
     top: int | None
-    """Winners to confirm; as the space file says where None."""
+    """Winners to confirm."""
     seeds: int | None
-    """Seeds of each, likewise."""
+    """Seeds of each setting."""
     race: bool
     """Whether hopeless candidates are dropped early."""
     retry_failed: bool
     """Whether runs that failed are run again."""
     retrain: Literal["split", "pool"] | None = None
-    """Images that the runs are trained on, likewise."""
+    """Images that the runs are trained on."""
     opener: str = "raylt.trial.evaluation.test_score:open_test"
     """The function that scores a finished run on the test images."""
 
 
-def of(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...]]:
+def choose(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...]]:
     """The baseline and the candidates of a study, if the plan can reach the level.
 
     Raises:
@@ -49,9 +49,11 @@ def of(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...]]:
     recipe = study.space.at(reference.point)
     baseline = _setting(study, reference, "baseline", recipe.model_dump(mode="json"), options)
     finished = [
-        one
-        for one in study.ranking()
-        if one.state == "complete" and one.digest != recipe.digest and _keeps(study, one)
+        outcome
+        for outcome in study.ranking()
+        if outcome.state == "complete"
+        and outcome.digest != recipe.digest
+        and _keeps_constraints(study, outcome, reference)
     ]
     if not finished:
         raise InputError(
@@ -60,11 +62,15 @@ def of(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...]]:
         )
     best = finished[: options.top or study.space.study.confirm.top]
     try:
-        plan.Confirm(top=len(best), seeds=options.seeds or study.space.study.confirm.seeds)
+        plan.Confirm(top=len(best), seeds=seeds(study, options))
     except ValidationError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"{study.name}: confirm: {told}") from None
-    return baseline, tuple(_setting(study, one, "candidate", one.recipe, options) for one in best)
+        raise InputError(f"{study.name}: confirm: {_message(error)}") from None
+    return baseline, tuple(_setting(study, o, "candidate", o.recipe, options) for o in best)
+
+
+def seeds(study: Record, options: Options) -> int:
+    """How many seeds each setting of a confirmation is trained with."""
+    return options.seeds or study.space.study.confirm.seeds
 
 
 def retrain(study: Record, options: Options) -> Literal["split", "pool"]:
@@ -73,7 +79,7 @@ def retrain(study: Record, options: Options) -> Literal["split", "pool"]:
 
 
 def _setting(
-    study: Record, one: Outcome, role: str, recipe: Mapping[str, Any], options: Options
+    study: Record, outcome: Outcome, role: str, recipe: Mapping[str, Any], options: Options
 ) -> Setting:
     """A trial as a setting to be trained once more.
 
@@ -86,18 +92,18 @@ def _setting(
         try:
             recipe = recipes.parse(whole).model_dump(mode="json")
         except ValidationError as error:
-            told = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InputError(
-                f"{study.name}: confirm: retrain must be split, since trial {one.number} cannot "
-                f"do without validation images, but got pool: data.validation 0: {told}; leave it "
-                f"out, or write --retrain split"
+                f"{study.name}: confirm: retrain must be split, since trial {outcome.number} "
+                f"cannot do without validation images, but got pool: data.validation 0: "
+                f"{_message(error)}; leave it out, or write --retrain split"
             ) from None
-    return Setting(number=one.number, role=role, point=one.point, recipe=recipe)
+    return Setting(number=outcome.number, role=role, point=outcome.point, recipe=recipe)
 
 
-def _keeps(study: Record, one: Outcome) -> bool:
-    reference = study.baseline()
-    missed = violations(
-        study.space.study.constraints, one.last, reference.last if reference else {}
-    )
+def _keeps_constraints(study: Record, outcome: Outcome, baseline: Outcome) -> bool:
+    missed = violations(study.space.study.constraints, outcome.last, baseline.last)
     return all(gap <= 0 for gap in missed.values())
+
+
+def _message(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ")

@@ -12,7 +12,7 @@ counts as one that did not make it (p = 1), so every p-value only grows.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,29 +20,27 @@ import numpy as np
 
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
-from raylt.space.metric_names import BEST, METRICS
+from raylt.space.metric_names import BEST
 from raylt.space.plan import LEVEL
-from raylt.study.confirm import candidates as contenders
-from raylt.study.confirm import runs as seeds
-from raylt.study.confirm import scoring
+from raylt.study.confirm import candidates, runs, scoring
 from raylt.study.confirm.candidates import Options
 from raylt.study.confirm.race import Race
-from raylt.study.confirm.runs import Seeds, Setting
+from raylt.study.confirm.runs import Setting
 from raylt.study.record import bucket, lock, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.resources import allocation
 from raylt.study.run import session
 from raylt.study.run.session import Session
-from raylt.study.tracking import store
-from raylt.study.tracking import tracker as tracking
+from raylt.study.tracking import store, tracker
 from raylt.study.tracking.tracker import Tracker
-from raylt.study.verdict import confirmation, significance, test_openings
-from raylt.study.verdict.class_changes import Paid, paid
-from raylt.study.verdict.confirmation import Candidate, Confirmation, Runs
+from raylt.study.verdict import class_changes, confirmation, significance, test_openings
+from raylt.study.verdict.class_changes import ClassChanges
+from raylt.study.verdict.confirmation import Candidate, Confirmation, SeedResults
+from raylt.study.verdict.significance import Verdict
 
 if TYPE_CHECKING:
-    from raylt.study.tracking.mirror import Mirror
+    from raylt.study.tracking.mirror import MlflowMirror
 
 
 def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
@@ -54,127 +52,123 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
-    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as seen:
-        url = seen.url
-        checkpoints = bucket.chosen(seen, settings.checkpoints)
+    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as reader:
+        url = reader.url
+        checkpoints = bucket.chosen(reader, settings.checkpoints)
         settings = settings.model_copy(update={"checkpoints": checkpoints})
     with (
         lock.locked(settings.runs / name, url) as hold,
         contextlib.closing(studies.open_study(name, settings.runs, url)) as study,
     ):
-        baseline, candidates = contenders.of(study, options)
-        count = options.seeds or study.space.study.confirm.seeds
-        validated = all(each.at(0).data.has_validation() for each in (baseline, *candidates))
-        runs = seeds.opened(study, validated=validated)
-        with contextlib.closing(runs.record):
+        baseline, chosen = candidates.choose(study, options)
+        validated = all(setting.at(0).data.has_validation() for setting in (baseline, *chosen))
+        confirmation_runs = runs.open_runs(study, validated=validated)
+        with contextlib.closing(confirmation_runs.record):
             race = Race(
                 study,
-                runs,
-                metric_of(study),
+                confirmation_runs,
+                _metric(study),
                 baseline,
-                candidates,
-                seeds.fresh((baseline, *candidates), count),
-                contenders.retrain(study, options),
+                chosen,
+                runs.fresh_seeds((baseline, *chosen), candidates.seeds(study, options)),
+                candidates.retrain(study, options),
                 validated,
             )
             return _confirmed(race, settings, options, hold)
 
 
-def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> Confirmation:
-    if options.retry_failed:
-        race.runs.retry((race.baseline, *race.candidates), race.seeds)
-    if race.block(early=options.race) or race.untested():
-        allocation.require_fit(settings)
-        session.prepare(settings)
-        tracker = _tracker(race.study, race.runs, settings)
-        with (
-            session.ray_session(settings) as nodes,
-            session.tracked(settings, tracker, race.study, nodes, hold) as now,
-        ):
-            found = _run(race, now, options)
-        return replace(found, notices=now.notices)
-    # Nothing is left to run: what is known is shown, and Ray is not needed for it.
-    found = _judge(race, {}, uri=store.public(session.tracking_uri(settings)))
-    confirmation.keep(race.study, found)
-    return found
-
-
-def metric_of(study: Record) -> str:
+def _metric(study: Record) -> str:
     """The validation metric that a study is confirmed by: its first one that a test set has."""
     named = (objective.metric for objective in study.objectives)
     return next((name for name in named if name.startswith("val/")), "val/accuracy")
 
 
-def tested_metric(metric: str, *, validated: bool) -> str:
-    """The test metric that a validation metric stands for; of the last epoch where the runs hold
-    no images out, for nothing chooses among their epochs."""
-    known = metric if validated else metric.replace(BEST, "val/", 1)
-    return known.replace("val/", "test/", 1)
+def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> Confirmation:
+    if options.retry_failed:
+        race.runs.retry((race.baseline, *race.candidates), race.seeds)
+    if race.next_seeds(early=options.race) or race.untested():
+        allocation.require_fit(settings)
+        session.prepare(settings)
+        with (
+            session.ray_session(settings) as nodes,
+            session.tracked(
+                settings, _tracker(race, settings), race.study, nodes, hold
+            ) as running,
+        ):
+            result = _run(race, running, options)
+        return replace(result, notices=running.notices)
+    # Nothing is left to run: what is known is shown, and Ray is not needed for it.
+    result = _judge(race, {}, uri=store.public(session.tracking_uri(settings)))
+    confirmation.store(race.study, result)
+    return result
 
 
-def _tracker(study: Record, runs: Seeds, settings: Settings) -> Tracker:
+def _tracker(race: Race, settings: Settings) -> Tracker:
     uri = session.tracking_uri(settings)
 
-    def connect() -> Mirror:
-        above = tracking.open_mirror(
-            study,
+    def connect() -> MlflowMirror:
+        searched = tracker.open_mirror(
+            race.study,
             uri=uri,
             artifacts=settings.runs / "artifacts",
             command=store.public(settings.command),
         )
         # MLflow takes seconds to import; that is for the tracker's thread.
-        from raylt.study.confirm.mirror import SeedMirror
+        from raylt.study.confirm.mirror import ConfirmationMirror
 
-        return SeedMirror(above, study, runs)
+        return ConfirmationMirror(searched, race.study, race.runs)
 
     return Tracker(
         connect,
-        record=runs.record,
+        record=race.runs.record,
         uri=uri,
-        again=f"raylt confirm {study.name}",
+        again=f"raylt confirm {race.study.name}",
         optional=settings.tracking_optional,
     )
 
 
-def _run(race: Race, now: Session, options: Options) -> Confirmation:
-    """Train and test what is left, and judge; what the user interrupts is not kept."""
-    uri = now.tracker.uri
-    while seeds := race.block(early=options.race):
+def _run(race: Race, running: Session, options: Options) -> Confirmation:
+    """Train and test what is left, and judge; an interrupted confirmation is not stored."""
+    uri = running.tracker.uri
+    while seeds := race.next_seeds(early=options.race):
         race.runs.queue((race.baseline, *race.left), seeds)
-        stopped = now.trials(race.runs.record)
-        if now.interrupted:
+        stopped = running.trials(race.runs.record)
+        if running.interrupted:
             return replace(_judge(race, {}, uri=uri), interrupted=True)
         if stopped:
             raise EnvironmentError(
                 f"{race.study.name}: the runs of a confirmation must train, but {stopped}; repair "
                 f"it, and try them again with `raylt confirm {race.study.name} --retry-failed`"
             )
-    failures: dict[int, str] = {}
+    unscored: dict[int, str] = {}
     if untested := race.untested():
-        test_openings.open_test(race.study, [one.digest for one in race.trained()])
-        failures = scoring.score(now, race.runs.record, untested, opener=options.opener)
-    found = replace(_judge(race, failures, uri=uri), interrupted=now.interrupted)
-    if not found.interrupted:
-        confirmation.keep(race.study, found)
-    return found
+        test_openings.open_test(race.study, [outcome.digest for outcome in race.trained()])
+        unscored = scoring.score(running, race.runs.record, untested, opener=options.opener)
+    result = replace(_judge(race, unscored, uri=uri), interrupted=running.interrupted)
+    if not result.interrupted:
+        confirmation.store(race.study, result)
+    return result
 
 
 def _judge(race: Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
-    baseline = _runs(race, race.baseline, unscored)
-    everyone = [_runs(race, each, unscored) for each in race.candidates]
-    metric = tested_metric(race.metric, validated=race.validated)
-    sign = 1 if METRICS[race.metric] == "maximize" else -1
+    """The verdicts on what was tested; `unscored` says why a run, by number, was not."""
+    # Nothing chooses among epochs where no images are held out: the last one counts.
+    metric = race.metric if race.validated else race.metric.replace(BEST, "val/", 1)
+    metric = metric.replace("val/", "test/", 1)
+    baseline = _results(race, race.baseline, unscored)
+    results = [_results(race, setting, unscored) for setting in race.candidates]
     differences = [
         [
-            sign * (scores[metric] - baseline.test[seed][metric])
-            for seed, scores in each.test.items()
+            race.lead(scores[metric], baseline.test[seed][metric])
+            for seed, scores in result.test.items()
             if metric in scores and metric in baseline.test.get(seed, {})
         ]
-        for each in everyone
+        for result in results
     ]
     # A setting that trains only with lucky seeds is not better: the others would not count.
-    out = [each.trial in race.dropped or bool(each.failures) for each in everyone]
+    out = [result.trial in race.dropped or bool(result.failures) for result in results]
     verdicts = significance.judge(differences, out_of_race=out, level=LEVEL)
+    judged = zip(race.candidates, results, verdicts, strict=True)
     return Confirmation(
         study=race.study.name,
         metric=metric,
@@ -182,17 +176,7 @@ def _judge(race: Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation
         seeds=race.seeds,
         retrain=race.retrain,
         baseline=baseline,
-        candidates=tuple(
-            Candidate(
-                runs=each,
-                verdict=seen,
-                dropped=race.dropped.get(each.trial),
-                promised=_promised(race, setting),
-                kept=_mean(race.ahead(setting, race.seeds)),
-                paid=_paid(race, setting),
-            )
-            for setting, each, seen in zip(race.candidates, everyone, verdicts, strict=True)
-        ),
+        candidates=tuple(_candidate(race, *row) for row in judged),
         openings=len(test_openings.openings(race.study)),
         test_openings=test_openings.sentence(race.study),
         tracking_uri=uri,
@@ -201,23 +185,35 @@ def _judge(race: Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation
     )
 
 
-def _runs(race: Race, setting: Setting, unscored: Mapping[int, str]) -> Runs:
+def _candidate(race: Race, setting: Setting, results: SeedResults, verdict: Verdict) -> Candidate:
+    leads = race.leads(setting, race.seeds)
+    return Candidate(
+        runs=results,
+        verdict=verdict,
+        dropped=race.dropped.get(setting.number),
+        promised=_searched_lead(race, setting),
+        kept=sum(leads) / len(leads) if leads else None,
+        paid=_class_changes(race, setting),
+    )
+
+
+def _results(race: Race, setting: Setting, unscored: Mapping[int, str]) -> SeedResults:
     test: dict[str, Mapping[str, float]] = {}
     validation: dict[str, Mapping[str, float]] = {}
     failures: dict[str, str] = {}
-    for seed in race.seeds:
-        one = race.runs.run(setting, seed)
-        if one is None:
+    for number in race.seeds:
+        seed, outcome = str(number), race.runs.run(setting, number)
+        if outcome is None:
             continue
-        if one.state == "failed":
-            failures[str(seed)] = one.failure
-        elif one.state == "complete":
-            validation[str(seed)] = one.last
-        if one.number in unscored:
-            failures[str(seed)] = f"not tested: {unscored[one.number]}"
-        if setting.number not in race.dropped and (found := race.tested(one)):
-            test[str(seed)] = found["metrics"]
-    return Runs(
+        if outcome.state == "failed":
+            failures[seed] = outcome.failure
+        elif outcome.state == "complete":
+            validation[seed] = outcome.last
+        if outcome.number in unscored:
+            failures[seed] = f"not tested: {unscored[outcome.number]}"
+        if setting.number not in race.dropped and (tested := race.tested(outcome)):
+            test[seed] = tested["metrics"]
+    return SeedResults(
         trial=setting.number,
         role=setting.role,
         point=setting.point,
@@ -227,34 +223,30 @@ def _runs(race: Race, setting: Setting, unscored: Mapping[int, str]) -> Runs:
     )
 
 
-def _promised(race: Race, setting: Setting) -> float | None:
+def _searched_lead(race: Race, setting: Setting) -> float | None:
     """The lead over the baseline that the search saw, on validation."""
-    sign = 1 if METRICS[race.metric] == "maximize" else -1
-    reference = race.study.outcome(race.baseline.number)
-    if reference.state != "complete" or race.metric not in reference.last:
+    baseline = race.study.outcome(race.baseline.number)
+    if baseline.state != "complete" or race.metric not in baseline.last:
         return None
-    lead = race.study.outcome(setting.number).last[race.metric] - reference.last[race.metric]
-    return sign * lead
+    outcome = race.study.outcome(setting.number)
+    return race.lead(outcome.last[race.metric], baseline.last[race.metric])
 
 
-def _paid(race: Race, setting: Setting) -> Paid | None:
-    """Who paid for a candidate's gains, over the seeds that it shares with the baseline."""
+def _class_changes(race: Race, setting: Setting) -> ClassChanges | None:
+    """What a candidate changed for each class, over the seeds that it shares with the baseline."""
     if setting.number in race.dropped:
         return None
-    mine = race.runs.finished(setting, race.seeds)
-    theirs = race.runs.finished(race.baseline, race.seeds)
-    pairs = [(race.tested(theirs[s]), race.tested(mine[s])) for s in mine if s in theirs]
-    whole = [(base, own) for base, own in pairs if base is not None and own is not None]
-    if not whole:
+    pairs = [
+        (before, after)
+        for outcome, reference in race.pairs(setting, race.seeds)
+        if (before := race.tested(reference)) and (after := race.tested(outcome))
+    ]
+    if not pairs:
         return None
-    of = "best_predictions" if race.metric.startswith(BEST) else "predictions"
-    return paid(
-        np.array([base.get(of) or base["predictions"] for base, _ in whole]),
-        np.array([own.get(of) or own["predictions"] for _, own in whole]),
-        np.array(whole[0][0]["labels"]),
-        whole[0][0]["train_counts"],
+    key = "best_predictions" if race.metric.startswith(BEST) else "predictions"
+    return class_changes.compare(
+        np.array([before.get(key) or before["predictions"] for before, _ in pairs]),
+        np.array([after.get(key) or after["predictions"] for _, after in pairs]),
+        np.array(pairs[0][0]["labels"]),
+        pairs[0][0]["train_counts"],
     )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

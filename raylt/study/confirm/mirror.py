@@ -7,88 +7,76 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow.entities import Metric, RunTag
-
 from raylt.study.confirm import scoring
-from raylt.study.confirm.runs import Seeds
+from raylt.study.confirm.runs import ConfirmationRuns
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.tracking.mirror import Mirror, Run
+from raylt.study.tracking.mirror import MlflowMirror
+from raylt.study.tracking.mlflow_runs import MlflowRuns, Run, key_of
 from raylt.study.verdict import confirmation, test_openings
 
 
-class SeedMirror(Mirror):
-    """Makes MLflow agree with the confirmations of a study.
+class ConfirmationMirror(MlflowMirror):
+    """What MLflow shows of the confirmations of a study.
 
     Args:
-        above: The mirror of the study.
+        searched: The mirror of the study.
         study: The study.
-        seeds: Its confirmations.
+        seeds: The runs of its confirmations.
     """
 
-    def __init__(self, above: Mirror, study: Record, seeds: Seeds) -> None:
-        self._above = above
+    def __init__(self, searched: MlflowMirror, study: Record, seeds: ConfirmationRuns) -> None:
+        self._searched = searched
         self._study = study
         self._seeds = seeds
-        for number in above.missing():
-            above.trial(number, interrupted=False)
-        super().__init__(
-            seeds.record,
-            above._client,
-            uri=above._uri,
-            artifacts=None,
-            tags=above._tags,
-            command="",
+        for number in searched.missing():
+            searched.trial(number, interrupted=False)
+        above = searched.runs
+        runs = MlflowRuns(
+            seeds.record, above.client, uri=above.uri, artifacts=None, tags=above.tags
         )
+        super().__init__(seeds.record, runs, command="")
 
     def finish(self, *, interrupted: bool) -> None:
         """Send what the runs did on the test images, the verdicts, and the study's summary."""
-        for one in self._record.outcomes():
-            found = scoring.read(self._record.trial_folder(one.number), digest=one.digest)
-            run = self._run(f"trial/{one.number}")
-            if found is not None and run is not None:
-                self._measure(run.id, found["metrics"], step=one.epoch)
-        found = None if interrupted else confirmation.stored(self._study)
-        if found is not None:
-            self._send_verdicts(found)
-        unfinished = any(one.state in ("running", "waiting") for one in self._study.outcomes())
-        self._above.finish(interrupted=unfinished)
+        for outcome in self._record.outcomes():
+            folder = self._record.trial_folder(outcome.number)
+            tested = scoring.read(folder, digest=outcome.digest)
+            run = self.runs.find(key_of(outcome.number))
+            if tested is not None and run is not None:
+                self.runs.log(run, tested["metrics"], at=time.time(), step=outcome.epoch)
+        result = None if interrupted else confirmation.stored(self._study)
+        if result is not None:
+            self._send_verdicts(result)
+        unfinished = any(o.state in ("running", "waiting") for o in self._study.outcomes())
+        self._searched.finish(interrupted=unfinished)
 
     def _open_study(self) -> Run:
-        return self._above._parent
+        return self._searched.study_run
 
     def _place(self, outcome: Outcome) -> tuple[str, str]:
-        above = self._above._run(f"trial/{self._seeds.setting_of(outcome.number)}")
-        parent = above or self._parent
-        return f"seed {outcome.recipe['seed']}", parent.id
+        trial = self._searched.runs.find(key_of(self._seeds.setting_of(outcome.number)))
+        return f"seed {outcome.recipe['seed']}", (trial or self.study_run).id
 
-    def _improve(self) -> None:
+    def _send_best_so_far(self) -> None:
         """Nothing: the best of several seeds means nothing."""
 
-    def _send_verdicts(self, found: Mapping[str, Any]) -> None:
+    def _send_verdicts(self, result: Mapping[str, Any]) -> None:
         words: list[str] = []
-        for each in found["candidates"]:
-            number, verdict = each["runs"]["trial"], each["verdict"]
+        for candidate in result["candidates"]:
+            number, verdict = candidate["runs"]["trial"], candidate["verdict"]
             words.append(f"trial {number} {verdict['word']}")
-            run = self._above._run(f"trial/{number}")
+            run = self._searched.runs.find(key_of(number))
             if run is None:
                 continue
-            values = {
+            metrics = {
                 f"confirm/{name}": verdict[name]
                 for name in ("mean", "low", "high", "p_holm")
                 if verdict[name] is not None
             }
-            self._measure(run.id, values, step=0)
-            self._client.set_tag(run.id, "verdict", verdict["word"])
+            self.runs.log(run, metrics, at=time.time(), tags={"verdict": verdict["word"]})
         opened = str(len(test_openings.openings(self._study)))
         tags = {"verdict": ", ".join(words), "test_openings": opened}
-        self._client.log_batch(
-            self._parent.id, tags=[RunTag(key, value) for key, value in tags.items()]
-        )
-        self._client.log_text(self._parent.id, json.dumps(found, indent=2), "verdict.json")
-
-    def _measure(self, run: str, values: Mapping[str, float], *, step: int) -> None:
-        at = int(1000 * time.time())
-        self._client.log_batch(
-            run, metrics=[Metric(key, value, at, step) for key, value in values.items()]
-        )
+        self.runs.log(self.study_run, tags=tags)
+        text = json.dumps(result, indent=2)
+        self.runs.client.log_text(self.study_run.id, text, "verdict.json")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -46,14 +45,14 @@ class Setting:
         return recipes.parse({**self.recipe, _SEED: seed})
 
 
-def fresh(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
+def fresh_seeds(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
     """Seeds that the search has not seen: the chosen trials won with theirs, partly by luck."""
     used = {setting.recipe[_SEED] for setting in settings}
     free = (seed for seed in itertools.count(1) if seed not in used)
     return tuple(itertools.islice(free, count))
 
 
-class Seeds:
+class ConfirmationRuns:
     """The runs of the confirmations of one study; the caller holds the study's lock to write.
 
     Args:
@@ -63,21 +62,16 @@ class Seeds:
     def __init__(self, record: Record) -> None:
         self.record = record
 
-    @property
-    def folder(self) -> Path:
-        """Where everything about the confirmations is."""
-        return self.record.folder
-
     def run(self, setting: Setting, seed: int) -> Outcome | None:
         """The latest run of a setting with a seed, a finished one before all others."""
         digest = setting.at(seed).digest
-        found = [one for one in self.record.outcomes() if one.digest == digest]
-        return max(found, key=lambda one: (one.state == "complete", one.number), default=None)
+        known = [outcome for outcome in self.record.outcomes() if outcome.digest == digest]
+        return max(known, key=lambda run: (run.state == "complete", run.number), default=None)
 
     def finished(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Outcome]:
         """The finished runs of a setting by seed."""
         runs = {seed: self.run(setting, seed) for seed in seeds}
-        return {s: one for s, one in runs.items() if one is not None and one.state == "complete"}
+        return {seed: run for seed, run in runs.items() if run and run.state == "complete"}
 
     def queue(self, settings: Sequence[Setting], seeds: Sequence[int]) -> None:
         """Queue what has never run, seed by seed."""
@@ -89,8 +83,8 @@ class Seeds:
     def retry(self, settings: Sequence[Setting], seeds: Sequence[int]) -> None:
         """Queue again what has failed."""
         for seed, setting in itertools.product(seeds, settings):
-            before = self.run(setting, seed)
-            if before is not None and before.state == "failed":
+            run = self.run(setting, seed)
+            if run is not None and run.state == "failed":
                 self._enqueue(setting, seed)
         self._count()
 
@@ -109,8 +103,8 @@ class Seeds:
 
     def _count(self) -> None:
         outcomes = self.record.outcomes()
-        for one in outcomes:
-            self.record.trial_folder(one.number).mkdir(parents=True, exist_ok=True)
+        for outcome in outcomes:
+            self.record.trial_folder(outcome.number).mkdir(parents=True, exist_ok=True)
         self.record.note("trials", len(outcomes))
 
     def setting_of(self, number: int) -> int:
@@ -118,20 +112,20 @@ class Seeds:
         return self.record.frozen(number).user_attrs["setting"]
 
 
-def opened(study: Record, *, validated: bool = True) -> Seeds:
-    """The confirmations of a study; begun here where there are none.
+def open_runs(study: Record, *, validated: bool = True) -> ConfirmationRuns:
+    """The runs of a study's confirmations; begun here where there are none.
 
     Args:
         study: The study.
         validated: Whether its runs hold validation images out. Those that do not are kept apart,
             for they have training losses only.
     """
-    kept = FOLDER if validated else f"{FOLDER}/{_POOL}"
-    folder = study.folder / kept
+    place = FOLDER if validated else f"{FOLDER}/{_POOL}"
+    folder = study.folder / place
     space = _space(study.space, validated=validated)
     sampler = optuna.samplers.RandomSampler(seed=0)
     # On a server it needs a name that no study can have.
-    name = f"{study.name}/{kept}"
+    name = f"{study.name}/{place}"
     if storage.exists(folder, study.url, name):
         record = studies.load(folder, sampler=sampler, url=study.url, name=name)
         record.space = space
@@ -141,7 +135,7 @@ def opened(study: Record, *, validated: bool = True) -> Seeds:
         record = studies.create(
             folder, space, sampler=sampler, queue=(), facts=facts, url=study.url, name=name
         )
-    return Seeds(record)
+    return ConfirmationRuns(record)
 
 
 def _space(space: Space, *, validated: bool) -> Space:
@@ -169,5 +163,5 @@ def _space(space: Space, *, validated: bool) -> Space:
         choices=None,
         when=None,
     )
-    leaves = (*(each for each in space.leaves if each.path != _SEED), seed)
+    leaves = (*(leaf for leaf in space.leaves if leaf.path != _SEED), seed)
     return replace(space, study=plan, leaves=leaves, baseline_point=None, points=())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
-from raylt.study.record import bucket as remote
+from raylt.study.record import bucket
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.run.session import Session
@@ -22,11 +22,13 @@ _LOOK = 0.5
 """Seconds between two looks at whether the user wants an end."""
 
 
-def score(now: Session, record: Record, runs: Iterable[Outcome], *, opener: str) -> dict[int, str]:
+def score(
+    session: Session, record: Record, runs: Iterable[Outcome], *, opener: str
+) -> dict[int, str]:
     """Score runs; the scores lie in their folders.
 
     Args:
-        now: Ray.
+        session: Ray.
         record: The study of the runs.
         runs: The finished ones that are to be scored.
         opener: `package.module:function` that scores one run.
@@ -38,10 +40,10 @@ def score(now: Session, record: Record, runs: Iterable[Outcome], *, opener: str)
     import ray
     from ray.exceptions import RayError
 
-    shape = now.share.shape
+    shape = session.share.shape
     job: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
-    root = str(now.settings.data.resolve())
-    waiting = {
+    root = str(session.settings.data.resolve())
+    numbers = {
         job.remote(
             dict(run.recipe),
             root,
@@ -52,47 +54,43 @@ def score(now: Session, record: Record, runs: Iterable[Outcome], *, opener: str)
         for run in runs
     }
     failures: dict[int, str] = {}
-    while waiting and not now.interrupted:
-        ready, _ = ray.wait(list(waiting), timeout=_LOOK)
+    while numbers and not session.interrupted:
+        ready, _ = ray.wait(list(numbers), timeout=_LOOK)
         for done in ready:
-            number = waiting.pop(done)
+            number = numbers.pop(done)
             try:
                 failure: str = ray.get(done)
-                remote.trial_folder(record, number, whole=False)
+                bucket.trial_folder(record, number, whole=False)
             except RayError as error:
                 failure = trainable.one_line(error)
             if failure:
                 failures[number] = failure
-    for left in waiting:
+    for left in numbers:
         ray.cancel(left, force=True)
     return failures
 
 
 def read(folder: Path, *, digest: str) -> dict[str, Any] | None:
-    """What a run did on the test images; None where it is not scored.
-
-    A dict of the fields that the opener's answer has.
-    """
+    """The scores of a run on the test images, as the opener gave them; None without any."""
     path = folder / _FILE
     if not path.is_file():
         return None
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found if found["digest"] == digest else None
+    scores: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return scores if scores["digest"] == digest else None
 
 
-def _score(values: dict[str, Any], root: str, folder: str, opener: str, bucket: str | None) -> str:
+def _score(values: dict[str, Any], root: str, folder: str, opener: str, uri: str | None) -> str:
     """In a process of Ray: score one run and keep the result; returns why it failed, or ""."""
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    with trainable.output(place / "test-output.txt"), sending(place, bucket):
+    trial = Path(folder)
+    trial.mkdir(parents=True, exist_ok=True)
+    with trainable.output(trial / "test-output.txt"), sending(trial, uri):
         try:
             open_test: Callable[..., Any] = trainable.work(opener)
-            recipe = recipes.parse(values)
-            found = open_test(recipe, root=Path(root), folder=place, device=None)
-            part = place / f"{_FILE}.part"
-            part.write_text(json.dumps(asdict(found)), "utf-8")
-            part.replace(place / _FILE)
+            scores = open_test(recipes.parse(values), root=Path(root), folder=trial, device=None)
+            part = trial / f"{_FILE}.part"
+            part.write_text(json.dumps(asdict(scores)), "utf-8")
+            part.replace(trial / _FILE)
         except Exception as error:
-            (place / "error.txt").write_text(traceback.format_exc(), "utf-8")
+            (trial / "error.txt").write_text(traceback.format_exc(), "utf-8")
             return trainable.one_line(error)
     return ""

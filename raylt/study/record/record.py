@@ -1,7 +1,7 @@
 """The study of record: one Optuna study in a database, and what its trials mean.
 
-Ray's own experiment folder is thrown away after each run. What is here is enough to go on from a
-killed driver, on another machine, without losing a trial or running one twice.
+Ray's own experiment folder is deleted after each run. The record is enough to go on after a killed
+driver, on another machine, without losing a trial or running one twice.
 """
 
 from __future__ import annotations
@@ -41,12 +41,11 @@ _STATES: dict[TrialState, State] = {
 }
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 _NO_POINT = "no point"
-NEXT = "space.next.yaml"
-"""The file of a new space until the database has it."""
+_KEPT = ("role", "point", "digest", "recipe", "last", "best", "attempts", "failure", "alone")
+_COSTS = ("seconds", "cpu_seconds", "gpu_seconds")
+"""Fields of an outcome that are attributes of Optuna's trial, and those of what it cost."""
 CHECKPOINTS = "checkpoints"
 """The fact that names the bucket of a study."""
-TEXT = "space.yaml"
-"""The fact that holds the text of a space on a server."""
 
 
 class Record:
@@ -59,7 +58,8 @@ class Record:
         space: What it searches.
         url: The server that has the database; None where it is `study.db` in `folder`.
         database: Optuna's storage on it.
-        study: The Optuna study in it; its storage holds the trials for the one that writes.
+        cache: The trials in memory, for the process that writes; None to read.
+        study: The Optuna study in the cache or the database.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Record:
         *,
         url: str | None,
         database: optuna.storages.RDBStorage,
-        held: WriteThroughStorage | None,
+        cache: WriteThroughStorage | None,
         study: optuna.Study,
     ) -> None:
         self.folder = folder
@@ -77,13 +77,13 @@ class Record:
         self.study = study
         self.url = url
         self._database = database
-        self._storage = held or database
+        self._storage = cache or database
         self._id = database.get_study_id_from_name(study.study_name)
         self._epochs: Epochs = (
             InTable(database.engine, self._id) if url else InFiles(self.trial_folder)
         )
         self._live: dict[int, dict[int, Entry]] = {}
-        """The epochs of the trials that run here, so that nobody reads them again and again."""
+        """The epochs of the trials that run here, so that they are read once."""
         self.begun = False
         """Whether a trial was started since the study was opened."""
         self.objectives = space.study.objective
@@ -117,55 +117,33 @@ class Record:
         return self.folder / "trials" / str(number)
 
     def bucket(self, number: int | None = None) -> str | None:
-        """Where a trial keeps its checkpoints in a bucket, too, or all trials; None without one.
-
-        Two studies of one name in one bucket do not meet.
-        """
+        """Where the bucket has a trial's checkpoints, or those of all; None without a bucket."""
         if (uri := self.facts.get(CHECKPOINTS)) is None:
             return None
+        # The id keeps two studies of one name apart.
         top = bucket.join(uri, f"{self.name}-{self.facts['id'][:12]}", "trials")
         return top if number is None else bucket.join(top, number)
 
     def close(self) -> None:
-        """Let go of the database; it is one whole file then."""
+        """Close the database; a SQLite study is one file then."""
         self._database.remove_session()
         self._database.engine.dispose()
 
     def remove(self, *, folder: bool) -> None:
-        """Leave nothing of a study that has just been made and whose search did not come to run.
-
-        Args:
-            folder: Whether its folder was made for it, too.
-        """
+        """Delete a study whose search did not start, and its `folder`, if that was made for it."""
         optuna.delete_study(study_name=self.study.study_name, storage=self._database)
         self.close()
         (self.folder / storage.POINTER).unlink(missing_ok=True)
         if folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def revise(
+    def rewrite(
         self,
-        space: Space,
         distributions: Mapping[str, optuna.distributions.BaseDistribution],
         facts: Mapping[str, Any],
     ) -> None:
-        """Go on with another space in which every trial so far is valid; wholly or not at all.
-
-        This record must not be used to draw or to run trials afterwards; open the study anew.
-
-        Args:
-            space: The new space.
-            distributions: What its open leaves are drawn from.
-            facts: What else is to be kept about the study in the same moment, plain JSON.
-        """
-        draft = self.folder / NEXT
-        draft.write_text(space.text, "utf-8")
-        changed = {**facts, **space_facts(space, self.url)}
-        storage.rewrite(self._database, self._id, distributions, changed)
-        draft.replace(self.folder / "space.yaml")
-        self.space = space
-
-    # Reading
+        """Change what every trial was drawn from, and facts; the study must be opened anew."""
+        storage.rewrite(self._database, self._id, distributions, facts)
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Every trial, in the order of their numbers."""
@@ -174,7 +152,7 @@ class Record:
 
     @property
     def count(self) -> int:
-        """Trials that there are, those that wait included."""
+        """Number of trials, waiting ones included."""
         return self._storage.get_n_trials(self._id)
 
     def outcome(self, number: int) -> Outcome:
@@ -199,12 +177,10 @@ class Record:
 
     def epochs(self, number: int) -> list[dict[str, float]]:
         """Metrics of every scored epoch of a trial, in order, and the `time` of each report."""
-        found = self._live.get(number)
-        if found is None:
-            found = self._epochs.read(number)
-        return [dict(found[epoch]) for epoch in sorted(found)]
-
-    # Writing
+        entries = self._live.get(number)
+        if entries is None:
+            entries = self._epochs.read(number)
+        return [dict(entries[epoch]) for epoch in sorted(entries)]
 
     def open_trial(self) -> int:
         """Take the next waiting trial, or make a new one; it is running from now on."""
@@ -219,7 +195,7 @@ class Record:
         digest: str,
         parameters: Mapping[str, tuple[optuna.distributions.BaseDistribution, Value]],
     ) -> None:
-        """Write down what a trial runs, and by Optuna's names what it drew, before it runs."""
+        """Store what a trial runs and, by Optuna's names, what it drew, before it runs."""
         trial = self._trial_id(number)
         known = self._storage.get_trial(trial).params
         for name, (distribution, drawn) in parameters.items():
@@ -228,7 +204,7 @@ class Record:
                 self._storage.set_trial_param(trial, name, internal, distribution)
         self._set(number, point=dict(point), digest=digest)
         self.trial_folder(number).mkdir(parents=True, exist_ok=True)
-        # Last, for it says that the draw is whole.
+        # Last: with it the draw is complete.
         self._set(number, recipe=dict(recipe))
 
     def begin_attempt(self, number: int) -> int:
@@ -253,7 +229,7 @@ class Record:
             self._live[number] = {epoch: entry, **self._live[number]}
 
     def set_alone(self, number: int, *, reason: str) -> None:
-        """Write down that a running trial must go on with no other one beside it, and why."""
+        """Store that a running trial must go on with no other one beside it, and why."""
         self._set(number, alone=reason)
 
     def discard(self, number: int) -> None:
@@ -283,9 +259,9 @@ class Record:
         Args:
             number: The trial.
             state: How it ended.
-            last: Metrics of the last scored epoch; empty if there is none.
+            last: Metrics of the last scored epoch; empty without one.
             best: Metrics of the epoch with the best objective.
-            baseline: Metrics of the baseline that constraints are measured against.
+            baseline: Metrics of the baseline, which constraints may refer to.
             seconds: Wall-clock time over all attempts.
             failure: Why it failed, in one line; "" unless it did.
         """
@@ -299,27 +275,12 @@ class Record:
         self._live.pop(number, None)
         return self.outcome(number)
 
-    def requeue_failed(self) -> int:
-        """Queue every failed trial again under a new number; returns how many there are."""
-        outcomes = self.outcomes()
-        # By the point: the recipe of a trial that waits is not made yet.
-        retried = [dict(one.point) for one in outcomes if one.state != "failed"]
-        again: list[Outcome] = []
-        for one in outcomes:
-            if one.state == "failed" and dict(one.point) not in retried:
-                retried.append(dict(one.point))
-                again.append(one)
-        for one in again:
-            self.enqueue(one.point, role=one.role)
-        self.note("trials", self.wanted + len(again))
-        return len(again)
-
     def enqueue(self, point: Mapping[str, Value], *, role: str) -> None:
         """Queue a point to run before anything is drawn."""
         self.study.enqueue_trial(dict(point), user_attrs={"role": role, "point": dict(point)})
 
     def _set(self, number: int, **attrs: Any) -> None:
-        # Whoever writes has brought a sampler, and so holds the trials.
+        # Who writes has opened the study with a sampler, and so with the cache.
         assert isinstance(self._storage, WriteThroughStorage)
         self._storage.set_trial_user_attrs(self._trial_id(number), attrs)
 
@@ -327,31 +288,15 @@ class Record:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
     def _outcome(self, trial: FrozenTrial) -> Outcome:
-        attrs = trial.user_attrs
-        state = _STATES[trial.state]
-        last: Metrics = attrs.get("last", {})
+        attrs, state = trial.user_attrs, _STATES[trial.state]
+        kept: dict[str, Any] = {"role": "draw"}
+        kept |= {key: attrs[key] for key in (*_KEPT, *_COSTS) if key in attrs}
         if state == "running" and (epochs := self.epochs(trial.number)):
-            last = epochs[-1]
+            kept["last"] = epochs[-1]
         return Outcome(
             number=trial.number,
             state=state,
-            role=attrs.get("role", "draw"),
-            point=attrs.get("point", {}),
-            digest=attrs.get("digest", ""),
-            recipe=attrs.get("recipe", {}),
-            last=last,
-            best=attrs.get("best", {}),
-            seconds=attrs.get("seconds", 0.0),
-            cpu_seconds=attrs.get("cpu_seconds", 0.0),
-            gpu_seconds=attrs.get("gpu_seconds", 0.0),
-            attempts=attrs.get("attempts", 0),
-            failure=attrs.get("failure", ""),
-            alone=attrs.get("alone", ""),
             began=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
             ended=trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,
+            **kept,
         )
-
-
-def space_facts(space: Space, url: str | None) -> dict[str, Any]:
-    """What the database keeps of a space; on a server all of it, for machines without the file."""
-    return {"space": space.digest, **({TEXT: space.text} if url else {})}

@@ -8,6 +8,7 @@ import re
 from raylt.schema import InputError
 from raylt.space import Space, revision
 from raylt.space.revision import Change
+from raylt.study.record import studies
 from raylt.study.record.record import Record
 from raylt.study.search import sampler
 
@@ -26,6 +27,21 @@ def trials(record: Record, wanted: str) -> None:
         InputError: it is no such number, or the study has begun more already.
     """
     record.note("trials", _count(record, wanted))
+
+
+def retry_failed(record: Record) -> int:
+    """Queue every failed trial again under a new number; returns how many there are."""
+    outcomes = record.outcomes()
+    # Compared by their points: a waiting trial has no recipe yet.
+    known = [dict(outcome.point) for outcome in outcomes if outcome.state != "failed"]
+    count = 0
+    for outcome in outcomes:
+        if outcome.state == "failed" and dict(outcome.point) not in known:
+            known.append(dict(outcome.point))
+            record.enqueue(outcome.point, role=outcome.role)
+            count += 1
+    record.note("trials", record.wanted + count)
+    return count
 
 
 def _count(record: Record, wanted: str) -> int:
@@ -63,9 +79,16 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
         "before": record.space.text,
         "changes": [str(change) for change in changes],
     }
-    record.revise(
-        new,
-        {sampler.parameter(leaf): sampler.distribution(leaf) for leaf in new.leaves},
-        {_FACT: [*record.facts.get(_FACT, []), entry], "trials": _count(record, str(count))},
+    facts = {
+        **studies.space_facts(new, record.url),
+        _FACT: [*record.facts.get(_FACT, []), entry],
+        "trials": _count(record, str(count)),
+    }
+    draft = record.folder / studies.NEXT
+    draft.write_text(new.text, "utf-8")
+    record.rewrite(
+        {sampler.parameter(leaf): sampler.distribution(leaf) for leaf in new.leaves}, facts
     )
+    draft.replace(record.folder / "space.yaml")
+    record.space = new
     return changes

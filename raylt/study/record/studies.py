@@ -18,7 +18,12 @@ from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Space
 from raylt.study.record import postgres, storage
 from raylt.study.record.cache import WriteThroughStorage
-from raylt.study.record.record import NEXT, TEXT, Record, space_facts
+from raylt.study.record.record import Record
+
+NEXT = "space.next.yaml"
+"""The file of a new space until the database has it."""
+_TEXT = "space.yaml"
+"""The fact that holds the text of a space on a server."""
 
 
 def require_new(folder: Path, url: str | None, name: str) -> None:
@@ -45,17 +50,16 @@ def create(
     url: str | None = None,
     name: str | None = None,
 ) -> Record:
-    """Begin a study in a folder that holds none; the caller holds its lock.
+    """Begin a study in a folder without one; the caller holds its lock.
 
     Args:
         folder: Made where it is missing.
         space: What to search.
         sampler: Suggests points.
         queue: Points to run first, after the baseline and the space's own points.
-        facts: What else is to be kept about the study, plain JSON.
-        url: The server that is to have the database, as `storage.chosen` tells; None for
-            `study.db` in the folder.
-        name: What the study is called on a server; the space's name where None.
+        facts: Further facts about the study, plain JSON.
+        url: The server for the database, from `storage.chosen`; None for `study.db` in the folder.
+        name: Its name on a server; the space's name where None.
 
     Raises:
         InputError: there is a study already.
@@ -66,10 +70,10 @@ def create(
     require_new(folder, url, name)
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
-        # What a driver leaves behind that was killed in the middle of this function.
+        # A driver may have been killed in the middle of this function.
         for left in folder.glob("study.db*"):
             left.unlink()
-        _lay(folder, space.text, url)
+        _write_files(folder, space.text, url)
     except OSError as error:
         raise EnvironmentError(
             f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
@@ -84,11 +88,13 @@ def create(
         directions=[objective.better for objective in space.study.objective],
     )
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
-    record.note("id", uuid.uuid4().hex)
-    record.note("trials", space.study.trials)
-    record.note("raylt", __version__)
-    record.note("created", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-    for key, value in {**space_facts(space, url), **facts}.items():
+    own = {
+        "id": uuid.uuid4().hex,
+        "trials": space.study.trials,
+        "raylt": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    for key, value in {**own, **space_facts(space, url), **facts}.items():
         record.note(key, value)
     baseline = [] if space.baseline_point is None else [space.baseline_point]
     queued: list[Mapping[str, Value]] = []
@@ -113,8 +119,8 @@ def load(
     Args:
         folder: The study's folder; made where it is missing and the study is on a server.
         sampler: Suggests points; None to read.
-        url: The server that the study lies on, as `storage.chosen` tells; None for the folder.
-        name: What the study is called on a server; the folder's name where None.
+        url: The server that has the study, from `storage.chosen`; None for the folder.
+        name: Its name on a server; the folder's name where None.
 
     Raises:
         InputError: there is no study, or its space file was changed.
@@ -130,17 +136,17 @@ def load(
             f"`raylt tune`, or name the folder with --runs"
         )
     if url:
-        _lay(folder, json.loads(postgres.fact(url, name, TEXT) or '""'), url)
+        _write_files(folder, json.loads(postgres.fact(url, name, _TEXT) or '""'), url)
     space = spaces.stored(folder / "space.yaml")
     database = storage.opened(folder, url)
     name = name if url else optuna.get_all_study_names(database)[0]
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
-    later = folder / NEXT
-    if record.facts["space"] != space.digest and later.exists():
+    draft = folder / NEXT
+    if record.facts["space"] != space.digest and draft.exists():
         # A driver was killed after the database had the new space, but before the file.
-        record.space = spaces.stored(later)
+        record.space = spaces.stored(draft)
         if record.facts["space"] == record.space.digest:
-            later.replace(folder / "space.yaml")
+            draft.replace(folder / "space.yaml")
     if record.facts["space"] != record.space.digest:
         raise InputError(
             f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
@@ -165,6 +171,11 @@ def open_study(name: str, runs: Path, url: str | None = None) -> Record:
     return load(folder, sampler=None, url=storage.chosen(folder, url))
 
 
+def space_facts(space: Space, url: str | None) -> dict[str, Any]:
+    """What the database keeps of a space; on a server all of it, for machines without the file."""
+    return {"space": space.digest, **({_TEXT: space.text} if url else {})}
+
+
 def _record(
     folder: Path,
     space: Space,
@@ -174,24 +185,24 @@ def _record(
     name: str,
     sampler: optuna.samplers.BaseSampler | None,
 ) -> Record:
-    """The study of a name; for whoever brings a sampler its trials are held in memory."""
-    held = (
-        WriteThroughStorage(database, database.get_study_id_from_name(name)) if sampler else None
-    )
+    """The study of a name; with a sampler it can be written, and its trials are in memory."""
+    cache = None
+    if sampler is not None:
+        cache = WriteThroughStorage(database, database.get_study_id_from_name(name))
     study = optuna.load_study(
         study_name=name,
-        storage=held or database,
+        storage=cache or database,
         sampler=sampler,
         pruner=optuna.pruners.NopPruner(),
     )
-    return Record(folder, space, url=url, database=database, held=held, study=study)
+    return Record(folder, space, url=url, database=database, cache=cache, study=study)
 
 
-def _lay(folder: Path, text: str, url: str | None) -> None:
-    """Write the files by which a folder is known as that of a study, where they are not there."""
+def _write_files(folder: Path, text: str, url: str | None) -> None:
+    """Write the files that mark a folder as a study's, where they are missing or differ."""
     (folder / "trials").mkdir(parents=True, exist_ok=True)
-    wanted = {"space.yaml": text, **({storage.POINTER: postgres.public(url)} if url else {})}
-    for name, content in wanted.items():
+    files = {"space.yaml": text, **({storage.POINTER: postgres.public(url)} if url else {})}
+    for name, content in files.items():
         path = folder / name
         if not path.exists() or path.read_text("utf-8") != content:
             path.write_text(content, "utf-8")

@@ -139,7 +139,7 @@ def resume(
         study = studies.load(folder, sampler=sampler, url=seen.url)
         try:
             if retry_failed:
-                study.requeue_failed()
+                revise.retry_failed(study)
             if _left(study):
                 with session.ray_session(settings) as nodes:
                     return _run(study, settings, nodes, hold, listeners)

@@ -1,4 +1,4 @@
-"""The files that stand beside the numbers in MLflow: charts, tables, the report."""
+"""The files beside the numbers in MLflow: charts, tables, the report."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ Files = dict[str, bytes]
 
 
 def of_trial(record: Record, number: int, *, drawn: bool) -> Files:
-    """The table of a trial's classes; where it is `drawn`, its learning curves, confusions and
-    accuracy by class too."""
-    return _drawn(lambda: _of_trial(record, number, drawn=drawn))
+    """The table of a trial's classes, and its charts where it is `drawn`."""
+    return _files_or_reason(lambda: _of_trial(record, number, drawn=drawn))
 
 
 def of_study(record: Record) -> Files:
     """The report, and its charts as pictures."""
-    return _drawn(lambda: _of_study(record))
+    return _files_or_reason(lambda: _of_study(record))
 
 
 def _of_trial(record: Record, number: int, *, drawn: bool) -> Files:
-    found = _pictures(charts.of_trial(record, number)) if drawn else {}
+    files = _pictures(charts.of_trial(record, number)) if drawn else {}
     table = record.trial_folder(number) / classes.FILE
     if table.is_file():
-        found[classes.FILE] = table.read_bytes()
-    return found
+        files[classes.FILE] = table.read_bytes()
+    return files
 
 
 def _of_study(record: Record) -> Files:
     from raylt.study.report import page
 
-    found = charts.of_study(record)
-    return {"report.html": page.page(record, found).encode(), **_pictures(found)}
+    drawn = charts.of_study(record)
+    return {"report.html": page.page(record, drawn).encode(), **_pictures(drawn)}
 
 
-def _pictures(found: Sequence[Chart]) -> Files:
-    return {f"charts/{chart.key}.png": png.png(chart) for chart in found if chart.body is not None}
+def _pictures(drawn: Sequence[Chart]) -> Files:
+    return {f"charts/{chart.key}.png": png.png(chart) for chart in drawn if chart.body is not None}
 
 
-def _drawn(draw: Callable[[], Files]) -> Files:
-    """The files, or in their place why there are none: no chart is worth a trial's numbers."""
+def _files_or_reason(draw: Callable[[], Files]) -> Files:
+    """The files, or a file that says why there are none: a chart must not stop the numbers."""
     try:
         return draw()
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        _log.warning("the charts for MLflow could not be drawn: %s", said)
-        why = f"The charts could not be drawn: {type(error).__name__}: {error}\n"
-        return {"charts/not-drawn.txt": why.encode()}
+        reason = f"{type(error).__name__}: {error}"
+        _log.warning(
+            "the charts for MLflow could not be drawn: %s", " ".join(reason.split())[:300]
+        )
+        return {"charts/not-drawn.txt": f"The charts could not be drawn: {reason}\n".encode()}

@@ -1,4 +1,4 @@
-"""The best objective after each trial that ends, found without a look at those that did before."""
+"""The best objective after each trial that ends, without reading the earlier ones again."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class Step:
     """One more trial has ended."""
 
     number: int
-    """How many have, with this one."""
+    """How many trials have ended, this one included."""
     at: float
-    """When, in seconds since 1970."""
+    """When it ended, in seconds since 1970."""
     trial: Outcome
     better: bool
     """Whether it was the best when it ended."""
     best: float | None
-    """The best objective from now on; None until a trial has finished and kept the constraints."""
+    """The best objective then; None until a trial has finished and kept the constraints."""
 
 
 class BestSoFar:
     """Follows the trials of a study in the order in which they end.
 
-    A life: `steps` for what is new, `advance` once that is told; `steps` tells it again if not.
+    `steps` gives what is new, and gives it again until `advance` confirms that it was sent.
 
     Args:
         record: The study; another thread may be writing it.
@@ -38,7 +38,7 @@ class BestSoFar:
         self._known = 0
         """Trials whose numbers were seen."""
         self._open: set[int] = set()
-        """Those of them that have not ended."""
+        """Seen trials that have not ended."""
         self._ended = 0
         self._best: float | None = None
         self._baseline: Metrics = {}
@@ -49,21 +49,24 @@ class BestSoFar:
         known = self._record.count
         self._open.update(range(self._known, known))
         self._known = known
-        ended = [one for n in self._open if (one := self._record.outcome(n)).over]
+        outcomes = [self._record.outcome(number) for number in self._open]
         # A trial without a recipe is one for which no point was left.
-        fresh = sorted((o for o in ended if o.recipe), key=lambda o: (o.ended, o.number))
-        baseline = next((one.last for one in fresh if one.role == "baseline"), self._baseline)
+        ended = sorted(
+            (outcome for outcome in outcomes if outcome.over and outcome.recipe),
+            key=lambda outcome: (outcome.ended, outcome.number),
+        )
+        baseline = next((o.last for o in ended if o.role == "baseline"), self._baseline)
         best = self._best
-        found: list[Step] = []
-        for number, one in enumerate(fresh, self._ended + 1):
-            value = improved(one, best, baseline, self._record.space.study)
+        steps: list[Step] = []
+        for number, outcome in enumerate(ended, self._ended + 1):
+            value = improved(outcome, best, baseline, self._record.space.study)
             best = best if value is None else value
-            found.append(Step(number, one.ended, one, value is not None, best))
-        return tuple(found)
+            steps.append(Step(number, outcome.ended, outcome, value is not None, best))
+        return tuple(steps)
 
-    def advance(self, told: Sequence[Step]) -> None:
-        """These steps are told."""
-        for step in told:
+    def advance(self, sent: Sequence[Step]) -> None:
+        """Do not give these steps again."""
+        for step in sent:
             self._open.discard(step.trial.number)
             if step.better:
                 self._better.add(step.trial.number)
@@ -71,6 +74,6 @@ class BestSoFar:
                 self._baseline = step.trial.last
             self._ended, self._best = step.number, step.best
 
-    def was(self, one: Outcome) -> bool:
-        """Whether a trial was the best when it ended, as far as that was told."""
-        return one.number in self._better
+    def was_best(self, outcome: Outcome) -> bool:
+        """Whether a trial was the best when it ended, as far as that was sent."""
+        return outcome.number in self._better

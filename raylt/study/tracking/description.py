@@ -16,16 +16,17 @@ _LINES = 20
 def verdict(record: Record) -> list[str]:
     """What a study has found, in sentences, and how often its test set was opened."""
     best = record.best()
-    found = [] if best is None else [f"Best: trial {best.number}, {', '.join(scores(best.last))}."]
-    opened, *told = confirmation.brief(record)
+    lines = [] if best is None else [f"Best: trial {best.number}, {', '.join(scores(best.last))}."]
+    opened, *confirmed = confirmation.brief(record)
+    if confirmation.stored(record) is None:
+        return [*lines, opened, *confirmed]
     # What holds over fresh seeds says more than the search that chose among its own.
-    known = confirmation.stored(record) is not None
-    return [*told, *found, opened] if known else [*found, opened, *told]
+    return [*confirmed, *lines, opened]
 
 
 def description(record: Record, *, command: str) -> str:
-    """The study in Markdown: the verdict, the ranking, the baseline, the floor, the command."""
-    ranking = [one for one in record.ranking() if one.state != "waiting"]
+    """The study in Markdown: verdict, ranking, baseline, pixel baseline, commands."""
+    ranking = [outcome for outcome in record.ranking() if outcome.state != "waiting"]
     baseline = record.space.study.baseline
     lines = [f"# {record.name}", "", "\n\n".join(verdict(record)), ""]
     lines += _table(ranking[:_LINES], [leaf.path for leaf in record.space.leaves])
@@ -35,24 +36,25 @@ def description(record: Record, *, command: str) -> str:
         lines += ["", f"\\* the baseline: {baseline.source}"]
     if floor := record.facts["floor"]:
         levels = [f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items()]
-        lines += ["", f"Floor (raw pixels): {', '.join(levels)}"]
-    begun = record.facts.get("command", "")
-    for word, typed in (("Begun with", begun), ("Then", command if command != begun else "")):
-        if typed:
-            lines += ["", f"{word} `{typed}`"]
+        lines += ["", f"Pixel baseline: {', '.join(levels)}"]
+    first = record.facts.get("command", "")
+    if first:
+        lines += ["", f"Begun with `{first}`"]
+    if command and command != first:
+        lines += ["", f"Then `{command}`"]
     return "\n".join(lines)
 
 
 def _table(outcomes: Sequence[Outcome], paths: Sequence[str]) -> list[str]:
     heads = ["trial", "state", "epoch", *short(paths), *(m.removeprefix("val/") for m in SHOWN)]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    for one in outcomes:
+    for trial in outcomes:
         cells = [
-            f"{one.number}{' *' if one.role == 'baseline' else ''}",
-            one.state,
-            str(one.epoch),
-            *(plain(one.point[path]) if path in one.point else "-" for path in paths),
-            *(percent(one.last.get(metric)) for metric in SHOWN),
+            f"{trial.number}{' *' if trial.role == 'baseline' else ''}",
+            trial.state,
+            str(trial.epoch),
+            *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
+            *(percent(trial.last.get(metric)) for metric in SHOWN),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -44,16 +44,16 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
         Schema([TensorSpec(image, (-1, model.classes))]),
     )
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    users = os.environ.get("MLFLOW_TRACKING_URI")
+    uri_of_user = os.environ.get("MLFLOW_TRACKING_URI")
     try:
         before = client.get_run(run).info
-        # The store of whatever this process, and every process that it starts, does with MLflow.
+        # MLflow puts it into the environment, too; it is taken back below.
         mlflow.set_tracking_uri(uri)
         with warnings.catch_warnings(), torch.no_grad():
-            # Torch and MLflow warn of their own affairs while they trace and write.
+            # Torch and MLflow warn about themselves while they trace and write.
             warnings.simplefilter("ignore")
             with mlflow.start_run(run_id=run):
-                made = pytorch.log_model(
+                logged = pytorch.log_model(
                     _Logits(model).eval(),
                     name="model",
                     signature=signature,
@@ -68,6 +68,6 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
             f"MLflow must take the model, but does not: {' '.join(str(error).split())[:300]}"
         ) from error
     finally:
-        mlflow.set_tracking_uri(cast(str, users))
-    assert made.registered_model_version is not None
-    return int(made.registered_model_version)
+        mlflow.set_tracking_uri(cast(str, uri_of_user))
+    assert logged.registered_model_version is not None
+    return int(logged.registered_model_version)

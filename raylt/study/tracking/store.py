@@ -1,4 +1,4 @@
-"""MLflow's store: its URI, whether it answers, and a SQLite file made whole or not at all."""
+"""MLflow's store: its URI, whether it answers, and a SQLite file created wholly or not at all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _PING = 4.0
 """Seconds in which a server must say anything at all."""
 
 
-def made(uri: str) -> str:
-    """The URI of a store; one in a file is made first where it is missing.
+def ensure(uri: str) -> str:
+    """The URI of a store; a SQLite file is created where it is missing.
 
-    MLflow makes its tables in many steps, and it never opens again a file whose maker was killed
-    between two of them.
+    MLflow creates its tables in many steps, and cannot open a file again whose creation was
+    killed between two of them.
     """
     # It takes seconds to import.
     from mlflow import MlflowClient
@@ -33,7 +33,7 @@ def made(uri: str) -> str:
     file = Path(path)
     folder = os.open(file.parent, os.O_RDONLY)
     try:
-        # Of two searches that begin at once, the second finds the store of the first.
+        # Of two searches that begin at once, the second uses the store of the first.
         fcntl.flock(folder, fcntl.LOCK_EX)
         if not file.exists():
             draft = file.with_name(f".{file.name}.draft")
@@ -58,39 +58,40 @@ def public(text: str) -> str:
 
 
 def require_reachable(uri: str) -> None:
-    """Refuse a store at once that does not answer at all, before anything that takes long.
+    """Refuse a store that does not answer, before anything that takes long.
 
     Raises:
         EnvironmentError: it does not.
     """
-    why = sqlite_trouble(uri)
-    if why is None and uri.startswith(("http://", "https://")):
+    trouble = sqlite_trouble(uri)
+    if trouble is None and uri.startswith(("http://", "https://")):
         address = public(uri).rstrip("/")
         try:
             urllib.request.urlopen(f"{address}/health", timeout=_PING).close()
         except urllib.error.HTTPError:
-            # Whatever it answers, it is there; MLflow's own client tells the rest.
-            why = ""
+            # Whatever it answers, it is there; MLflow's own client reports the rest.
+            pass
         except (OSError, http.client.HTTPException) as error:
             # A certificate that this one request does not know may be known to MLflow's client.
-            secured = isinstance(getattr(error, "reason", error), ssl.SSLError)
-            why = "" if secured else line(error)
-    if why:
-        raise unreachable(public(uri), why)
+            if not isinstance(getattr(error, "reason", error), ssl.SSLError):
+                trouble = line(error)
+    if trouble:
+        raise unreachable(public(uri), trouble)
 
 
-def unreachable(uri: str, why: str) -> EnvironmentError:
+def unreachable(uri: str, trouble: str) -> EnvironmentError:
     """The error of a store that does not answer."""
     return EnvironmentError(
-        f"MLflow must be reachable at {uri}, but is not: {why}; start it, choose another store "
-        f"with --tracking-uri or MLFLOW_TRACKING_URI, or begin without it by --tracking-optional"
+        f"MLflow must be reachable at {uri}, but is not: {trouble}; start it, choose another "
+        f"store with --tracking-uri or MLFLOW_TRACKING_URI, or start without it by "
+        f"--tracking-optional"
     )
 
 
 def line(error: Exception) -> str:
     """What went wrong, in one line; of a connection only what the system said."""
-    if said := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
-        return said[0]
+    if match := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
+        return match[0]
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
@@ -101,10 +102,10 @@ def sqlite_trouble(uri: str) -> str | None:
         return None
     file = Path(path)
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        return f"{file.parent} is no folder that can be written"
+        return f"{file.parent} is not a writable folder"
     if file.exists():
-        with file.open("rb") as opened:
-            head = opened.read(16)
+        with file.open("rb") as content:
+            head = content.read(16)
         if head and head != b"SQLite format 3\0":
-            return f"{file} is no SQLite database"
+            return f"{file} is not a SQLite database"
     return ""

@@ -1,7 +1,7 @@
 """The tracker of a search: a thread that keeps MLflow agreeing with the study of record.
 
-The record is the spool. A tracker that is down, slow or killed costs no trial, loses no point
-and doubles none: what is missing is read from the record and sent again later.
+An MLflow server that is down, slow or killed costs no trial, loses no point and doubles none:
+what it lacks is read from the record and sent later.
 """
 
 from __future__ import annotations
@@ -23,45 +23,46 @@ from raylt.study.resources import environment
 from raylt.study.tracking import store
 
 if TYPE_CHECKING:
-    from raylt.study.tracking.mirror import Mirror
+    from raylt.study.tracking.mirror import MlflowMirror
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _START = 10.0
-"""Seconds in which a tracker must answer before a search begins."""
+"""Seconds in which MLflow must answer before a search begins."""
 _FLUSH = 30.0
-"""Seconds that the end of a search waits for what is not yet sent."""
+"""Seconds that the end of a search waits until everything is sent."""
 _RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds between tries while the tracker is down."""
+"""Seconds between tries while MLflow is down."""
 _LAST_TRIES = 2
 """How often the end of a search tries to send what is left."""
 _WARN = 60.0
 """Seconds between two warnings."""
 _NICE = 5
-"""The thread steps back behind everything else on the machine."""
+"""The thread gives way to everything else on the machine."""
 
 _log = logging.getLogger("raylt")
 
 
-def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> Mirror:
+def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> MlflowMirror:
     """Connect to the store at `uri`; makes its tables where they are missing.
 
     `artifacts` is where files go if the store is a database, which cannot hold any.
     """
     environment.prepare_mlflow()
-    # Its words about retries would break into the live table; our own say what matters.
+    # Its warnings of retries would break into the live table; the tracker's own say enough.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
-    from raylt.study.tracking.mirror import Mirror
+    from raylt.study.tracking.mirror import MlflowMirror
+    from raylt.study.tracking.mlflow_runs import MlflowRuns
 
-    return Mirror(
+    runs = MlflowRuns(
         record,
-        MlflowClient(tracking_uri=store.made(uri)),
+        MlflowClient(tracking_uri=store.ensure(uri)),
         uri=store.public(uri),
         artifacts=artifacts if uri.startswith(_DATABASES) else None,
         tags=provenance.tags(),
-        command=command,
     )
+    return MlflowMirror(record, runs, command=command)
 
 
 def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
@@ -73,32 +74,31 @@ def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
         sent: The last epoch that was sent of each trial, by its number.
     """
     count = 0
-    for one in record.outcomes():
-        noted = record.facts.get(f"mlflow:trial/{one.number}", {})
-        if noted.get("uri") != uri or not noted["closed"]:
-            epochs = record.epochs(one.number)
-            fresh = [entry for entry in epochs if entry["epoch"] > sent.get(one.number, 0)]
+    for number in (outcome.number for outcome in record.outcomes()):
+        run = record.facts.get(f"mlflow:trial/{number}", {})
+        if run.get("uri") != uri or not run["closed"]:
+            epochs = [e for e in record.epochs(number) if e["epoch"] > sent.get(number, 0)]
             # The time and the epoch are no points of their own.
-            count += sum(len(entry) - 2 for entry in fresh)
+            count += sum(len(entry) - 2 for entry in epochs)
     return count
 
 
 class Tracker(Listener):
-    """Its hooks return at once, whatever MLflow does.
+    """Sends what happens to trials to MLflow; its calls return at once, whatever MLflow does.
 
-    A life: `start`, `demand`, then what the searcher tells, `close`.
+    Call `start`, then `demand`, then the hooks of a listener, then `close`.
 
     Args:
         connect: Opens the mirror; called in the tracker's thread.
         record: What is to be sent.
         uri: The store, for messages; credentials are left out of them.
-        again: The command that sends what is missing, for messages.
-        optional: Whether a store that does not answer at the start is only warned of.
+        again: The command that uploads what is missing, for messages.
+        optional: Whether the search starts without a store that does not answer.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Mirror],
+        connect: Callable[[], MlflowMirror],
         *,
         record: Record,
         uri: str,
@@ -121,59 +121,57 @@ class Tracker(Listener):
         self._closing = False
         self._cut_short = False
         # Written by the thread alone.
-        self._mirror: Mirror | None = None
+        self._mirror: MlflowMirror | None = None
         self._trouble = ""
         self._refused: dict[int, str] = {}
         self._warned = -_WARN
-
-    # The driver's side
 
     def start(self) -> None:
         """Begin to connect."""
         self._thread.start()
 
     def demand(self) -> None:
-        """Wait until the store has answered; SQLite is only looked at, its tables take longer.
+        """Wait until the store answers; a SQLite file is only checked, as its tables take long.
 
-        An optional store is not waited for.
+        Returns at once where the store is optional.
 
         Raises:
             EnvironmentError: it does not answer, and is not optional.
         """
         if self._optional:
             return
-        why = store.sqlite_trouble(self._private_uri)
-        if why is None:
+        trouble = store.sqlite_trouble(self._private_uri)
+        if trouble is None:
             answered = self._answered.wait(_START)
-            why = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
-        if why:
+            trouble = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
+        if trouble:
             self.leave()
-            raise store.unreachable(self.uri, why)
+            raise store.unreachable(self.uri, trouble)
         self._accepted = True
 
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
-        # One that ran out of memory beside others is left open, and goes on alone.
+        # It may have been interrupted: out of memory beside others, it goes on alone.
         self._interrupted.discard(task.number)
-        self._tell(task.number)
+        self._queue(task.number)
 
     def reported(self, task: Task, metrics: Metrics) -> None:
         """A trial scored an epoch."""
-        self._tell(task.number)
+        self._queue(task.number)
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         """A trial is over."""
-        self._tell(task.number)
+        self._queue(task.number)
 
     def interrupted(self, task: Task) -> None:
         """The search stops while the trial runs."""
         self._interrupted.add(task.number)
-        self._tell(task.number)
+        self._queue(task.number)
 
     def close(self, *, interrupted: bool) -> tuple[str, ...]:
-        """Send what is left, as far as the store takes it in time; say what it did not take.
+        """Send what is left, within a limit of time; returns notices of what was not sent.
 
-        After `leave` there is nothing to wait for.
+        Returns at once after `leave`.
         """
         if self._closing:
             return ()
@@ -182,46 +180,46 @@ class Tracker(Listener):
             self._cut_short = interrupted
             self._news.notify()
         self._thread.join(_FLUSH)
-        notices = [f"MLflow refused trial {n}: {why}" for n, why in sorted(self._refused.items())]
+        refused = sorted(self._refused.items())
+        notices = [f"MLflow refused trial {number}: {reason}" for number, reason in refused]
         if self._thread.is_alive() or self._trouble:
-            points = pending(self._record, self.uri, self._mirror.sent() if self._mirror else {})
+            sent = self._mirror.runs.sent() if self._mirror else {}
             notices.append(
-                f"MLflow at {self.uri} lacks the last news of the study, {points} points "
-                f"pending ({self._trouble or 'it is slow'}); nothing is lost, `{self._again}` "
-                f"sends them"
+                f"{pending(self._record, self.uri, sent)} points are not in MLflow at {self.uri} "
+                f"yet ({self._trouble or 'it is slow'}); `{self._again}` uploads them"
             )
         return tuple(notices)
 
     def leave(self) -> None:
-        """End without waiting for anything; what is not sent is sent when the study goes on."""
+        """End without waiting; what is not sent is sent when the study goes on."""
         with self._news:
             self._closing = True
             self._news.notify()
 
-    def _tell(self, number: int) -> None:
+    def _queue(self, number: int) -> None:
         with self._news:
             self._pending.add(number)
             self._news.notify()
 
-    # The thread's side
+    # From here on everything runs in the thread.
 
     def _main(self) -> None:
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         failures, last_tries = 0, _LAST_TRIES
-        # Nobody waits for a file to answer: to make its tables would only hold up the first trial.
-        at_leisure = store.sqlite_trouble(self._private_uri) == ""
+        # A file need not be tried at the start: its tables would only hold up the first trial.
+        is_file = store.sqlite_trouble(self._private_uri) == ""
         while True:
-            closing = self._await_news() if at_leisure or self._mirror else self._closing
+            closing = self._await_news() if is_file or self._mirror else self._closing
             try:
-                mirror = self._mirror = self._mirror or self._connected()
+                mirror = self._mirror = self._mirror or self._connect_and_queue()
                 self._answered.set()
                 self._send(mirror)
                 if closing:
                     mirror.finish(interrupted=self._cut_short)
             except Exception as error:
-                # Whatever it is, the trials go on; the close says what MLflow lacks.
-                self._complain(error)
+                # Whatever it is, the trials go on; `close` says what MLflow lacks.
+                self._warn(error)
                 self._answered.set()
                 failures += 1
                 last_tries -= closing
@@ -233,10 +231,10 @@ class Tracker(Listener):
                 if closing:
                     return
 
-    def _connected(self) -> Mirror:
-        if why := store.sqlite_trouble(self._private_uri):
+    def _connect_and_queue(self) -> MlflowMirror:
+        if trouble := store.sqlite_trouble(self._private_uri):
             # MLflow would make the folders of a path that was only mistyped.
-            raise ConnectionError(why)
+            raise ConnectionError(trouble)
         mirror = self._connect()
         missing = mirror.missing()
         with self._news:
@@ -249,7 +247,7 @@ class Tracker(Listener):
             self._news.wait_for(lambda: self._pending or self._closing)
             return self._closing
 
-    def _send(self, mirror: Mirror) -> None:
+    def _send(self, mirror: MlflowMirror) -> None:
         while True:
             with self._news:
                 number = min(self._pending, default=None)
@@ -260,14 +258,14 @@ class Tracker(Listener):
                 mirror.trial(number, interrupted=number in self._interrupted)
             except Exception as error:
                 if not mirror.is_refusal(error):
-                    self._tell(number)
+                    self._queue(number)
                     raise
                 # Somebody deleted the run: no retry will bring it back.
                 self._refused[number] = store.public(store.line(error))
 
-    def _complain(self, error: Exception) -> None:
+    def _warn(self, error: Exception) -> None:
         self._trouble = store.public(store.line(error))
-        # At the start of a search that needs the store, `demand` has the word.
+        # At the start of a search that needs the store, `demand` raises instead.
         if self._accepted and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()
             _log.warning("MLflow at %s: %s; the search goes on", self.uri, self._trouble)

@@ -14,7 +14,7 @@ from raylt.schema import EnvironmentError, InputError
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = 3
-"""Seconds that a server is given to end by itself."""
+"""Seconds that a server has to end by itself."""
 
 
 def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
@@ -44,10 +44,10 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
             ) from None
     environment = {
         **os.environ,
-        # The job runner starts eight more processes, which a look at runs does not need.
+        # The job runner would start eight more processes, which nothing here needs.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # Its greetings, and warnings that are for its own authors.
+        # No greetings, and no warnings meant for MLflow's authors.
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
     }
@@ -58,7 +58,7 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
     command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
     page = f"http://{_LOOPBACK}:{port}/#/experiments"
     print(f"MLflow shows {runs} on {page} (Ctrl-C ends it)", flush=True)
-    # MLflow does not pass signals on to its own children, so all of them are one group of ours.
+    # MLflow does not pass signals on to its children, so all of them are one process group.
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
@@ -74,7 +74,7 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """End a server and its children: first kindly, then for certain."""
+    """End a server and its children, by SIGTERM and, if need be, by SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, number)

@@ -1,8 +1,8 @@
-"""Who paid? What a candidate changed for each class, against the baseline, on the same images.
+"""What a candidate changed for each class, against the baseline, on the same test images.
 
 Long-tailed methods move accuracy between classes more than they add: this says from where to
-where. The intervals are over the test images alone: the same trained models, other images. How
-far the training seed moves the result is the verdict's affair.
+where. The intervals are over the test images alone: the same trained models, other images. The
+verdict says how far the training seed moves the result.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paid:
+class ClassChanges:
     """The changes of one candidate against the baseline."""
 
     classes: tuple[Change | None, ...]
@@ -53,24 +53,24 @@ class Paid:
     """`all`, the shot groups by thresholds, and those by thirds under `thirds/`; an empty group
     is absent. A group counts its classes alike."""
     winners: tuple[int, ...]
-    """Classes that surely won, the most first, five at most."""
+    """Classes that surely gained, the most first, five at most."""
     losers: tuple[int, ...]
-    """Classes that surely lost, likewise."""
+    """Classes that surely lost, the most first, five at most."""
     sentence: str
-    """The shot groups in words, such as "few +3.1, bought with many -0.6"."""
+    """The shot groups in words, such as "few +3.1 at the cost of many -0.6"."""
 
 
-def paid(
+def compare(
     baseline: NDArray[np.int64],
     candidate: NDArray[np.int64],
     labels: NDArray[np.int64],
     train_counts: Sequence[int],
-) -> Paid:
+) -> ClassChanges:
     """Compare the predictions of a candidate with those of the baseline.
 
     Args:
         baseline: Predicted classes, (seeds, images).
-        candidate: Likewise, with the same seeds and images.
+        candidate: Predicted classes for the same seeds and images.
         labels: True classes, (images,).
         train_counts: Training images of each class, which the groups are cut by.
 
@@ -82,42 +82,37 @@ def paid(
             f"predictions must be (seeds, images) with the same seeds for both, but got "
             f"{baseline.shape}, {candidate.shape} and labels {labels.shape}"
         )
-    # What a test image contributes, from -1 to 1: the share of seeds in which it was won.
-    won = (candidate == labels).mean(0) - (baseline == labels).mean(0)
-    means, draws = _by_class(won, labels, len(train_counts))
+    # What a test image contributes, from -1 to 1: the share of seeds in which it was gained.
+    gain = (candidate == labels).mean(0) - (baseline == labels).mean(0)
+    means, draws = _by_class(gain, labels, len(train_counts))
     images = np.bincount(labels, minlength=len(train_counts))
-    classes = [
-        None if n == 0 else _change(means[k], draws[k], int(n)) for k, n in enumerate(images)
-    ]
+    classes = tuple(_change([k], means, draws, images) for k in range(len(train_counts)))
     groups: dict[str, Change] = {}
     for name, members in _members(train_counts).items():
-        scored = [k for k in members if images[k]]
-        if scored:
-            groups[name] = _change(
-                means[scored].mean(), draws[scored].mean(0), int(images[scored].sum())
-            )
-    sure = [(each.mean, k) for k, each in enumerate(classes) if each is not None and each.sure]
-    return Paid(
-        classes=tuple(classes),
+        if (change := _change(members, means, draws, images)) is not None:
+            groups[name] = change
+    sure = sorted((c.mean, k) for k, c in enumerate(classes) if c is not None and c.sure)
+    return ClassChanges(
+        classes=classes,
         train_counts=tuple(train_counts),
         groups=groups,
-        winners=tuple(k for gain, k in sorted(sure, reverse=True) if gain > 0)[:_NAMED],
-        losers=tuple(k for gain, k in sorted(sure) if gain < 0)[:_NAMED],
+        winners=tuple(k for mean, k in reversed(sure) if mean > 0)[:_NAMED],
+        losers=tuple(k for mean, k in sure if mean < 0)[:_NAMED],
         sentence=sentence(groups),
     )
 
 
 def sentence(groups: dict[str, Change]) -> str:
-    """Which shot groups won and which paid for it; a change within noise says so."""
-    told = [(name, groups[name]) for name in _GROUPS if name in groups]
-    up = [_points(name, each) for name, each in told if each.mean >= _SHOWN]
-    down = [_points(name, each) for name, each in told if each.mean <= -_SHOWN]
+    """Which shot groups gained and which lost; a change within noise says so."""
+    moved = [(name, groups[name]) for name in _GROUPS if name in groups]
+    up = ", ".join(_points(name, c) for name, c in moved if c.mean >= _SHOWN)
+    down = ", ".join(_points(name, c) for name, c in moved if c.mean <= -_SHOWN)
     if up and down:
-        return f"{', '.join(up)}, bought with {', '.join(down)}"
+        return f"{up} at the cost of {down}"
     if up:
-        return f"{', '.join(up)}, and no group paid"
+        return f"{up}, and no group lost"
     if down:
-        return f"{', '.join(down)}, and no group won"
+        return f"{down}, and no group gained"
     return "no group changed"
 
 
@@ -130,12 +125,12 @@ def _members(train_counts: Sequence[int]) -> dict[str, Sequence[int]]:
     return {
         "all": range(len(train_counts)),
         **metrics.groups(train_counts, by="thresholds"),
-        **{f"thirds/{name}": found for name, found in thirds.items()},
+        **{f"thirds/{name}": classes for name, classes in thirds.items()},
     }
 
 
 def _by_class(
-    won: NDArray[np.float64], labels: NDArray[np.int64], classes: int
+    gain: NDArray[np.float64], labels: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean of each class, (classes,), and its resampled means, (classes, resamples).
 
@@ -144,7 +139,7 @@ def _by_class(
     rng = np.random.default_rng(0)
     means, draws = np.zeros(classes), np.zeros((classes, RESAMPLES))
     for k in range(classes):
-        own = won[labels == k]
+        own = gain[labels == k]
         if len(own):
             # Few seeds make few different values: drawing how often each comes up is the same
             # as drawing the images, and much cheaper.
@@ -154,7 +149,17 @@ def _by_class(
     return means, draws
 
 
-def _change(mean: float, draws: NDArray[np.float64], images: int) -> Change:
+def _change(
+    members: Sequence[int],
+    means: NDArray[np.float64],
+    draws: NDArray[np.float64],
+    images: NDArray[np.int64],
+) -> Change | None:
+    """The mean change of some classes; None where none of them has a test image."""
+    scored = [k for k in members if images[k]]
+    if not scored:
+        return None
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return Change(mean=float(mean), low=float(low), high=float(high), images=images)
+    low, high = np.quantile(draws[scored].mean(0), [tail, 1 - tail])
+    mean, count = means[scored].mean(), images[scored].sum()
+    return Change(mean=float(mean), low=float(low), high=float(high), images=int(count))

@@ -1,4 +1,4 @@
-"""The result of a confirmation: what is kept of it, and how it reads."""
+"""The result of a confirmation: how it is stored, and how it reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raylt.space.metric_names import GROUPS
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
 from raylt.study.verdict import test_openings
-from raylt.study.verdict.class_changes import Change, Paid
+from raylt.study.verdict.class_changes import ClassChanges
 from raylt.study.verdict.significance import Verdict
 
 POOL = "trained on the whole training pool, validation images included"
@@ -21,11 +21,11 @@ FOLDER = "confirm"
 """The folder of a study that holds its confirmations."""
 _FILE = "verdict.json"
 _BEST = "test/best/"
-"""What the names of metrics begin with that are of the epoch that validation chose."""
+"""Prefix of the metrics after the epoch that validation chose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
+class SeedResults:
     """One setting over the seeds; accuracies are fractions."""
 
     trial: int
@@ -43,9 +43,12 @@ class Runs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One candidate against the baseline; differences are positive in its favour."""
+    """One candidate against the baseline; differences are positive in its favour.
 
-    runs: Runs
+    The names of the fields stand in verdict.json and in the output of --json.
+    """
+
+    runs: SeedResults
     verdict: Verdict
     """On the test images."""
     dropped: int | None
@@ -54,13 +57,13 @@ class Candidate:
     """Its lead over the baseline in the search, on validation."""
     kept: float | None
     """The mean of that lead over the fresh seeds, on validation; what is missing was luck."""
-    paid: Paid | None
-    """Who won and who paid among the classes; None without a pair of tested runs."""
+    paid: ClassChanges | None
+    """Which classes gained and which lost; None without a pair of tested runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What `raylt confirm` found."""
+    """What `raylt confirm` found; the names of the fields are those of the stored file, too."""
 
     study: str
     metric: str
@@ -70,7 +73,7 @@ class Confirmation:
     seeds: tuple[int, ...]
     retrain: str
     """What the runs were trained on: `split` the images of the search, `pool` all of them."""
-    baseline: Runs
+    baseline: SeedResults
     candidates: tuple[Candidate, ...]
     openings: int
     """How often the study's test set was opened, this time included."""
@@ -87,15 +90,15 @@ class Confirmation:
         """0, 4 with failed runs, 130 interrupted."""
         if self.interrupted:
             return 130
-        everyone = (self.baseline, *(each.runs for each in self.candidates))
-        return 4 if any(each.failures for each in everyone) else 0
+        settings = (self.baseline, *(candidate.runs for candidate in self.candidates))
+        return 4 if any(results.failures for results in settings) else 0
 
 
-def keep(study: Record, found: Confirmation) -> None:
+def store(study: Record, result: Confirmation) -> None:
     """Keep a finished confirmation with its study, whole or not at all."""
     path = study.folder / FOLDER / _FILE
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(found)), "utf-8")
+    part.write_text(json.dumps(asdict(result)), "utf-8")
     part.replace(path)
 
 
@@ -110,109 +113,99 @@ def stored(study: Record) -> dict[str, Any] | None:
 
 def summary(study: Record) -> dict[str, Any] | None:
     """The verdicts of a study's last confirmation, as plain values; None if there is none."""
-    found = stored(study)
-    if found is None:
+    if (known := stored(study)) is None:
         return None
     verdicts = [
-        {"trial": each["runs"]["trial"], **each["verdict"], "dropped": each["dropped"]}
-        for each in found["candidates"]
+        {"trial": entry["runs"]["trial"], **entry["verdict"], "dropped": entry["dropped"]}
+        for entry in known["candidates"]
     ]
-    return {"metric": found["metric"], "seeds": found["seeds"], "verdicts": verdicts}
+    return {"metric": known["metric"], "seeds": known["seeds"], "verdicts": verdicts}
 
 
 def brief(study: Record) -> list[str]:
-    """What every result of a study says of its confirmation, in a few lines."""
-    found = summary(study)
-    told = test_openings.sentence(study)
-    lines = [f"{told[0].upper()}{told[1:]}."]
-    if found is None:
+    """What every result of a study says of its confirmation; the openings come first."""
+    known = summary(study)
+    lines = [_as_sentence(test_openings.sentence(study))]
+    if known is None:
         return [*lines, f"Is it really better? raylt confirm {study.name}"]
-    for each in found["verdicts"]:
-        mean = f" by {_signed(each['mean'])} points" if each["mean"] is not None else ""
+    for verdict in known["verdicts"]:
+        mean = f" by {_signed(verdict['mean'])} points" if verdict["mean"] is not None else ""
         lines.append(
-            f"Confirmed over {len(found['seeds'])} seeds: trial {each['trial']} {each['word']}"
-            f"{mean} in {found['metric']} (p {each['p_holm']:.3f})"
+            f"Confirmed over {len(known['seeds'])} seeds: trial {verdict['trial']} "
+            f"{verdict['word']}{mean} in {known['metric']} (p {verdict['p_holm']:.3f})"
         )
     return lines
 
 
-def text(found: Confirmation) -> str:
+def text(result: Confirmation) -> str:
     """A confirmation for people."""
-    if found.interrupted:
-        return f"Interrupted; go on with: raylt confirm {found.study}"
-    one = len(found.candidates) == 1
-    who = "a candidate" if one else f"{len(found.candidates)} candidates"
+    if result.interrupted:
+        return f"Interrupted; go on with: raylt confirm {result.study}"
+    count = len(result.candidates)
     lines = [
-        f"{found.study}: {who} against the baseline, {found.metric} over the seeds "
-        f"{', '.join(map(str, found.seeds))}",
-        f"Chance of a false 'better'{'' if one else ' over all of them'}: {found.level:g}",
-        *([f"{POOL[0].upper()}{POOL[1:]}"] if found.retrain == "pool" else []),
-        *(
-            ["best/... is after the epoch that validation chose, the others after the last one"]
-            if found.metric.startswith(_BEST)
-            else []
-        ),
-        "",
-        f"baseline, trial {found.baseline.trial}: {_scores(found.baseline, found.metric)}",
-        *_failures(found.baseline),
+        f"{result.study}: {'a candidate' if count == 1 else f'{count} candidates'} against the "
+        f"baseline, {result.metric} over the seeds {', '.join(map(str, result.seeds))}",
+        f"Chance of a false 'better'{'' if count == 1 else ' over all of them'}: {result.level:g}",
     ]
-    for each in found.candidates:
-        lines += ["", *_candidate(each, found)]
-    return "\n".join(
-        [*lines, "", f"{found.test_openings[0].upper()}{found.test_openings[1:]}.", *found.notices]
-    )
-
-
-def _candidate(each: Candidate, found: Confirmation) -> list[str]:
-    point = each.runs.point
-    named = zip(short(tuple(point)), point.values(), strict=True)
-    leaves = " ".join(f"{name}={plain(value)}" for name, value in named)
-    lines = [f"trial {each.runs.trial} ({leaves}): {_words(each)}"]
-    if each.runs.test:
-        lines.append(f"  {_scores(each.runs, found.metric)}")
-    if each.paid is not None:
-        lines += [f"  {each.paid.sentence}", *_classes(each.paid)]
-    if each.promised is not None and each.kept is not None:
+    if result.retrain == "pool":
+        lines.append(POOL[0].upper() + POOL[1:])
+    if result.metric.startswith(_BEST):
         lines.append(
-            f"  the search promised {_signed(each.promised)} on validation, fresh seeds gave "
-            f"{_signed(each.kept)}"
+            "best/... is after the epoch that validation chose, the others after the last one"
         )
-    return [*lines, *_failures(each.runs)]
+    baseline = result.baseline
+    lines += ["", f"baseline, trial {baseline.trial}: {_scores(baseline, result.metric)}"]
+    lines += _failures(baseline)
+    for candidate in result.candidates:
+        lines += ["", *_candidate(candidate, result.metric)]
+    return "\n".join([*lines, "", _as_sentence(result.test_openings), *result.notices])
 
 
-def _words(each: Candidate) -> str:
-    seen = each.verdict
-    if each.dropped is not None:
-        return f"{seen.word}; dropped after {each.dropped} seeds, behind on validation"
-    if seen.mean is None:
-        return f"{seen.word}; no seed with both results"
-    ends = "" if seen.low is None else f" [{_signed(seen.low)}, {_signed(seen.high)}]"
-    told = f"{seen.word}, {_signed(seen.mean)} points{ends}, p {seen.p_holm:.3f}"
-    if seen.word == "worse":
-        return f"{seen.word}, {_signed(seen.mean)} points{ends}, p {seen.p_worse_holm:.3f}"
-    if seen.word == "not shown" and seen.more_seeds is not None:
-        told += f"; about {seen.more_seeds} more seeds would show a lead of this size"
-    return told
+def _candidate(candidate: Candidate, metric: str) -> list[str]:
+    runs, changes = candidate.runs, candidate.paid
+    named = zip(short(tuple(runs.point)), runs.point.values(), strict=True)
+    values = " ".join(f"{name}={plain(value)}" for name, value in named)
+    lines = [f"trial {runs.trial} ({values}): {_verdict(candidate)}"]
+    if runs.test:
+        lines.append(f"  {_scores(runs, metric)}")
+    if changes is not None:
+        lines += [f"  {changes.sentence}", *_classes(changes)]
+    if candidate.promised is not None and candidate.kept is not None:
+        lines.append(
+            f"  on validation it led by {_signed(candidate.promised)} in the search, and by "
+            f"{_signed(candidate.kept)} over fresh seeds"
+        )
+    return [*lines, *_failures(runs)]
 
 
-def _classes(paid: Paid) -> list[str]:
+def _verdict(candidate: Candidate) -> str:
+    verdict = candidate.verdict
+    if candidate.dropped is not None:
+        return f"{verdict.word}; dropped after {candidate.dropped} seeds, behind on validation"
+    if verdict.mean is None:
+        return f"{verdict.word}; no seed with both results"
+    ends = "" if verdict.low is None else f" [{_signed(verdict.low)}, {_signed(verdict.high)}]"
+    p = verdict.p_worse_holm if verdict.word == "worse" else verdict.p_holm
+    sentence = f"{verdict.word}, {_signed(verdict.mean)} points{ends}, p {p:.3f}"
+    if verdict.word == "not shown" and verdict.more_seeds is not None:
+        sentence += f"; about {verdict.more_seeds} more seeds would show a lead of this size"
+    return sentence
+
+
+def _classes(changes: ClassChanges) -> list[str]:
     lines: list[str] = []
-    for word, classes in (("won", paid.winners), ("lost", paid.losers)):
-        if classes:
-            told = ", ".join(
-                f"{k} {_signed(_mean(paid.classes[k]))} ({paid.train_counts[k]} images)"
-                for k in classes
-            )
-            lines.append(f"  classes that {word} most: {told}")
+    for word, classes in (("gained", changes.winners), ("lost", changes.losers)):
+        moved = [
+            f"{k} {_signed(change.mean)} ({changes.train_counts[k]} images)"
+            for k in classes
+            if (change := changes.classes[k]) is not None
+        ]
+        if moved:
+            lines.append(f"  classes that {word} most: {', '.join(moved)}")
     return lines
 
 
-def _mean(change: Change | None) -> float:
-    assert change is not None
-    return change.mean
-
-
-def _scores(runs: Runs, metric: str) -> str:
+def _scores(runs: SeedResults, metric: str) -> str:
     """The mean over seeds of the metric and the shot groups, after the last epoch and, where the
     metric is of the best one, after that too."""
     parts: list[str] = []
@@ -225,8 +218,12 @@ def _scores(runs: Runs, metric: str) -> str:
     return ", ".join(parts) or "not tested"
 
 
-def _failures(runs: Runs) -> list[str]:
-    return [f"  seed {seed} failed: {why}" for seed, why in runs.failures.items()]
+def _failures(runs: SeedResults) -> list[str]:
+    return [f"  seed {seed} failed: {failure}" for seed, failure in runs.failures.items()]
+
+
+def _as_sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _signed(value: float | None) -> str:

@@ -46,13 +46,13 @@ class Verdict:
     low: float | None
     """Lower end of the 95 % BCa bootstrap interval of the mean; None with fewer than two pairs."""
     high: float | None
-    """Upper end, likewise."""
+    """Upper end of the same interval."""
     p: float
     """One-sided sign-flip p-value of "better", for this candidate by itself."""
     p_holm: float
     """The same, corrected for the number of candidates: what the verdict is by."""
     p_worse_holm: float
-    """One-sided p-value of "worse", corrected likewise."""
+    """One-sided p-value of "worse", corrected for the number of candidates too."""
     more_seeds: int | None
     """Further seeds that would show a true effect as large as the one observed, with a chance of
     80 %; 0 where it is shown, None where the candidate is not ahead."""
@@ -71,13 +71,14 @@ def judge(
         level: Chance of a false "better" over all candidates.
     """
     better = [
-        1.0 if out else sign_flip(each) for each, out in zip(differences, out_of_race, strict=True)
+        1.0 if out else sign_flip(row) for row, out in zip(differences, out_of_race, strict=True)
     ]
-    worse = [sign_flip([-x for x in each]) for each in differences]
-    rows = zip(differences, better, holm(better), holm(worse), strict=True)
+    worse = [sign_flip([-x for x in row]) for row in differences]
     return tuple(
-        _verdict(each, p, up, down, candidates=len(differences), level=level)
-        for each, p, up, down in rows
+        _verdict(row, p, p_better, p_worse, candidates=len(differences), level=level)
+        for row, p, p_better, p_worse in zip(
+            differences, better, holm(better), holm(worse), strict=True
+        )
     )
 
 
@@ -137,7 +138,7 @@ def interval(differences: Sequence[float], *, confidence: float) -> tuple[float,
         # Resamples of equal values are all equal, where BCa has no answer.
         return float(values.mean()), float(values.mean())
     # SciPy before 1.15 knows no `rng`, which newer stubs would have.
-    found: Any = stats.bootstrap(
+    bootstrap: Any = stats.bootstrap(
         (values,),
         np.mean,
         confidence_level=confidence,
@@ -145,7 +146,7 @@ def interval(differences: Sequence[float], *, confidence: float) -> tuple[float,
         method="BCa",
         random_state=np.random.default_rng(0),  # pyright: ignore[reportCallIssue]
     )
-    low, high = found.confidence_interval
+    low, high = bootstrap.confidence_interval
     return float(low), float(high)
 
 
@@ -168,17 +169,13 @@ def seeds_needed(differences: Sequence[float], *, candidates: int, level: float)
 def _verdict(
     differences: Sequence[float],
     p: float,
-    better: float,
-    worse: float,
+    p_better: float,
+    p_worse: float,
     *,
     candidates: int,
     level: float,
 ) -> Verdict:
-    word: Word = "not shown"
-    if better <= level:
-        word = "better"
-    elif worse <= level:
-        word = "worse"
+    word: Word = "better" if p_better <= level else "worse" if p_worse <= level else "not shown"
     ends = interval(differences, confidence=1 - LEVEL)
     needed = seeds_needed(differences, candidates=candidates, level=level)
     more = None if needed is None else max(1, needed - len(differences))
@@ -189,8 +186,8 @@ def _verdict(
         low=ends[0] if ends else None,
         high=ends[1] if ends else None,
         p=p,
-        p_holm=better,
-        p_worse_holm=worse,
+        p_holm=p_better,
+        p_worse_holm=p_worse,
         more_seeds=0 if word == "better" else more,
     )
 

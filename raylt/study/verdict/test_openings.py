@@ -1,4 +1,4 @@
-"""The ledger of the sealed test set: every opening is written down before an image is looked at.
+"""How often a study's test set was opened: every opening is written down before it happens.
 
 The count stands beside every result of the study: a number that was looked at ten times is worth
 less than one that was looked at once.
@@ -33,41 +33,40 @@ class Opening:
 
 def openings(record: Record) -> tuple[Opening, ...]:
     """Every opening of a study's test set, the first one first."""
-    found: list[dict[str, Any]] = record.facts.get(_FACT, [])
+    facts: list[dict[str, Any]] = record.facts.get(_FACT, [])
     return tuple(
-        Opening(who=each["who"], when=each["when"], recipes=tuple(each["recipes"]))
-        for each in found
+        Opening(who=fact["who"], when=fact["when"], recipes=tuple(fact["recipes"]))
+        for fact in facts
     )
 
 
 def open_test(record: Record, recipes: Sequence[str]) -> Opening:
-    """Write an opening down, to be called before the test set is read.
+    """Write an opening down, before the test set is read.
 
-    Going on with an opening that was cut short, for exactly the same recipes, is no new one.
+    The same recipes as last time are no new opening: the last one was interrupted and goes on.
 
     Args:
         record: The study; the caller holds its lock.
         recipes: Digests of the recipes that are going to be scored.
     """
     before = openings(record)
-    wanted = tuple(sorted(recipes))
-    if before and before[-1].recipes == wanted:
+    digests = tuple(sorted(recipes))
+    if before and before[-1].recipes == digests:
         return before[-1]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    made = Opening(who=_who(), when=now, recipes=wanted)
-    record.note(_FACT, [asdict(each) for each in (*before, made)])
-    return made
+    opening = Opening(who=_user(), when=now, recipes=digests)
+    record.note(_FACT, [asdict(entry) for entry in (*before, opening)])
+    return opening
 
 
 def sentence(record: Record) -> str:
     """How often the test set was opened, in words."""
-    found = openings(record)
-    if not found:
+    if not (known := openings(record)):
         return "test set never opened"
-    return f"test set opened {len(found)}x, last {found[-1].when} by {found[-1].who}"
+    return f"test set opened {len(known)}x, last {known[-1].when} by {known[-1].who}"
 
 
-def _who() -> str:
+def _user() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -8,8 +8,8 @@ import pytest
 
 from raylt import cli, datasets
 from raylt import recipe as recipes
-from raylt.study.confirm import runs as seeds
 from raylt.study.confirm import scoring
+from raylt.study.confirm.runs import open_runs
 from raylt.study.record import studies
 from raylt.study.verdict import test_openings
 from tests.study.drive import toy
@@ -59,7 +59,7 @@ def test_the_validation_images_are_in_the_pool_of_every_run_and_no_test_image_is
     before = datasets.load(recipes.parse(dict(record.outcome(0).recipe)).data, record.folder)
     held_out = images_of(before.validation)
     assert held_out.isdisjoint(images_of(before.train))
-    runs = seeds.opened(record, validated=False).record
+    runs = open_runs(record, validated=False).record
     with contextlib.closing(runs):
         outcomes = runs.outcomes()
         assert [one.state for one in outcomes] == ["complete"] * 10

@@ -1,4 +1,4 @@
-from raylt.study.confirm import runs as seeds
+from raylt.study.confirm.runs import open_runs
 from raylt.study.verdict import confirmation
 from tests.study import drive
 from tests.study.confirm.made import starts
@@ -6,15 +6,16 @@ from tests.study.confirm.made import starts
 
 def test_both_settings_train_on_the_same_seeds_and_nothing_else_changes(toy):
     toy.confirm()
-    record = seeds.opened(toy.open()).record
-    recipes = [dict(one.recipe) for one in record.outcomes()]
+    record = open_runs(toy.open()).record
+    recipes = [dict(run.recipe) for run in record.outcomes()]
     by_setting = {}
-    for one in recipes:
-        by_setting.setdefault(one["method"]["prune"], []).append(one.pop("seed"))
+    for recipe in recipes:
+        by_setting.setdefault(recipe["method"]["prune"], []).append(recipe.pop("seed"))
     assert by_setting == {0.9: [1, 2, 3, 4, 5], 0.5: [1, 2, 3, 4, 5]}
     searched = {one.point["method.prune"]: dict(one.recipe) for one in toy.open().outcomes()}
-    for one in recipes:
-        assert one == {k: v for k, v in searched[one["method"]["prune"]].items() if k != "seed"}
+    for recipe in recipes:
+        before = searched[recipe["method"]["prune"]]
+        assert recipe == {k: v for k, v in before.items() if k != "seed"}
 
 
 def test_a_setting_that_fails_with_a_seed_is_not_called_better(toy, tmp_path):
@@ -33,7 +34,7 @@ def test_a_setting_that_fails_with_a_seed_is_not_called_better(toy, tmp_path):
 
 def test_the_runs_can_be_trained_on_the_whole_pool_as_the_field_does(toy):
     found = toy.confirm(retrain="pool", top=2, seeds=6)
-    record = seeds.opened(toy.open(), validated=False).record
+    record = open_runs(toy.open(), validated=False).record
     assert {one.recipe["data"]["validation"] for one in record.outcomes()} == {0}
     assert not any(name.startswith("val/") for one in record.outcomes() for name in one.last)
     # Nobody is dropped where nobody can be looked at, and the test set is opened once for all.
@@ -43,7 +44,7 @@ def test_the_runs_can_be_trained_on_the_whole_pool_as_the_field_does(toy):
     assert (found.retrain, found.openings, found.exit_code) == ("pool", 1, 0)
     text = confirmation.text(found)
     assert "whole training pool" in text
-    assert "promised" not in text
+    assert "in the search" not in text
     # Those on the split are other runs.
     assert toy.confirm().openings == 2
     assert toy.confirm(retrain="pool", top=2, seeds=6).openings == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raylt.schema import EnvironmentError, InputError
-from raylt.study.confirm import runs as seeds
+from raylt.study.confirm.runs import open_runs
 from raylt.study.record import bucket as remote
 from raylt.study.record import studies
 from raylt.study.record.record import CHECKPOINTS
@@ -214,7 +214,7 @@ def test_a_killed_search_goes_on_from_its_bucket_alone(s3_port, tmp_path):
     assert checkpoint.latest(elsewhere, digest).epoch == 5
     assert (elsewhere / "classes.json").is_file()
     # A confirmation of the study has the same bucket, and a place of its own in it.
-    runs = seeds.opened(record)
+    runs = open_runs(record)
     runs.record.note(CHECKPOINTS, remote.chosen(record, None))
     assert runs.record.bucket(0) != record.bucket(0)
     for one in (runs.record, record):

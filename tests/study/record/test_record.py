@@ -1,16 +1,25 @@
-def test_failed_trials_can_be_tried_again_under_new_numbers(study):
-    from raylt.study.search.searcher import TruthfulSearcher
+from tests.study.search.made import searcher
 
+
+def test_an_outcome_is_what_a_trial_was_started_with_what_it_scored_and_how_it_ended(study):
     made = study("study.trials=2")
-    search = TruthfulSearcher(made, [], str)
-    for name in "ab":
-        search.suggest(name)
-        search.started(name)
-        search.on_trial_complete(
-            name, {"failure": "no"} if name == "a" else {"epoch": 6, "val/accuracy": 1}
-        )
-    assert made.requeue_failed() == 1
-    search = TruthfulSearcher(made, [], str)
-    assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
-    assert made.outcome(2).role == "baseline"
-    assert made.outcome(2).digest == made.outcome(0).digest
+    search = searcher(made)
+    config = search.suggest("t")
+    assert (made.outcome(0).state, made.outcome(0).attempts) == ("running", 0)
+    search.started("t")
+    search.on_trial_result("t", {"epoch": 1, "val/accuracy": 0.25})
+    running = made.outcome(config["number"])
+    assert (running.state, running.attempts, running.role) == ("running", 1, "baseline")
+    assert (running.last["val/accuracy"], running.best, running.ended) == (0.25, {}, 0)
+    assert [entry["epoch"] for entry in made.epochs(0)] == [1]
+    search.on_trial_complete("t", {"epoch": 6, "val/accuracy": 0.5})
+    complete = made.outcome(0)
+    assert (complete.state, complete.last["val/accuracy"], complete.over) == (
+        "complete",
+        0.5,
+        True,
+    )
+    assert (complete.point, complete.digest) == (running.point, running.digest)
+    assert complete.recipe["seed"] == 0
+    assert 0 < complete.began <= complete.ended
+    assert made.best() == made.baseline() == made.ranking()[0] == complete

@@ -166,3 +166,19 @@ def test_a_study_goes_on_only_where_its_batches_divide_over_the_workers(study, t
     settings = Settings(runs=made.folder.parent, data=tmp_path, workers=5, cpus=5)
     with pytest.raises(InputError, match=r"divide evenly over 5 workers, .* but got 128; try 125"):
         driver.resume("toy", settings, retry_failed=False)
+
+
+def test_failed_trials_can_be_tried_again_under_new_numbers(study):
+    made = study("study.trials=2")
+    search = TruthfulSearcher(made, [], str)
+    for name in "ab":
+        search.suggest(name)
+        search.started(name)
+        search.on_trial_complete(
+            name, {"failure": "no"} if name == "a" else {"epoch": 6, "val/accuracy": 1}
+        )
+    assert revise.retry_failed(made) == 1
+    search = TruthfulSearcher(made, [], str)
+    assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
+    assert made.outcome(2).role == "baseline"
+    assert made.outcome(2).digest == made.outcome(0).digest

@@ -127,7 +127,7 @@ def test_a_confirmation_leads(tmp_path, retrain):
         "kept": 0.02,
         "dropped": None,
         "paid": {
-            "sentence": "few +3.1, bought with many -0.6",
+            "sentence": "few +3.1 at the cost of many -0.6",
             "classes": [{"mean": 0.03, "low": -0.01, "high": 0.07}, None],
             "train_counts": [104, 5],
         },
@@ -141,7 +141,7 @@ def test_a_confirmation_leads(tmp_path, retrain):
     )
     _, text = read(page.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text
-    assert "few +3.1, bought with many -0.6" in text
+    assert "few +3.1 at the cost of many -0.6" in text
     assert ("validation images included" in text) == (retrain == "pool")
     assert "Trial 1 against the baseline on the test images, means over 2 seeds" in text
 

@@ -1,6 +1,6 @@
 import pytest
 
-from raylt.study.confirm import runs
+from raylt.study.confirm.runs import open_runs
 from raylt.study.run.retention import Retention
 from tests.study.run.made import train
 from tests.study.search.made import searcher
@@ -57,6 +57,6 @@ def test_all_may_stay(trained):
 
 
 def test_a_confirmation_keeps_all_of_its_runs_until_the_test_set_is_opened(study):
-    made = runs.opened(study())
+    made = open_runs(study())
     assert made.record.space.study.checkpoints == "all"
     made.record.close()

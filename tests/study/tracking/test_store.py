@@ -16,7 +16,7 @@ from raylt.study.tracking import store
 
 MAKE = (
     "from raylt.study.resources import environment; environment.prepare_mlflow(); "
-    "from raylt.study.tracking import store; import sys; store.made(sys.argv[1])"
+    "from raylt.study.tracking import store; import sys; store.ensure(sys.argv[1])"
 )
 
 

@@ -25,7 +25,7 @@ def test_a_store_in_a_file_is_opened_once_a_trial_has_begun(study, tmp_path):
     tracker.demand()
     assert not opened_at
     play(made, tracker, 1)
-    assert "points pending" in tracker.close(interrupted=False)[0]
+    assert "are not in MLflow" in tracker.close(interrupted=False)[0]
     assert opened_at[0] == 1
 
 
@@ -78,7 +78,7 @@ class Flaky:
 
 def flaky(connect, made, client):
     mirror = connect(made)
-    mirror._client = client
+    mirror.runs.client = client
     return mirror
 
 
@@ -199,8 +199,8 @@ def test_an_optional_tracker_that_is_away_is_warned_of_and_gets_everything_later
     assert time.monotonic() - began < 5
     (notice,) = tracker.close(interrupted=False)
     entries = made.epochs(0)
-    assert f"{sum(len(entry) - 2 for entry in entries)} points pending" in notice
-    assert "`raylt resume toy` sends them" in notice
+    assert f"{sum(len(entry) - 2 for entry in entries)} points are not in MLflow" in notice
+    assert "`raylt resume toy` uploads them" in notice
     warnings = [record.getMessage() for record in caplog.records if record.name == "raylt"]
     assert len(warnings) == 1
     assert "the search goes on" in warnings[0]
@@ -252,5 +252,5 @@ def test_a_file_that_is_no_database_is_refused(study, tmp_path):
     path = tmp_path / "mlflow.db"
     path.write_text("this is no database, but long enough to look at")
     tracker = opened(study(), away("nonsense://x", tmp_path), uri=f"sqlite:///{path}")
-    with pytest.raises(EnvironmentError, match="no SQLite database"):
+    with pytest.raises(EnvironmentError, match="not a SQLite database"):
         tracker.demand()

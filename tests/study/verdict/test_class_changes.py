@@ -1,11 +1,11 @@
-"""Who paid: hand-made predictions, a slow bootstrap, and what must hold for all."""
+"""Changes of classes: hand-made predictions, a slow bootstrap, and what must hold for all."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt.study.verdict.class_changes import paid, sentence
+from raylt.study.verdict.class_changes import compare, sentence
 
 COUNTS = (200, 150, 50, 10)
 
@@ -20,31 +20,33 @@ def predictions(labels, right, seeds=1):
 
 def test_groups_count_classes_alike_and_add_up_by_hand():
     labels = np.repeat([0, 1, 2, 3], [40, 20, 40, 10])
-    found = paid(
+    changes = compare(
         predictions(labels, [30, 10, 20, 2]), predictions(labels, [26, 10, 20, 7]), labels, COUNTS
     )
-    assert [round(each.mean, 6) for each in found.classes] == [-0.1, 0, 0, 0.5]
-    assert found.groups["many"].mean == pytest.approx(-0.05)
-    assert found.groups["medium"].mean == 0
-    assert found.groups["few"].mean == pytest.approx(0.5)
-    assert found.groups["all"].mean == pytest.approx(0.1)
-    assert found.groups["many"].images == 60
+    assert [round(change.mean, 6) for change in changes.classes] == [-0.1, 0, 0, 0.5]
+    assert changes.groups["many"].mean == pytest.approx(-0.05)
+    assert changes.groups["medium"].mean == 0
+    assert changes.groups["few"].mean == pytest.approx(0.5)
+    assert changes.groups["all"].mean == pytest.approx(0.1)
+    assert changes.groups["many"].images == 60
     # Four classes have one in each lower third and the rest, two, on top.
-    assert found.groups["thirds/many"].mean == pytest.approx(-0.05)
-    assert (found.winners, found.losers) == ((3,), (0,))
-    assert found.sentence == "few +50.0, bought with many -5.0"
+    assert changes.groups["thirds/many"].mean == pytest.approx(-0.05)
+    assert (changes.winners, changes.losers) == ((3,), (0,))
+    assert changes.sentence == "few +50.0 at the cost of many -5.0"
 
 
 def test_the_interval_is_that_of_resampled_images():
     rng = np.random.default_rng(5)
     labels = np.repeat([0, 1], 60)
     before, after = rng.integers(0, 2, (3, 120)), rng.integers(0, 2, (3, 120))
-    found = paid(before, after, labels, (150, 5))
+    changes = compare(before, after, labels, (150, 5))
     won = (after == labels).mean(0) - (before == labels).mean(0)
     draws = [won[:60][rng.integers(60, size=60)].mean() for _ in range(20_000)]
     low, high = np.quantile(draws, [0.025, 0.975])
-    assert found.classes[0].mean == pytest.approx(won[:60].mean())
-    assert (found.classes[0].low, found.classes[0].high) == pytest.approx((low, high), abs=0.012)
+    assert changes.classes[0].mean == pytest.approx(won[:60].mean())
+    assert (changes.classes[0].low, changes.classes[0].high) == pytest.approx(
+        (low, high), abs=0.012
+    )
 
 
 @given(st.integers(1, 3), st.integers(2, 30), st.integers(0, 2**20))
@@ -52,33 +54,34 @@ def test_swapping_the_two_turns_every_sign(seeds, images, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, images)
     one, other = rng.integers(0, 4, (2, seeds, images))
-    there, back = paid(one, other, labels, COUNTS), paid(other, one, labels, COUNTS)
+    there = compare(one, other, labels, COUNTS)
+    back = compare(other, one, labels, COUNTS)
     for name, change in there.groups.items():
         assert change.mean == pytest.approx(-back.groups[name].mean)
         assert change.low - 1e-9 <= change.mean <= change.high + 1e-9
-    same = paid(one, one, labels, COUNTS)
+    same = compare(one, one, labels, COUNTS)
     assert all(c is None or (c.low, c.mean, c.high) == (0, 0, 0) for c in same.classes)
     assert same.sentence == "no group changed"
 
 
 def test_what_has_no_test_image_is_absent():
     labels = np.zeros(10, np.int64)
-    found = paid(np.zeros((1, 10), int), np.ones((1, 10), int), labels, (50, 5))
-    assert found.classes[1] is None
-    assert set(found.groups) == {"all", "medium", "thirds/many"}
-    assert found.sentence == "medium -100.0, and no group won"
+    changes = compare(np.zeros((1, 10), int), np.ones((1, 10), int), labels, (50, 5))
+    assert changes.classes[1] is None
+    assert set(changes.groups) == {"all", "medium", "thirds/many"}
+    assert changes.sentence == "medium -100.0, and no group gained"
 
 
 def test_a_change_within_noise_says_so():
     labels = np.repeat([0, 3], 20)
-    found = paid(
+    changes = compare(
         predictions(labels, [10, 0, 0, 10]), predictions(labels, [10, 0, 0, 11]), labels, COUNTS
     )
     # One image of twenty can be drawn zero times.
-    assert found.sentence == "few +5.0 (within noise), and no group paid"
+    assert changes.sentence == "few +5.0 (within noise), and no group lost"
     assert sentence({}) == "no group changed"
 
 
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"\(seeds, images\)"):
-        paid(np.zeros((1, 3), int), np.zeros((2, 3), int), np.zeros(3, int), (3,))
+        compare(np.zeros((1, 3), int), np.zeros((2, 3), int), np.zeros(3, int), (3,))
