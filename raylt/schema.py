@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -72,6 +72,51 @@ class DatasetConfig(Frozen):
     def has_validation(self) -> bool:
         """Whether any images are held out, without which a search sees training losses only."""
         return True
+
+
+class SamplerConfig(Frozen):
+    """The knobs of one sampler; each file in `raylt/samplers` extends it as `Config`."""
+
+    name: str
+    """The sampler: the name of its file in `raylt/samplers`."""
+    package: ClassVar[str | None] = None
+    """What it needs that raylt does not install by itself."""
+
+
+class SeededConfig(SamplerConfig):
+    """The knobs of a sampler that draws."""
+
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Decides every proposal, given the results; not for `grid`."""
+
+
+class LearningConfig(SeededConfig):
+    """The knobs of a sampler that learns from the trials that have ended."""
+
+    startup: int = Field(default=10, ge=0)
+    """Random trials before the sampler trusts its model; the population of NSGA-II, of 4 at least;
+    not for `random` and `grid`."""
+
+
+class SchedulerConfig(Frozen):
+    """The knobs of one scheduler; each file in `raylt/schedulers` extends it as `Config`."""
+
+    name: str
+    """The scheduler: the name of its file in `raylt/schedulers`."""
+
+
+class StoppingConfig(SchedulerConfig):
+    """The knobs of a scheduler that stops weak trials; the resource is the epoch."""
+
+    metric: str | None = None
+    """What it watches; the objective where there is one."""
+    grace: int | None = Field(default=None, ge=1)
+    """Epochs that every trial is given. A third of the epochs of the longest trial
+    where it is left out, and with `hyperband` for its most patient bracket."""
+
+    def patience(self) -> int:
+        """One part of a trial's epochs in this many is its grace where none is given."""
+        return 3
 
 
 class RayltError(Exception):

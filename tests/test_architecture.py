@@ -28,8 +28,8 @@ MODULES_OF_A_FOLDER = 15
 
 FENCES = {
     # What is behind a fence can be swapped, and everything else runs and is tested without it.
-    "ray": ("cluster/", "study/"),
-    "optuna": ("study/",),
+    "ray": ("cluster/", "schedulers/", "study/"),
+    "optuna": ("samplers/", "study/"),
     "mlflow": ("study/confirm/mirror.py", "study/tracking/", "study/workers/system_metrics.py"),
     "sqlalchemy": ("study/record/",),
     "plotly": ("study/report/",),
@@ -235,7 +235,11 @@ def _defined(found: object, module: str) -> bool:
 
 @pytest.mark.parametrize(
     ("package", "name"),
-    [(package, name) for package in ("methods", "datasets") for name in plugins.names(package)],
+    [
+        (package, name)
+        for package in ("methods", "datasets", "samplers", "schedulers")
+        for name in plugins.names(package)
+    ],
 )
 def test_every_knob_is_described_whoever_was_imported_first(package: str, name: str) -> None:
     # pydantic finds the words under a field by the file, which both classes share.

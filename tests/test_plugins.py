@@ -10,7 +10,11 @@ import raylt.methods
 from raylt import encoders, plugins
 from raylt.schema import InputError
 
-EVERY = [(package, name) for package in ("methods", "datasets") for name in plugins.names(package)]
+EVERY = [
+    (package, name)
+    for package in ("methods", "datasets", "samplers", "schedulers")
+    for name in plugins.names(package)
+]
 
 
 def described(config: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from raylt.schema import Value
 from raylt.space import Leaf, Point, Space
 from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import Study
-from raylt.space.strategy import IDLE
+from raylt.space.strategy import idle
 
 _SAMPLES = 3
 
@@ -93,14 +93,14 @@ def _plan(study: Study, *, searched: bool) -> str:
     scheduler = study.scheduler
     if not study.stops_early:
         return f"{plan}, none stopped early"
-    factor = (
-        ""
-        if "factor" in IDLE["scheduler"].get(scheduler.name, ())
-        else (f", factor {scheduler.factor}")
-    )
+    more = [
+        f", {key} {value}"
+        for key, value in scheduler.model_dump(exclude={"name", "metric", "grace"}).items()
+        if key not in idle("scheduler", scheduler.name)
+    ]
     return (
         f"{plan}, stopped early by {scheduler.name} on {study.watched} "
-        f"(grace {scheduler.grace}{factor})"
+        f"(grace {scheduler.grace}{''.join(more)})"
     )
 
 

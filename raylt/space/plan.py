@@ -18,7 +18,7 @@ from pydantic import (
 from raylt.schema import Frozen, InputError
 from raylt.space import expressions
 from raylt.space.metric_names import METRICS, Direction, Metric
-from raylt.space.strategy import Sampler, Scheduler
+from raylt.space.strategy import Sampler, Scheduler, stops
 from raylt.space.study_name import study_name
 
 LEVEL = 0.05
@@ -231,7 +231,7 @@ class Study(Frozen):
     @property
     def stops_early(self) -> bool:
         """Whether a scheduler may stop a trial."""
-        return self.scheduler.name != "none"
+        return stops(self.scheduler)
 
     @property
     def watched(self) -> str:

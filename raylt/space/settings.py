@@ -14,7 +14,7 @@ from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
 from raylt.space.recipe_section import Opened
 from raylt.space.space import Point, Space
-from raylt.space.strategy import FIRST_GRACE, IDLE, Scheduler
+from raylt.space.strategy import FIRST_GRACE, SECTIONS, Scheduler, idle
 
 
 def without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:
@@ -38,12 +38,12 @@ def without_overruled(found: Document, content: Opened) -> tuple[Document, list[
 
 def _without_idle(found: Document) -> tuple[Document, list[str]]:
     lines: list[str] = []
-    for section, idle in IDLE.items():
+    for section in SECTIONS:
         values = found.values["study"].get(section)
         keys: Keys = ("study", section)
         if not isinstance(values, dict) or found.place((*keys, "name")) != COMMAND_LINE:
             continue
-        for key in idle.get(str(values.get("name")), ()):
+        for key in idle(section, str(values.get("name"))):
             if key in values and found.place((*keys, key)) != COMMAND_LINE:
                 lines.append(
                     f"{COMMAND_LINE}: study.{section}.name: {values['name']} has no use for the "
@@ -73,7 +73,7 @@ def with_first_grace(found: Document) -> Document:
     if not isinstance(scheduler, dict) or "grace" in scheduler:
         return found
     name = str(scheduler.get("name", Scheduler().name))
-    if "grace" in IDLE["scheduler"].get(name, ()):
+    if "grace" in idle("scheduler", name):
         return found
     return found.put(("study", "scheduler", "grace"), FIRST_GRACE)
 

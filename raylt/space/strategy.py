@@ -1,26 +1,28 @@
-"""Strategy: who proposes the next trial, and who stops weak ones."""
+"""Strategy: who proposes the next trial, and who stops weak ones.
+
+The files of `raylt/samplers` and `raylt/schedulers` say what there is to choose; a section of a
+space file has the keys of all of them.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import create_model, model_validator
 
-from raylt.schema import EnvironmentError, Frozen
+from raylt import plugins
+from raylt.schema import (
+    EnvironmentError,
+    Frozen,
+    LearningConfig,
+    SamplerConfig,
+    StoppingConfig,
+)
 from raylt.space.metric_names import Metric
 
-IDLE = {
-    "sampler": {
-        "random": ("startup",),
-        "grid": ("startup", "seed"),
-    },
-    "scheduler": {
-        "median": ("factor",),
-        "none": ("metric", "grace", "factor"),
-    },
-}
-"""Keys of a section that mean nothing under a name."""
+FIRST_GRACE = 1
+"""What a study had that was begun when a grace that was left out was not written down with it."""
 _WHY = {
     "startup": "has no model that would wait for random trials",
     "seed": "draws nothing: it walks all combinations in their order",
@@ -28,58 +30,79 @@ _WHY = {
     "metric": "watches nothing",
     "grace": "stops nothing",
 }
-BRACKETS = 3
-"""Grace periods that HyperBand spreads its trials over: grace, grace x factor, ..."""
-FIRST_GRACE = 1
-"""What a study had that was begun when a grace that was left out was not written down with it."""
-_PATIENCE = 3
-"""One part of a trial's epochs in this many is its grace where none is given."""
-_PACKAGES = {"cmaes": "cmaes"}
-"""What a sampler needs that raylt does not install by itself."""
+
+Section = TypeVar("Section", bound=Frozen)
 
 
-class _Named(Frozen):
-    """A section whose `name` decides which of its keys mean something."""
+def _with_keys_of(package: str, section: type[Section]) -> type[Section]:
+    """`section` with the keys of every plug-in of a package that it has not itself."""
+    keys: dict[str, Any] = {}
+    for name in plugins.names(package):
+        for key, field in plugins.config(package, name).model_fields.items():
+            if key not in section.model_fields:
+                keys.setdefault(key, (field.annotation, field))
+    return create_model(section.__name__, __base__=section, __module__=__name__, **keys)
 
-    name: str
+
+def _nothing_idle(section: Sampler | Scheduler, kind: str) -> None:
+    for key in idle(kind, section.name):
+        if key in section.model_fields_set:
+            raise ValueError(
+                f"{key} must be left out for the {kind} {section.name}, which "
+                f"{_WHY.get(key, 'has no use for it')}, but got {getattr(section, key)}; remove it"
+            )
+
+
+class Sampler(_with_keys_of("samplers", LearningConfig)):
+    """Who proposes the next trial."""
+
+    name: Literal[plugins.names("samplers")] = "tpe"  # pyright: ignore[reportInvalidTypeForm]
+    """Tree-structured Parzen estimator, uniform, all combinations, Gaussian process, NSGA-II for
+    several objectives, or CMA-ES, which needs the package cmaes."""
 
     @model_validator(mode="after")
-    def _nothing_idle(self) -> Self:
-        section = type(self).__name__.lower()
-        for key in IDLE[section].get(self.name, ()):
-            if key in self.model_fields_set:
-                raise ValueError(
-                    f"{key} must be left out for the {section} {self.name}, which {_WHY[key]}, "
-                    f"but got {getattr(self, key)}; remove it"
-                )
+    def _nothing_without_effect(self) -> Self:
+        _nothing_idle(self, "sampler")
         return self
 
 
-class Sampler(_Named):
-    """Who proposes the next trial."""
-
-    name: Literal["tpe", "random", "grid", "gp", "nsga2", "cmaes"] = "tpe"
-    """Tree-structured Parzen estimator, uniform, all combinations, Gaussian process, NSGA-II for
-    several objectives, or CMA-ES, which needs the package cmaes."""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Decides every proposal, given the results; not for `grid`."""
-    startup: int = Field(default=10, ge=0)
-    """Random trials before the sampler trusts its model; the population of NSGA-II, of 4 at least;
-    not for `random` and `grid`."""
-
-
-class Scheduler(_Named):
+class Scheduler(_with_keys_of("schedulers", StoppingConfig)):
     """Who stops weak trials early; the resource is the epoch."""
 
-    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    name: Literal[plugins.names("schedulers")] = "asha"  # pyright: ignore[reportInvalidTypeForm]
     """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
     metric: Metric | None = None
     """What it watches; the objective where there is one."""
-    grace: int | None = Field(default=None, ge=1)
-    """Epochs that every trial is given. A third of the epochs of the longest trial
-    where it is left out, and with `hyperband` for its most patient bracket."""
-    factor: int = Field(default=3, ge=2)
-    """One in this many trials survives a rung; for `asha` and `hyperband`."""
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        _nothing_idle(self, "scheduler")
+        return self
+
+
+SECTIONS: dict[str, type[Sampler] | type[Scheduler]] = {
+    "sampler": Sampler,
+    "scheduler": Scheduler,
+}
+"""The sections of a study whose keys hang on their `name`."""
+
+
+def idle(kind: str, name: str) -> tuple[str, ...]:
+    """The keys of a section, `sampler` or `scheduler`, that mean nothing under a name."""
+    if name not in plugins.names(f"{kind}s"):
+        return ()
+    used = plugins.config(f"{kind}s", name).model_fields
+    return tuple(key for key in SECTIONS[kind].model_fields if key not in used)
+
+
+def own(section: Sampler | Scheduler, config: type[Section]) -> Section:
+    """What a section says to the plug-in that it names, as the plug-in's `Config`."""
+    return config(**{key: getattr(section, key) for key in config.model_fields})
+
+
+def stops(scheduler: Scheduler) -> bool:
+    """Whether a scheduler may stop a trial."""
+    return issubclass(plugins.config("schedulers", scheduler.name), StoppingConfig)
 
 
 def grace(scheduler: Scheduler, epochs: int) -> int:
@@ -92,8 +115,9 @@ def grace(scheduler: Scheduler, epochs: int) -> int:
         scheduler: One that stops trials.
         epochs: Of the longest trial.
     """
-    spread = scheduler.factor ** (BRACKETS - 1) if scheduler.name == "hyperband" else 1
-    return max(1, epochs // (_PATIENCE * spread))
+    config = own(scheduler, plugins.config("schedulers", scheduler.name))
+    assert isinstance(config, StoppingConfig)
+    return max(1, epochs // config.patience())
 
 
 def require_installed(sampler: Sampler) -> None:
@@ -102,7 +126,9 @@ def require_installed(sampler: Sampler) -> None:
     Raises:
         EnvironmentError: it is not installed.
     """
-    package = _PACKAGES.get(sampler.name)
+    config = plugins.config("samplers", sampler.name)
+    assert issubclass(config, SamplerConfig)
+    package = config.package
     if package is not None and importlib.util.find_spec(package) is None:
         raise EnvironmentError(
             f"study.sampler.name: {sampler.name} needs the package {package}, which is not "

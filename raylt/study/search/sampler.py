@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -19,11 +19,13 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
+from raylt import plugins
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
 from raylt.space import Point, Space
 from raylt.space import leaf as leaves
 from raylt.space.leaf import Leaf
+from raylt.space.strategy import own
 
 SUGGESTIONS = 20
 """Draws from the sampler before plain random draws take over."""
@@ -88,31 +90,11 @@ def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
     """
     chosen = space.study.sampler
     seed = (chosen.seed + 1_000_003 * begun) % 2**32
-    startup = chosen.startup
-    make: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(
-            seed=seed,
-            n_startup_trials=startup,
-            # Leaves are modelled together, conditional ones in groups, and trials that still
-            # run count as bad, so that parallel draws keep apart.
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-        ),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),
-        "gp": lambda: optuna.samplers.GPSampler(
-            seed=seed, n_startup_trials=startup, deterministic_objective=False
-        ),
-        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, startup)),
-        "cmaes": lambda: optuna.samplers.CmaEsSampler(
-            seed=seed, n_startup_trials=startup, warn_independent_sampling=False
-        ),
-    }
+    module = plugins.module("samplers", chosen.name)
     with warnings.catch_warnings():
         # `group` and `constant_liar` are marked experimental; the tests hold what we rely on.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return make[chosen.name]()
+        return module.build(own(chosen, module.Config), seed=seed)
 
 
 def draw(

@@ -1,0 +1,1 @@
+"""One file, one sampler: its `Config`, and `build`, which makes a sampler of Optuna."""

@@ -1,0 +1,1 @@
+"""One file, one scheduler: its `Config`, and `build`, which makes a scheduler of Ray Tune."""
