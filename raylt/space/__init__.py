@@ -15,9 +15,9 @@ from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import leaf, metrics_check, recipe_section, removed, settings
+from raylt.space import leaf, metrics_check, recipe_section, settings
 from raylt.space.expressions import Expression
-from raylt.space.file import document, explain, presets
+from raylt.space.file import document, explain, presets, removed
 from raylt.space.file.document import Document, Keys
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from raylt.recipe import CHANGES_REMOVED
-from raylt.space import recipe_section
 from raylt.space.file.document import Document
 
 
@@ -22,4 +21,4 @@ def refuse(document: Document) -> None:
             "write `scheduler: {name: asha}`, or read this study with version 0.1.0",
         )
     if recipe.get("changes"):
-        raise recipe_section.error(document, ("recipe", "changes"), CHANGES_REMOVED)
+        raise document.error(("recipe", "changes"), CHANGES_REMOVED, name="changes")
