@@ -67,6 +67,8 @@ WHOLE = {
     "cluster/test_security.py",
     "datasets/test_every_dataset.py",
     "methods/test_every_method.py",
+    "samplers/test_every_sampler.py",
+    "schedulers/test_every_scheduler.py",
     "space/test_search_spaces.py",
     "study/confirm/test_confirm_pool.py",
     "study/cost/test_cost_metrics.py",
