@@ -13,6 +13,7 @@ class Config(LearningConfig):
     """The knobs of the sampler."""
 
     name: Literal["cmaes"] = "cmaes"
+    """The sampler."""
     package: ClassVar[str | None] = "cmaes"
 
 

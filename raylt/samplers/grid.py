@@ -13,6 +13,7 @@ class Config(SamplerConfig):
     """The knobs of the sampler."""
 
     name: Literal["grid"] = "grid"
+    """The sampler."""
 
 
 def build(config: Config, *, seed: int) -> optuna.samplers.BaseSampler:

@@ -13,6 +13,7 @@ class Config(LearningConfig):
     """The knobs of the sampler."""
 
     name: Literal["nsga2"] = "nsga2"
+    """The sampler."""
 
 
 def build(config: Config, *, seed: int) -> optuna.samplers.BaseSampler:

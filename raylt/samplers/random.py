@@ -13,6 +13,7 @@ class Config(SeededConfig):
     """The knobs of the sampler."""
 
     name: Literal["random"] = "random"
+    """The sampler."""
 
 
 def build(config: Config, *, seed: int) -> optuna.samplers.BaseSampler:

@@ -15,6 +15,7 @@ class Config(StoppingConfig):
     """The knobs of ASHA."""
 
     name: Literal["asha"] = "asha"
+    """The scheduler."""
     factor: int = Field(default=3, ge=2)
     """One in this many trials survives a rung; for `asha` and `hyperband`."""
 

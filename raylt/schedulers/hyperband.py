@@ -18,6 +18,7 @@ class Config(StoppingConfig):
     """The knobs of HyperBand."""
 
     name: Literal["hyperband"] = "hyperband"
+    """The scheduler."""
     factor: int = Field(default=3, ge=2)
     """One in this many trials survives a rung; for `asha` and `hyperband`."""
 

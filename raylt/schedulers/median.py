@@ -18,6 +18,7 @@ class Config(StoppingConfig):
     """The knobs of the median rule."""
 
     name: Literal["median"] = "median"
+    """The scheduler."""
 
 
 class Median(Fair, MedianStoppingRule):

@@ -12,6 +12,7 @@ class Config(SchedulerConfig):
     """Nothing to choose."""
 
     name: Literal["none"] = "none"
+    """The scheduler."""
 
 
 def build(config: Config, **options: Any) -> Queue:
