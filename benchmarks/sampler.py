@@ -17,6 +17,7 @@ import optuna
 
 from raylt import space as spaces
 from raylt.space import Space
+from raylt.study.record import distributions
 from raylt.study.search import sampler
 
 SPACE = """
@@ -61,7 +62,7 @@ def cost(name: str, trials: int) -> float:
 
 def _past(space: Space, number: int) -> optuna.trial.FrozenTrial:
     rng = random.Random(number)
-    drawn = sampler.parameters(space, space.draw(rng))
+    drawn = distributions.parameters(space, space.draw(rng))
     complete = number % 3 == 0
     value = rng.random()
     return optuna.trial.create_trial(

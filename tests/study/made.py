@@ -8,8 +8,7 @@ import numpy as np
 import optuna
 
 from raylt import space
-from raylt.study.record import record, studies
-from raylt.study.search import sampler
+from raylt.study.record import distributions, record, studies
 from raylt.trial.evaluation import classes
 
 SPACE = """
@@ -81,7 +80,7 @@ def study(
             point=point,
             recipe=recipe.model_dump(mode="json"),
             digest=recipe.digest,
-            parameters=sampler.parameters(opened, point),
+            parameters=distributions.parameters(opened, point),
         )
         made.begin_attempt(number)
         state = "failed" if number in failed else "stopped" if number in stopped else "complete"

@@ -8,9 +8,8 @@ import re
 from raylt.schema import InputError
 from raylt.space import Space, revision
 from raylt.space.revision import Change
-from raylt.study.record import studies
+from raylt.study.record import distributions, studies
 from raylt.study.record.record import Record
-from raylt.study.search import sampler
 
 _FACT = "revisions"
 
@@ -87,7 +86,8 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
     draft = record.folder / studies.NEXT
     draft.write_text(new.text, "utf-8")
     record.rewrite(
-        {sampler.parameter(leaf): sampler.distribution(leaf) for leaf in new.leaves}, facts
+        {distributions.parameter(leaf): distributions.distribution(leaf) for leaf in new.leaves},
+        facts,
     )
     draft.replace(record.folder / "space.yaml")
     record.space = new

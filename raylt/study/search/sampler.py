@@ -1,4 +1,4 @@
-"""Which point comes next: samplers by name, conditional leaves, refused and repeated draws."""
+"""Which point comes next: the sampler of a space, conditional leaves, repeated draws."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import random
 import warnings
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
@@ -26,58 +23,13 @@ from raylt.space import Point, Space
 from raylt.space import leaf as leaves
 from raylt.space.leaf import Leaf
 from raylt.space.strategy import own
+from raylt.study.record.distributions import distribution, from_optuna, only_value, parameter
 
 SUGGESTIONS = 20
 """Draws from the sampler before plain random draws take over."""
 RANDOM = 1000
 """Random draws before the space counts as exhausted."""
 _LARGEST_GRID = 100_000
-
-
-def distribution(leaf: Leaf) -> BaseDistribution:
-    """What Optuna calls an open leaf."""
-    if leaf.choices is not None:
-        return CategoricalDistribution(leaf.choices)
-    low, high = leaf.ends
-    assert isinstance(low, int | float)
-    assert isinstance(high, int | float)
-    if leaf.integer:
-        return IntDistribution(int(low), int(high), log=leaf.log, step=int(leaf.step or 1))
-    if leaf.complement:
-        return FloatDistribution(1 - high, 1 - low, log=True)
-    return FloatDistribution(low, high, log=leaf.log, step=leaf.step)
-
-
-def parameter(leaf: Leaf) -> str:
-    """The name of a leaf in Optuna, which knows no scale that is even towards 1."""
-    return f"1 - {leaf.path}" if leaf.complement else leaf.path
-
-
-def inside(leaf: Leaf, value: Value) -> Value:
-    """What Optuna is told of a leaf's value."""
-    return 1 - value if leaf.complement and isinstance(value, int | float) else value
-
-
-def outside(leaf: Leaf, told: Value) -> Value:
-    """The leaf's value for what Optuna tells."""
-    if not leaf.complement:
-        return told
-    assert isinstance(told, float)
-    assert leaf.low is not None
-    assert leaf.high is not None
-    # 1 - (1 - x) may miss x by the last digit.
-    return min(leaf.high, max(leaf.low, 1 - told))
-
-
-def parameters(
-    space: Space, point: Mapping[str, Value]
-) -> dict[str, tuple[BaseDistribution, Value]]:
-    """Optuna's name of each leaf that a point sets, its distribution, and what Optuna is told."""
-    return {
-        parameter(leaf): (distribution(leaf), inside(leaf, point[leaf.path]))
-        for leaf in space.leaves
-        if leaf.path in point
-    }
 
 
 def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
@@ -131,17 +83,12 @@ def suggest(study: optuna.Study, trial: FrozenTrial, space: Space) -> Point:
     def choose(leaf: Leaf) -> Value:
         law, name = distribution(leaf), parameter(leaf)
         if law.single():
-            return outside(leaf, only_value(law))
+            return from_optuna(leaf, only_value(law))
         if name in together and joint[name] == law:
-            return outside(leaf, together[name])
-        return outside(leaf, study.sampler.sample_independent(study, trial, name, law))
+            return from_optuna(leaf, together[name])
+        return from_optuna(leaf, study.sampler.sample_independent(study, trial, name, law))
 
     return leaves.assemble(space.leaves, space.known, choose)
-
-
-def only_value(law: Any) -> Value:
-    """The value of a distribution that has one."""
-    return law.choices[0] if isinstance(law, CategoricalDistribution) else law.low
 
 
 def grid(space: Space) -> tuple[Point, ...]:
@@ -173,7 +120,7 @@ def _values(leaf: Leaf) -> tuple[Value, ...]:
         return leaf.choices
     law = distribution(leaf)
     if law.single():
-        return (outside(leaf, only_value(law)),)
+        return (from_optuna(leaf, only_value(law)),)
     if isinstance(law, IntDistribution) and not law.log:
         return tuple(range(law.low, law.high + 1, law.step))
     if isinstance(law, FloatDistribution) and law.step is not None:

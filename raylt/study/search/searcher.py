@@ -16,6 +16,7 @@ from ray.tune.search import Searcher
 
 from raylt import recipe as recipes
 from raylt.study.cost.budget import BudgetMeter
+from raylt.study.record import distributions
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, signature
 from raylt.study.record.record import Record
@@ -220,7 +221,7 @@ class TruthfulSearcher(Searcher):
             point=point,
             recipe=recipe.model_dump(mode="json"),
             digest=recipe.digest,
-            parameters=sampler.parameters(space, point),
+            parameters=distributions.parameters(space, point),
         )
         if outcome.role == "baseline":
             self._baseline = number

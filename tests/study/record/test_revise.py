@@ -5,7 +5,7 @@ import pytest
 from raylt import cli
 from raylt.schema import InputError
 from raylt.settings import Settings
-from raylt.study.record import revise, studies
+from raylt.study.record import distributions, revise, studies
 from raylt.study.run import driver
 from raylt.study.search import sampler as draws
 from raylt.study.search.searcher import TruthfulSearcher
@@ -59,7 +59,11 @@ def test_a_wider_space_keeps_all_trials_in_the_history_of_the_sampler(study, tmp
     assert again.outcomes() == before
     for one in before:
         assert again.frozen(one.number).params == one.point
-    laws = {name: draws.distribution(leaf) for leaf in again.space.leaves for name in [leaf.path]}
+    laws = {
+        name: distributions.distribution(leaf)
+        for leaf in again.space.leaves
+        for name in [leaf.path]
+    }
     if sampler in ("tpe", "gp"):
         joint = again.study.sampler.infer_relative_search_space(again.study, again.frozen(0))
         assert joint == laws

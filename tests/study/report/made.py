@@ -11,7 +11,7 @@ from raylt import cli
 
 def begun(study: Any, number: int) -> None:
     """Hand out the next trial of a study."""
-    from raylt.study.search import sampler
+    from raylt.study.record import distributions
 
     space = study.space
     assert study.open_trial() == number
@@ -22,7 +22,7 @@ def begun(study: Any, number: int) -> None:
         point=point,
         recipe=recipe.model_dump(mode="json"),
         digest=recipe.digest,
-        parameters=sampler.parameters(space, point),
+        parameters=distributions.parameters(space, point),
     )
 
 

@@ -8,8 +8,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from raylt import recipe
-from raylt.study.record import studies
-from raylt.study.search import sampler as draws
+from raylt.study.record import distributions, studies
 from raylt.study.search import schedulers
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study import drive, fake
@@ -94,7 +93,7 @@ def agree(record, ends, sampler, scheduler):
         assert trial.intermediate_values == pytest.approx(curve)
         assert trial.value == pytest.approx(curve[end])
         told = {
-            draws.parameter(leaf): draws.inside(leaf, one.point[leaf.path])
+            distributions.parameter(leaf): distributions.to_optuna(leaf, one.point[leaf.path])
             for leaf in record.space.leaves
         }
         assert trial.params == pytest.approx(told)

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 
+from raylt.study.record.distributions import distribution, to_optuna
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import short
 from raylt.study.report.charts import figure
 from raylt.study.report.charts.figure import Axis, Bars, Chart
-from raylt.study.search import sampler
 
 _NAME = ("importance", "Which leaf matters")
 _TRIALS_PER_LEAF = 4
@@ -146,7 +146,7 @@ def _fanova(
         if leaf.path in paths and len({trial.point[leaf.path] for trial in trials}) > 1
     }
     distributions: dict[str, BaseDistribution] = {
-        **{path: sampler.distribution(leaf) for path, leaf in leaves.items()},
+        **{path: distribution(leaf) for path, leaf in leaves.items()},
         CHANCE: FloatDistribution(0, 1),
     }
     sums = dict.fromkeys(distributions, 0.0)
@@ -155,7 +155,7 @@ def _fanova(
         # A study of its own: the record's holds stopped trials under values of other epochs.
         study = optuna.create_study(direction=record.objectives[0].better)
         for trial in trials:
-            params = {p: sampler.inside(leaf, trial.point[p]) for p, leaf in leaves.items()}
+            params = {p: to_optuna(leaf, trial.point[p]) for p, leaf in leaves.items()}
             study.add_trial(
                 optuna.trial.create_trial(
                     params={**params, CHANCE: rng.random()},
