@@ -75,7 +75,7 @@ class DatasetConfig(Frozen):
 
 
 class SamplerConfig(Frozen):
-    """The knobs of one sampler; each file in `raylt/samplers` extends it as `Config`."""
+    """The settings of one sampler; each file in `raylt/samplers` extends it as `Config`."""
 
     name: str
     """The sampler: the name of its file in `raylt/samplers`."""
@@ -84,14 +84,14 @@ class SamplerConfig(Frozen):
 
 
 class SeededConfig(SamplerConfig):
-    """The knobs of a sampler that draws."""
+    """The settings of a sampler that draws."""
 
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides every proposal, given the results; not for `grid`."""
 
 
 class LearningConfig(SeededConfig):
-    """The knobs of a sampler that learns from the trials that have ended."""
+    """The settings of a sampler that learns from the trials that have ended."""
 
     startup: int = Field(default=10, ge=0)
     """Random trials before the sampler trusts its model; the population of NSGA-II, of 4 at least;
@@ -99,14 +99,14 @@ class LearningConfig(SeededConfig):
 
 
 class SchedulerConfig(Frozen):
-    """The knobs of one scheduler; each file in `raylt/schedulers` extends it as `Config`."""
+    """The settings of one scheduler; each file in `raylt/schedulers` extends it as `Config`."""
 
     name: str
     """The scheduler: the name of its file in `raylt/schedulers`."""
 
 
 class StoppingConfig(SchedulerConfig):
-    """The knobs of a scheduler that stops weak trials; the resource is the epoch."""
+    """The settings of a scheduler that stops weak trials; the resource is the epoch."""
 
     metric: str | None = None
     """What it watches; the objective where there is one."""

@@ -10,7 +10,7 @@ from raylt.schema import LearningConfig
 
 
 class Config(LearningConfig):
-    """The knobs of the sampler."""
+    """The settings of the sampler."""
 
     name: Literal["cmaes"] = "cmaes"
     """The sampler."""

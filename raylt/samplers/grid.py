@@ -10,7 +10,7 @@ from raylt.schema import SamplerConfig
 
 
 class Config(SamplerConfig):
-    """The knobs of the sampler."""
+    """The settings of the sampler."""
 
     name: Literal["grid"] = "grid"
     """The sampler."""

@@ -10,7 +10,7 @@ from raylt.schema import SeededConfig
 
 
 class Config(SeededConfig):
-    """The knobs of the sampler."""
+    """The settings of the sampler."""
 
     name: Literal["random"] = "random"
     """The sampler."""

@@ -12,7 +12,7 @@ from raylt.schema import StoppingConfig
 
 
 class Config(StoppingConfig):
-    """The knobs of ASHA."""
+    """The settings of ASHA."""
 
     name: Literal["asha"] = "asha"
     """The scheduler."""

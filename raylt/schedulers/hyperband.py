@@ -15,7 +15,7 @@ BRACKETS = 3
 
 
 class Config(StoppingConfig):
-    """The knobs of HyperBand."""
+    """The settings of HyperBand."""
 
     name: Literal["hyperband"] = "hyperband"
     """The scheduler."""

@@ -15,7 +15,7 @@ _MEDIAN_OF = 3
 
 
 class Config(StoppingConfig):
-    """The knobs of the median rule."""
+    """The settings of the median rule."""
 
     name: Literal["median"] = "median"
     """The scheduler."""

@@ -200,13 +200,14 @@ def trained_share(study: Study, epochs: int) -> float:
     scheduler = study.scheduler
     if scheduler.name != "asha":
         return 1.0
-    assert scheduler.grace is not None
-    rung, passing = scheduler.grace, 1.0
+    # The keys of the schedulers' files are not known to type checkers.
+    values = scheduler.model_dump()
+    rung, factor, passing = values["grace"], values["factor"], 1.0
     trained = float(min(rung, epochs))
     while rung < epochs:
-        passing /= scheduler.factor
-        trained += passing * (min(rung * scheduler.factor, epochs) - rung)
-        rung *= scheduler.factor
+        passing /= factor
+        trained += passing * (min(rung * factor, epochs) - rung)
+        rung *= factor
     return trained / epochs
 
 

@@ -212,7 +212,7 @@ from raylt.schema import StoppingConfig
 
 
 class Config(StoppingConfig):
-    """The knobs of impatience."""
+    """The settings of impatience."""
 
     name: Literal["impatient"] = "impatient"
     limit: int = Field(default=5, ge=1)
