@@ -162,7 +162,7 @@ CASES = [
     case(14, "name: digits", "name: digist", "did you mean 'digits'?"),
     case(14, "encoder: small", "encoder: resnet19", "must be one of small, resnet18"),
     case(14, "name: asha", "name: aha", "must be one of asha, hyperband", "'asha'"),
-    case(14, "name: tpe", "name: tep", "must be one of tpe, random", "'tpe'"),
+    case(14, "name: tpe", "name: tep", "must be one of cmaes, gp", "'tpe'"),
     case(14, "name: sdclr", "name: {choices: [sdclr, bcl]}", "must be one name"),
     case(
         15,
