@@ -1,5 +1,5 @@
-"""The folder is the registry: a file in `raylt/methods` is a method, one in `raylt/datasets` a
-dataset, one in `raylt/encoders` a family of encoders."""
+"""The folder is the registry: a file in `raylt/methods` is a method. So it is with the folders
+`datasets`, `encoders`, `schedulers` and `samplers`; a file of encoders is a family of them."""
 
 from __future__ import annotations
 
