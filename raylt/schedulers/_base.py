@@ -38,12 +38,12 @@ class Queue(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The waiting trial with the lowest number; paused ones come last."""
-        found = [
-            (one.status == Trial.PAUSED, one.config["number"], one)
-            for one in tune_controller.get_live_trials()
-            if one.status in (Trial.PENDING, Trial.PAUSED)
+        waiting = [
+            (trial.status == Trial.PAUSED, trial.config["number"], trial)
+            for trial in tune_controller.get_live_trials()
+            if trial.status in (Trial.PENDING, Trial.PAUSED)
         ]
-        return min(found)[2] if found else None
+        return min(waiting)[2] if waiting else None
 
 
 class Fair(Queue):
@@ -76,27 +76,27 @@ class Fair(Queue):
         """Tune gives a trial up."""
         cast(Any, super()).on_trial_remove(None, _contender(trial))
 
-    def add(self, one: Contender) -> None:
+    def add(self, contender: Contender) -> None:
         """Let a trial take part, once."""
-        if one.number not in self._judged:
-            self._judged[one.number] = 0
-            cast(Any, super()).on_trial_add(None, one)
+        if contender.number not in self._judged:
+            self._judged[contender.number] = 0
+            cast(Any, super()).on_trial_add(None, contender)
 
-    def judge(self, one: Contender, result: Mapping[str, Any]) -> str:
+    def judge(self, contender: Contender, result: Mapping[str, Any]) -> str:
         """Whether a trial goes on after an epoch."""
         epoch = result.get("epoch", math.inf)
-        if epoch <= self._judged[one.number]:
+        if epoch <= self._judged[contender.number]:
             return TrialScheduler.CONTINUE
-        self._judged[one.number] = epoch
+        self._judged[contender.number] = epoch
         # Asked even for the baseline: the others are compared with it too.
-        decision = cast(Any, super()).on_trial_result(None, one, result)
-        if decision == TrialScheduler.CONTINUE or one.role == "baseline":
+        decision = cast(Any, super()).on_trial_result(None, contender, result)
+        if decision == TrialScheduler.CONTINUE or contender.role == "baseline":
             return TrialScheduler.CONTINUE
         return TrialScheduler.STOP
 
-    def end(self, one: Contender, result: Mapping[str, Any]) -> None:
+    def end(self, contender: Contender, result: Mapping[str, Any]) -> None:
         """A trial has ended with this epoch."""
-        cast(Any, super()).on_trial_complete(None, one, result)
+        cast(Any, super()).on_trial_complete(None, contender, result)
 
 
 def _contender(trial: Any) -> Contender:

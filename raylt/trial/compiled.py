@@ -47,13 +47,13 @@ class Compiled(nn.Module):
         try:
             program = _program(self._method, labels.device)
             terms = program(views, labels)
-            weights = [one for one in self._method.parameters() if one.requires_grad]
+            weights = [weight for weight in self._method.parameters() if weight.requires_grad]
             torch.autograd.grad(
                 torch.stack(tuple(terms.values())).sum(), weights, allow_unused=True
             )
         except Exception as error:
-            why = next((line for line in map(str.strip, str(error).splitlines()) if line), "")
-            self.failure = f"{type(error).__name__}: {why[:300]}"
+            lines = str(error).strip().splitlines()
+            self.failure = f"{type(error).__name__}: {lines[0].strip()[:300] if lines else ''}"
             _log.warning("steps are not compiled, and run as they are: %s", self.failure)
             return None
         finally:

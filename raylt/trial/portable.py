@@ -75,19 +75,19 @@ def load(
     Raises:
         EnvironmentError: there is no checkpoint, or the dataset is missing.
     """
-    found = (checkpoint.best if best else checkpoint.latest)(folder, recipe.digest, digest)
-    if found is None:
+    trained = (checkpoint.best if best else checkpoint.latest)(folder, recipe.digest, digest)
+    if trained is None:
         raise EnvironmentError(
             f"{folder} must hold a checkpoint, but holds none; was it removed? train it again"
         )
     device = torch.device("cpu")
     splits = datasets.load(recipe.data, root)
     method = parts.method_of(recipe, splits, device)
-    method.load_state_dict(found.method)
+    method.load_state_dict(trained.method)
     classify = score.classifier(method, splits, recipe, device=device)
     shape = (splits.train.take(np.zeros(1, np.int64)).shape[1], recipe.size, recipe.size)
     model = Portable(method, classify, shape=shape, classes=splits.classes)
-    return model.eval(), found.method
+    return model.eval(), trained.method
 
 
 def save(model: Portable, path: Path) -> None:

@@ -208,7 +208,7 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
             functools.partial(connect, made),
             record=made,
             uri=team.address,
-            again="raylt resume",
+            resume_command="raylt resume",
             optional=True,
         )
         for made in studies

@@ -122,7 +122,7 @@ def _tracker(race: Race, settings: Settings) -> Tracker:
         connect,
         record=race.runs.record,
         uri=uri,
-        again=f"raylt confirm {race.study.name}",
+        resume_command=f"raylt confirm {race.study.name}",
         optional=settings.tracking_optional,
     )
 

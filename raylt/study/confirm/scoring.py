@@ -40,7 +40,7 @@ def score(
     import ray
     from ray.exceptions import RayError
 
-    shape = session.share.shape
+    shape = session.allocation.shape
     job: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
     root = str(session.settings.data.resolve())
     numbers = {

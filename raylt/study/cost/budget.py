@@ -11,7 +11,7 @@ checkpoints, and go on when the study is resumed with a larger budget.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from raylt.space.plan import Budget
@@ -49,9 +49,8 @@ class BudgetMeter:
     Args:
         record: The study; the caller holds its lock.
         cpus: Cores that a trial books, over all of its workers.
-        gpus: GPUs, likewise.
-        alone: Cores and GPUs of a trial that has no other one beside it; as of any other where
-            None.
+        gpus: GPUs that it books, over all of its workers.
+        alone: Cores and GPUs of a trial that runs alone; None where they are those of any other.
     """
 
     def __init__(
@@ -73,14 +72,14 @@ class BudgetMeter:
         """How much of the rates a trial books, where not all of them."""
         self._running: dict[int, float] = {}
         """When each running trial was last counted, by the monotonic clock."""
-        self._costs = {one.number: _cost(one) for one in record.outcomes()}
+        self._costs = {outcome.number: _cost(outcome) for outcome in record.outcomes()}
         self._totals = {name: sum(c[name] for c in self._costs.values()) for name in self._rates}
         """What all trials have cost, as far as it is counted."""
         self._before: float = record.facts.get(_FACT, 0.0)
         self._began = self._written = time.monotonic()
 
     def begin(self, number: int, *, alone: bool = False) -> None:
-        """The process of a trial is up, for the first time or once more, maybe alone."""
+        """Count a trial from now on: its process is up, for the first time or once more."""
         self._count(number)
         if alone:
             self._alone.add(number)
@@ -88,13 +87,13 @@ class BudgetMeter:
         self._running[number] = time.monotonic()
 
     def book(self, number: int, part: float) -> None:
-        """A trial books only a part of its cores and GPUs from now on, having fewer workers."""
+        """Count only a part of a trial's cores and GPUs from now on: it has fewer workers."""
         if part != self._parts.get(number, 1.0):
             self._count(number)
             self._parts[number] = part
 
     def end(self, number: int) -> float:
-        """A trial has ended or is interrupted: write its cost down.
+        """Write the cost of a trial down, which has ended or is interrupted.
 
         Returns:
             Seconds over all of its attempts.
@@ -168,22 +167,22 @@ def used(record: Record) -> dict[str, float]:
     outcomes = record.outcomes()
     return _hours(
         wall=record.facts.get(_FACT, 0.0),
-        cpu_seconds=sum(one.cpu_seconds for one in outcomes),
-        gpu_seconds=sum(one.gpu_seconds for one in outcomes),
+        cpu_seconds=sum(outcome.cpu_seconds for outcome in outcomes),
+        gpu_seconds=sum(outcome.gpu_seconds for outcome in outcomes),
     )
 
 
 def accounts(record: Record) -> tuple[Account, ...]:
     """Every limit of a study's budget, as far as the record knows what was used."""
-    return tuple(_accounts(record.space.study.budget, used(record)))
+    return _accounts(record.space.study.budget, used(record))
 
 
 def sentence(record: Record) -> str:
     """The state of a study's budget in words; "" where it has none."""
-    found = accounts(record)
-    if not found:
+    current = accounts(record)
+    if not current:
         return ""
-    return _spent(found) or f"budget used: {', '.join(map(str, found))}"
+    return _spent(current) or f"budget used: {', '.join(map(str, current))}"
 
 
 def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
@@ -196,30 +195,33 @@ def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
     )
 
 
-def _accounts(budget: Budget, used: Mapping[str, float]) -> Iterator[Account]:
-    for name, limit in limits(budget).items():
-        yield Account(name, used[name], limit)
+def _accounts(budget: Budget, used: Mapping[str, float]) -> tuple[Account, ...]:
+    return tuple(Account(name, used[name], limit) for name, limit in limits(budget).items())
 
 
 def _hours(*, wall: float, cpu_seconds: float, gpu_seconds: float) -> dict[str, float]:
-    found = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
-    return {name: seconds / 3600 for name, seconds in found.items()}
+    seconds = {"gpu_hours": gpu_seconds, "cpu_hours": cpu_seconds, "wall_clock": wall}
+    return {name: count / 3600 for name, count in seconds.items()}
 
 
 def limits(budget: Budget) -> dict[str, float]:
     """Hours of each limit that a budget sets, by its key in the space file."""
-    found = {
+    hours = {
         "gpu_hours": budget.gpu_hours,
         "cpu_hours": budget.cpu_hours,
         "wall_clock": None if budget.seconds is None else budget.seconds / 3600,
     }
-    return {name: limit for name, limit in found.items() if limit is not None}
+    return {name: limit for name, limit in hours.items() if limit is not None}
 
 
-def _spent(found: Iterator[Account] | tuple[Account, ...]) -> str:
-    over = [str(account) for account in found if account.spent]
+def _spent(accounts: Iterable[Account]) -> str:
+    over = [str(account) for account in accounts if account.spent]
     return f"budget spent: {', '.join(over)}" if over else ""
 
 
-def _cost(one: Outcome) -> dict[str, float]:
-    return {"seconds": one.seconds, "cpu_seconds": one.cpu_seconds, "gpu_seconds": one.gpu_seconds}
+def _cost(outcome: Outcome) -> dict[str, float]:
+    return {
+        "seconds": outcome.seconds,
+        "cpu_seconds": outcome.cpu_seconds,
+        "gpu_seconds": outcome.gpu_seconds,
+    }

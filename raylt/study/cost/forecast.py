@@ -109,26 +109,26 @@ class Forecast:
         return min([self.trials, *(_paid(account, self.trials) for account in self.budget)])
 
 
-def forecast(space: Space, measured: Measured, share: Allocation, *, trials: int) -> Forecast:
+def forecast(space: Space, measured: Measured, allocation: Allocation, *, trials: int) -> Forecast:
     """What `trials` trials of a space will take.
 
     Args:
         space: What is searched.
         measured: Some of its recipes and what they cost, in a process alone.
-        share: What a trial books, and how many run at a time.
+        allocation: What a trial books, and how many run at a time.
         trials: How many there are.
     """
     rng = random.Random(0)
     points = [space.draw(rng) for _ in range(_DRAWS)] if space.leaves else [{}]
     sample = [recipes.parse(recipes.filled(space.fixed, point)) for point in points]
-    workers = share.shape.workers
+    workers = allocation.shape.workers
     times = [_seconds(recipe, nearest(recipe, measured), workers) for recipe in sample]
     mean = sum(times) / len(times)
     hours = trials * mean / 3600
-    wall = max(trials * mean / min(share.concurrent, trials), max(times))
+    wall = max(trials * mean / min(allocation.concurrent, trials), max(times))
     used = {
-        "cpu_hours": hours * workers * share.shape.cpus,
-        "gpu_hours": hours * workers * share.shape.gpus,
+        "cpu_hours": hours * workers * allocation.shape.cpus,
+        "gpu_hours": hours * workers * allocation.shape.gpus,
         "wall_clock": wall / 3600,
     }
     return Forecast(
@@ -137,11 +137,12 @@ def forecast(space: Space, measured: Measured, share: Allocation, *, trials: int
         mean=mean,
         most=max(times),
         share=trained_share(space.study, max(recipe.epochs for recipe in sample)),
-        concurrent=share.concurrent,
+        concurrent=allocation.concurrent,
         cpu_hours=used["cpu_hours"],
         gpu_hours=used["gpu_hours"],
         wall=wall,
-        disk=max(cost.disk for _, cost in measured) * _kept(space.study, trials, share.concurrent),
+        disk=max(cost.disk for _, cost in measured)
+        * _kept(space.study, trials, allocation.concurrent),
         memory=max(cost.memory for _, cost in measured),
         gpu_memory=max(cost.gpu_memory for _, cost in measured),
         budget=tuple(
@@ -237,7 +238,9 @@ def lines(forecast: Forecast, *, free: int | None) -> list[str]:
     text.append(f"disk       {_size(forecast.disk)} of checkpoints{known}")
     if free is not None and free < forecast.disk:
         text.append("warning: that is more than is free; name another folder with --runs")
-    return text + [f"budget     {_verdict(one, forecast.trials)}" for one in forecast.budget]
+    return text + [
+        f"budget     {_verdict(account, forecast.trials)}" for account in forecast.budget
+    ]
 
 
 def _verdict(account: Account, trials: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from raylt.cluster import address as addresses
@@ -41,36 +40,34 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             f"address"
         )
     threads = settings.cpus_per_worker
-    found: list[tuple[Recipe, Cost]] = []
+    costs: list[tuple[Recipe, Cost]] = []
 
     def weigh(shape: Shape) -> Need:
         gpu = bool(shape.gpus)
-        found[:] = measures.measured(
+        costs[:] = measures.measured(
             forecast.corners(space),
             runs=settings.runs,
             threads=threads,
             gpu=gpu,
             say=say,
-            how=lambda one: cost.measured(one, root=settings.data, threads=threads, gpu=gpu),
+            how=lambda recipe: cost.measured(recipe, root=settings.data, threads=threads, gpu=gpu),
         )
-        return packing.need([one for _, one in found])
+        return packing.need([measurement for _, measurement in costs])
 
-    share = allocation.planned(settings, weigh)
-    if not found:
-        weigh(share.shape)
-    return forecast.forecast(space, found, share, trials=space.study.trials)
+    planned = allocation.planned(settings, weigh)
+    if not costs:
+        weigh(planned.shape)
+    return forecast.forecast(space, costs, planned, trials=space.study.trials)
 
 
-def plain(found: Forecast) -> dict[str, Any]:
+def plain(result: Forecast) -> dict[str, Any]:
     """A forecast for programs."""
-    return {**dataclasses.asdict(found), "affordable": found.affordable}
+    return {**dataclasses.asdict(result), "affordable": result.affordable}
 
 
-def lines(found: Forecast, settings: Settings) -> list[str]:
+def lines(result: Forecast, settings: Settings) -> list[str]:
     """A forecast for people, with what is free on the disk."""
-    return forecast.lines(found, free=_free(settings.runs))
-
-
-def _free(folder: Path) -> int | None:
-    there = next((path for path in (folder, *folder.resolve().parents) if path.exists()), None)
-    return None if there is None else shutil.disk_usage(there).free
+    folder = settings.runs.resolve()
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    free = None if existing is None else shutil.disk_usage(existing).free
+    return forecast.lines(result, free=free)

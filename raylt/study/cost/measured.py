@@ -32,8 +32,8 @@ def stored(
         InputError: what is kept cannot be read.
     """
     kept = _read(runs)
-    found = ((recipe, kept.get(_key(recipe, threads, gpu))) for recipe in recipes)
-    return [(recipe, Cost(**values)) for recipe, values in found if values is not None]
+    pairs = ((recipe, kept.get(_key(recipe, threads, gpu))) for recipe in recipes)
+    return [(recipe, Cost(**values)) for recipe, values in pairs if values is not None]
 
 
 def measured(
@@ -45,7 +45,7 @@ def measured(
     say: Callable[[str], None],
     how: Callable[[Recipe], Cost],
 ) -> list[tuple[Recipe, Cost]]:
-    """Measure recipes on this machine one after the other, and keep what was found.
+    """Measure recipes on this machine one after the other, and keep what it costs.
 
     Args:
         recipes: What to measure; it is measured anew even if that was done before.
@@ -53,25 +53,26 @@ def measured(
         threads: Threads of torch.
         gpu: Whether a GPU is used.
         say: Takes a line for each recipe.
-        how: Measures one.
+        how: Measures one of them.
 
     Raises:
         EnvironmentError: one of them does not run here.
     """
-    found: list[tuple[Recipe, Cost]] = []
+    costs: list[tuple[Recipe, Cost]] = []
     for number, recipe in enumerate(recipes, start=1):
         say(
             f"measuring a few steps, {number} of {len(recipes)}: batch size "
             f"{recipe.optimizer.batch_size}, {recipe.encoder}"
         )
-        found.append((recipe, how(recipe)))
-        _keep(found[-1][1], runs=runs, key=_key(recipe, threads, gpu))
-    return found
+        cost = how(recipe)
+        costs.append((recipe, cost))
+        _keep(cost, runs=runs, key=_key(recipe, threads, gpu))
+    return costs
 
 
 def _keep(cost: Cost, *, runs: Path, key: str) -> None:
     runs.mkdir(parents=True, exist_ok=True)
-    # Several studies may measure at once: none forgets what another one has found meanwhile.
+    # Several studies may measure at once, and none may lose what another has just written.
     with (runs / f"{_FILE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         values = {**_read(runs), key: dataclasses.asdict(cost)}

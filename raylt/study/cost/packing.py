@@ -42,10 +42,10 @@ def weigher(
     def weigh(shape: Shape) -> Need:
         corners = forecast.corners(record.space)
         gpu = bool(shape.gpus)
-        found = measures.stored(corners, runs=runs, threads=threads, gpu=gpu)
-        known = {recipe.digest for recipe, _ in found}
+        costs = measures.stored(corners, runs=runs, threads=threads, gpu=gpu)
+        known = {recipe.digest for recipe, _ in costs}
         missing = [recipe for recipe in corners if recipe.digest not in known]
-        found += measures.measured(
+        costs += measures.measured(
             missing,
             runs=runs,
             threads=threads,
@@ -53,7 +53,7 @@ def weigher(
             say=say,
             how=lambda recipe: _by_ray(recipe, shape, root=root, threads=threads),
         )
-        return learned(need([one for _, one in found]), record)
+        return learned(need([measurement for _, measurement in costs]), record)
 
     return weigh
 
@@ -61,41 +61,41 @@ def weigher(
 def need(costs: Sequence[Cost]) -> Need:
     """What the hungriest of some recipes needs, with a margin, and what keeps a GPU busiest."""
     return Need(
-        memory=_MARGIN * max(one.memory for one in costs),
-        gpu_memory=_MARGIN * max(one.gpu_memory for one in costs),
-        gpu_size=max(one.gpu_size for one in costs),
-        gpu_busy=max(one.gpu_busy for one in costs),
+        memory=_MARGIN * max(cost.memory for cost in costs),
+        gpu_memory=_MARGIN * max(cost.gpu_memory for cost in costs),
+        gpu_size=max(cost.gpu_size for cost in costs),
+        gpu_busy=max(cost.gpu_busy for cost in costs),
     )
 
 
-def learned(found: Need, record: Record) -> Need:
+def learned(wanted: Need, record: Record) -> Need:
     """A need, raised to what the study has shown where memory ran out."""
     shown: dict[str, float] = record.facts.get(_FACT, {})
     sharers = shown.get("sharers_of_a_gpu", math.inf)
     return replace(
-        found,
-        memory=max(found.memory, shown.get("memory", 0.0)),
-        gpu_memory=max(found.gpu_memory, found.gpu_size / sharers),
+        wanted,
+        memory=max(wanted.memory, shown.get("memory", 0.0)),
+        gpu_memory=max(wanted.gpu_memory, wanted.gpu_size / sharers),
     )
 
 
-def crowded(record: Record, share: Allocation) -> None:
-    """Learn from a trial that ran out of memory beside others: next time there is one fewer."""
-    shape = share.shape
+def learn_from_out_of_memory(record: Record, allocation: Allocation) -> None:
+    """Note that a trial ran out of memory beside others: next time one fewer runs beside it."""
+    shape = allocation.shape
     if shape.gpus:
         together = round(1 / shape.gpus)
         shown = {"sharers_of_a_gpu": max(1, together - 1)}
     else:
-        size = max(node.memory for node in share.machines)
-        together = max(2, -(-share.concurrent // len(share.machines)))
+        size = max(node.memory for node in allocation.machines)
+        together = max(2, -(-allocation.concurrent // len(allocation.machines)))
         shown = {"memory": size / (together - 1)}
     record.note(_FACT, {**record.facts.get(_FACT, {}), **shown})
 
 
-def sentence(share: Allocation) -> str:
-    """What packing by measure came to, for the user."""
-    if share.shape.gpus:
-        return f"pack auto: {round(1 / share.shape.gpus)} trials share a GPU by what was measured"
+def sentence(allocation: Allocation) -> str:
+    """How the trials are packed by what was measured, for the user."""
+    if gpus := allocation.shape.gpus:
+        return f"pack auto: {round(1 / gpus)} trials share a GPU by what was measured"
     return (
         "pack auto: there is no GPU to share, so as many trials run side by side as have their "
         "cores and their measured memory"
@@ -108,11 +108,11 @@ def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
     from ray.exceptions import RayError, RayTaskError
 
     measured: Any = cost.measured
-    one = ray.remote(measured).options(
+    remote = ray.remote(measured).options(
         num_cpus=shape.cpus, num_gpus=1 if shape.gpus else 0, max_retries=0
     )
     try:
-        return ray.get(one.remote(recipe, root=root, threads=threads, gpu=bool(shape.gpus)))
+        return ray.get(remote.remote(recipe, root=root, threads=threads, gpu=bool(shape.gpus)))
     except RayTaskError as error:
         raise error.cause from None
     except RayError as error:

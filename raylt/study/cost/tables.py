@@ -19,7 +19,7 @@ Table = tuple[list[str], list[list[str]]]
 def text(record: Record) -> list[str]:
     """What a study cost, in sentences."""
     outcomes = record.outcomes()
-    whole = brief.duration(sum(one.seconds for one in outcomes))
+    whole = brief.duration(sum(outcome.seconds for outcome in outcomes))
     lines = [
         f"All trials together took {whole}. A trial is counted from its start to its end, over "
         f"all attempts; its CPU- and GPU-hours are those of the cores and GPUs that it booked."
@@ -32,7 +32,7 @@ def text(record: Record) -> list[str]:
 def hours(record: Record) -> Table:
     """What was used of each kind of hour, for a trial and for all, and what was allowed."""
     used, limits = budget.used(record), budget.limits(record.space.study.budget)
-    begun = sum(one.attempts > 0 for one in record.outcomes())
+    begun = sum(outcome.attempts > 0 for outcome in record.outcomes())
     rows = [
         [
             _WORDS[name],
@@ -42,7 +42,7 @@ def hours(record: Record) -> Table:
             f"{100 * hours / limits[name]:.0f} %" if name in limits else "-",
         ]
         for name, hours in used.items()
-        # Of GPUs that nobody booked there is nothing to say.
+        # GPUs that nobody booked are left out.
         if hours or name in limits
     ]
     return ["", "used", "a trial", "budget", "used of it"], rows
@@ -52,20 +52,21 @@ def states(outcomes: Sequence[Outcome]) -> Table:
     """What trials of each state cost."""
     rows: list[list[str]] = []
     for state in _STATES:
-        those = [one for one in outcomes if one.state == state]
-        if not those:
+        group = [outcome for outcome in outcomes if outcome.state == state]
+        if not group:
             continue
-        seconds, epochs = sum(o.seconds for o in those), sum(o.epoch for o in those)
+        seconds = sum(outcome.seconds for outcome in group)
+        epochs = sum(outcome.epoch for outcome in group)
         rows.append(
             [
                 state,
-                str(len(those)),
+                str(len(group)),
                 str(epochs),
                 brief.duration(seconds),
                 brief.duration(seconds / epochs) if epochs else "-",
-                brief.hours(sum(o.cpu_seconds for o in those) / 3600),
-                brief.hours(sum(o.gpu_seconds for o in those) / 3600),
-                str(sum(max(0, one.attempts - 1) for one in those)),
+                brief.hours(sum(outcome.cpu_seconds for outcome in group) / 3600),
+                brief.hours(sum(outcome.gpu_seconds for outcome in group) / 3600),
+                str(sum(max(0, outcome.attempts - 1) for outcome in group)),
             ]
         )
     heads = [

@@ -41,7 +41,7 @@ class Outcome:
     cpu_seconds: float = 0.0
     """Seconds of cores that it booked, over all attempts."""
     gpu_seconds: float = 0.0
-    """Seconds of GPUs, likewise."""
+    """Seconds of GPUs that it booked, over all attempts."""
     attempts: int = 0
     """How often the trial was started."""
     failure: str = ""
@@ -51,7 +51,7 @@ class Outcome:
     began: float = 0.0
     """When it was first handed out, in seconds since 1970; 0 while it waits."""
     ended: float = 0.0
-    """When it was closed, likewise; 0 while it is not."""
+    """When it was closed, in seconds since 1970; 0 while it is open."""
 
     @property
     def over(self) -> bool:
@@ -72,81 +72,87 @@ def signature(failure: str) -> str:
 def failures(outcomes: Iterable[Outcome]) -> list[tuple[list[int], str]]:
     """The failed trials that failed alike, and the failure of the first of them; the most
     frequent failure first."""
-    found: dict[str, list[Outcome]] = {}
-    for one in sorted(outcomes, key=lambda one: one.number):
-        if one.state == "failed":
-            found.setdefault(signature(one.failure), []).append(one)
-    groups = sorted(found.values(), key=lambda group: (-len(group), group[0].number))
-    return [([one.number for one in group], group[0].failure) for group in groups]
+    alike: dict[str, list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.number):
+        if outcome.state == "failed":
+            alike.setdefault(signature(outcome.failure), []).append(outcome)
+    groups = sorted(alike.values(), key=lambda group: (-len(group), group[0].number))
+    return [([outcome.number for outcome in group], group[0].failure) for group in groups]
 
 
 def baseline_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     """The trial of the setting that a study is compared with."""
-    return next((one for one in outcomes if one.role == "baseline"), None)
+    return next((outcome for outcome in outcomes if outcome.role == "baseline"), None)
 
 
 def ranked(outcomes: Sequence[Outcome], plan: Study) -> tuple[Outcome, ...]:
     """Best first: finished trials that keep the constraints, then finished ones that do not, then
     those stopped early by how far they came, then failed, running and waiting ones."""
-    baseline = baseline_of(outcomes)
-    reference = baseline.last if baseline else {}
+    reference = _reference(outcomes)
     first = plan.objective[0]
     sign = -1 if first.better == "maximize" else 1
 
-    def order(one: Outcome) -> tuple[float, ...]:
-        score = sign * one.last.get(first.metric, sign * math.inf)
-        if one.state == "complete":
-            missed = violations(plan.constraints, one.last, reference).values()
+    def order(outcome: Outcome) -> tuple[float, ...]:
+        score = sign * outcome.last.get(first.metric, sign * math.inf)
+        if outcome.state == "complete":
+            missed = violations(plan.constraints, outcome.last, reference).values()
             excess = sum(max(0.0, gap) for gap in missed)
-            return (float(excess > 0), excess, score, one.number)
-        return (_LATE[one.state], -one.epoch, score, one.number)
+            return (float(excess > 0), excess, score, outcome.number)
+        return (_LATE[outcome.state], -outcome.epoch, score, outcome.number)
 
     return tuple(sorted(outcomes, key=order))
 
 
 def winner(outcomes: Sequence[Outcome], plan: Study) -> Outcome | None:
     """The finished trial that keeps every constraint and has the best objective."""
-    baseline = baseline_of(outcomes)
     first = next(iter(ranked(outcomes, plan)), None)
     if first is None or first.state != "complete":
         return None
-    missed = violations(plan.constraints, first.last, baseline.last if baseline else {})
-    return first if all(gap <= 0 for gap in missed.values()) else None
+    return first if _keeps(first.last, _reference(outcomes), plan) else None
 
 
 def improvements(outcomes: Iterable[Outcome], plan: Study) -> dict[int, float]:
     """The best so far: each finished trial that keeps the constraints and beats all that ended
     before it, by its number, with its objective; in the order in which they ended."""
-    everyone = sorted(outcomes, key=lambda one: (one.ended, one.number))
-    baseline = baseline_of(everyone)
-    reference = baseline.last if baseline else {}
-    found: dict[int, float] = {}
+    everyone = sorted(outcomes, key=lambda outcome: (outcome.ended, outcome.number))
+    reference = _reference(everyone)
+    values: dict[int, float] = {}
     best: float | None = None
-    for one in everyone:
-        value = improved(one, best, reference, plan)
+    for outcome in everyone:
+        value = improved(outcome, best, reference, plan)
         if value is not None:
-            found[one.number] = best = value
-    return found
+            values[outcome.number] = best = value
+    return values
 
 
-def improved(one: Outcome, best: float | None, baseline: Metrics, plan: Study) -> float | None:
+def improved(outcome: Outcome, best: float | None, baseline: Metrics, plan: Study) -> float | None:
     """The objective of a finished trial that keeps the constraints and beats `best`, if it does.
 
     Args:
-        one: The trial.
+        outcome: The trial.
         best: The objective to beat; None where there is none yet.
         baseline: Metrics of the baseline, as far as they are known.
         plan: Says what is better, and the constraints.
     """
     first = plan.objective[0]
-    value = one.last.get(first.metric)
-    if one.state != "complete" or value is None:
+    value = outcome.last.get(first.metric)
+    if outcome.state != "complete" or value is None:
         return None
     sign = 1 if first.better == "maximize" else -1
     if best is not None and sign * value <= sign * best:
         return None
-    missed = violations(plan.constraints, one.last, baseline)
-    return value if all(gap <= 0 for gap in missed.values()) else None
+    return value if _keeps(outcome.last, baseline, plan) else None
+
+
+def _reference(outcomes: Iterable[Outcome]) -> Metrics:
+    """The metrics that constraints are measured against: those of the baseline."""
+    baseline = baseline_of(outcomes)
+    return baseline.last if baseline else {}
+
+
+def _keeps(metrics: Metrics, baseline: Metrics, plan: Study) -> bool:
+    """Whether every constraint is kept."""
+    return all(gap <= 0 for gap in violations(plan.constraints, metrics, baseline).values())
 
 
 def violations(
@@ -167,11 +173,11 @@ def violations(
 
 def _bounds(constraint: Constraint, baseline: float | None) -> dict[str, float]:
     """The known bounds of a constraint by side, `min` or `max`."""
-    found: dict[str, float] = {}
+    bounds: dict[str, float] = {}
     for side, text in (("min", constraint.min), ("max", constraint.max)):
         if text is None:
             continue
         expression = expressions.parse(text)
         if baseline is not None or not expression.names:
-            found[side] = expression.number({"baseline": baseline})
-    return found
+            bounds[side] = expression.number({"baseline": baseline})
+    return bounds

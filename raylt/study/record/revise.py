@@ -47,7 +47,7 @@ def _count(record: Record, wanted: str) -> int:
     if not re.fullmatch(r"\+?[0-9]{1,9}", wanted):
         raise InputError(f"--trials must be a number, or +N for N more, but got {wanted!r}")
     count = int(wanted) + (record.wanted if wanted[0] == "+" else 0)
-    begun = sum(one.state != "waiting" for one in record.outcomes())
+    begun = sum(outcome.state != "waiting" for outcome in record.outcomes())
     if count < begun:
         raise InputError(
             f"--trials must be at least {begun}, the trials that {record.name} has begun, but got "

@@ -25,7 +25,7 @@ _log = logging.getLogger("raylt")
 
 @contextlib.contextmanager
 def followed(
-    share: Allocation,
+    allocation: Allocation,
     *,
     address: str | None,
     runs: Path,
@@ -35,20 +35,20 @@ def followed(
     """How many trials may run at a time, asked before each one begins, for the time of a `with`.
 
     Args:
-        share: What a trial books, and the machines that were there at the beginning.
+        allocation: What a trial books, and the machines that were there at the beginning.
         address: The cluster whose machines come and go; this machine alone stays as it is.
         runs: Folder of all studies.
         checkpoints: A bucket by which machines can do without sharing the folder, or None.
         say: Takes a line for the user.
     """
     if addresses.way(address) == "here":
-        yield lambda: share.concurrent
+        yield lambda: allocation.concurrent
         return
     check = functools.partial(sharing.check, runs, checkpoints)
     duty, remedy = "see the runs folder", "mount it there"
     if checkpoints is not None:
         duty, remedy = f"write {checkpoints}", sharing.remedy(checkpoints)
-    with Machines(share, check=check, duty=duty, remedy=remedy, say=say) as machines:
+    with Machines(allocation, check=check, duty=duty, remedy=remedy, say=say) as machines:
         yield lambda: machines.concurrent
 
 
@@ -59,7 +59,7 @@ class Machines:
     it is booked, so that no trial begins there.
 
     Args:
-        share: What a trial books, and the machines that were there at the beginning.
+        allocation: What a trial books, and the machines that were there at the beginning.
         check: What is wrong with each machine, or ""; without those that have left.
         duty: What a machine must be able to do.
         remedy: What the user can do about one that cannot.
@@ -68,21 +68,21 @@ class Machines:
 
     def __init__(
         self,
-        share: Allocation,
+        allocation: Allocation,
         *,
         check: Callable[[Sequence[Node]], Mapping[Node, str]],
         duty: str,
         remedy: str,
         say: Callable[[str], None],
     ) -> None:
-        self.concurrent = share.concurrent
+        self.concurrent = allocation.concurrent
         """Trials that may run at a time now."""
-        self._share = share
+        self._allocation = allocation
         self._check = check
         self._duty = duty
         self._remedy = remedy
         self._say = say
-        self._used = {node.id: node for node in share.machines}
+        self._used = {node.id: node for node in allocation.machines}
         self._kept_off: dict[str, str] = {}
         """Machines that are not used -> the booking that keeps trials off."""
         self._checked = float("-inf")
@@ -111,7 +111,7 @@ class Machines:
 
     def _check_new(self, nodes: Sequence[Node]) -> None:
         """Use the machines that can be used, and keep trials off the others."""
-        nodes = [node for node in nodes if capacity.slots(node, self._share.shape)]
+        nodes = [node for node in nodes if capacity.slots(node, self._allocation.shape)]
         now = time.monotonic()
         if all(node.id in self._kept_off for node in nodes) and now - self._checked < _AGAIN:
             return
@@ -133,7 +133,7 @@ class Machines:
                 )
 
     def _count(self, news: str) -> None:
-        self.concurrent = self._share.at_a_time(tuple(self._used.values()))
+        self.concurrent = self._allocation.at_a_time(tuple(self._used.values()))
         if news:
             trials = f"{self.concurrent} trial{'' if self.concurrent == 1 else 's'}"
             self._say(f"{news}: {trials} at a time")

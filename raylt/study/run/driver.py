@@ -147,7 +147,7 @@ def resume(
             began = time.monotonic()
             tracker = _tracker(study, settings)
             tracker.start()
-            tracker.demand()
+            tracker.require()
             notices = tracker.close(interrupted=False)
             return _result(study, tracker, began=began, notices=notices)
         finally:
@@ -184,7 +184,7 @@ def _run(
         settings, tracker, study, nodes, hold, trials=left, listeners=listeners
     ) as now:
         stopped = now.trials(study)
-    useless = budget.useless(study.space.study.budget, now.share.shape.gpus)
+    useless = budget.useless(study.space.study.budget, now.allocation.shape.gpus)
     return _result(
         study,
         tracker,
@@ -246,6 +246,6 @@ def _tracker(study: Record, settings: Settings) -> Tracker:
         connect,
         record=study,
         uri=uri,
-        again=f"raylt resume {study.name}",
+        resume_command=f"raylt resume {study.name}",
         optional=settings.tracking_optional,
     )

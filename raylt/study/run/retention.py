@@ -32,7 +32,7 @@ class Retention(Listener):
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._held = {one.number for one in record.outcomes() if one.over}
+        self._held = {outcome.number for outcome in record.outcomes() if outcome.over}
         """Ended trials whose checkpoints may still be there."""
         self._baseline = record.baseline()
         self._unwanted: frozenset[int] = frozenset()
@@ -86,9 +86,9 @@ class Retention(Listener):
             # The constraints are measured against it, whatever became of it.
             there[self._baseline.number] = self._baseline
         ranking = ranked(tuple(there.values()), self._record.space.study)
-        finished = [one for one in ranking if one.state == "complete"]
-        kept = {one.number for one in finished if one.role == "baseline"}
-        others = [one.number for one in finished if one.role != "baseline"]
+        finished = [outcome for outcome in ranking if outcome.state == "complete"]
+        kept = {outcome.number for outcome in finished if outcome.role == "baseline"}
+        others = [outcome.number for outcome in finished if outcome.role != "baseline"]
         kept.update(others[: self._record.space.study.confirm.top])
         if len(self._record.objectives) > 1:
             kept.update(trial.number for trial in self._record.study.best_trials)

@@ -24,11 +24,11 @@ def follow(
     study.close()
     folder = settings.runs / other.study.name
     if storage.exists(folder, storage.chosen(folder, settings.storage), other.study.name):
-        found = driver.resume(other.study.name, settings, retry_failed=False, listeners=listeners)
+        second = driver.resume(other.study.name, settings, retry_failed=False, listeners=listeners)
     else:
-        found = driver.run(plan.check(other, settings), listeners=listeners)
-    if not found.interrupted:
+        second = driver.run(plan.check(other, settings), listeners=listeners)
+    if not second.interrupted:
         # The report and charts of the first study were drawn before there was a rival.
         unsent = driver.send(result.name, settings)
-        found = replace(found, notices=(*found.notices, *unsent))
-    return found
+        second = replace(second, notices=(*second.notices, *unsent))
+    return second

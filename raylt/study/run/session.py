@@ -19,8 +19,8 @@ from raylt.study.record import postgres
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record
-from raylt.study.resources import allocation, environment, joining
-from raylt.study.resources.allocation import Allocation
+from raylt.study.resources import environment, joining
+from raylt.study.resources.allocation import Allocation, allocate, ray_nodes
 from raylt.study.run import watchdog
 from raylt.study.run.interrupt import Interruption
 from raylt.study.run.retention import Retention
@@ -52,7 +52,7 @@ class Session:
     tracker: Tracker
     interruption: Interruption
     hold: Hold
-    share: Allocation
+    allocation: Allocation
     """What each trial gets, and how many run at a time."""
     listeners: Sequence[Listener] = ()
     """The caller's own, told last."""
@@ -73,11 +73,11 @@ class Session:
         settings = self.settings
         if settings.checkpoints is not None:
             study.note(CHECKPOINTS, settings.checkpoints)
-        look = functools.partial(watchdog.look, shape=self.share.shape)
+        look = functools.partial(watchdog.look, shape=self.allocation.shape)
         with (
             Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
             joining.followed(
-                self.share,
+                self.allocation,
                 address=settings.address,
                 runs=settings.runs,
                 checkpoints=_bucket_instead_of_folder(settings),
@@ -91,7 +91,7 @@ class Session:
             own = (fetching, progress, self.tracker, dog, retention)
             return tune.run(
                 study,
-                share=self.share,
+                allocation=self.allocation,
                 concurrent=concurrent,
                 listeners=(*own, *self.listeners),
                 interrupted=lambda: self.interrupted,
@@ -119,7 +119,7 @@ def ray_session(settings: Settings) -> Generator[Sequence[Node]]:
     if settings.checkpoints is not None:
         bucket.require_writable(settings.checkpoints)
     instead = _bucket_instead_of_folder(settings)
-    with allocation.ray_nodes(settings, bucket=instead) as nodes:
+    with ray_nodes(settings, bucket=instead) as nodes:
         yield nodes
 
 
@@ -170,17 +170,17 @@ def tracked(
     ):
         tracker.start()
         try:
-            share = allocation.allocate(settings, nodes, measure, trials=trials)
-            tracker.demand()
-            say(str(share))
+            allocation = allocate(settings, nodes, measure, trials=trials)
+            tracker.require()
+            say(str(allocation))
             if settings.pack == "auto":
-                say(packing.sentence(share))
+                say(packing.sentence(allocation))
             session = Session(
                 settings=settings,
                 tracker=tracker,
                 interruption=interruption,
                 hold=hold,
-                share=share,
+                allocation=allocation,
                 listeners=listeners,
             )
             yield session

@@ -14,8 +14,7 @@ from raylt.study.record.record import Record
 
 
 def scheduler(record: Record) -> TrialScheduler:
-    """The scheduler that a study names, for one run alone none, as a file of `raylt/schedulers`
-    builds it."""
+    """The scheduler that a study names; none for a study of a single recipe."""
     space = record.space
     chosen = space.study.scheduler if space.leaves else strategy.Scheduler(name="none")
     module = plugins.module("schedulers", chosen.name)
@@ -31,19 +30,23 @@ def scheduler(record: Record) -> TrialScheduler:
     return built
 
 
-def _remember(made: Fair, record: Record) -> None:
+def _remember(scheduler: Fair, record: Record) -> None:
     """Show a scheduler what trials have reported, in that order, so that a resumed search goes on
     as sharply as if it had never ended."""
     past = {
-        Contender(one.number, one.role): one.state
-        for one in record.outcomes()
-        if one.state in ("complete", "stopped", "running")
+        Contender(outcome.number, outcome.role): outcome.state
+        for outcome in record.outcomes()
+        if outcome.state in ("complete", "stopped", "running")
     }
-    reports = [(entry["time"], one, entry) for one in past for entry in record.epochs(one.number)]
-    for _, one, entry in sorted(reports, key=itemgetter(0)):
-        made.add(one)
-        made.judge(one, entry)
-    last = {one: entry for _, one, entry in reports}
-    for one, entry in last.items():
-        if past[one] != "running":
-            made.end(one, entry)
+    reports = [
+        (entry["time"], contender, entry)
+        for contender in past
+        for entry in record.epochs(contender.number)
+    ]
+    for _, contender, entry in sorted(reports, key=itemgetter(0)):
+        scheduler.add(contender)
+        scheduler.judge(contender, entry)
+    last = {contender: entry for _, contender, entry in reports}
+    for contender, entry in last.items():
+        if past[contender] != "running":
+            scheduler.end(contender, entry)

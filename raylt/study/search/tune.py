@@ -105,12 +105,12 @@ class _Limited(ConcurrencyLimiter):
             super().on_trial_result(*self._untold.pop(0))
 
 
-def why_dead(told: str) -> str:
+def why_dead(text: str) -> str:
     """One line out of all that Ray says of a process that died."""
-    if "OutOfMemory" in told or "running low on memory" in told:
+    if "OutOfMemory" in text or "running low on memory" in text:
         return OUT_OF_MEMORY
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", told)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", text)
     return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
 
 
@@ -144,7 +144,7 @@ class Stopper(tune.Stopper):
 def run(
     record: Record,
     *,
-    share: Allocation,
+    allocation: Allocation,
     concurrent: Callable[[], int],
     listeners: Sequence[Listener],
     interrupted: Callable[[], bool],
@@ -158,7 +158,7 @@ def run(
 
     Args:
         record: The study.
-        share: Resources of a trial.
+        allocation: Resources of a trial.
         concurrent: How many run at a time; asked before each that begins.
         listeners: Told of everything that happens.
         interrupted: Becomes true when the search must end at once.
@@ -172,16 +172,16 @@ def run(
         Why no further trial was started though some were wanted, or "".
     """
     watch = _Watch()
-    shape = share.shape
+    shape = allocation.shape
     budget = BudgetMeter(
         record,
         cpus=shape.workers * shape.cpus,
         gpus=shape.workers * shape.gpus,
-        alone=(shape.workers * share.alone.cpus, shape.workers * share.alone.gpus),
+        alone=(shape.workers * allocation.alone.cpus, shape.workers * allocation.alone.gpus),
     )
 
     def on_shared_oom(number: int) -> None:
-        packing.crowded(record, share)
+        packing.learn_from_out_of_memory(record, allocation)
         shared = "GPU" if shape.gpus else "machine"
         say(
             f"Trial {number} ran out of memory while sharing a {shared}; it will run again alone: "
@@ -193,7 +193,7 @@ def run(
         listeners,
         watch.cause,
         budget,
-        on_shared_oom if share.has_company else None,
+        on_shared_oom if allocation.has_company else None,
         retries,
     )
     limited = watch.limited = _Limited(searcher, concurrent)
@@ -206,14 +206,14 @@ def run(
         "bucket": record.bucket(),
     }
     tuner = tune.Tuner(
-        _trainable(share, constants, wanted=record.wanted),
+        _trainable(allocation, constants, wanted=record.wanted),
         tune_config=tune.TuneConfig(
             search_alg=limited,
             scheduler=schedulers.scheduler(record),
             # The searcher says when it is enough.
             num_samples=-1,
             # A process takes seconds to start, but one that waits for a group cannot be reused.
-            reuse_actors=share.shape.workers == 1,
+            reuse_actors=allocation.shape.workers == 1,
             trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
@@ -239,14 +239,14 @@ def run(
     return searcher.stopped
 
 
-def _trainable(share: Allocation, constants: Mapping[str, Any], *, wanted: int) -> Any:
-    shape = share.shape
+def _trainable(allocation: Allocation, constants: Mapping[str, Any], *, wanted: int) -> Any:
+    shape = allocation.shape
     if shape.workers == 1:
         own = {**constants, "gpu_share": min(1.0, shape.gpus or 1.0)}
         function = functools.partial(_trial, trainable.trial, own)
-        return tune.with_resources(function, functools.partial(_books, share))
+        return tune.with_resources(function, functools.partial(_books, allocation))
     # Two trials share the machines by halves, but one that is alone has all of them.
-    trials = min(share.most, wanted)
+    trials = min(allocation.most, wanted)
     group = {"shape": asdict(shape), "trials": trials}
     function = functools.partial(_trial, groups.trial, {**constants, **group})
     # The group books the cores; its trial process would only wait on one. Ray wants a request
@@ -254,9 +254,9 @@ def _trainable(share: Allocation, constants: Mapping[str, Any], *, wanted: int) 
     return tune.with_resources(function, {"cpu": 0, "memory": 2**20})
 
 
-def _books(share: Allocation, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+def _books(allocation: Allocation, config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """What a trial of one worker books, alone or beside others."""
-    shape = share.alone if config["alone"] else share.shape
+    shape = allocation.alone if config["alone"] else allocation.shape
     wanted = {"CPU": shape.cpus, "GPU": shape.gpus, "memory": int(shape.memory)}
     return tune.PlacementGroupFactory([{name: n for name, n in wanted.items() if n}])
 

@@ -92,7 +92,7 @@ class Tracker(Listener):
         connect: Opens the mirror; called in the tracker's thread.
         record: What is to be sent.
         uri: The store, for messages; credentials are left out of them.
-        again: The command that uploads what is missing, for messages.
+        resume_command: The command that uploads what is missing, for messages.
         optional: Whether the search starts without a store that does not answer.
     """
 
@@ -102,12 +102,12 @@ class Tracker(Listener):
         *,
         record: Record,
         uri: str,
-        again: str,
+        resume_command: str,
         optional: bool,
     ) -> None:
         self.uri = store.public(uri)
         self._record = record
-        self._again = again
+        self._resume_command = resume_command
         self._optional = optional
         self._private_uri = uri
         self._connect = connect
@@ -130,7 +130,7 @@ class Tracker(Listener):
         """Begin to connect."""
         self._thread.start()
 
-    def demand(self) -> None:
+    def require(self) -> None:
         """Wait until the store answers; a SQLite file is only checked, as its tables take long.
 
         Returns at once where the store is optional.
@@ -186,7 +186,7 @@ class Tracker(Listener):
             sent = self._mirror.runs.sent() if self._mirror else {}
             notices.append(
                 f"{pending(self._record, self.uri, sent)} points are not in MLflow at {self.uri} "
-                f"yet ({self._trouble or 'it is slow'}); `{self._again}` uploads them"
+                f"yet ({self._trouble or 'it is slow'}); `{self._resume_command}` uploads them"
             )
         return tuple(notices)
 

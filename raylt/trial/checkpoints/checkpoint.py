@@ -123,10 +123,10 @@ def writing(
 
     def keep(history: Sequence[dict[str, float]], *, best: bool) -> Path:
         sha256 = laid_down.result()
-        told = _quoted({**header, "history": list(history), "sha256": sha256})
-        if len(told) > room:
-            _lay_down(tensors, draft, room=len(told))
-        _fill_in(draft, told)
+        text = _quoted({**header, "history": list(history), "sha256": sha256})
+        if len(text) > room:
+            _lay_down(tensors, draft, room=len(text))
+        _fill_in(draft, text)
         if best:
             # First: a run that is killed in between trains this epoch again, and alike.
             _link(draft, folder / BEST)
@@ -169,14 +169,14 @@ def _lay_down(tensors: dict[str, Tensor], path: Path, *, room: int) -> str:
     return _sha256(tensors)
 
 
-def _fill_in(path: Path, told: bytes) -> None:
+def _fill_in(path: Path, text: bytes) -> None:
     """Put text into the place that was left for it; the spaces behind it mean nothing in JSON."""
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        before, found, _ = file.read(length).partition(f'"{_KEY}":"'.encode())
-        assert found, f"{path} has no place for {_KEY}"
-        file.seek(8 + len(before) + len(found))
-        file.write(told)
+        before, mark, _ = file.read(length).partition(f'"{_KEY}":"'.encode())
+        assert mark, f"{path} has no place for {_KEY}"
+        file.seek(8 + len(before) + len(mark))
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
@@ -228,16 +228,16 @@ def latest(folder: Path, *digests: str) -> Checkpoint | None:
     """
     for path in _files(folder):
         try:
-            found = read(path)
+            checkpoint = read(path)
         except Damaged as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
             continue
-        if found.digest not in digests:
+        if checkpoint.digest not in digests:
             raise InputError(
-                f"{path} must hold recipe {digests[-1]}, but holds recipe {found.digest}; "
+                f"{path} must hold recipe {digests[-1]}, but holds recipe {checkpoint.digest}; "
                 "choose another folder or remove this one"
             )
-        return found
+        return checkpoint
     return None
 
 
@@ -248,11 +248,11 @@ def best(folder: Path, *digests: str) -> Checkpoint | None:
     if not path.is_file():
         return None
     try:
-        found = read(path)
+        checkpoint = read(path)
     except Damaged as error:
         warnings.warn(f"{error}; the best epoch is not scored", stacklevel=2)
         return None
-    return found if found.digest in digests else None
+    return checkpoint if checkpoint.digest in digests else None
 
 
 def _link(source: Path, target: Path) -> None:

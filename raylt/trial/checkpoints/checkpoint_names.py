@@ -18,5 +18,5 @@ def checkpoint(epoch: int) -> str:
 
 def epoch_of(name: str) -> int | None:
     """The finished epochs of the checkpoint with a name; None for any other file."""
-    found = _NAME.fullmatch(name)
-    return int(found[1]) if found else None
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None

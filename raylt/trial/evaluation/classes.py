@@ -91,24 +91,24 @@ def keep(
     now = Scored(epoch, accuracy or 0.0, cells)
     before = read(folder)
     best = before.best if before and before.best.accuracy >= now.accuracy else now
-    found = Classes(tuple(train_counts), last=now, best=best)
+    counted = Classes(tuple(train_counts), last=now, best=best)
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{FILE}.{os.getpid()}.draft"
-    draft.write_text(text(found), "utf-8")
+    draft.write_text(text(counted), "utf-8")
     draft.replace(folder / FILE)
-    return found
+    return counted
 
 
-def text(found: Classes) -> str:
+def text(classes: Classes) -> str:
     """The file's content."""
     return json.dumps(
         {
             "format": FORMAT,
             "split": "validation",
-            "train_counts": found.train_counts,
+            "train_counts": classes.train_counts,
             **{
-                name: {"epoch": one.epoch, "accuracy": one.accuracy, "cells": one.cells}
-                for name, one in (("last", found.last), ("best", found.best))
+                name: {"epoch": scored.epoch, "accuracy": scored.accuracy, "cells": scored.cells}
+                for name, scored in (("last", classes.last), ("best", classes.best))
             },
         }
     )
@@ -122,17 +122,17 @@ def read(folder: Path) -> Classes | None:
     """
     path = folder / FILE
     try:
-        found = json.loads(path.read_text("utf-8"))
-        if found["format"] > FORMAT:
+        content = json.loads(path.read_text("utf-8"))
+        if content["format"] > FORMAT:
             raise EnvironmentError(
                 f"{path} must be of format {FORMAT} or older, but is of format "
-                f"{found['format']}; it was written by a newer raylt: update this one"
+                f"{content['format']}; it was written by a newer raylt: update this one"
             )
         last, best = (
-            Scored(one["epoch"], one["accuracy"], tuple((t, p, n) for t, p, n in one["cells"]))
-            for one in (found["last"], found["best"])
+            Scored(part["epoch"], part["accuracy"], tuple((t, p, n) for t, p, n in part["cells"]))
+            for part in (content["last"], content["best"])
         )
-        return Classes(tuple(found["train_counts"]), last, best)
+        return Classes(tuple(content["train_counts"]), last, best)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

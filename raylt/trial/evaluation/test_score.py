@@ -48,30 +48,30 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
     Raises:
         EnvironmentError: the checkpoint of the last epoch is missing or damaged.
     """
-    found = checkpoint.latest(folder, recipe.digest)
-    if found is None or found.epoch != recipe.epochs:
+    newest = checkpoint.latest(folder, recipe.digest)
+    if newest is None or newest.epoch != recipe.epochs:
         raise EnvironmentError(
             f"{folder} must hold the checkpoint of epoch {recipe.epochs}, but holds "
-            f"{f'that of epoch {found.epoch}' if found else 'none'}; restore it from a copy, or "
+            f"{f'that of epoch {newest.epoch}' if newest else 'none'}; restore it from a copy, or "
             f"remove the folder and confirm again"
         )
     where = parts.device_of(device)
     splits = datasets.load(recipe.data, root)
     method = parts.method_of(recipe, splits, where)
-    method.load_state_dict(found.method)
+    method.load_state_dict(newest.method)
     last = scored = score(method, splits, splits.test, recipe, device=where)
-    found = {f"test/{name}": value for name, value in last.metrics.items()}
+    metrics = {f"test/{name}": value for name, value in last.metrics.items()}
     best = checkpoint.best(folder, recipe.digest)
     chosen: list[int] = []
     if best is not None:
         if best.epoch != recipe.epochs:
             method.load_state_dict(best.method)
             scored = score(method, splits, splits.test, recipe, device=where)
-        found |= worker.groups_of(scored.metrics, of="", to="test/best/")
+        metrics |= worker.groups_of(scored.metrics, of="", to="test/best/")
         chosen = scored.predictions.tolist()
     return Opened(
         digest=recipe.digest,
-        metrics=found,
+        metrics=metrics,
         predictions=last.predictions.tolist(),
         labels=last.labels.tolist(),
         train_counts=list(splits.train_counts),

@@ -82,9 +82,9 @@ def test_what_early_stopping_saves_is_said_as_an_estimate(tmp_path):
     assert not any("early stopping" in line for line in forecast.lines(plain, free=None))
 
 
-def of(space, *, share=TWO, trials=6, **changes):
+def of(space, *, allocation=TWO, trials=6, **changes):
     measured = [(one, trial_cost(**changes)) for one in corners(space)]
-    return forecast.forecast(space, measured, share, trials=trials)
+    return forecast.forecast(space, measured, allocation, trials=trials)
 
 
 def test_hours_clock_and_disk_follow_from_the_cost_of_a_trial(tmp_path):
@@ -112,12 +112,12 @@ def test_all_checkpoints_take_what_all_trials_leave(tmp_path):
 def test_workers_share_the_training_and_not_the_scores(tmp_path):
     space = toy(tmp_path, "study.scheduler={name: none}")
     four = booked(1, workers=4)
-    assert of(space, share=four).mean == pytest.approx(10 + 6 * (5 / 4 + 1.5))
+    assert of(space, allocation=four).mean == pytest.approx(10 + 6 * (5 / 4 + 1.5))
 
 
 def test_a_search_is_never_shorter_than_its_longest_trial(tmp_path):
     many = booked(100)
-    found = of(toy(tmp_path, "study.scheduler={name: none}"), share=many)
+    found = of(toy(tmp_path, "study.scheduler={name: none}"), allocation=many)
     assert found.wall == found.most
 
 

@@ -41,8 +41,8 @@ def test_where_memory_ran_out_one_fewer_runs_next_time(study):
     before = packing.learned(packing.need(costs), record)
     assert before == packing.need(costs)
     # Two of them on a machine of 100 bytes were too many, and so were four on a GPU of 80.
-    packing.crowded(record, share(node(2, memory=100.0)))
-    packing.crowded(record, share(node(4, 1), gpus=0.25))
+    packing.learn_from_out_of_memory(record, share(node(2, memory=100.0)))
+    packing.learn_from_out_of_memory(record, share(node(4, 1), gpus=0.25))
     after = packing.learned(packing.need(costs), record)
     assert (after.memory, after.gpu_memory) == (100, pytest.approx(80 / 3))
     gpu, cpu = node(4, 1, memory=1000.0), node(2, memory=100.0)

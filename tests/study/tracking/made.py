@@ -51,7 +51,7 @@ def opened(made, connect, uri="sqlite:///x", optional=False):
         functools.partial(connect, made),
         record=made,
         uri=uri,
-        again=f"raylt resume {made.name}",
+        resume_command=f"raylt resume {made.name}",
         optional=optional,
     )
     tracker.start()

@@ -20,9 +20,9 @@ def test_a_store_in_a_file_is_opened_once_a_trial_has_begun(study, tmp_path):
         raise ConnectionError("enough seen")
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    tracker = Tracker(connect, record=made, uri=uri, again="raylt resume", optional=False)
+    tracker = Tracker(connect, record=made, uri=uri, resume_command="raylt resume", optional=False)
     tracker.start()
-    tracker.demand()
+    tracker.require()
     assert not opened_at
     play(made, tracker, 1)
     assert "are not in MLflow" in tracker.close(interrupted=False)[0]
@@ -182,7 +182,7 @@ def test_a_tracker_that_is_not_there_is_an_error_within_ten_seconds(study, tmp_p
     began = time.monotonic()
     tracker = opened(study(), away(uri, tmp_path), uri=uri)
     with pytest.raises(EnvironmentError, match="--tracking-uri") as caught:
-        tracker.demand()
+        tracker.require()
     assert time.monotonic() - began < 10.5
     assert "secret" not in str(caught.value)
     assert tracker.close(interrupted=False) == ()
@@ -194,7 +194,7 @@ def test_an_optional_tracker_that_is_away_is_warned_of_and_gets_everything_later
     made, uri = study(), "http://me:secret@127.0.0.1:9/"
     tracker = opened(made, away(uri, tmp_path), uri=uri, optional=True)
     began = time.monotonic()
-    tracker.demand()
+    tracker.require()
     play(made, tracker, 6)
     assert time.monotonic() - began < 5
     (notice,) = tracker.close(interrupted=False)
@@ -225,7 +225,7 @@ def test_a_server_that_comes_late_dies_and_returns_has_every_point_once(
     monkeypatch.setattr(tracking, "_FLUSH", 120.0)
     made = study()
     tracker = opened(made, away(uri, tmp_path), uri=uri, optional=True)
-    tracker.demand()
+    tracker.require()
     play(made, tracker, 6)
     with server.running(command, port=port, log=log):
         play(made, tracker, 6)
@@ -253,4 +253,4 @@ def test_a_file_that_is_no_database_is_refused(study, tmp_path):
     path.write_text("this is no database, but long enough to look at")
     tracker = opened(study(), away("nonsense://x", tmp_path), uri=f"sqlite:///{path}")
     with pytest.raises(EnvironmentError, match="not a SQLite database"):
-        tracker.demand()
+        tracker.require()
