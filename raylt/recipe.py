@@ -116,9 +116,7 @@ def parse(values: dict[str, Any]) -> Recipe:
         InputError: `method.name` or `data.name` is missing or unknown.
         pydantic.ValidationError: a value breaks its field's rule.
     """
-    return model(
-        _name(values, "method", "methods"), _name(values, "data", "datasets")
-    ).model_validate(values)
+    return model_of(values).model_validate(values)
 
 
 def model_of(values: Mapping[str, Any]) -> type[Recipe]:
@@ -156,36 +154,36 @@ def filled(fixed: Mapping[str, Any], point: Mapping[str, Value]) -> dict[str, An
 
 def flat(values: Mapping[str, Any], path: str = "") -> dict[str, Value]:
     """Dotted path -> scalar of nested values; lists are left out."""
-    found: dict[str, Value] = {}
+    scalars: dict[str, Value] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{path}{key}.")
+            scalars |= flat(value, f"{path}{key}.")
         elif not isinstance(value, list | tuple):
-            found[path + key] = value
-    return found
+            scalars[path + key] = value
+    return scalars
 
 
 def defaults(model: type[BaseModel], path: str = "") -> dict[str, Value]:
     """Dotted path -> default of every scalar field that has one."""
-    found: dict[str, Value] = {}
+    scalars: dict[str, Value] = {}
     for key, info in model.model_fields.items():
         section = _section(info.annotation)
         if isinstance(info.default, BaseModel):
-            found |= flat(info.default.model_dump(), f"{path}{key}.")
+            scalars |= flat(info.default.model_dump(), f"{path}{key}.")
         elif section is not None and info.is_required():
-            found |= defaults(section, f"{path}{key}.")
+            scalars |= defaults(section, f"{path}{key}.")
         elif not info.is_required() and not isinstance(info.default, list | tuple):
-            found[path + key] = info.default
-    return found
+            scalars[path + key] = info.default
+    return scalars
 
 
 def paths(model: type[BaseModel], path: str = "") -> tuple[str, ...]:
     """The dotted path of every field that holds a value and not a section."""
-    found: list[str] = []
+    names: list[str] = []
     for key, info in model.model_fields.items():
         section = _section(info.annotation)
-        found += paths(section, f"{path}{key}.") if section else [path + key]
-    return tuple(found)
+        names += paths(section, f"{path}{key}.") if section else [path + key]
+    return tuple(names)
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -298,11 +298,11 @@ def load(source: Path | str) -> Profile:
     Raises:
         InputError: one line for each rule that the file breaks, with its place.
     """
-    read = document.read(source)
+    profile = document.read(source)
     try:
-        return Profile.model_validate(read.values)
+        return Profile.model_validate(profile.values)
     except ValidationError as error:
-        lines = [str(read.error(loc, text)) for loc, text in explain.sentences(error, Profile)]
+        lines = [str(profile.error(loc, text)) for loc, text in explain.sentences(error, Profile)]
         raise InputError("\n".join(lines)) from None
 
 
@@ -319,8 +319,8 @@ def merged(
     Raises:
         InputError: the settings break a rule.
     """
-    said = profile.model_dump(exclude_unset=True, exclude_none=True) if profile else {}
-    values = {**said.pop("trial", {}), **said}
+    shared = profile.model_dump(exclude_unset=True, exclude_none=True) if profile else {}
+    values = {**shared.pop("trial", {}), **shared}
     if "workers" in given:
         # A number of workers on the command line is meant as it stands.
         values.pop("min_workers", None)

@@ -17,7 +17,8 @@ from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
 from raylt.space import leaf, metrics_check, recipe_section, settings
 from raylt.space.expressions import Expression
-from raylt.space.file import document, explain, presets, removed
+from raylt.space.file import document as documents
+from raylt.space.file import explain, presets, removed
 from raylt.space.file.document import Document, Keys
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
@@ -45,7 +46,7 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    return of(_overridden(document.read(source), overrides))
+    return of(_overridden(documents.read(source), overrides))
 
 
 def stored(source: Path, overrides: Sequence[str] = ()) -> Space:
@@ -58,31 +59,31 @@ def stored(source: Path, overrides: Sequence[str] = ()) -> Space:
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    return of(_overridden(settings.with_first_grace(document.read(source)), overrides))
+    return of(_overridden(settings.with_first_grace(documents.read(source)), overrides))
 
 
-def of(found: Document) -> Space:
+def of(document: Document) -> Space:
     """The space that a document describes.
 
     Raises:
         InputError: the document breaks a rule; file, line, rule and remedy.
     """
-    _check_parts(found)
-    removed.refuse(found)
-    found, kept = presets.applied(found)
-    content = recipe_section.read(found)
-    found, overruled = settings.without_overruled(found, content)
-    study = explain.check(Study, found.values["study"], found, root="study", prefix="study.")
-    paths = {*content.known, *(each.path for each in content.leaves)}
+    _check_parts(document)
+    removed.refuse(document)
+    document, kept = presets.applied(document)
+    content = recipe_section.read(document)
+    document, overruled = settings.without_overruled(document, content)
+    study = explain.check(Study, document, "study")
+    paths = {*content.known, *(open_leaf.path for open_leaf in content.leaves)}
     space = Space(
-        source=found.source,
-        text=document.dump(found.values),
-        digest=_digest(found),
+        source=document.source,
+        text=documents.dump(document.values),
+        digest=_digest(document),
         study=study,
         fixed=content.fixed,
         leaves=content.leaves,
         require=tuple(
-            recipe_section.condition(found, ("study", "require", i), text, paths)
+            recipe_section.condition(document, ("study", "require", i), text, paths)
             for i, text in enumerate(study.require)
         ),
         known=content.known,
@@ -97,19 +98,19 @@ def of(found: Document) -> Space:
             *metrics_check.flattered(study),
         ),
     )
-    _check_study(found, space)
-    found, space = settings.with_grace(found, space)
-    _check_conditions(found, space)
-    allowed, infeasible = _draws(found, space)
-    space = replace(settings.with_settings(found, space), infeasible=infeasible)
-    _check_recipes(found, space, allowed, content.model)
+    _check_study(document, space)
+    document, space = settings.with_grace(document, space)
+    _check_conditions(document, space)
+    allowed, infeasible = _draws(document, space)
+    space = replace(settings.with_settings(document, space), infeasible=infeasible)
+    _check_recipes(document, space, allowed, content.model)
     return space
 
 
-def _overridden(found: Document, overrides: Sequence[str]) -> Document:
+def _overridden(document: Document, overrides: Sequence[str]) -> Document:
     for pair in overrides:
         key, equals, text = pair.partition("=")
-        where = f"{document.COMMAND_LINE}: {key or pair!r}"
+        where = f"{documents.COMMAND_LINE}: {key or pair!r}"
         if not equals or not key:
             raise InputError(f"{where}: must look like key=value, as in method.temperature=0.2")
         if key[0] in "+~":
@@ -118,8 +119,8 @@ def _overridden(found: Document, overrides: Sequence[str]) -> Document:
                 f"{where}: a key is given without `{key[: len(key) - len(bare)]}`; write "
                 f"{bare}={text}"
             )
-        found = found.put(_override_keys(key, where), document.value(text, where))
-    return found
+        document = document.put(_override_keys(key, where), documents.value(text, where))
+    return document
 
 
 def _override_keys(key: str, where: str) -> tuple[str, ...]:
@@ -138,82 +139,82 @@ def _override_keys(key: str, where: str) -> tuple[str, ...]:
     return ("recipe", *key.split("."))
 
 
-def _check_parts(found: Document) -> None:
+def _check_parts(document: Document) -> None:
     """The top holds the two parts and nothing else, and each part is a mapping."""
     examples = {
         "study": "{name: my-study}",
         "recipe": "{data: {name: digits}, method: {name: sdclr}, encoder: small, "
         "optimizer: {lr: 0.5, batch_size: 64}, epochs: 10}",
     }
-    for key in found.values:
+    for key in document.values:
         if key not in examples:
-            raise found.error(
+            raise document.error(
                 (key,),
                 f"must be study or recipe, but is unknown{did_you_mean(key, examples)}; put it "
                 f"under one of them",
             )
     for key, example in examples.items():
-        if key not in found.values:
-            raise found.error((key,), f"must be given, but is missing; add `{key}: {example}`")
-        part = found.values[key]
+        if key not in document.values:
+            raise document.error((key,), f"must be given, but is missing; add `{key}: {example}`")
+        part = document.values[key]
         if not isinstance(part, dict):
-            raise found.error(
+            raise document.error(
                 (key,), f"must be a mapping, but got {shown(part)}; write `{key}: {example}`"
             )
 
 
-def _digest(found: Document) -> str:
+def _digest(document: Document) -> str:
     """Trials, sampler and scheduler may change when a study goes on; what is hashed must not."""
-    study = found.values["study"]
-    deciding = [found.values["recipe"], study.get("require"), study.get("objective")]
+    study = document.values["study"]
+    deciding = [document.values["recipe"], study.get("require"), study.get("objective")]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _cold(content: Opened) -> Iterator[str]:
-    lows = {each.path: each.ends for each in content.leaves}
-    for path in (p for p in {**content.known, **lows} if p.endswith(".temperature")):
-        for value in lows.get(path, (content.known.get(path),)):
+    ends = {open_leaf.path: open_leaf.ends for open_leaf in content.leaves}
+    for path in (p for p in {**content.known, **ends} if p.endswith(".temperature")):
+        for value in ends.get(path, (content.known.get(path),)):
             if isinstance(value, int | float) and value < _COLDEST:
                 yield f"{path}: {value} is very small: below {_COLDEST} only one pair counts"
 
 
-def _check_study(found: Document, space: Space) -> None:
+def _check_study(document: Document, space: Space) -> None:
     """What the study part asks of the recipe."""
     study = space.study
     for i, objective in enumerate(study.objective):
-        raw = found.values["study"].get("objective")
+        raw = document.values["study"].get("objective")
         keys: Keys = ("study", "objective", *((i,) if isinstance(raw, list) else ()))
-        _check_metric(found, space, keys, objective.metric)
+        _check_metric(document, space, keys, objective.metric)
     for i, constraint in enumerate(study.constraints):
-        _check_metric(found, space, ("study", "constraints", i, "metric"), constraint.metric)
+        _check_metric(document, space, ("study", "constraints", i, "metric"), constraint.metric)
     if study.sampler.name == "grid":
-        for each in space.leaves:
-            if each.choices is None and each.step is None and (each.log or not each.integer):
-                raise recipe_section.error(
-                    found,
-                    ("recipe", *each.path.split(".")),
+        for open_leaf in space.leaves:
+            endless = open_leaf.log or not open_leaf.integer
+            if open_leaf.choices is None and open_leaf.step is None and endless:
+                raise document.error(
+                    open_leaf.keys,
                     "must have a finite list of values for a grid, but is a range without steps; "
                     "give it `step` or `choices`, or take another study.sampler.name",
                 )
     if study.stops_early:
-        _check_metric(found, space, ("study", "scheduler", "metric"), study.watched)
+        _check_metric(document, space, ("study", "scheduler", "metric"), study.watched)
     # One run alone has nobody to be stopped for.
     if not study.stops_early or not space.leaves:
         return
     grace = study.scheduler.grace
     if grace is not None and grace > space.longest:
-        raise found.error(
+        raise document.error(
             ("study", "scheduler", "grace"),
             f"must be <= {space.longest}, the epochs of a trial, but got {grace}; lower it or "
             f"leave it out, or set `scheduler: {{name: none}}`",
         )
 
 
-def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> None:
+def _check_metric(document: Document, space: Space, keys: Keys, metric: str) -> None:
     if metric.startswith("cost/"):
         first = space.study.objective[0].metric == metric and "objective" in keys
         if "scheduler" in keys or first:
-            raise found.error(
+            raise document.error(
                 keys,
                 f"must not be {metric}, since the trial that learns least would be the best; "
                 f"{'put it behind val/accuracy' if first else 'watch val/accuracy'}",
@@ -221,12 +222,12 @@ def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> Non
         return
     if metric.startswith("train/"):
         changing = [
-            each.path
-            for each in space.leaves
-            if each.path.startswith("method.") or each.path == "optimizer.batch_size"
+            open_leaf.path
+            for open_leaf in space.leaves
+            if open_leaf.path.startswith(("method.", "optimizer.batch_size"))
         ]
         if changing:
-            raise found.error(
+            raise document.error(
                 keys,
                 f"must not be a loss while {changing[0]} is searched, since losses at different "
                 f"settings have different scales, but got {metric}; try val/knn",
@@ -234,62 +235,60 @@ def _check_metric(found: Document, space: Space, keys: Keys, metric: str) -> Non
         return
     data = recipe.dataset(space.fixed)
     if not data.has_validation():
-        raise recipe_section.error(
-            found,
+        raise document.error(
             ("recipe", "data", "validation"),
             f"must be at least 1, since {explain.dotted(keys)} is {metric}, which is measured on "
             f"validation images, but got 0; raise it, or watch train/loss alone",
         )
     counts = data.train_counts()
-    if counts is not None and (why := metrics_check.no_classes(metric, counts)):
-        raise found.error(keys, why)
+    if counts is not None and (reason := metrics_check.no_classes(metric, counts)):
+        raise document.error(keys, reason)
 
 
-def _check_conditions(found: Document, space: Space) -> None:
+def _check_conditions(document: Document, space: Space) -> None:
     """That every `when` and `require` has a truth value, tried on some draws."""
     rng = random.Random(0)
-    for i, each in enumerate(space.leaves):
-        if each.when is None:
+    for i, open_leaf in enumerate(space.leaves):
+        if open_leaf.when is None:
             continue
-        keys = ("recipe", *each.path.split("."), "when")
         earlier = space.leaves[:i]
         for _ in range(_TRIED // 10):
             point = leaf.assemble(earlier, space.known, lambda other: other.draw(rng))
             absent = {other.path for other in earlier} - set(point)
-            if each.when.names.isdisjoint(absent):
-                _truth(found, keys, each.when, {**space.known, **point})
+            if open_leaf.when.names.isdisjoint(absent):
+                keys = (*open_leaf.keys, "when")
+                _truth(document, keys, open_leaf.when, {**space.known, **point})
     for _ in range(_TRIED // 10):
         values = {**space.known, **space.draw_any(rng)}
         for i, condition in enumerate(space.require):
-            _truth(found, ("study", "require", i), condition, values)
+            _truth(document, ("study", "require", i), condition, values)
 
 
 def _truth(
-    found: Document, keys: Keys, condition: Expression, values: Mapping[str, Value]
+    document: Document, keys: Keys, condition: Expression, values: Mapping[str, Value]
 ) -> None:
     try:
         condition.truth(values)
-    except InputError as fault:
-        raise recipe_section.error(found, keys, str(fault)) from None
+    except InputError as error:
+        raise document.error(keys, str(error)) from None
 
 
-def _draws(found: Document, space: Space) -> tuple[list[Point], float]:
+def _draws(document: Document, space: Space) -> tuple[list[Point], float]:
     """Draws that `require` admits, and the share that it refuses."""
     rng = random.Random(0)
     draws = [space.draw_any(rng) for _ in range(DRAWS)] if space.leaves else [{}]
     allowed = [point for point in draws if space.allows(point)]
     if not allowed:
-        raise recipe_section.error(
-            found,
+        raise document.error(
             ("study", "require"),
-            f"must admit some points, but refuses all of {len(draws)} draws; loosen it, or narrow "
-            f"the leaves to where it holds",
+            f"must allow some points, but refuses all of {len(draws)} draws; loosen it or narrow "
+            f"the leaves",
         )
     return allowed, 1 - len(allowed) / len(draws)
 
 
 def _check_recipes(
-    found: Document, space: Space, allowed: Sequence[Point], model: type[Recipe]
+    document: Document, space: Space, allowed: Sequence[Point], model: type[Recipe]
 ) -> None:
     """That the values of a recipe go together: at the settings, the corners and some draws."""
     settings = [p for p in (space.baseline_point, *space.points) if p is not None]
@@ -297,11 +296,10 @@ def _check_recipes(
     for point in (*settings, *corners, *allowed[:_TRIED]):
         try:
             model.model_validate(recipe.filled(space.fixed, point))
-        except ValidationError as fault:
-            loc, text = explain.sentences(fault, model)[0]
+        except ValidationError as error:
+            loc, text = explain.sentences(error, model)[0]
             where = ", ".join(f"{path} = {shown(value)}" for path, value in point.items())
-            raise recipe_section.error(
-                found,
+            raise document.error(
                 ("recipe", *loc),
                 f"{text} (at {where}; `study.require` can exclude it)" if where else text,
             ) from None
@@ -310,11 +308,9 @@ def _check_recipes(
 def _corners(space: Space) -> Iterator[Point]:
     """For each end of each leaf, a point that has it, with the other leaves at their first end."""
 
-    def at(each: Leaf, end: Value) -> Point:
+    def at(end: Value, corner: Leaf) -> Point:
         return leaf.assemble(
-            space.leaves, space.known, lambda other: end if other is each else other.ends[0]
+            space.leaves, space.known, lambda other: end if other is corner else other.ends[0]
         )
 
-    for each in space.leaves:
-        for end in each.ends:
-            yield at(each, end)
+    return (at(end, corner) for corner in space.leaves for end in corner.ends)

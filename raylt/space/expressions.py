@@ -24,13 +24,11 @@ DEEPEST = 40
 _Compiled = Callable[[Mapping[str, Value]], Any]
 _EXAMPLE = "`method.prune > 0.5 and epochs < 20`"
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
-_ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+_OF_NUMBERS: dict[type[ast.cmpop | ast.operator], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-}
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -65,10 +63,10 @@ class Expression:
         Raises:
             InputError: the value is neither true nor false, or as for a call.
         """
-        found = self(values)
-        if not isinstance(found, bool):
-            raise self._error(values, f"it is {found!r}, neither true nor false")
-        return found
+        value = self(values)
+        if not isinstance(value, bool):
+            raise self._error(values, f"it is {value!r}, neither true nor false")
+        return value
 
     def number(self, values: Mapping[str, Value]) -> float:
         """The value of an expression that is a quantity.
@@ -76,15 +74,15 @@ class Expression:
         Raises:
             InputError: the value is no number, or as for a call.
         """
-        found = self(values)
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            raise self._error(values, f"it is {found!r}, which is no number")
-        return float(found)
+        value = self(values)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._error(values, f"it is {value!r}, which is no number")
+        return float(value)
 
     def _error(self, values: Mapping[str, Value], what: str) -> InputError:
         where = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names))
         return InputError(
-            f"the expression `{self.text}` must have a value everywhere, but {what}"
+            f"the expression `{self.text}` must always have a value, but {what}"
             + (f" where {where}" if where else "")
             + "; compare numbers with numbers and quoted words with quoted words"
         )
@@ -143,13 +141,16 @@ class _Compiler:
                 inner = self.compile(operand, depth + 1)
                 return lambda values: -_number(inner(values))
             case ast.BoolOp(op=op, values=parts):
-                return self._either(op, [self.compile(part, depth + 1) for part in parts])
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-                a, b = self.compile(left, depth + 1), self.compile(right, depth + 1)
-                combine = _ARITHMETIC[type(op)]
-                return lambda values: combine(_number(a(values)), _number(b(values)))
+                conditions = [self.compile(part, depth + 1) for part in parts]
+                join = all if isinstance(op, ast.And) else any
+                return lambda values: join(_truth(part(values)) for part in conditions)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OF_NUMBERS:
+                return self._pair(left, op, right, depth + 1)
             case ast.Compare(left=left, ops=ops, comparators=rest):
-                return self._chain([left, *rest], ops, depth)
+                # `a < b <= c`: every neighbouring pair must hold.
+                triples = zip([left, *rest], ops, rest, strict=False)
+                pairs = [self._pair(*triple, depth + 1) for triple in triples]
+                return lambda values: all(pair(values) for pair in pairs)
             case _:
                 raise self._foreign(node)
 
@@ -164,55 +165,42 @@ class _Compiler:
         self.names.add(path)
         return lambda values: values[path]
 
-    def _either(self, op: ast.boolop, parts: list[_Compiled]) -> _Compiled:
-        if isinstance(op, ast.And):
-            return lambda values: all(_truth(part(values)) for part in parts)
-        return lambda values: any(_truth(part(values)) for part in parts)
-
-    def _chain(self, nodes: list[ast.expr], ops: list[ast.cmpop], depth: int) -> _Compiled:
-        """`a < b <= c`: every neighbouring pair must hold."""
-        pairs = [
-            self._pair(left, op, right, depth)
-            for left, op, right in zip(nodes, ops, nodes[1:], strict=False)
-        ]
-        return lambda values: all(pair(values) for pair in pairs)
-
-    def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> _Compiled:
-        a = self.compile(left, depth + 1)
-        if isinstance(op, ast.In | ast.NotIn):
-            if not isinstance(right, ast.Tuple | ast.List):
-                raise self._foreign(right)
-            items = [self.compile(item, depth + 1) for item in right.elts]
-            wanted = isinstance(op, ast.In)
-            return lambda values: wanted == any(_equal(a(values), b(values)) for b in items)
-        b = self.compile(right, depth + 1)
-        if isinstance(op, ast.Eq):
-            return lambda values: _equal(a(values), b(values))
-        if isinstance(op, ast.NotEq):
-            return lambda values: not _equal(a(values), b(values))
-        if type(op) in _ORDER:
-            before = _ORDER[type(op)]
-            return lambda values: before(_number(a(values)), _number(b(values)))
-        raise self._foreign(right)
+    def _pair(
+        self, left: ast.expr, op: ast.cmpop | ast.operator, right: ast.expr, depth: int
+    ) -> _Compiled:
+        a = self.compile(left, depth)
+        if isinstance(op, ast.In | ast.NotIn | ast.Eq | ast.NotEq):
+            items = [right]
+            if isinstance(op, ast.In | ast.NotIn):
+                if not isinstance(right, ast.Tuple | ast.List):
+                    raise self._foreign(right)
+                items = right.elts
+            others = [self.compile(item, depth) for item in items]
+            wanted = isinstance(op, ast.In | ast.Eq)
+            return lambda values: wanted == any(_equal(a(values), b(values)) for b in others)
+        b, combine = self.compile(right, depth), _OF_NUMBERS.get(type(op))
+        if combine is None:
+            raise self._foreign(right)
+        return lambda values: combine(_number(a(values)), _number(b(values)))
 
     def _foreign(self, node: ast.expr) -> InputError:
         part = ast.get_source_segment(self.text.strip(), node) or self.text
         return InputError(
-            f"an expression must be made of paths, numbers, quoted words, comparison, and/or/not "
+            f"an expression must use only paths, numbers, quoted words, comparison, and/or/not "
             f"and + - * / %, but `{part}` is something else; write it like {_EXAMPLE}"
         )
 
 
-def _number(found: Any) -> Any:
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise TypeError(f"{found!r} is no number")
-    return found
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return value
 
 
-def _truth(found: Any) -> bool:
-    if not isinstance(found, bool):
-        raise TypeError(f"{found!r} is neither true nor false")
-    return found
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -222,5 +210,5 @@ def _equal(a: Any, b: Any) -> bool:
     return a == b
 
 
-def _kind(found: Any) -> type:
-    return float if isinstance(found, int | float) and not isinstance(found, bool) else type(found)
+def _kind(value: Any) -> type:
+    return float if type(value) is int else type(value)

@@ -48,10 +48,10 @@ def json_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = dict(_LEAF)
     study = _of(Study, definitions)
     objective = {"$ref": "#/$defs/Objective"}
-    one = [{"enum": list(METRICS)}, objective]
+    choices = [{"enum": list(METRICS)}, objective]
     study["properties"]["objective"] = {
         "description": study["properties"]["objective"].get("description", ""),
-        "anyOf": [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}],
+        "anyOf": [*choices, {"type": "array", "minItems": 1, "items": {"anyOf": choices}}],
     }
     recipe = _of(Recipe, definitions)
     recipe["properties"]["encoder"]["enum"] = list(encoders.names())

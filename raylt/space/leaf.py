@@ -20,9 +20,6 @@ COMPLEMENT = "complement"
 KEYS = ("low", "high", "log", "step", "choices", "when")
 """What the mapping of an open leaf is made of."""
 
-# A step divides a range if the quotient is whole but for the rounding of decimal fractions.
-_WHOLE = 1e-6
-
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -30,22 +27,34 @@ class Leaf:
 
     path: str
     """Dotted path in the recipe, such as `method.temperature`."""
-    low: int | float | None
-    high: int | float | None
-    log: bool
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
     """Whether the logarithm is what is drawn evenly."""
-    complement: bool
+    complement: bool = False
     """Whether the logarithm of one minus the value is, as for a share that comes near to 1."""
-    step: int | float | None
+    step: int | float | None = None
     """Distance of the values from each other, counted from `low`."""
-    choices: tuple[Value, ...] | None
-    when: Expression | None
+    choices: tuple[Value, ...] | None = None
+    when: Expression | None = None
     """Condition on other leaves; where it does not hold the leaf is absent."""
+
+    @property
+    def keys(self) -> Keys:
+        """Where the leaf stands in a space file."""
+        return ("recipe", *self.path.split("."))
 
     @property
     def integer(self) -> bool:
         """Whether the leaf is a range of whole numbers."""
         return isinstance(self.low, int)
+
+    @property
+    def bounds(self) -> tuple[int | float, int | float]:
+        """The smallest and the largest value of a range."""
+        assert self.low is not None
+        assert self.high is not None
+        return self.low, self.high
 
     @property
     def ends(self) -> tuple[Value, ...]:
@@ -58,19 +67,16 @@ class Leaf:
             return any(_same(value, choice) for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        assert self.low is not None
-        assert self.high is not None
+        low, high = self.bounds
         whole = not self.integer or float(value).is_integer()
-        on_grid = self.step is None or _is_whole((value - self.low) / self.step)
-        return self.low <= value <= self.high and whole and on_grid
+        on_grid = self.step is None or is_whole((value - low) / self.step)
+        return low <= value <= high and whole and on_grid
 
     def draw(self, rng: random.Random) -> Value:
         """A value drawn evenly, or evenly in the logarithm."""
         if self.choices is not None:
             return rng.choice(self.choices)
-        low, high = self.low, self.high
-        assert low is not None
-        assert high is not None
+        low, high = self.bounds
         if self.step is not None:
             return min(high, low + self.step * rng.randrange(round((high - low) / self.step) + 1))
         if isinstance(low, int) and isinstance(high, int):
@@ -155,16 +161,7 @@ class _Opening:
                 )
         when = self._when()
         if "choices" in self.mapping:
-            return Leaf(
-                self.path,
-                None,
-                None,
-                log=False,
-                complement=False,
-                step=None,
-                choices=self._choices(),
-                when=when,
-            )
+            return Leaf(self.path, choices=self._choices(), when=when)
         low, high = self._bounds()
         scale = self._scale(low, high)
         step = self._step(low, high) if "step" in self.mapping and low < high else None
@@ -175,12 +172,11 @@ class _Opening:
             log=scale is True,
             complement=scale == COMPLEMENT,
             step=step,
-            choices=None,
             when=when,
         )
 
     def _error(self, key: str, message: str) -> InputError:
-        return self.document.error((*self.keys, key), message, name=f"{self.path}.{key}")
+        return self.document.error((*self.keys, key), message)
 
     def _when(self) -> Expression | None:
         if "when" not in self.mapping:
@@ -198,7 +194,7 @@ class _Opening:
     def _choices(self) -> tuple[Value, ...]:
         if others := [key for key in self.mapping if key not in ("choices", "when")]:
             raise self._error(
-                others[0], "must not stand beside `choices`; keep the choices or the range"
+                others[0], "must be left out beside `choices`; keep the choices or the range"
             )
         items: Any = self.mapping["choices"]
         if not isinstance(items, list) or not items:
@@ -218,7 +214,7 @@ class _Opening:
                 raise self._error("choices", f"must be finite, but got {item}; remove it")
             if any(_same(item, other) for other in items[:i]):
                 raise self._error(
-                    "choices", f"must differ, but {shown(item)} stands twice; remove one"
+                    "choices", f"must differ, but {shown(item)} is listed twice; remove one"
                 )
         return tuple(items)
 
@@ -226,9 +222,7 @@ class _Opening:
         for key in ("low", "high"):
             if key not in self.mapping:
                 raise self.document.error(
-                    self.keys,
-                    f"must have both low and high, but {key} is missing; add it",
-                    name=self.path,
+                    self.keys, f"must have both low and high, but {key} is missing; add it"
                 )
             bound = self.mapping[key]
             if isinstance(bound, bool) or not isinstance(bound, int | float):
@@ -281,8 +275,7 @@ class _Opening:
             )
         if self.mapping.get("log", False) is not False:
             raise self._error(
-                "step",
-                "must not stand beside `log`; remove one of them, or list `choices`",
+                "step", "must be left out beside `log`; remove one of the two, or list `choices`"
             )
         if isinstance(low, int) and not isinstance(step, int):
             raise self._error(
@@ -290,7 +283,7 @@ class _Opening:
                 f"must be a whole number where low and high are, but got {step}; write low and "
                 f"high with a decimal point for real numbers",
             )
-        if not _is_whole((high - low) / step) or step > high - low:
+        if not is_whole((high - low) / step) or step > high - low:
             steps = max(1, math.floor((high - low) / step))
             raise self._error(
                 "step",
@@ -300,8 +293,9 @@ class _Opening:
         return step
 
 
-def _is_whole(quotient: float) -> bool:
-    return abs(quotient - round(quotient)) <= _WHOLE
+def is_whole(quotient: float) -> bool:
+    """Whether a quotient is a whole number but for the rounding of decimal fractions."""
+    return abs(quotient - round(quotient)) <= 1e-6
 
 
 def _same(a: Value, b: Value) -> bool:

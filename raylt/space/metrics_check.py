@@ -31,13 +31,13 @@ def no_classes(metric: str, counts: Sequence[int]) -> str | None:
     if group not in ("many", "medium", "few"):
         return None
     by = "thirds" if "thirds/" in metric else "thresholds"
-    if group in (there := metrics.groups(counts, by=by)):
+    if group in (present := metrics.groups(counts, by=by)):
         return None
     rule = {"many": "> 100", "medium": "20 to 100", "few": "< 20"}[group]
     size = f"a class with {rule} training images" if by == "thresholds" else "three classes"
     return (
         f"must be a group that has classes, but got {metric}, which needs {size}, and the "
-        f"training counts are {_range(counts)}; there are {', '.join(there)}"
+        f"training counts are {_range(counts)}; there are {', '.join(present)}"
     )
 
 
@@ -46,9 +46,9 @@ def flattered(study: Study) -> Iterator[str]:
     for key, metric in named(study):
         if key.startswith("study.objective") and metric.startswith(BEST):
             yield (
-                f"{key}: {metric} is that of the epoch which validation liked best, so luck "
-                f"flatters it, the more the more epochs are scored; `raylt confirm` compares "
-                f"{metric.replace('val/', 'test/', 1)}, which is not flattered"
+                f"{key}: {metric} is of the best epoch on the validation images, so luck "
+                f"flatters it, the more so the more epochs are scored; `raylt confirm` compares "
+                f"{metric.replace('val/', 'test/', 1)}, which luck does not flatter"
             )
 
 

@@ -81,7 +81,7 @@ class Constraint(Frozen):
             raise ValueError(str(error)) from None
         if foreign := expression.names - {"baseline"}:
             raise ValueError(
-                f"must be made of numbers and `baseline`, but got {sorted(foreign)[0]!r}; write "
+                f"must use only numbers and `baseline`, but got {sorted(foreign)[0]!r}; write "
                 f"it like `baseline - 0.01`"
             )
         return bound
@@ -93,16 +93,16 @@ class Constraint(Frozen):
         return self
 
 
-def _scalar(found: Any) -> Any:
-    if isinstance(found, list | dict) or (isinstance(found, float) and not math.isfinite(found)):
+def _scalar(value: Any) -> Any:
+    if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(
-            f"must be one number, word or truth value, but got {found!r}; write the value alone"
+            f"must be one number, word or truth value, but got {value!r}; write the value alone"
         )
-    return found
+    return value
 
 
 Scalar = Annotated[Any, AfterValidator(_scalar)]
-"""The value of a leaf; whether its leaf admits it is the space's affair."""
+"""The value of a leaf; the space checks whether its leaf admits it."""
 
 
 class Baseline(Frozen):
@@ -168,9 +168,9 @@ class Confirm(Frozen):
         return self
 
 
-def _list(found: Any) -> Any:
+def _list(objectives: Any) -> Any:
     """One objective may stand without a list, and without a mapping."""
-    items: list[Any] = list(found) if isinstance(found, list | tuple) else [found]
+    items: list[Any] = list(objectives) if isinstance(objectives, list | tuple) else [objectives]
     if not items:
         raise ValueError("must name at least one metric, but got []; write val/accuracy")
     return [{"metric": item} if isinstance(item, str) else item for item in items]
@@ -214,7 +214,9 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len({o.metric for o in self.objective}) < len(self.objective):
-            raise ValueError("objective must name a metric once, but one stands twice; remove it")
+            raise ValueError(
+                "objective must name each metric once, but one is listed twice; remove it"
+            )
         if len(self.objective) > 1 and self.stops_early and self.scheduler.metric is None:
             raise ValueError(
                 f"scheduler.metric must be given, since there are {len(self.objective)} "
@@ -225,7 +227,7 @@ class Study(Frozen):
             and self.baseline is None
             and any("baseline" in (c.min or "") + (c.max or "") for c in self.constraints)
         ):
-            raise ValueError("baseline must be given, since a constraint is measured by it")
+            raise ValueError("baseline must be given, since a constraint mentions it; add it")
         return self
 
     @property

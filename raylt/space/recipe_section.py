@@ -18,7 +18,7 @@ from raylt.space import expressions, leaf
 from raylt.space.expressions import Expression
 from raylt.space.file import explain
 from raylt.space.file.document import Document, Keys
-from raylt.space.file.explain import dotted, shown
+from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
 
 _CLOSED = {
@@ -53,12 +53,6 @@ def read(document: Document) -> Opened:
     return _Reader(document).opened()
 
 
-def error(document: Document, keys: Keys, message: str) -> InputError:
-    """The error of a key, named as users name it: without `recipe.`."""
-    named = keys[1:] if keys[0] == "recipe" and len(keys) > 1 else keys
-    return document.error(keys, message, name=dotted(named))
-
-
 def condition(document: Document, keys: Keys, text: str, paths: Set[str]) -> Expression:
     """The expression that stands at `keys`, made of the keys in `paths`.
 
@@ -66,16 +60,15 @@ def condition(document: Document, keys: Keys, text: str, paths: Set[str]) -> Exp
         InputError: it is no expression, or mentions another key.
     """
     try:
-        found = expressions.parse(text)
-    except InputError as fault:
-        raise error(document, keys, str(fault)) from None
-    for name in sorted(found.names - paths):
-        raise error(
-            document,
+        expression = expressions.parse(text)
+    except InputError as error:
+        raise document.error(keys, str(error)) from None
+    for name in sorted(expression.names - paths):
+        raise document.error(
             keys,
-            f"must be made of keys of the recipe, but got {name!r}{did_you_mean(name, paths)}",
+            f"must use only keys of the recipe, but got {name!r}{did_you_mean(name, paths)}",
         )
-    return found
+    return expression
 
 
 class _Reader:
@@ -100,47 +93,43 @@ class _Reader:
             warnings=tuple(map(self._constant, constants)),
         )
 
-    def _error(self, keys: Keys, message: str) -> InputError:
-        return error(self.document, keys, message)
-
     def _name(self, section: str, package: str) -> None:
         """The two names decide which keys there are, so they are checked before anything else."""
         keys: Keys = ("recipe", section)
         known = plugins.names(package)
         example = f"`{section}: {{name: {known[0]}}}`"
         if section not in self.values:
-            raise self._error(keys, f"must be given, but is missing; add {example}")
-        found = self.values[section]
-        if not isinstance(found, dict) or "name" not in found:
-            raise self._error(
+            raise self.document.error(keys, f"must be given, but is missing; add {example}")
+        values = self.values[section]
+        if not isinstance(values, dict) or "name" not in values:
+            raise self.document.error(
                 keys,
-                f"must be a mapping with a name, but got {shown(found)}; write {example}, with "
+                f"must be a mapping with a name, but got {shown(values)}; write {example}, with "
                 f"one of {', '.join(known)}",
             )
-        name: Any = found["name"]
+        name: Any = values["name"]
         if leaf.is_open(name):
-            raise self._error(
+            raise self.document.error(
                 (*keys, "name"),
                 "must be one name, but is left open; make one space for each, and compare the "
                 "studies with `raylt compare`",
             )
         if name not in known:
-            raise self._error(
+            raise self.document.error(
                 (*keys, "name"),
                 f"must be one of {', '.join(known)}, but got {shown(name)}"
                 f"{did_you_mean(str(name), known)}",
             )
 
     def _leaves(self) -> list[Leaf]:
-        found = [leaf.parse(self.document, keys) for keys in self._opened(("recipe",))]
-        for open_leaf in found:
-            why = _CLOSED.get(open_leaf.path.split(".")[0])
-            if why and len(set(open_leaf.ends)) > 1:
-                raise self._error(
-                    ("recipe", *open_leaf.path.split(".")),
-                    f"must be fixed, but is left open: {why}",
+        leaves = [leaf.parse(self.document, keys) for keys in self._opened(("recipe",))]
+        for open_leaf in leaves:
+            reason = _CLOSED.get(open_leaf.path.split(".")[0])
+            if reason and len(set(open_leaf.ends)) > 1:
+                raise self.document.error(
+                    open_leaf.keys, f"must be fixed, but is left open: {reason}"
                 )
-        return found
+        return leaves
 
     def _opened(self, keys: Keys) -> Iterator[Keys]:
         """The places of the recipe where a leaf is open."""
@@ -170,7 +159,7 @@ class _Reader:
         return fixed, left, constants
 
     def _constant(self, open_leaf: Leaf) -> str:
-        place = self.document.place(("recipe", *open_leaf.path.split(".")))
+        place = self.document.place(open_leaf.keys)
         return (
             f"{place}: {open_leaf.path}: can only be {shown(open_leaf.ends[0])}, so nothing is "
             f"searched there; write the value alone"
@@ -179,14 +168,14 @@ class _Reader:
     def _broken(self, fixed: Mapping[str, Any], point: Mapping[str, Value]) -> list[ErrorDetails]:
         try:
             self.model.model_validate(recipe.filled(fixed, point))
-        except ValidationError as fault:
-            return fault.errors(include_url=False)
+        except ValidationError as error:
+            return error.errors(include_url=False)
         return []
 
     def _check_fields(self, fixed: dict[str, Any], leaves: list[Leaf]) -> None:
         """Every field's own rule, at both ends and every choice of each leaf."""
         base: dict[str, Value] = {open_leaf.path: open_leaf.ends[0] for open_leaf in leaves}
-        opened = {tuple(open_leaf.path.split(".")) for open_leaf in leaves}
+        opened = {open_leaf.keys[1:] for open_leaf in leaves}
         lines: list[str] = []
         for detail in self._broken(fixed, base):
             loc = tuple(detail["loc"])
@@ -196,7 +185,9 @@ class _Reader:
             )
             if not across and (loc not in opened or detail["type"] == "extra_forbidden"):
                 place, text = explain.placed(detail, self.model)
-                lines.append(str(self._error(("recipe", *place), text + self._owner(detail))))
+                lines.append(
+                    str(self.document.error(("recipe", *place), text + self._owner(detail)))
+                )
         for open_leaf in leaves:
             lines += self._check_ends(fixed, base, open_leaf)
         if lines:
@@ -205,17 +196,15 @@ class _Reader:
     def _check_ends(
         self, fixed: dict[str, Any], base: Mapping[str, Value], open_leaf: Leaf
     ) -> Iterator[str]:
-        here = tuple(open_leaf.path.split("."))
         for i, end in enumerate(open_leaf.ends):
             key: Keys = (("low", "high")[i],) if open_leaf.choices is None else ("choices", i)
             came = f"its {key[0]} is" if open_leaf.choices is None else "one choice is"
             for detail in self._broken(fixed, {**base, open_leaf.path: end}):
-                own = tuple(detail["loc"])[: len(here)] == here
+                own = ("recipe", *detail["loc"])[: len(open_leaf.keys)] == open_leaf.keys
                 if own and detail["type"] != "extra_forbidden":
                     text = explain.sentence(detail, self.model, came=came)
-                    yield str(
-                        self.document.error(("recipe", *here, *key), text, name=open_leaf.path)
-                    )
+                    place = self.document.place((*open_leaf.keys, *key))
+                    yield f"{place}: {open_leaf.path}: {text}"
                     break
 
     def _owner(self, detail: ErrorDetails) -> str:
@@ -241,13 +230,13 @@ class _Reader:
         for open_leaf in leaves:
             if open_leaf.when is None:
                 continue
-            keys = ("recipe", *open_leaf.path.split("."), "when")
+            keys = (*open_leaf.keys, "when")
             condition(self.document, keys, open_leaf.when.text, {*known, *paths})
             if open_leaf.path not in known:
-                raise self._error(
+                raise self.document.error(
                     keys,
-                    f"must not stand on a key without a default, since {open_leaf.path} is needed "
-                    f"where it does not hold; remove `when`",
+                    f"must be left out, since {open_leaf.path} has no default to use where it "
+                    f"does not hold; remove `when`",
                 )
         ordered: list[Leaf] = []
         waiting = list(leaves)
@@ -257,10 +246,10 @@ class _Reader:
                 (x for x in waiting if not x.when or x.when.names & paths <= settled), None
             )
             if ready is None:
-                raise self._error(
-                    ("recipe", *waiting[0].path.split("."), "when"),
-                    f"must not lead back to itself, but {' and '.join(x.path for x in waiting)} "
-                    f"wait for each other; remove one `when`",
+                raise self.document.error(
+                    (*waiting[0].keys, "when"),
+                    f"must not form a circle, but {' and '.join(x.path for x in waiting)} depend "
+                    f"on each other; remove one `when`",
                 )
             waiting.remove(ready)
             ordered.append(ready)

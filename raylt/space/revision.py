@@ -11,7 +11,7 @@ from typing import Any
 
 from raylt.space import Space
 from raylt.space.file.explain import shown
-from raylt.space.leaf import Leaf
+from raylt.space.leaf import Leaf, is_whole
 
 FREE = (
     "trials",
@@ -26,7 +26,6 @@ FREE = (
 )
 """Parts of `study` that say how to search and not what a result means; the values of a preset
 stand in the recipe too."""
-_WHOLE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,9 @@ def changes(old: Space, new: Space) -> tuple[Change, ...]:
     return (*_recipe(old, new), *_study(old, new))
 
 
-def text(found: Sequence[Change]) -> str:
+def text(differences: Sequence[Change]) -> str:
     """The differences for people, a line each."""
-    return "\n".join(map(str, found)) or "the spaces do not differ"
+    return "\n".join(map(str, differences)) or "the spaces do not differ"
 
 
 def _recipe(old: Space, new: Space) -> Iterator[Change]:
@@ -98,27 +97,21 @@ def _lost(old: Leaf, new: Leaf) -> str:
         return f"{', '.join(map(shown, missing))} must stay a choice" if missing else ""
     if (old.integer, old.log, old.complement) != (new.integer, new.log, new.complement):
         return "whole numbers, real numbers and a log scale are drawn differently"
-    assert old.low is not None
-    assert old.high is not None
-    assert new.low is not None
-    assert new.high is not None
-    if new.low > old.low or new.high < old.high:
+    (old_low, old_high), (new_low, new_high) = old.bounds, new.bounds
+    if new_low > old_low or new_high < old_high:
         return "a range must not get narrower"
     return "" if _on_the_grid(old, new) else "every step of before must stay one"
 
 
 def _on_the_grid(old: Leaf, new: Leaf) -> bool:
     """Whether the values of one range are among the steps of another that contains it."""
-    assert old.low is not None
-    assert new.low is not None
     whole = 1 if old.integer else None
     coarse, fine = old.step or whole, new.step or whole
     if fine is None:
         return True
     if coarse is None:
         return False
-    parts = (coarse / fine, (old.low - new.low) / fine)
-    return all(abs(part - round(part)) <= _WHOLE for part in parts)
+    return is_whole(coarse / fine) and is_whole((old.bounds[0] - new.bounds[0]) / fine)
 
 
 def _condition(leaf: Leaf) -> str:

@@ -42,19 +42,19 @@ def rival(space: Space) -> Space:
     study.pop("versus")
     study["name"] = name(space.study.name, method)
     settings = [study["baseline"]["values"]] if study.get("baseline") else []
-    for each in (*settings, *study.get("points", ())):
-        for path in [path for path in each if _foreign(path, fields)]:
-            del each[path]
+    for point in (*settings, *study.get("points", ())):
+        for path in [path for path in point if _foreign(path, fields)]:
+            del point[path]
     try:
-        found = spaces.of(document.parse(document.dump(values), f"{space.source} for {method}"))
+        other = spaces.of(document.parse(document.dump(values), f"{space.source} for {method}"))
     except InputError as error:
         raise InputError(f"{where}: {method} must fit the space, but\n{error}") from None
-    if not found.leaves:
+    if not other.leaves:
         raise InputError(
             f"{where}: must leave something to search, but no open leaf of the space is one of "
             f"{method}'s; open optimizer.lr"
         )
-    return found
+    return other
 
 
 def name(study: str, method: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from raylt.plugins import did_you_mean
 from raylt.schema import Value
-from raylt.space import leaf, recipe_section, strategy
+from raylt.space import leaf, strategy
 from raylt.space.file.document import COMMAND_LINE, Document, Keys, dump
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
@@ -17,14 +17,14 @@ from raylt.space.space import Point, Space
 from raylt.space.strategy import FIRST_GRACE, SECTIONS, Scheduler, idle
 
 
-def without_overruled(found: Document, content: Opened) -> tuple[Document, list[str]]:
+def without_overruled(document: Document, content: Opened) -> tuple[Document, list[str]]:
     """The document without what the command line has made meaningless in it: values of settings
     that it has fixed, keys of a sampler or scheduler that it has exchanged."""
-    found, lines = _without_idle(found)
+    document, lines = _without_idle(document)
     paths = [open_leaf.path for open_leaf in content.leaves]
-    for keys, values in _settings(found):
+    for keys, values in _settings(document):
         for path in values if isinstance(values, dict) else ():
-            place = found.place(("recipe", *path.split(".")))
+            place = document.place(("recipe", *path.split(".")))
             if place != COMMAND_LINE or path in paths or path not in content.known:
                 continue
             if values[path] != content.known[path]:
@@ -32,58 +32,58 @@ def without_overruled(found: Document, content: Opened) -> tuple[Document, list[
                     f"{place}: {path}: {shown(content.known[path])} overrules "
                     f"{shown(values[path])} of {'.'.join(map(str, keys))}"
                 )
-            found = found.remove((*keys, path))
-    return found, lines
+            document = document.remove((*keys, path))
+    return document, lines
 
 
-def _without_idle(found: Document) -> tuple[Document, list[str]]:
+def _without_idle(document: Document) -> tuple[Document, list[str]]:
     lines: list[str] = []
     for section in SECTIONS:
-        values = found.values["study"].get(section)
+        values = document.values["study"].get(section)
         keys: Keys = ("study", section)
-        if not isinstance(values, dict) or found.place((*keys, "name")) != COMMAND_LINE:
+        if not isinstance(values, dict) or document.place((*keys, "name")) != COMMAND_LINE:
             continue
         for key in idle(section, str(values.get("name"))):
-            if key in values and found.place((*keys, key)) != COMMAND_LINE:
+            if key in values and document.place((*keys, key)) != COMMAND_LINE:
                 lines.append(
                     f"{COMMAND_LINE}: study.{section}.name: {values['name']} has no use for the "
                     f"file's study.{section}.{key}"
                 )
-                found = found.remove((*keys, key))
-    return found, lines
+                document = document.remove((*keys, key))
+    return document, lines
 
 
-def with_grace(found: Document, space: Space) -> tuple[Document, Space]:
+def with_grace(document: Document, space: Space) -> tuple[Document, Space]:
     """A space whose scheduler has a grace where it needs one; it is kept with the study, so that
     another default of a later version does not change what has begun."""
     scheduler = space.study.scheduler
     if not space.study.stops_early or not space.leaves or scheduler.grace is not None:
-        return found, space
+        return document, space
     grace = strategy.grace(scheduler, space.longest)
-    found = found.put(("study", "scheduler", "grace"), grace)
+    document = document.put(("study", "scheduler", "grace"), grace)
     scheduler = scheduler.model_copy(update={"grace": grace})
     study = space.study.model_copy(update={"scheduler": scheduler})
-    return found, replace(space, study=study, text=dump(found.values))
+    return document, replace(space, study=study, text=dump(document.values))
 
 
-def with_first_grace(found: Document) -> Document:
+def with_first_grace(document: Document) -> Document:
     """The document of a study that has begun, with the grace that it began with."""
-    study = found.values.get("study")
+    study = document.values.get("study")
     scheduler = study.get("scheduler", {}) if isinstance(study, dict) else None
     if not isinstance(scheduler, dict) or "grace" in scheduler:
-        return found
+        return document
     name = str(scheduler.get("name", Scheduler().name))
     if "grace" in idle("scheduler", name):
-        return found
-    return found.put(("study", "scheduler", "grace"), FIRST_GRACE)
+        return document
+    return document.put(("study", "scheduler", "grace"), FIRST_GRACE)
 
 
-def with_settings(found: Document, space: Space) -> Space:
+def with_settings(document: Document, space: Space) -> Space:
     """The space with its baseline and points, each a point that it admits."""
     baseline: Point | None = None if space.leaves else {}
     points: list[Point] = []
-    for keys, values in _settings(found):
-        point = _setting(found, space, keys, values)
+    for keys, values in _settings(document):
+        point = _setting(document, space, keys, values)
         if keys[1] == "baseline":
             baseline = point
         else:
@@ -91,9 +91,9 @@ def with_settings(found: Document, space: Space) -> Space:
     return replace(space, baseline_point=baseline, points=tuple(points))
 
 
-def _settings(found: Document) -> Iterator[tuple[Keys, Any]]:
+def _settings(document: Document) -> Iterator[tuple[Keys, Any]]:
     """Where the known settings stand: the baseline's values and each of the points."""
-    study = found.values["study"]
+    study = document.values["study"]
     baseline, points = study.get("baseline"), study.get("points")
     if isinstance(baseline, dict):
         yield ("study", "baseline", "values"), baseline.get("values")
@@ -102,21 +102,19 @@ def _settings(found: Document) -> Iterator[tuple[Keys, Any]]:
             yield ("study", "points", i), point
 
 
-def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Value]) -> Point:
+def _setting(document: Document, space: Space, keys: Keys, values: Mapping[str, Value]) -> Point:
     """The point of a known setting; a leaf that it leaves out keeps the recipe's default."""
     paths = [open_leaf.path for open_leaf in space.leaves]
     for path, value in values.items():
         if path in paths or (path in space.known and space.known[path] == value):
             continue
         if path in space.known:
-            raise recipe_section.error(
-                found,
+            raise document.error(
                 (*keys, path),
                 f"must be {shown(space.known[path])}, as the recipe fixes it, but got "
                 f"{shown(value)}; leave it out, or open {path} in the recipe",
             )
-        raise recipe_section.error(
-            found,
+        raise document.error(
             (*keys, path),
             f"must be an open leaf, but is unknown{did_you_mean(path, paths)}; open: "
             f"{', '.join(paths)}",
@@ -124,8 +122,7 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
 
     def choose(open_leaf: Leaf) -> Value:
         if open_leaf.path not in values and open_leaf.path not in space.known:
-            raise recipe_section.error(
-                found,
+            raise document.error(
                 keys,
                 f"must give {open_leaf.path}, which has no default; add `{open_leaf.path}: ...`",
             )
@@ -134,10 +131,9 @@ def _setting(found: Document, space: Space, keys: Keys, values: Mapping[str, Val
     point = leaf.assemble(space.leaves, space.known, choose)
     given = {path: value for path, value in values.items() if path in paths}
     if (refused := space.refusal({**given, **point})) is not None:
-        path, why = refused
-        raise recipe_section.error(
-            found,
+        path, reason = refused
+        raise document.error(
             (*keys, path) if path else keys,
-            f"{why}; correct it, or change the space to admit it",
+            f"{reason}; correct it, or change the space to admit it",
         )
     return point

@@ -59,7 +59,9 @@ class Space:
     def longest(self) -> int:
         """Epochs of the longest trial."""
         known = (self.known.get("epochs"),)
-        ends = next((each.ends for each in self.leaves if each.path == "epochs"), known)
+        ends = next(
+            (open_leaf.ends for open_leaf in self.leaves if open_leaf.path == "epochs"), known
+        )
         return max(value for value in ends if isinstance(value, int))
 
     def active(self, point: Mapping[str, Value]) -> tuple[Leaf, ...]:
@@ -92,7 +94,7 @@ class Space:
         values = {**self.known, **point}
         for condition in self.require:
             if not condition.truth(values):
-                return "", f"must keep study.require, but `{condition.text}` does not hold"
+                return "", f"must satisfy study.require, but `{condition.text}` is false"
         return None
 
     def at(self, point: Mapping[str, Value]) -> Recipe:
@@ -126,8 +128,8 @@ class Space:
             if self.allows(point):
                 return point
         raise InputError(
-            f"{self.source}: study.require: must admit some points, but refuses all of {DRAWS} "
-            f"draws; loosen it, or narrow the leaves to where it holds"
+            f"{self.source}: study.require: must allow some points, but refuses all of {DRAWS} "
+            f"draws; loosen it or narrow the leaves"
         )
 
     def draw_any(self, rng: random.Random) -> Point:

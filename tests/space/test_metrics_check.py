@@ -90,7 +90,7 @@ def test_a_metric_without_classes_is_told_with_the_counts() -> None:
 def test_who_chooses_the_best_epoch_as_objective_is_told_that_it_flatters(tmp_path: Path) -> None:
     assert loaded(tmp_path, {"objective": "val/accuracy"}, {}).warnings == ()
     (told,) = loaded(tmp_path, {"objective": "val/best/few"}, {}).warnings
-    assert told.startswith("study.objective: val/best/few is that of the epoch")
+    assert told.startswith("study.objective: val/best/few is of the best epoch")
     assert "luck flatters it" in told
     assert "test/best/few" in told
     bounded = {"objective": "val/few", "constraints": [{"metric": "val/best/many", "min": 0.5}]}

@@ -67,7 +67,7 @@ def test_the_recipe_at_a_point_has_its_values(tmp_path: Path) -> None:
         ({"method.temperature": True}, "must be 0.05 to 1, but got true"),
         ({"method.temperature": math.nan}, "must be 0.05 to 1, but got nan"),
         ({"method.temperature": 0.3, "epochs": 3}, "epochs: must be an open leaf"),
-        ({"method.temperature": 0.9}, "must keep study.require"),
+        ({"method.temperature": 0.9}, "must satisfy study.require"),
     ],
 )
 def test_a_point_of_another_space_is_refused(

@@ -43,19 +43,17 @@ class Document:
             keys = keys[:-1]
         return self.places.get(keys, Place(self.source, 1, 1))
 
-    def error(self, keys: Keys, message: str, *, name: str | None = None) -> InputError:
-        """`file:line: key: message`; `name` replaces the key where the user knows it otherwise."""
-        key = ".".join(map(str, keys)) if name is None else name
-        return InputError(
-            f"{self.place(keys)}: {key}: {message}" if key else f"{self.place(keys)}: {message}"
-        )
+    def error(self, keys: Keys, message: str) -> InputError:
+        """`file:line: key: message`; a key of the recipe is named without `recipe.`."""
+        name = ".".join(map(str, keys)).removeprefix("recipe.")
+        return InputError(": ".join(filter(None, (str(self.place(keys)), name, message))))
 
     def at(self, keys: Keys) -> Any:
         """The value that stands there."""
-        found: Any = self.values
+        value: Any = self.values
         for key in keys:
-            found = found[key]
-        return found
+            value = value[key]
+        return value
 
     def put(self, keys: tuple[str, ...], value: Any) -> Document:
         """This document with one value replaced or added, as by `key=value` on the command line.
@@ -80,12 +78,9 @@ class Document:
 
     def remove(self, keys: Keys) -> Document:
         """This document without one value."""
-        values = deepcopy(self.values)
-        inner: Any = values
-        for key in keys[:-1]:
-            inner = inner[key]
-        del inner[keys[-1]]
-        return replace(self, values=values)
+        copy = replace(self, values=deepcopy(self.values))
+        del copy.at(keys[:-1])[keys[-1]]
+        return copy
 
 
 def read(source: Path | str) -> Document:
@@ -164,11 +159,11 @@ def _bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         match error:
             case FileNotFoundError():
-                why = "it does not exist; check the spelling and the working directory"
+                reason = "it does not exist; check the spelling and the working directory"
             case IsADirectoryError():
-                why = "it is a directory; name a file in it"
+                reason = "it is a directory; name a file in it"
             case PermissionError():
-                why = "you have no permission to read it; ask its owner"
+                reason = "you have no permission to read it; ask its owner"
             case _:
-                why = f"the system says: {getattr(error, 'strerror', None) or error}"
-        raise InputError(f"{path}: the file must be readable, but {why}") from None
+                reason = f"the system says: {getattr(error, 'strerror', None) or error}"
+        raise InputError(f"{path}: the file must be readable, but {reason}") from None

@@ -37,36 +37,28 @@ _KINDS = {
 }
 
 
-def check(model: type[M], values: Any, document: Document, *, root: str, prefix: str) -> M:
-    """The model that plain values of a document describe.
-
-    Args:
-        root: The key of the document whose value is checked, such as `recipe`.
-        prefix: What stands before a key when the user writes it, such as `study.`.
+def check(model: type[M], document: Document, section: str) -> M:
+    """The model that one section of a document describes, such as `study`.
 
     Raises:
         InputError: one line for each rule that is broken, with file and line.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(document.values[section])
     except ValidationError as error:
         lines = [
-            str(
-                document.error(
-                    (root, *loc), text, name=prefix + dotted(_written(loc, root, document))
-                )
-            )
+            str(document.error(_written((section, *loc), document), text))
             for loc, text in sentences(error, model)
         ]
         raise InputError("\n".join(lines)) from None
 
 
-def _written(loc: Keys, root: str, document: Document) -> Keys:
+def _written(keys: Keys, document: Document) -> Keys:
     """The part of a place that the user has written: `objective` for `objective.0.metric`."""
-    for n, key in enumerate(loc):
-        if (root, *loc[: n + 1]) not in document.places:
-            return loc[:n] if isinstance(key, int) else loc[: n + 1]
-    return loc
+    for n, key in enumerate(keys):
+        if keys[: n + 1] not in document.places:
+            return keys[:n] if isinstance(key, int) else keys[: n + 1]
+    return keys
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[tuple[Keys, str]]:
@@ -86,7 +78,7 @@ def placed(detail: ErrorDetails, model: type[BaseModel]) -> tuple[Keys, str]:
 
 def sentence(detail: ErrorDetails, model: type[BaseModel], *, came: str = "got") -> str:
     """`must be > 0, but got -1; the default is 0.2`."""
-    loc, kind, found = detail["loc"], detail["type"], detail["input"]
+    loc, kind = detail["loc"], detail["type"]
     parent = model_at(model, loc[:-1])
     field = parent.model_fields.get(str(loc[-1])) if parent and loc else None
     if kind == "missing":
@@ -101,7 +93,7 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, came: str = "got")
         )
     if kind == "value_error":
         return str(detail["ctx"]["error"]) if "ctx" in detail else detail["msg"]
-    return f"{_rule(detail, model)}, but {came} {shown(found)}{_remedy(detail, field)}"
+    return f"{_rule(detail, model)}, but {came} {shown(detail['input'])}{_remedy(detail, field)}"
 
 
 def dotted(loc: Iterable[str | int]) -> str:
@@ -109,11 +101,11 @@ def dotted(loc: Iterable[str | int]) -> str:
     return ".".join(map(str, loc))
 
 
-def shown(found: Any) -> str:
+def shown(value: Any) -> str:
     """A value as it stands in YAML, shortened."""
-    if found is None or isinstance(found, bool):
-        return {None: "nothing (null)", True: "true", False: "false"}[found]
-    text = repr(found)
+    if value is None or isinstance(value, bool):
+        return {None: "nothing (null)", True: "true", False: "false"}[value]
+    text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -134,7 +126,7 @@ def _model(annotation: Any) -> type[BaseModel] | None:
     """The model in `Model`, `Model | None` or `tuple[Model, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for arg in get_args(annotation) if (found := _model(arg))), None)
+    return next(filter(None, map(_model, get_args(annotation))), None)
 
 
 def _section(loc: Keys) -> str:
@@ -163,12 +155,12 @@ def _options(detail: ErrorDetails) -> list[str]:
 
 
 def _remedy(detail: ErrorDetails, field: FieldInfo | None) -> str:
-    found = detail["input"]
+    value = detail["input"]
     if detail["type"] == "literal_error":
-        return did_you_mean(str(found), _options(detail))
-    if isinstance(found, str) and detail["type"] in ("int_type", "float_type"):
+        return did_you_mean(str(value), _options(detail))
+    if isinstance(value, str) and detail["type"] in ("int_type", "float_type"):
         return "; write it in digits, without quotes"
-    if detail["type"] == "string_type" and not isinstance(found, dict | list):
+    if detail["type"] == "string_type" and not isinstance(value, dict | list):
         return "; put it in quotes"
     if field is not None and not field.is_required() and field.default is not None:
         return f"; the default is {shown(field.default)}"

@@ -79,8 +79,8 @@ class _Builder:
         for number, line in enumerate(text.splitlines(), start=1):
             if "\t" in line[: len(line) - len(line.lstrip())]:
                 raise InputError(
-                    f"{self.source}:{number}: a line must be indented with spaces, "
-                    f"but a tab stands there; replace it"
+                    f"{self.source}:{number}: a line must be indented with spaces, but this one "
+                    f"has a tab; replace it"
                 )
         try:
             return self._document(self._events(text))
@@ -89,8 +89,8 @@ class _Builder:
             line = mark.line + 1 if mark else 1
             what = error.problem or error.context or "this is not YAML"
             raise InputError(
-                f"{self.source}:{line}: the file must be YAML, but {what}; check "
-                f"the colons, quotes and brackets there"
+                f"{self.source}:{line}: the file must be YAML, but {what}; check the colons, "
+                f"quotes and brackets there"
             ) from None
         except ReaderError as error:
             line = text[: error.position].count("\n") + 1
@@ -109,17 +109,17 @@ class _Builder:
         start = next(events)
         if isinstance(start, StreamEndEvent):
             return None
-        found = self._node(next(events), events, ())
+        value = self._node(next(events), events, ())
         end = next(events)
         assert isinstance(end, DocumentEndEvent)
         after = next(events)
         if not isinstance(after, StreamEndEvent):
             raise self._error(
                 after,
-                "a file must hold one document, but `---` starts another; "
-                "keep each in its own file",
+                "a file must hold one document, but `---` starts another; keep each in its own "
+                "file",
             )
-        return found
+        return value
 
     def _node(self, event: Event, events: Iterator[Event], keys: Keys) -> Any:
         self._refuse(event, keys)
@@ -138,9 +138,8 @@ class _Builder:
                 first = self.places[*keys, name].line
                 raise self._error(
                     key,
-                    f"{'.'.join(map(str, (*keys, name)))}: a key must stand "
-                    f"once, but this one is already on line {first}; keep "
-                    f"one of the two",
+                    f"{'.'.join(map(str, (*keys, name)))}: a key must be given once, but this one "
+                    f"is already on line {first}; keep one of the two",
                 )
             self.places[*keys, name] = self._place(key)
             values[name] = self._node(next(events), events, (*keys, name))
@@ -150,7 +149,7 @@ class _Builder:
         self._refuse(event, keys)
         if isinstance(event, ScalarEvent):
             return event.value
-        raise self._error(event, "a key must be a word, but a list or mapping stands there")
+        raise self._error(event, "a key must be a word, but this is a list or a mapping")
 
     def _refuse(self, event: Event, keys: Keys) -> None:
         """Everything that the language leaves out."""
@@ -162,13 +161,13 @@ class _Builder:
         if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
             raise self._error(
                 event,
-                "anchors (&) and aliases (*) must not be used; write the "
-                "value out, or quote it if it is a text",
+                "anchors (&) and aliases (*) must not be used; write the value out, or quote "
+                "it if it is a text",
             )
         if isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent) and event.tag:
             raise self._error(
                 event,
-                f"tags must not be used, but {event.tag} stands there; write the plain value",
+                f"tags must not be used, but got {event.tag}; write the plain value",
             )
 
     def _scalar(self, event: ScalarEvent) -> Any:

@@ -10,7 +10,7 @@ from raylt.space.file.document import COMMAND_LINE, Document
 from raylt.space.file.explain import shown
 
 
-def applied(found: Document) -> tuple[Document, list[str]]:
+def applied(document: Document) -> tuple[Document, list[str]]:
     """The document with the values of the preset that `study.preset` names in its recipe.
 
     What the command line gives stands, and leaves the preset.
@@ -18,13 +18,13 @@ def applied(found: Document) -> tuple[Document, list[str]]:
     Raises:
         InputError: there is no such preset.
     """
-    study = found.values["study"]
+    study = document.values["study"]
     name, known = study.get("preset"), study.get("presets", {})
     if not isinstance(name, str) or not isinstance(known, dict):
-        return found, []  # refused with the rest of the study, unless there is no name
+        return document, []  # refused with the rest of the study, unless there is no name
     if name not in known:
         near = did_you_mean(name, list[Any](known))
-        raise found.error(
+        raise document.error(
             ("study", "preset"),
             f"must be a preset of this space, but got {shown(name)}{near}; "
             + (f"known: {', '.join(known)}" if known else "leave it out, for there is none"),
@@ -33,10 +33,10 @@ def applied(found: Document) -> tuple[Document, list[str]]:
     lines: list[str] = []
     for path, value in values.items() if isinstance(values, dict) else ():
         keys, source = ("recipe", *path.split(".")), ("study", "presets", name, path)
-        if found.place(keys) == COMMAND_LINE:
+        if document.place(keys) == COMMAND_LINE:
             lines.append(f"{COMMAND_LINE}: {path} overrules {shown(value)} of the preset {name}")
-            found = found.remove(source)
+            document = document.remove(source)
             continue
-        places = {**found.places, keys: found.place(source)}
-        found = replace(found.put(keys, value), places=places)
-    return found, lines
+        places = {**document.places, keys: document.place(source)}
+        document = replace(document.put(keys, value), places=places)
+    return document, lines

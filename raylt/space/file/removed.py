@@ -21,4 +21,4 @@ def refuse(document: Document) -> None:
             "write `scheduler: {name: asha}`, or read this study with version 0.1.0",
         )
     if recipe.get("changes"):
-        raise document.error(("recipe", "changes"), CHANGES_REMOVED, name="changes")
+        raise document.error(("recipe", "changes"), CHANGES_REMOVED)

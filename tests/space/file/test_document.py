@@ -82,9 +82,9 @@ def test_every_value_knows_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "f.yaml:3: a: a key must stand once, but this one is already on lin"),
-        ("a:\n  b: 1\n  b: 2", "f.yaml:3: a.b: a key must stand once"),
-        ("a: {b: 1, b: 2}", "f.yaml:1: a.b: a key must stand once"),
+        ("a: 1\nb: 2\na: 3", "f.yaml:3: a: a key must be given once, but this one is already on "),
+        ("a:\n  b: 1\n  b: 2", "f.yaml:3: a.b: a key must be given once"),
+        ("a: {b: 1, b: 2}", "f.yaml:1: a.b: a key must be given once"),
         ("a: &x 1", "f.yaml:1: anchors"),
         ("&x a: 1", "f.yaml:1: anchors"),
         ("a: 1\nb: *x", "f.yaml:2: anchors"),
@@ -116,7 +116,7 @@ def test_a_merge_key_is_a_key_like_any_other() -> None:
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a: 1\na: 2")))
-    with pytest.raises(InputError, match="<stdin>:2: a: a key must stand once"):
+    with pytest.raises(InputError, match="<stdin>:2: a: a key must be given once"):
         document.read("-")
 
 
