@@ -1,6 +1,6 @@
 """How many views a second one core makes, beside torchvision's PIL transforms.
 
-    python benchmarks/augment.py [--rounds 9]
+    python -m benchmarks.augment [--rounds 9]
 
 Both sides work in turn on the same images in one process on one thread, and are timed by the
 process's own CPU clock; a ratio is the median over the rounds of each round's own ratio, so that

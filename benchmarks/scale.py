@@ -172,9 +172,9 @@ class _Search:
     ) -> None:
         self.study, self.scale = study, scale
         self.clock, self.rng = Clock(scale.trials), random.Random(0)
-        purse = BudgetMeter(study, cpus=1, gpus=0)
-        self.searcher = TruthfulSearcher(study, listeners, str, purse)
-        self.stop = tune.Stopper(lambda: False, purse)
+        meter = BudgetMeter(study, cpus=1, gpus=0)
+        self.searcher = TruthfulSearcher(study, listeners, str, meter)
+        self.stop = tune.Stopper(lambda: False, meter)
         # Tune's own objects are stood in for.
         self.scheduler: Any = schedulers.scheduler(study)
         self.mirror = tracking.open_mirror(
@@ -288,10 +288,10 @@ def section(*, short: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         scale = Scale(trials=60, slots=10) if short else Scale()
         found = simulate(Path(folder), scale)
-    return [*told(found), "", *sampler.lines((100, 200) if short else (1000, 10_000, LARGE))]
+    return [*lines(found), "", *sampler.lines((100, 200) if short else (1000, 10_000, LARGE))]
 
 
-def told(found: Simulated) -> list[str]:
+def lines(found: Simulated) -> list[str]:
     """What a simulated study says, as Markdown."""
     scale, clock = found.scale, found.clock
     begun, ended = found.memory
@@ -348,7 +348,7 @@ def main() -> None:
         options.add_argument(f"--{name}", type=type(value), default=value)
     with tempfile.TemporaryDirectory() as folder:
         found = simulate(Path(folder), Scale(**vars(options.parse_args())))
-    print("\n".join(told(found)))
+    print("\n".join(lines(found)))
 
 
 if __name__ == "__main__":

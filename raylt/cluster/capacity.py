@@ -203,7 +203,7 @@ def require_fit(nodes: Sequence[Node], shape: Shape) -> int:
     elif shape.placement.startswith("strict_"):
         remedy = f"lower workers, or write placement: {shape.placement.removeprefix('strict_')}"
     else:
-        remedy = "lower workers or what each one books"
+        remedy = "lower workers, cpus_per_worker or gpus_per_worker"
     raise EnvironmentError(
         f"a trial must fit the machines, but its {describe(shape)} do not fit {listed(nodes)}; "
         f"{remedy}"

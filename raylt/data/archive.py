@@ -106,8 +106,8 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
                     shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise EnvironmentError(
-            f"{archive.dataset} must be written to {root}, but {error.strerror or error}; make "
-            "room or permission there, or choose another folder with --data"
+            f"cannot write {archive.dataset} to {root}: {error.strerror or error}; free space or "
+            "allow writing there, or choose another folder with --data"
         ) from error
     return folder
 
@@ -135,14 +135,13 @@ def _download(archive: Archive, source: str, part: Path, progress: Progress) -> 
         packed = Path(fetcher.fetch(name, downloader=_downloader(source, _Bar(progress))))
     except RequestException as error:
         raise EnvironmentError(
-            f"{archive.dataset} must be fetched from {source}, but that cannot be read "
-            f"({_cause(error)}); try again, or fetch it elsewhere and run "
-            f"`raylt data get {archive.dataset} --from FILE`"
+            f"cannot download {archive.dataset} from {source} ({_cause(error)}); try again, or "
+            f"download it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
         ) from error
     except ValueError as error:
         raise EnvironmentError(
-            f"{source} must have the SHA-256 sum of the published archive of {archive.dataset}, "
-            f"but has another, and nothing was unpacked: {error}"
+            f"{source} is not the published archive of {archive.dataset}, for its SHA-256 sum is "
+            f"another; nothing was unpacked: {error}"
         ) from error
     progress(packed.stat().st_size, packed.stat().st_size)
     return packed
@@ -185,8 +184,8 @@ def _require_source(source: str) -> None:
     file = Path(source)
     if not source.startswith(_WEB) and not (file.is_file() and os.access(file, os.R_OK)):
         raise InputError(
-            f"the source must be a web address or a file that can be read, but got {source!r}; "
-            "correct it, or leave it out for the published address"
+            f"--from: must be a web address or a file that can be read, but got {source!r}; "
+            "leave it out to download from the published address"
         )
 
 

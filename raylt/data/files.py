@@ -68,8 +68,8 @@ class FileImages:
         except (OSError, SyntaxError, ValueError) as error:
             # PIL reports a damaged file by any of these.
             raise EnvironmentError(
-                f"{path} must be an image, but cannot be read ({error}); fetch it anew, or leave "
-                "it out of the dataset"
+                f"{path} must be an image, but cannot be read ({error}); fetch it again, or "
+                "remove it from the dataset"
             ) from error
 
 

@@ -21,21 +21,21 @@ def read(path: Path) -> NDArray[np.int64]:
     except (OSError, ValueError, EOFError) as error:
         reason = (
             isinstance(error, OSError) and error.strerror
-        ) or "it is damaged, or something else"
+        ) or "it is damaged or another kind of file"
         raise InputError(
             f"data.indices must name a .npy file below the data root, but {path} cannot be read "
-            f"as one ({reason}); write it by `numpy.save`, or name another"
+            f"as one ({reason}); write it with `numpy.save`, or name another file"
         ) from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputError(
             f"data.indices must name a file of one array, but {path} is an archive of several; "
-            "write the array by `numpy.save`"
+            "write the array with `numpy.save`"
         )
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise InputError(
             f"data.indices must hold one row of whole numbers, but {path} holds {array.dtype} of "
-            f"the shape {array.shape}; write it by `numpy.save` from such an array"
+            f"the shape {array.shape}; write such an array with `numpy.save`"
         )
     return array.astype(np.int64)
 
@@ -61,7 +61,7 @@ def of_pool(path: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     if (times > 1).any():
         twice = values[times > 1]
         raise InputError(
-            f"data.indices must name an image once, but {path} names {len(twice)} of them more "
-            f"than once, such as {twice[0]}; take the others out"
+            f"data.indices must name each image once, but {path} names {len(twice)} of them more "
+            f"than once, such as {twice[0]}; remove the repetitions"
         )
     return indices

@@ -43,7 +43,7 @@ def fetch(
     module = plugins.module("datasets", name)
     if not hasattr(module, "fetch"):
         raise InputError(
-            f"only a dataset with a public address can be fetched, but {name} has none; "
+            f"{name} cannot be downloaded, for it has no public address; "
             f"raylt/datasets/{name}.py says where its images come from"
         )
     return module.fetch(root, source=source, progress=progress)

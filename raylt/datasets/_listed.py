@@ -74,8 +74,8 @@ def _require_lists(config: Listed, root: Path) -> None:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(
             f"the lists of {config.name}'s images must lie below {root}, but there is no "
-            f"{missing[0]}{more}; put the lists that the field shares there, as "
-            f"raylt/datasets/{config.name}.py tells them, or name yours"
+            f"{missing[0]}{more}; put the published lists there, which "
+            f"raylt/datasets/{config.name}.py names, or name your own"
         )
 
 
@@ -113,6 +113,6 @@ def _require_apart(train: FileImages, part: FileImages, name: str) -> None:
     shared = set(train.names.tolist()).intersection(part.names.tolist())
     if shared:
         raise InputError(
-            f"training and {name} images must be apart, but the lists share {len(shared)}, such "
-            f"as {min(shared)}; take them out of one list"
+            f"an image must be for training or for {name}, but the lists share {len(shared)}, "
+            f"such as {min(shared)}; remove them from one list"
         )

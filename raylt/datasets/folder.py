@@ -65,7 +65,7 @@ def load(config: Config, root: Path) -> Splits:
             odd = sorted(set(classes) ^ set(others))
             raise InputError(
                 f"data.images and data.test_images must hold the same classes, but {odd[0]!r} is "
-                "in one of them only; add it to the other, or take it out"
+                "in one of them only; add it to the other, or remove it"
             )
     # What cannot be cut is told before the images are decoded, which may take minutes.
     splits = _cut(everything, test, config, root)
@@ -109,7 +109,7 @@ def _images(folder: Path, config: Config) -> tuple[FileImages, list[str]]:
         labels += [label] * len(files)
     if len(classes) < 2:
         raise InputError(
-            f"{folder} must hold a folder for each of two classes or more, but has {len(classes)}"
+            f"{folder} must hold a folder for each class, at least two, but holds {len(classes)}"
         )
     images = FileImages(
         folder, np.array(names), np.array(labels, np.int64), config.resolution, config.workers

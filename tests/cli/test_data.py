@@ -60,7 +60,7 @@ def test_a_chart_that_cannot_be_written_is_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["data", "show", DIGITS, "--out", str(tmp_path / "no" / "x.png")]) == 3
-    assert "name another file by --out" in capsys.readouterr().err
+    assert "name another file with --out" in capsys.readouterr().err
 
 
 def test_show_wants_the_dataset_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,10 +101,10 @@ def test_get_fetches_verifies_and_keeps(
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["digits"], 2, "digits has none"),
+        (["digits"], 2, "digits cannot be downloaded"),
         (["cifra10"], 2, "did you mean 'cifar10'?"),
         (["cifar10", "--from", "nowhere.tar.gz"], 2, "must be a web address or a file"),
-        (["cifar10", "--from", DIGITS], 3, "must have the SHA-256 sum"),
+        (["cifar10", "--from", DIGITS], 3, "is not the published archive"),
     ],
 )
 def test_what_cannot_be_fetched_is_said(

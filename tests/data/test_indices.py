@@ -33,9 +33,9 @@ def test_a_users_indices_are_the_tail_in_their_order(tmp_path):
         (np.array([[0, 1, 2]]), r"shape \(1, 3\)"),
         (np.array([0, 1, 2, 240]), r"0\.\.239, but .* names 240"),
         (np.array([0, 1, 2, -1]), "names -1"),
-        (np.array([0, 1, 2, 1]), "an image once, but .* such as 1"),
+        (np.array([0, 1, 2, 1]), "each image once, but .* such as 1"),
         (np.array([0, 1, 3]), "class 2 is left with 0"),
-        (np.array([{}], dtype=object), r"must name a \.npy file .* by `numpy\.save`"),
+        (np.array([{}], dtype=object), r"must name a \.npy file .* with `numpy\.save`"),
     ],
 )
 def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
@@ -49,8 +49,8 @@ def test_indices_that_cannot_be_are_named(tmp_path, content, complaint):
     ("content", "complaint"),
     [
         (None, r"absent\.npy cannot be read as one \(No such file or directory\)"),
-        (b"", r"cannot be read as one \(it is damaged, or something else\)"),
-        (b"no array", r"cannot be read as one \(it is damaged, or something else\)"),
+        (b"", r"cannot be read as one \(it is damaged or another kind of file\)"),
+        (b"no array", r"cannot be read as one \(it is damaged or another kind of file\)"),
         (_saved(np.save, np.arange(60))[:200], "it is damaged"),
         (_saved(np.savez, np.arange(60)), "is an archive of several"),
     ],

@@ -84,7 +84,7 @@ def test_no_folder_and_no_classes_are_named(root):
         datasets.load(config(images="absent"), root)
     (root / "flat" / "one").mkdir(parents=True)
     Image.new("RGB", (4, 4)).save(root / "flat" / "one" / "a.png")
-    with pytest.raises(InputError, match="two classes or more, but has 1"):
+    with pytest.raises(InputError, match="a folder for each class, at least two, but holds 1"):
         datasets.load(config(images="flat"), root)
 
 

@@ -84,7 +84,9 @@ def test_lists_of_labels_for_probes(root):
 def test_lists_that_share_an_image_are_refused(root):
     with (root / "train.txt").open("a") as file:
         file.write("test/2/1.png 2\n")
-    with pytest.raises(InputError, match=r"training and test .* share 1, such as test/2/1\.png"):
+    with pytest.raises(
+        InputError, match=r"training or for test, .* share 1, such as test/2/1\.png"
+    ):
         load(root, validation_list="val.txt")
 
 
@@ -109,7 +111,7 @@ def test_a_dataset_of_lists_names_the_list_that_is_missing(name, tmp_path):
     told = rf"{config.train_list} \(data\.train_list\) and \d more; .*datasets/{name}\.py"
     with pytest.raises(InputError, match=told):
         datasets.load(config, tmp_path)
-    with pytest.raises(InputError, match=f"{name} has none"):
+    with pytest.raises(InputError, match=f"{name} cannot be downloaded"):
         datasets.fetch(name, tmp_path, source=None, progress=lambda done, size: None)
 
 

@@ -93,9 +93,8 @@ def _setting(
             recipe = recipes.parse(whole).model_dump(mode="json")
         except ValidationError as error:
             raise InputError(
-                f"{study.name}: confirm: retrain must be split, since trial {outcome.number} "
-                f"cannot do without validation images, but got pool: data.validation 0: "
-                f"{_message(error)}; leave it out, or write --retrain split"
+                f"{study.name}: trial {outcome.number} cannot be trained on the validation images "
+                f"too, for it needs them: {_message(error)}; use --retrain split"
             ) from None
     return Setting(number=outcome.number, role=role, point=outcome.point, recipe=recipe)
 

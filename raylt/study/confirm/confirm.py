@@ -137,8 +137,8 @@ def _run(race: Race, running: Session, options: Options) -> Confirmation:
             return replace(_judge(race, {}, uri=uri), interrupted=True)
         if stopped:
             raise EnvironmentError(
-                f"{race.study.name}: the runs of a confirmation must train, but {stopped}; repair "
-                f"it, and try them again with `raylt confirm {race.study.name} --retry-failed`"
+                f"{race.study.name}: the confirmation stopped: {stopped}; fix the cause, then run "
+                f"`raylt confirm {race.study.name} --retry-failed`"
             )
     unscored: dict[int, str] = {}
     if untested := race.untested():

@@ -190,7 +190,7 @@ def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
     if budget.gpu_hours is None or gpus:
         return ()
     return (
-        "study.budget.gpu_hours limits nothing here, for the trials book no GPU; "
+        "study.budget.gpu_hours has no effect, because the trials use no GPU; "
         "set cpu_hours or wall_clock",
     )
 

@@ -220,7 +220,7 @@ def lines(forecast: Forecast, *, free: int | None) -> list[str]:
         free: Bytes that are free where the checkpoints go, if known.
     """
     gpus = f", {forecast.gpu_hours:.3g} GPU-hours" if forecast.gpu_hours else ""
-    gpu_memory = f", {_size(forecast.gpu_memory)} of a GPU's" if forecast.gpu_memory else ""
+    gpu_memory = f", {_size(forecast.gpu_memory)} of GPU memory" if forecast.gpu_memory else ""
     shortest, longest = duration(forecast.least), duration(forecast.most)
     between = "" if shortest == longest else f" ({shortest} to {longest})"
     text = [
@@ -231,10 +231,10 @@ def lines(forecast: Forecast, *, free: int | None) -> list[str]:
     ]
     if forecast.share < 1:
         text.append(
-            f"           early stopping leaves about {100 * forecast.share:.0f} % of the epochs "
-            "(an estimate, from grace and factor)"
+            f"           early stopping trains about {100 * forecast.share:.0f} % of the epochs "
+            "(estimated from grace and factor)"
         )
-    known = "" if free is None else f", {_size(free)} are free"
+    known = "" if free is None else f", {_size(free)} free"
     text.append(f"disk       {_size(forecast.disk)} of checkpoints{known}")
     if free is not None and free < forecast.disk:
         text.append("warning: that is more than is free; name another folder with --runs")

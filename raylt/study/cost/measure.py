@@ -35,9 +35,9 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
     """
     if addresses.way(settings.address) != "here":
         raise InputError(
-            f"--measure: must look at the machine that trains, but the profile names the cluster "
-            f"{settings.address}; run it on one of its machines, with a profile that has no "
-            f"address"
+            f"--measure: measures this machine, but the profile trains on the cluster "
+            f"{settings.address}; run it on one of the cluster's machines, with a profile that "
+            f"has no address"
         )
     threads = settings.cpus_per_worker
     costs: list[tuple[Recipe, Cost]] = []

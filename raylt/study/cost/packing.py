@@ -95,10 +95,10 @@ def learn_from_out_of_memory(record: Record, allocation: Allocation) -> None:
 def sentence(allocation: Allocation) -> str:
     """How the trials are packed by what was measured, for the user."""
     if gpus := allocation.shape.gpus:
-        return f"pack auto: {round(1 / gpus)} trials share a GPU by what was measured"
+        return f"pack auto: as measured, {round(1 / gpus)} trials share each GPU"
     return (
-        "pack auto: there is no GPU to share, so as many trials run side by side as have their "
-        "cores and their measured memory"
+        "pack auto: there is no GPU to share; as many trials run at a time as the cores and the "
+        "measured memory allow"
     )
 
 
@@ -117,6 +117,6 @@ def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
         raise error.cause from None
     except RayError as error:
         raise EnvironmentError(
-            f"a few steps must run to be measured, but their process died: "
-            f"{' '.join(str(error).split())[:300]}"
+            f"pack auto: the process that trains a few steps died: "
+            f"{' '.join(str(error).split())[:300]}; repair it, or set pack to a number"
         ) from None

@@ -96,7 +96,7 @@ def draw(values: Mapping[str, Any], path: Path) -> None:
     except OSError as error:
         raise EnvironmentError(
             f"the chart must be written to {path}, but {error.strerror or error}; name another "
-            f"file by --out"
+            f"file with --out"
         ) from error
 
 

@@ -17,7 +17,7 @@ def sentences(record: Record) -> list[str]:
             f"Go on with: raylt resume {record.name}",
         ]
     held_out = any(name.startswith("val/") for name in best.last)
-    where = "on the validation images" if held_out else "in training, for nothing is held out"
+    where = "on the validation images" if held_out else "in training, since nothing is held out"
     result = [
         f"Trial {best.number} is the best: {', '.join(scores(best.last))} {where}.",
         _against_baseline(record, best, baseline),

@@ -51,8 +51,8 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Le
     differences = _differences(records)
     if differences and not force:
         raise InputError(
-            f"{differences[0]}; such numbers do not compare: search both on the same data in the "
-            f"same way, or rank them anyway with --force"
+            f"{differences[0]}; their numbers cannot be compared: search both on the same data in "
+            f"the same way, or rank them anyway with --force"
         )
     ranking: list[tuple[Record, Outcome]] = []
     for record in records:

@@ -41,7 +41,9 @@ def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
 def studies_text(states: Sequence[Mapping[str, Any]], runs: Path) -> str:
     """The state of every study for people, a line each."""
     if not states:
-        return f"{runs} holds no study; begin one with `raylt tune`, or name the folder by --runs"
+        return (
+            f"{runs} holds no study; begin one with `raylt tune`, or name the folder with --runs"
+        )
     return "\n".join(map(_sentence, states))
 
 

@@ -143,5 +143,5 @@ class Machines:
             try:
                 self.look()
             except Exception as error:
-                _log.warning("cannot look for machines that join or leave now: %s", error)
+                _log.warning("cannot see now which machines join or leave: %s", error)
                 self._closing.wait(_AGAIN)

@@ -98,8 +98,8 @@ def _require_metrics(space: Space, splits: Splits) -> None:
     for key, metric in metrics_check.named(space.study):
         if metric.startswith("val/") and metric not in known:
             reason = metrics_check.no_classes(metric, counts) or (
-                f"must be a group that has validation images, but got {metric}, and none of its "
-                f"classes gives one; hold out more of each class by data.validation"
+                f"must be a group that has validation images, but got {metric}, whose classes "
+                f"have none; hold out more of each class with data.validation"
             )
             raise InputError(f"{space.source}: {key}: {reason}")
 

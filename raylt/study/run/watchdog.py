@@ -132,7 +132,7 @@ def reason(
     gone = f" {', '.join(lost)} died;" if lost else ""
     gone += f" dead processes hold {', '.join(orphaned)};" if orphaned else ""
     left = (
-        f"free are {free.get('CPU', 0):g} cores and {free.get('GPU', 0):g} GPUs of "
+        f"{free.get('CPU', 0):g} cores and {free.get('GPU', 0):g} GPUs are free of "
         f"{capacity.listed(alive)};{gone} wait for machines, or interrupt and resume with fewer "
         f"workers"
     )
@@ -140,7 +140,7 @@ def reason(
         return f"{homeless} trials wait for {capacity.describe(shape)}; {left}"
     if not waiting:
         return (
-            f"every worker has its place;{gone} either an epoch takes longer than that, or a "
+            f"all workers are running;{gone} either an epoch takes longer than that, or a "
             f"worker hangs: look into the trial's output.txt"
         )
     first = waiting[0]

@@ -202,7 +202,8 @@ def _recipe(config: Mapping[str, Any]) -> recipes.Recipe:
     if recipe.digest != config["digest"]:
         raise ValueError(
             f"every machine must read the same recipe, but {socket.gethostname()} reads "
-            f"{recipe.digest} for {config['digest']}; install one version of raylt everywhere"
+            f"{recipe.digest} instead of {config['digest']}; install one version of raylt "
+            f"everywhere"
         )
     return recipe
 

@@ -85,7 +85,7 @@ def _monitors() -> list[BaseMetricsMonitor]:
             monitor.clear_metrics()
         except Exception as error:
             # A monitor that fails must not end the trial.
-            print(f"system metrics without {kind.__name__}: {error}")
+            print(f"cannot log the system metrics of {kind.__name__}: {error}")
         else:
             monitors.append(monitor)
     return monitors

@@ -85,8 +85,8 @@ def require_shared(folder: Path, bucketed: str | None) -> None:
     """
     if bucketed is None and not folder.parent.is_dir():
         raise FileNotFoundError(
-            f"every machine must share {folder.parent}, but {socket.gethostname()} has none; "
-            f"mount it there"
+            f"every machine must share {folder.parent}, but {socket.gethostname()} does not have "
+            f"it; mount it there"
         )
 
 

@@ -77,13 +77,13 @@ def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
         )
     except subprocess.TimeoutExpired:
         raise EnvironmentError(
-            f"a few steps must take less than {_PATIENCE / 60:.0f} minutes to be measured, but "
-            f"those of {_named(recipe)} took more; choose a smaller model, or do without"
+            f"measuring a few steps of {_named(recipe)} took more than {_PATIENCE / 60:.0f} "
+            f"minutes; choose a smaller model, or do without --measure and pack: auto"
         ) from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise EnvironmentError(
-            f"a few steps of {_named(recipe)} must run to be measured, but they ended with: "
+            f"measuring a few steps of {_named(recipe)} failed: "
             f"{lines[-1] if lines else f'exit code {done.returncode}'}"
         )
     answer = json.loads(done.stdout.splitlines()[-1])

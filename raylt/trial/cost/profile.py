@@ -142,7 +142,7 @@ def text(profile: Profile) -> str:
         lines.append(line + (f"{phase.device:9.3f}" if on_device else ""))
     lines += [
         f"{profile.epochs} epoch{'' if profile.epochs == 1 else 's'} of {profile.steps} steps in "
-        "all, after one that warmed up; being watched slows small steps down",
+        "all, after one that warmed up; profiling slows small steps down",
         f"Trace: {profile.trace} (open it at https://ui.perfetto.dev)",
     ]
     return "\n".join(lines)

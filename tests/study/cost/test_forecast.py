@@ -78,7 +78,7 @@ def test_what_early_stopping_saves_is_said_as_an_estimate(tmp_path):
     # Hours are those of trials that all train to their end.
     assert halved.cpu_hours == plain.cpu_hours
     (line,) = (line for line in forecast.lines(halved, free=None) if "early stopping" in line)
-    assert f"about {100 * halved.share:.0f} % of the epochs (an estimate" in line
+    assert f"about {100 * halved.share:.0f} % of the epochs (estimated" in line
     assert not any("early stopping" in line for line in forecast.lines(plain, free=None))
 
 

@@ -29,4 +29,4 @@ def test_a_cluster_is_not_measured_from_here(tmp_path, capsys):
     (tmp_path / "profile.yaml").write_text("address: auto\n")
     words = ["--measure", "--cluster", str(tmp_path / "profile.yaml")]
     assert cli.run(["check", str(tmp_path / "space.yaml"), *words]) == 2
-    assert "names the cluster auto" in capsys.readouterr().err
+    assert "trains on the cluster auto" in capsys.readouterr().err

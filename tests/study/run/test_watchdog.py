@@ -59,7 +59,7 @@ def test_workers_without_a_place_are_named_with_what_is_free():
     group = {"bundles": {0: {"CPU": 8.0, "node:x": 0.1}}, "strategy": "STRICT_SPREAD"}
     text = told(lost=["b"], waiting=[group])
     assert "{'CPU': 8.0}" in text
-    assert "free are 4 cores and 0 GPUs of a (4 cores, 1 GPU)" in text
+    assert "4 cores and 0 GPUs are free of a (4 cores, 1 GPU)" in text
     assert "b died" in text
 
 

@@ -54,7 +54,7 @@ def test_a_gauge_that_cannot_be_read_is_named_and_the_others_go_on(monkeypatch, 
     seen = []
     with system_metrics.read(seen.append, on=True) as told:
         told({"epoch": 1})
-    assert "system metrics without NetworkMonitor" in capsys.readouterr().out
+    assert "cannot log the system metrics of NetworkMonitor" in capsys.readouterr().out
     assert "system/cpu_utilization_percentage" in seen[0]
     assert "system/network_receive_megabytes" not in seen[0]
 

@@ -57,7 +57,7 @@ def _on_validation(record: Record) -> Chart:
     best, baseline = record.best(), record.baseline()
     table, baseline_table = (classes.table_of(record, trial) for trial in (best, baseline))
     if best is None or baseline is None or table is None or baseline_table is None:
-        reason = "it needs the classes of the best trial and the baseline"
+        reason = "the best trial or the baseline has left no table of its classes"
         return figure.nothing(*_NAME, reason)
     if best.number == baseline.number:
         return figure.nothing(*_NAME, "the baseline is the best trial")

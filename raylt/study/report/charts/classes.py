@@ -149,7 +149,7 @@ def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Ch
 def confusion(scored: Scored, *, classes: int) -> Chart:
     """What was taken for what, as shares of the true class."""
     if classes > _MANY_CLASSES:
-        reason = f"a table of {classes} classes is too fine; classes.json has it"
+        reason = f"a table of {classes} classes is too large to draw; see classes.json"
         return figure.nothing(*_CONFUSION, reason)
     table = scored.confusion(classes)
     totals = table.sum(1)

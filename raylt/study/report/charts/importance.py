@@ -40,7 +40,9 @@ def importance(record: Record, ranking: Sequence[Outcome]) -> Chart:
     needed = max(_LEAST, _TRIALS_PER_LEAF * len(paths))
     values, basis = comparable(record, ranking, needed=needed)
     if len(values) < needed:
-        reason = f"it needs {needed} trials scored at the same epoch, and there are {len(values)}"
+        reason = (
+            f"this needs {needed} trials scored at the same epoch, and there are {len(values)}"
+        )
         return figure.nothing(*_NAME, reason)
     share_of = shares(record, ranking, values)
     order = sorted(share_of, key=lambda path: -share_of[path])

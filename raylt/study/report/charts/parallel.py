@@ -27,7 +27,7 @@ def parallel(record: Record, ranking: Sequence[Outcome]) -> Chart:
     if not leaves:
         return figure.nothing(*_NAME, "no leaf is open")
     if len(scored) < 2:
-        return figure.nothing(*_NAME, "it needs two trials with a score")
+        return figure.nothing(*_NAME, "fewer than two trials have a score")
     names = short([leaf.path for leaf in leaves])
     points = [trial.point for trial in scored]
     dimensions = [_leaf_axis(leaf, name, points) for leaf, name in zip(leaves, names, strict=True)]

@@ -16,7 +16,7 @@ Style = tuple[str, str, figure.Dash, float]
 _COST = ("cost", "What the search cost and what it brought")
 _CURVES = ("curves", "Learning curves")
 _PARETO = ("pareto", "Many against few")
-_RESPONSE = ("response", "How the result answers to each leaf")
+_RESPONSE = ("response", "How the result depends on each leaf")
 _SHOT_GROUPS = {
     "val/": "more than 100 and fewer than 20 images",
     "val/thirds/": "thirds of the classes",
@@ -175,7 +175,7 @@ def _front(record: Record, scored: Sequence[Outcome], prefix: str) -> Chart:
     complete = [trial for trial in scored if trial.state == "complete"]
     front = front_of([(100 * trial.last[many], 100 * trial.last[few]) for trial in complete])
     line = Line(
-        name="nobody is better in both",
+        name="not beaten in both",
         colour=figure.BLACK,
         dash="dot",
         x=tuple(x for x, _ in front),
