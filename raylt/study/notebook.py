@@ -131,7 +131,7 @@ def tune(
     chosen = merged({"runs": Path(runs), "data": Path(data), **settings})
     result = driver.run(plan.check(wanted, chosen), listeners=listeners)
     follow(result, chosen, listeners=listeners)
-    return open_study(wanted.study.name, runs=runs, storage=chosen.storage)
+    return open_study(wanted.study.name, runs=chosen.runs, storage=chosen.storage)
 
 
 def open_study(name: str, *, runs: Path | str = "runs", storage: str | None = None) -> Study:
@@ -146,4 +146,4 @@ def open_study(name: str, *, runs: Path | str = "runs", storage: str | None = No
         raylt.schema.InputError: there is no such study.
         raylt.schema.EnvironmentError: its database cannot be read.
     """
-    return Study(studies.open_study(name, Path(runs), storage))
+    return Study(studies.open_study(name, Path(runs).expanduser(), storage))

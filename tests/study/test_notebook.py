@@ -42,7 +42,9 @@ def test_the_rival_is_searched_from_a_notebook_too(tmp_path, monkeypatch):
 
     monkeypatch.setattr(driver, "run", run)
     plan = ("study.versus=simclr", "study.objective=val/accuracy")
-    raylt.tune(drive.toy(tmp_path, *plan), runs=tmp_path / "runs", data=tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    raylt.tune(drive.toy(tmp_path, *plan), runs="~/runs", data="~/data")
+    assert len(raylt.open_study("toy", runs="~/runs").trials) == 2
     assert searched == ["sdclr", "simclr"]
     with pytest.raises(InputError, match="must be another method"):
         raylt.tune(drive.toy(tmp_path, "study.versus=sdclr"), runs=tmp_path / "other")
