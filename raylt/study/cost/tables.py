@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raylt.study.cost import budget
-from raylt.study.record import text as brief
+from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
@@ -16,10 +16,10 @@ Table = tuple[list[str], list[list[str]]]
 """The heads of a table, and its rows."""
 
 
-def text(record: Record) -> list[str]:
+def sentences(record: Record) -> list[str]:
     """What a study cost, in sentences."""
     outcomes = record.outcomes()
-    whole = brief.duration(sum(outcome.seconds for outcome in outcomes))
+    whole = text.duration(sum(outcome.seconds for outcome in outcomes))
     lines = [
         f"All trials together took {whole}. A trial is counted from its start to its end, over "
         f"all attempts; its CPU- and GPU-hours are those of the cores and GPUs that it booked."
@@ -36,9 +36,9 @@ def hours(record: Record) -> Table:
     rows = [
         [
             _WORDS[name],
-            brief.hours(hours),
-            brief.hours(hours / begun if begun and name != "wall_clock" else None),
-            brief.hours(limits.get(name)),
+            text.hours(hours),
+            text.hours(hours / begun if begun and name != "wall_clock" else None),
+            text.hours(limits.get(name)),
             f"{100 * hours / limits[name]:.0f} %" if name in limits else "-",
         ]
         for name, hours in used.items()
@@ -62,10 +62,10 @@ def states(outcomes: Sequence[Outcome]) -> Table:
                 state,
                 str(len(group)),
                 str(epochs),
-                brief.duration(seconds),
-                brief.duration(seconds / epochs) if epochs else "-",
-                brief.hours(sum(outcome.cpu_seconds for outcome in group) / 3600),
-                brief.hours(sum(outcome.gpu_seconds for outcome in group) / 3600),
+                text.duration(seconds),
+                text.duration(seconds / epochs) if epochs else "-",
+                text.hours(sum(outcome.cpu_seconds for outcome in group) / 3600),
+                text.hours(sum(outcome.gpu_seconds for outcome in group) / 3600),
                 str(sum(max(0, outcome.attempts - 1) for outcome in group)),
             ]
         )

@@ -6,24 +6,11 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Engine, text
 
 Entry = Mapping[str, float]
 """The metrics of one scored epoch, `epoch` among them, and the `time` of the report."""
-
-
-class Epochs(Protocol):
-    """The scored epochs of the trials of a study."""
-
-    def read(self, number: int) -> dict[int, Entry]:
-        """Every entry of a trial by its epoch; of two for one epoch the first counts."""
-        ...
-
-    def append(self, number: int, entry: Entry) -> None:
-        """Keep one more entry of a trial."""
-        ...
 
 
 class InFiles:
@@ -93,3 +80,7 @@ class InTable:
         }
         with self._engine.begin() as database:
             database.execute(text(query), row)
+
+
+Epochs = InFiles | InTable
+"""The scored epochs of the trials of a study."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.record import postgres
@@ -92,14 +92,8 @@ def set_trial_user_attrs(
         trial_id: The trial, not a finished one.
         attrs: Plain JSON.
     """
-    kept = (
-        "INSERT INTO trial_user_attributes (trial_id, key, value_json) "
-        "VALUES (:trial, :key, :value) "
-        "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
-    )
-    rows = [{"trial": trial_id, "key": k, "value": json.dumps(v)} for k, v in attrs.items()]
     with database.engine.begin() as connection:
-        connection.execute(text(kept), rows)
+        _set_attributes(connection, "trial", trial_id, attrs)
 
 
 def rewrite(
@@ -141,23 +135,20 @@ def rewrite(
                     "key": key,
                 },
             )
-        for name, fact in facts.items():
-            where = {"study": study_id, "name": name, "value": json.dumps(fact)}
-            changed = database.execute(
-                text(
-                    "UPDATE study_user_attributes SET value_json = :value "
-                    "WHERE study_id = :study AND key = :name"
-                ),
-                where,
-            )
-            if not changed.rowcount:
-                database.execute(
-                    text(
-                        "INSERT INTO study_user_attributes (study_id, key, value_json) "
-                        "VALUES (:study, :name, :value)"
-                    ),
-                    where,
-                )
+        _set_attributes(database, "study", study_id, facts)
+
+
+def _set_attributes(
+    connection: Connection, owner: str, owner_id: int, attrs: Mapping[str, Any]
+) -> None:
+    """Set user attributes of a `study` or a `trial`, whose tables are alike."""
+    query = (
+        f"INSERT INTO {owner}_user_attributes ({owner}_id, key, value_json) "
+        f"VALUES (:owner, :key, :value) "
+        f"ON CONFLICT ({owner}_id, key) DO UPDATE SET value_json = excluded.value_json"
+    )
+    rows = [{"owner": owner_id, "key": k, "value": json.dumps(v)} for k, v in attrs.items()]
+    connection.execute(text(query), rows)
 
 
 def on_network(path: Path) -> bool:

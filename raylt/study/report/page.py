@@ -207,7 +207,7 @@ def _ranking(record: Record) -> str:
 
 
 def _costs(record: Record) -> str:
-    sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in tables.text(record))
+    sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in tables.sentences(record))
     both = (tables.hours(record), tables.states(record.outcomes()))
     return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(_table(*table) for table in both)
 

@@ -24,10 +24,9 @@ from raylt.study.resources import allocation
 from raylt.study.run import session
 from raylt.study.run.plan import Plan
 from raylt.study.run.result import Result
-from raylt.study.search import sampler as samplers
+from raylt.study.search.sampler import sampler
 from raylt.study.tracking import store
-from raylt.study.tracking import tracker as tracking
-from raylt.study.tracking.tracker import Tracker
+from raylt.study.tracking.tracker import Tracker, open_mirror
 
 T = TypeVar("T")
 
@@ -36,8 +35,8 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     """Begin a study and run it to its end.
 
     Args:
-        plan: What was found possible.
-        listeners: Told of what happens to trials, after raylt's own listeners.
+        plan: What was checked.
+        listeners: They hear what happens to trials, after raylt's own listeners.
 
     Raises:
         InputError: another process has begun the study meanwhile.
@@ -61,7 +60,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 study = studies.create(
                     folder,
                     plan.space,
-                    sampler=samplers.sampler(plan.space, begun=0),
+                    sampler=sampler(plan.space, begun=0),
                     queue=plan.queue,
                     facts=facts,
                     url=url,
@@ -113,7 +112,7 @@ def resume(
         retry_failed: Whether trials that failed run again, under new numbers.
         trials: How many trials it is to have: `40`, or `+20` for more; None leaves it.
         space: A wider space to continue with; None leaves it.
-        listeners: Told of what happens to trials, after raylt's own listeners.
+        listeners: They hear what happens to trials, after raylt's own listeners.
 
     Raises:
         InputError: there is no such study, or its trials would not mean the same in the space.
@@ -130,13 +129,14 @@ def resume(
     strategy.require_installed(searched.study.sampler)
     allocation.require_even(searched, settings)
     with lock.locked(folder, seen.url) as hold:
-        sampler = samplers.sampler(searched, begun=len(seen.outcomes()))
+        # Before anything is changed: a sampler that cannot be built refuses the search.
+        chosen = sampler(searched, begun=len(seen.outcomes()))
         if space is not None:
             revise.space(seen, space)
         if trials is not None:
             revise.trials(seen, trials)
         seen.close()
-        study = studies.load(folder, sampler=sampler, url=seen.url)
+        study = studies.load(folder, sampler=chosen, url=seen.url)
         try:
             if retry_failed:
                 revise.retry_failed(study)
@@ -236,7 +236,7 @@ def _result(
 def _tracker(study: Record, settings: Settings) -> Tracker:
     uri = session.tracking_uri(settings)
     connect = functools.partial(
-        tracking.open_mirror,
+        open_mirror,
         study,
         uri=uri,
         artifacts=settings.runs / "artifacts",

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -71,12 +70,7 @@ class Progress(Listener):
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
@@ -91,13 +85,9 @@ class Progress(Listener):
             number = task.number
             trial = self._trials.get(number)
             if trial is None or not trial.recipe:
-                recipe = {"epochs": task.recipe.epochs}
+                epochs = {"epochs": task.recipe.epochs}
                 trial = Outcome(
-                    number=number,
-                    state="running",
-                    role=task.role,
-                    point=task.point,
-                    recipe=recipe,
+                    number=number, state="running", role=task.role, point=task.point, recipe=epochs
                 )
             self._trials[number] = replace(trial, state="running")
             self._clocks[number] = time.monotonic()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 from raylt.study.record.listener import Listener, Task
@@ -21,10 +20,9 @@ _log = logging.getLogger("raylt")
 class Retention(Listener):
     """Removes checkpoints when a trial ends, as `study.checkpoints` says.
 
-    With `top` those stay that may still be wanted: of the baseline, of the best `confirm.top`
-    trials, of a Pareto front, and of every trial that has not ended. In the bucket of a study they
-    go in a thread, and at the end of a `with` once more: a trial that was stopped may have sent
-    one late.
+    With `top` it keeps those of the baseline, of the best `confirm.top` trials, of a Pareto front,
+    and of every trial that has not ended. A thread removes them from the bucket of a study, and
+    the end of a `with` does so once more: a trial that was stopped may have sent one late.
 
     Args:
         record: The study.
@@ -43,12 +41,7 @@ class Retention(Listener):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
         if kind is None:
             self._sweep()
@@ -79,13 +72,13 @@ class Retention(Listener):
             _log.warning("cannot remove checkpoints from %s now: %s", top, bucket.reason(error))
 
     def _kept(self) -> set[int]:
-        # What has no checkpoints any more cannot be kept: looking at every trial whenever one ends
+        # Only trials that may still have checkpoints: looking at every trial whenever one ends
         # would take ever longer.
-        there = {number: self._record.outcome(number) for number in self._held}
+        outcomes = {number: self._record.outcome(number) for number in self._held}
         if self._baseline is not None:
             # The constraints are measured against it, whatever became of it.
-            there[self._baseline.number] = self._baseline
-        ranking = ranked(tuple(there.values()), self._record.space.study)
+            outcomes[self._baseline.number] = self._baseline
+        ranking = ranked(tuple(outcomes.values()), self._record.space.study)
         finished = [outcome for outcome in ranking if outcome.state == "complete"]
         kept = {outcome.number for outcome in finished if outcome.role == "baseline"}
         others = [outcome.number for outcome in finished if outcome.role != "baseline"]

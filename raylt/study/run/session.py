@@ -14,8 +14,8 @@ from raylt.cluster import address as addresses
 from raylt.cluster.capacity import Node
 from raylt.settings import Settings
 from raylt.study.cost import packing
-from raylt.study.record import bucket as buckets
 from raylt.study.record import postgres
+from raylt.study.record.bucket import Fetching
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record
@@ -55,7 +55,7 @@ class Session:
     allocation: Allocation
     """What each trial gets, and how many run at a time."""
     listeners: Sequence[Listener] = ()
-    """The caller's own, told last."""
+    """The caller's own, which hear of everything last."""
     notices: tuple[str, ...] = ()
     """What MLflow did not take; known at the end."""
 
@@ -87,8 +87,7 @@ class Session:
             Retention(study) as retention,
         ):
             # A trial's files are fetched before any other listener reads them.
-            fetching = buckets.Fetching(study)
-            own = (fetching, progress, self.tracker, dog, retention)
+            own = (Fetching(study), progress, self.tracker, dog, retention)
             return tune.run(
                 study,
                 allocation=self.allocation,

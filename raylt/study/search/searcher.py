@@ -41,7 +41,7 @@ class TruthfulSearcher(Searcher):
         record: The study; this object is its only writer.
         listeners: They hear of everything, in order.
         cause: Why the process of a Tune trial died, in one line.
-        budget: Counts what the trials cost; where None they book nothing, and only time counts.
+        budget: Counts what the trials cost; where None, only time counts.
         on_shared_oom: Called with the number of a trial that ran out of memory beside others; None
             where trials share nothing.
         retries: How often a trial is handed out again whose process died.
@@ -149,7 +149,7 @@ class TruthfulSearcher(Searcher):
     # What the driver calls
 
     def started(self, trial_id: str) -> None:
-        """A trial's process is up: count the attempt."""
+        """Count an attempt of a trial, whose process is up."""
         live = self._live[trial_id]
         # A process that starts late has not cost anything yet.
         self._budget.begin(live.task.number, alone=live.alone)
@@ -159,7 +159,7 @@ class TruthfulSearcher(Searcher):
             listener.started(live.task)
 
     def interrupt(self) -> None:
-        """The search is cut short: what runs stays running in the record."""
+        """Leave every trial that runs open in the record, for the search is cut short."""
         for live in self._live.values():
             self._leave_open(live)
         self._live.clear()
@@ -204,19 +204,17 @@ class TruthfulSearcher(Searcher):
 
     def _draw(self, outcome: Outcome) -> tuple[Mapping[str, Any], recipes.Recipe] | None:
         """Draw the point of a trial, unless it has one, and write down what it runs."""
-        number, space = outcome.number, self._record.space
+        record, number, space = self._record, outcome.number, self._record.space
         if outcome.point:
             drawn = dict(outcome.point), space.at(outcome.point)
         else:
-            trial = self._record.frozen(number)
-            drawn = sampler.draw(
-                self._record.study, trial, space, taken=self._digests, seed=number
-            )
+            trial = record.frozen(number)
+            drawn = sampler.draw(record.study, trial, space, taken=self._digests, seed=number)
         if drawn is None:
             return None
         point, recipe = drawn
         self._digests.add(recipe.digest)
-        self._record.start(
+        record.start(
             number,
             point=point,
             recipe=recipe.model_dump(mode="json"),
@@ -253,7 +251,7 @@ class TruthfulSearcher(Searcher):
             listener.reported(live.task, metrics)
 
     def _leave_open(self, live: Live) -> None:
-        """What runs stays running in the record, to be taken up again."""
+        """Leave a trial running in the record, to be taken up again."""
         self._budget.end(live.task.number)
         # No listener has heard of a trial that was handed out and not begun.
         for listener in self._listeners if live.began else ():

@@ -23,122 +23,7 @@ from raylt.study.resources.allocation import Allocation
 from raylt.study.search import schedulers
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.search.trials import OUT_OF_MEMORY
-from raylt.study.workers import group as groups
-from raylt.study.workers import trainable
-
-
-class _Watch(tune.Callback):
-    """Tells the searcher what Tune tells only to callbacks."""
-
-    def __init__(self) -> None:
-        self.limited: _Limited | None = None
-        self._trials: Sequence[Trial] = ()
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles its callbacks for a restore that never happens here.
-        return {"limited": None, "_trials": ()}
-
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._trials = trials
-        assert self.limited is not None
-        # The trials have their orders by now.
-        self.limited.settle()
-
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        assert self.limited is not None
-        self.limited.searcher.started(trial.trial_id)
-
-    def cause(self, trial_id: str) -> str:
-        """Why the process of a trial died, in one line."""
-        for trial in self._trials:
-            if trial.trial_id == trial_id and trial.error_file is not None:
-                return why_dead(Path(trial.error_file).read_text("utf-8", "replace"))
-        return "the trial's process died"
-
-
-class _Limited(ConcurrencyLimiter):
-    """Asks the searcher for no more trials at a time than there is room for now, and tells it of
-    a score only when the trial has been told to go on, so that none waits for what is written.
-
-    Args:
-        searcher: Whom to ask.
-        room: How many may run.
-    """
-
-    searcher: TruthfulSearcher
-
-    def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
-        self._room = room
-        self._untold: list[tuple[str, dict[str, Any]]] = []
-        super().__init__(searcher, max_concurrent=room())
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles its searcher for a restore that never happens here.
-        return {}
-
-    def get_state(self) -> dict[str, Any]:
-        """Nothing: the study of record has it all."""
-        return {}
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """As many trials as there is room for, then None."""
-        self.settle()
-        self.max_concurrent = self._room()
-        return super().suggest(trial_id)
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Keep a score until `settle`."""
-        self._untold.append((trial_id, result))
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Tell the searcher at once, and before it of every score."""
-        self.settle()
-        super().on_trial_complete(trial_id, result, error)
-
-    def settle(self) -> None:
-        """Tell the searcher of the scores that it has not heard of, in their order."""
-        while self._untold:
-            super().on_trial_result(*self._untold.pop(0))
-
-
-def why_dead(text: str) -> str:
-    """One line out of all that Ray says of a process that died."""
-    if "OutOfMemory" in text or "running low on memory" in text:
-        return OUT_OF_MEMORY
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", text)
-    return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
-
-
-class Stopper(tune.Stopper):
-    """Ends a trial that reported a failure, each one at its next score when the budget is spent,
-    and everything when the search is interrupted.
-
-    Args:
-        interrupted: Becomes true when the search must end at once.
-        budget: Knows what is spent, and writes it down now and then.
-    """
-
-    def __init__(self, interrupted: Callable[[], bool], budget: BudgetMeter) -> None:
-        self._interrupted = interrupted
-        self._budget = budget
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_interrupted": bool, "_budget": None}
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether a trial ends with this report."""
-        return "failure" in result or bool(self._budget.spent)
-
-    def stop_all(self) -> bool:
-        """Whether everything ends."""
-        # Tune asks this all the time, whether anything is reported or not.
-        self._budget.tick()
-        return self._interrupted()
+from raylt.study.workers import group, trainable
 
 
 def run(
@@ -171,23 +56,14 @@ def run(
     Returns:
         Why no further trial was started though some were wanted, or "".
     """
-    watch = _Watch()
-    shape = allocation.shape
+    watch, shape = _Watch(), allocation.shape
     budget = BudgetMeter(
         record,
         cpus=shape.workers * shape.cpus,
         gpus=shape.workers * shape.gpus,
         alone=(shape.workers * allocation.alone.cpus, shape.workers * allocation.alone.gpus),
     )
-
-    def on_shared_oom(number: int) -> None:
-        packing.learn_from_out_of_memory(record, allocation)
-        shared = "GPU" if shape.gpus else "machine"
-        say(
-            f"Trial {number} ran out of memory while sharing a {shared}; it will run again alone: "
-            f"{record.outcome(number).alone}"
-        )
-
+    on_shared_oom = functools.partial(_on_shared_oom, record, allocation, say)
     searcher = TruthfulSearcher(
         record,
         listeners,
@@ -213,7 +89,7 @@ def run(
             # The searcher says when it is enough.
             num_samples=-1,
             # A process takes seconds to start, but one that waits for a group cannot be reused.
-            reuse_actors=allocation.shape.workers == 1,
+            reuse_actors=shape.workers == 1,
             trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
@@ -221,8 +97,8 @@ def run(
             storage_path=str(scratch),
             stop=Stopper(interrupted, budget),
             callbacks=[watch],
-            # The searcher hands out again whose process died. Tune itself does so for a machine
-            # that was taken away with a notice, which costs no retry.
+            # The searcher hands a trial out again whose process died. Tune itself does so for a
+            # machine that was taken away with a notice, which costs no retry.
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
@@ -230,13 +106,24 @@ def run(
     try:
         with ray_compat.out_of_memory_is_a_death():
             tuner.fit()
-        limited.settle()
+        limited.deliver()
     finally:
         searcher.interrupt()
         budget.write()
         # The study of record has everything; Tune's own folder would only mislead.
         shutil.rmtree(scratch, ignore_errors=True)
     return searcher.stopped
+
+
+def _on_shared_oom(
+    record: Record, allocation: Allocation, say: Callable[[str], None], number: int
+) -> None:
+    packing.learn_from_out_of_memory(record, allocation)
+    shared = "GPU" if allocation.shape.gpus else "machine"
+    say(
+        f"Trial {number} ran out of memory while sharing a {shared}; it will run again alone: "
+        f"{record.outcome(number).alone}"
+    )
 
 
 def _trainable(allocation: Allocation, constants: Mapping[str, Any], *, wanted: int) -> Any:
@@ -246,9 +133,8 @@ def _trainable(allocation: Allocation, constants: Mapping[str, Any], *, wanted: 
         function = functools.partial(_trial, trainable.trial, own)
         return tune.with_resources(function, functools.partial(_books, allocation))
     # Two trials share the machines by halves, but one that is alone has all of them.
-    trials = min(allocation.most, wanted)
-    group = {"shape": asdict(shape), "trials": trials}
-    function = functools.partial(_trial, groups.trial, {**constants, **group})
+    own = {**constants, "shape": asdict(shape), "trials": min(allocation.most, wanted)}
+    function = functools.partial(_trial, group.trial, own)
     # The group books the cores; its trial process would only wait on one. Ray wants a request
     # that is not empty.
     return tune.with_resources(function, {"cpu": 0, "memory": 2**20})
@@ -270,3 +156,117 @@ def _trial(
 def _folder_name(trial: Trial) -> str:
     # A trial may be run more than once.
     return f"{trial.config['number']}-{trial.trial_id}"
+
+
+class _Watch(tune.Callback):
+    """Tells the searcher what Tune tells only to callbacks."""
+
+    def __init__(self) -> None:
+        self.limited: _Limited | None = None
+        self._trials: Sequence[Trial] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks for a restore that never happens here.
+        return {"limited": None, "_trials": ()}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._trials = trials
+        assert self.limited is not None
+        # Every trial has been told by now whether it goes on.
+        self.limited.deliver()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        assert self.limited is not None
+        self.limited.searcher.started(trial.trial_id)
+
+    def cause(self, trial_id: str) -> str:
+        """Why the process of a trial died, in one line."""
+        for trial in self._trials:
+            if trial.trial_id == trial_id and trial.error_file is not None:
+                return why_dead(Path(trial.error_file).read_text("utf-8", "replace"))
+        return "the trial's process died"
+
+
+class _Limited(ConcurrencyLimiter):
+    """Hands out no more trials at a time than there is room for now, and passes a score on only
+    once its trial has been told to go on, so that no trial waits for what is written.
+
+    Args:
+        searcher: Gives the trials, and takes the scores.
+        room: How many trials may run now.
+    """
+
+    searcher: TruthfulSearcher
+
+    def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
+        self._room = room
+        self._scores: list[tuple[str, dict[str, Any]]] = []
+        super().__init__(searcher, max_concurrent=room())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher for a restore that never happens here.
+        return {}
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing: the study of record has it all."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """As many trials as there is room for, then None."""
+        self.deliver()
+        self.max_concurrent = self._room()
+        return super().suggest(trial_id)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep a score until `deliver`."""
+        self._scores.append((trial_id, result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Pass on every score, and then at once that the trial is over."""
+        self.deliver()
+        super().on_trial_complete(trial_id, result, error)
+
+    def deliver(self) -> None:
+        """Pass on the scores that were kept, in their order."""
+        while self._scores:
+            super().on_trial_result(*self._scores.pop(0))
+
+
+def why_dead(text: str) -> str:
+    """One line of all that Ray says about a process that died."""
+    if "OutOfMemory" in text or "running low on memory" in text:
+        return OUT_OF_MEMORY
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    detail = re.search(r"Worker exit detail: (.+?)\.(\s|$)", text)
+    return f"the trial's process died: {detail[1] if detail else lines[-1][:300]}"
+
+
+class Stopper(tune.Stopper):
+    """Ends a trial that reported a failure, each one at its next score when the budget is spent,
+    and everything when the search is interrupted.
+
+    Args:
+        interrupted: Becomes true when the search must end at once.
+        budget: Knows what is spent, and writes it down now and then.
+    """
+
+    def __init__(self, interrupted: Callable[[], bool], budget: BudgetMeter) -> None:
+        self._interrupted = interrupted
+        self._budget = budget
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_interrupted": bool, "_budget": None}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial ends with this report."""
+        return "failure" in result or bool(self._budget.spent)
+
+    def stop_all(self) -> bool:
+        """Whether everything ends."""
+        # Tune asks this all the time, whether anything is reported or not.
+        self._budget.tick()
+        return self._interrupted()
