@@ -177,15 +177,6 @@ def defaults(model: type[BaseModel], path: str = "") -> dict[str, Value]:
     return scalars
 
 
-def paths(model: type[BaseModel], path: str = "") -> tuple[str, ...]:
-    """The dotted path of every field that holds a value and not a section."""
-    names: list[str] = []
-    for key, info in model.model_fields.items():
-        section = _section(info.annotation)
-        names += paths(section, f"{path}{key}.") if section else [path + key]
-    return tuple(names)
-
-
 def _section(annotation: Any) -> type[BaseModel] | None:
     return (
         annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

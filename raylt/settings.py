@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -241,40 +241,6 @@ class Settings(Trial, Shared):
     """The command line, for the description of the study in MLflow."""
     work: str = "raylt.trial.worker:work"
     """The `package.module:function` that trains one recipe."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One setting, for a page of reference."""
-
-    name: str
-    flag: str | None
-    key: str | None
-    """Its place in a profile."""
-    variable: str | None
-    default: Any
-    help: str
-
-
-def entries(model: type[Settings] = Settings) -> Iterator[Entry]:
-    """Every setting that users can give."""
-    for name, field in model.model_fields.items():
-        option, key = option_of(field), _key(name)
-        if option or key:
-            yield Entry(
-                name=name,
-                flag=flag(name) if option else None,
-                key=key,
-                variable=option.variable if option else None,
-                default=field.default,
-                help=" ".join((field.description or "").split()),
-            )
-
-
-def _key(name: str) -> str | None:
-    if name in Trial.model_fields:
-        return f"trial.{name}"
-    return name if name in Shared.model_fields else None
 
 
 def option_of(field: FieldInfo) -> Option | None:

@@ -61,19 +61,15 @@ def test_a_missing_profile_is_the_users_input(tmp_path):
 
 
 def test_every_setting_has_help_and_its_names_agree():
-    entries = list(settings.entries())
-    assert {entry.name for entry in entries} >= {"runs", "workers", "retries", "quiet"}
-    for entry in entries:
-        assert entry.help.endswith("."), entry.name
-        assert entry.flag in (None, f"--{entry.name.replace('_', '-')}")
-        assert entry.key in (None, entry.name, f"trial.{entry.name}")
-        assert entry.flag or entry.key
-    flags = [entry.flag for entry in entries if entry.flag]
-    variables = [entry.variable for entry in entries if entry.variable]
-    assert len({*flags, *variables}) == len(flags) + len(variables)
-    # What is not for users has neither a flag nor a key, but is documented all the same.
+    options = []
     for name, field in settings.Settings.model_fields.items():
-        assert field.description, name
+        assert (field.description or "").endswith("."), name
+        options.append(settings.option_of(field))
+    for names in ("variable", "short"):
+        given = [getattr(option, names) for option in options if option]
+        given = [name for name in given if name]
+        assert given
+        assert len(given) == len({*given})
 
 
 def test_the_schema_of_profiles_admits_those_that_are_shipped_and_no_mistakes():
@@ -145,4 +141,3 @@ def test_a_setting_is_added_in_one_place(words, environment, expected):
     assert "Epochs without a better score" in shown
     assert "RAYLT_PATIENCE" in shown
     assert run.invoke(verb, ["--patience", "0"]).exit_code == 2
-    assert "--patience" in {entry.flag for entry in settings.entries(More)}

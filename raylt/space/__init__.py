@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
 from raylt.space import leaf, metrics_check, recipe_section, settings
-from raylt.space.expressions import Expression
 from raylt.space.file import document as documents
 from raylt.space.file import explain, presets, removed
 from raylt.space.file.document import Document, Keys
@@ -87,9 +86,6 @@ def of(document: Document) -> Space:
             for i, text in enumerate(study.require)
         ),
         known=content.known,
-        infeasible=0.0,
-        baseline_point=None,
-        points=(),
         warnings=(
             *content.warnings,
             *kept,
@@ -115,10 +111,7 @@ def _overridden(document: Document, overrides: Sequence[str]) -> Document:
             raise InputError(f"{where}: must look like key=value, as in method.temperature=0.2")
         if key[0] in "+~":
             bare = key.lstrip("+~")
-            raise InputError(
-                f"{where}: a key is given without `{key[: len(key) - len(bare)]}`; write "
-                f"{bare}={text}"
-            )
+            raise InputError(f"{where}: must not begin with {key[0]}; write {bare}={text}")
         document = document.put(_override_keys(key, where), documents.value(text, where))
     return document
 
@@ -249,26 +242,18 @@ def _check_conditions(document: Document, space: Space) -> None:
     """That every `when` and `require` has a truth value, tried on some draws."""
     rng = random.Random(0)
     for i, open_leaf in enumerate(space.leaves):
-        if open_leaf.when is None:
-            continue
-        earlier = space.leaves[:i]
-        for _ in range(_TRIED // 10):
-            point = leaf.assemble(earlier, space.known, lambda other: other.draw(rng))
-            absent = {other.path for other in earlier} - set(point)
-            if open_leaf.when.names.isdisjoint(absent):
-                keys = (*open_leaf.keys, "when")
-                _truth(document, keys, open_leaf.when, {**space.known, **point})
-    for _ in range(_TRIED // 10):
-        values = {**space.known, **space.draw_any(rng)}
-        for i, condition in enumerate(space.require):
-            _truth(document, ("study", "require", i), condition, values)
+        if open_leaf.when is not None:
+            part = replace(space, leaves=space.leaves[: i + 1], require=())
+            _check_draws(document, (*open_leaf.keys, "when"), part, rng)
+    for i, condition in enumerate(space.require):
+        part = replace(space, require=(condition,))
+        _check_draws(document, ("study", "require", i), part, rng)
 
 
-def _truth(
-    document: Document, keys: Keys, condition: Expression, values: Mapping[str, Value]
-) -> None:
+def _check_draws(document: Document, keys: Keys, space: Space, rng: random.Random) -> None:
     try:
-        condition.truth(values)
+        for _ in range(_TRIED // 10):
+            space.allows(space.draw_any(rng))
     except InputError as error:
         raise document.error(keys, str(error)) from None
 

@@ -227,15 +227,11 @@ class _Opening:
             bound = self.mapping[key]
             if isinstance(bound, bool) or not isinstance(bound, int | float):
                 raise self._error(
-                    key,
-                    f"must be a number, but got {shown(bound)}; write it in digits, without "
-                    f"quotes",
+                    key, f"must be a number, but got {shown(bound)}; write it without quotes"
                 )
             if isinstance(bound, float) and not math.isfinite(bound):
                 raise self._error(
-                    key,
-                    f"must be a finite number, but got {bound}; give the range that you would try "
-                    f"by hand",
+                    key, f"must be a finite number, but got {bound}; give one that you would try"
                 )
         low, high = self.mapping["low"], self.mapping["high"]
         if low > high:
@@ -269,9 +265,7 @@ class _Opening:
         number = isinstance(step, int | float) and not isinstance(step, bool)
         if not number or not math.isfinite(step) or step <= 0:
             raise self._error(
-                "step",
-                f"must be a number > 0, but got {shown(step)}; leave it out for a continuous "
-                f"range",
+                "step", f"must be a number > 0, but got {shown(step)}; leave it out for any value"
             )
         if self.mapping.get("log", False) is not False:
             raise self._error(

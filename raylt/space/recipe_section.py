@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +81,12 @@ class _Reader:
         self.model = recipe.model_of(self.values)
 
     def opened(self) -> Opened:
-        fixed, leaves, constants = self._closed(self._leaves())
+        leaves, closed = self._leaves(), self.document
+        for open_leaf in leaves:
+            closed = closed.remove(open_leaf.keys)
+        constants = [x for x in leaves if x.when is None and len(set(x.ends)) == 1]
+        leaves = [open_leaf for open_leaf in leaves if open_leaf not in constants]
+        fixed = recipe.filled(closed.values["recipe"], {x.path: x.ends[0] for x in constants})
         self._check_fields(fixed, leaves)
         known = {**recipe.defaults(self.model), **recipe.flat(fixed)}
         return Opened(
@@ -139,24 +143,6 @@ class _Reader:
                 yield inside
             elif isinstance(value, dict):
                 yield from self._opened(inside)
-
-    def _closed(self, leaves: list[Leaf]) -> tuple[dict[str, Any], list[Leaf], list[Leaf]]:
-        """The closed part of the recipe, the leaves left open, and those with one value only."""
-        fixed = deepcopy(self.values)
-        left: list[Leaf] = []
-        constants: list[Leaf] = []
-        for open_leaf in leaves:
-            *sections, last = open_leaf.path.split(".")
-            inner = fixed
-            for section in sections:
-                inner = inner[section]
-            del inner[last]
-            if open_leaf.when is None and len(set(open_leaf.ends)) == 1:
-                inner[last] = open_leaf.ends[0]
-                constants.append(open_leaf)
-            else:
-                left.append(open_leaf)
-        return fixed, left, constants
 
     def _constant(self, open_leaf: Leaf) -> str:
         place = self.document.place(open_leaf.keys)
@@ -219,10 +205,8 @@ class _Reader:
         ]
         if not owners:
             return ""
-        return (
-            f"; {loc[1]} is a key of {', '.join(owners)}, but method.name is "
-            f"{self.values['method']['name']}"
-        )
+        name = self.values["method"]["name"]
+        return f"; {loc[1]} is a key of {', '.join(owners)}, but method.name is {name}"
 
     def _ordered(self, leaves: list[Leaf], known: Mapping[str, Value]) -> tuple[Leaf, ...]:
         """The leaves in the order of the file, but each after those that its `when` mentions."""

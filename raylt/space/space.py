@@ -46,13 +46,13 @@ class Space:
     """Conditions on a point."""
     known: Mapping[str, Value] = field(repr=False)
     """Dotted path -> value of every leaf that is closed or has a default."""
-    infeasible: float
+    infeasible: float = 0.0
     """Share of draws that `require` refuses, from a thousand of them."""
-    baseline_point: Point | None
+    baseline_point: Point | None = None
     """The published setting; None where the file names none."""
-    points: tuple[Point, ...]
+    points: tuple[Point, ...] = ()
     """More settings to try early."""
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     """What the user should know and need not change."""
 
     @property
@@ -109,13 +109,9 @@ class Space:
         try:
             return recipe.parse(values)
         except ValidationError as error:
-            model = recipe.model_of(values)
-            raise InputError(
-                "\n".join(
-                    f"{self.source}: {dotted(loc)}: {text}"
-                    for loc, text in explain.sentences(error, model)
-                )
-            ) from None
+            sentences = explain.sentences(error, recipe.model_of(values))
+            lines = [f"{self.source}: {dotted(loc)}: {text}" for loc, text in sentences]
+            raise InputError("\n".join(lines)) from None
 
     def draw(self, rng: random.Random) -> Point:
         """A point that `require` admits, every active leaf drawn by itself.

@@ -23,7 +23,7 @@ from raylt.space.metric_names import Metric
 
 FIRST_GRACE = 1
 """What a study had that was begun when a grace that was left out was not written down with it."""
-_WHY = {
+_REASONS = {
     "startup": "has no model that would wait for random trials",
     "seed": "draws nothing: it walks all combinations in their order",
     "factor": "has no rungs",
@@ -49,7 +49,8 @@ def _nothing_idle(section: Sampler | Scheduler, kind: str) -> None:
         if key in section.model_fields_set:
             raise ValueError(
                 f"{key} must be left out for the {kind} {section.name}, which "
-                f"{_WHY.get(key, 'has no use for it')}, but got {getattr(section, key)}; remove it"
+                f"{_REASONS.get(key, 'has no use for it')}, but got {getattr(section, key)}; "
+                f"remove it"
             )
 
 

@@ -34,15 +34,15 @@ LONGEST = 20_000
 """Values that a file may have: a second of parsing."""
 
 # The core schema of YAML 1.2, section 10.3.2.
-_NULL = re.compile(r"null|Null|NULL|~|")
-_TRUE = re.compile(r"true|True|TRUE")
-_FALSE = re.compile(r"false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
-_NAN = re.compile(r"\.(nan|NaN|NAN)")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("null", "Null", "NULL", "~", "")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_OCTAL_OR_HEXADECIMAL = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,10 @@ class _Builder:
 
     def _scalar(self, event: ScalarEvent) -> Any:
         text = event.value
-        if _NULL.fullmatch(text):
-            return None
-        if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
-            return bool(_TRUE.fullmatch(text))
-        decimal = _INT.fullmatch(text)
-        other = _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text)
-        real = _FLOAT.fullmatch(text) or _INFINITY.fullmatch(text) or _NAN.fullmatch(text)
+        if text in _WORDS:
+            return _WORDS[text]
+        decimal, other = _DECIMAL.fullmatch(text), _OCTAL_OR_HEXADECIMAL.fullmatch(text)
+        real = _REAL.fullmatch(text) or _NOT_FINITE.fullmatch(text)
         if (other or real) and len(text) > 400:
             raise self._error(
                 event,
