@@ -15,7 +15,7 @@ from raylt.schema import StoppingConfig
 
 @dataclass(frozen=True)
 class Contender:
-    """A trial of the study as a scheduler knows it: whoever drives it, and however often."""
+    """A trial as a scheduler knows it: by its number in the study, not by its name in Tune."""
 
     number: int
     role: str
@@ -104,5 +104,5 @@ def _contender(trial: Any) -> Contender:
 
 
 def options(config: StoppingConfig, *, metric: str, mode: str) -> dict[str, Any]:
-    """What Ray's schedulers are told alike."""
+    """The arguments that all of Ray's schedulers take."""
     return {"metric": metric, "mode": mode, "time_attr": "epoch", "grace_period": config.grace}

@@ -45,7 +45,7 @@ class Portable(nn.Module):
         return self._classify(images), self.method.encode(images)
 
     def example(self) -> Float[Tensor, "image channel height width"]:
-        """Two images that are no images, for whoever traces the program."""
+        """Two black images, to trace the program with."""
         return torch.zeros(2, *self.shape)
 
     def program(self) -> torch.export.ExportedProgram:

@@ -53,7 +53,7 @@ def work(
         report: Takes `epoch` and the metrics of each scored epoch.
         device: "cpu", "cuda", "cuda:1", ... or None for a GPU where there is one.
         leave: Asked after every epoch but the last, in every process alike: whether to leave a
-            checkpoint of that epoch and return. None where nobody asks.
+            checkpoint of that epoch and return. None where the run never leaves early.
 
     Returns:
         The score of the last epoch on the validation images; None for a run that left before.

@@ -57,7 +57,7 @@ def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
 
 
 class Fetching(Listener):
-    """Fetches what an ended trial printed and scored, for whoever reads it next.
+    """Fetches what an ended trial printed and scored, for the listeners that come after it.
 
     Args:
         record: The study.

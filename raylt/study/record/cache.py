@@ -63,7 +63,7 @@ class WriteThroughStorage(BaseStorage):
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         with self._lock:
             self._database.set_study_user_attr(study_id, key, value)
-            # A new mapping: whoever reads the old one is not disturbed.
+            # A new mapping: another thread may be reading the old one.
             self._facts = {**self._facts, key: _plain(value)}
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:

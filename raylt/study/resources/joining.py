@@ -17,7 +17,7 @@ from raylt.study.resources.allocation import Allocation
 
 LOOK = 5.0
 """Seconds between two looks at the machines."""
-_AGAIN = 30.0
+_RECHECK = 30.0
 """Seconds after which a machine that could not be used is checked again."""
 
 _log = logging.getLogger("raylt")
@@ -113,7 +113,7 @@ class Machines:
         """Use the machines that can be used, and keep trials off the others."""
         nodes = [node for node in nodes if capacity.slots(node, self._allocation.shape)]
         now = time.monotonic()
-        if all(node.id in self._kept_off for node in nodes) and now - self._checked < _AGAIN:
+        if all(node.id in self._kept_off for node in nodes) and now - self._checked < _RECHECK:
             return
         self._checked = now
         for node, trouble in self._check(nodes).items() if nodes else ():
@@ -144,4 +144,4 @@ class Machines:
                 self.look()
             except Exception as error:
                 _log.warning("cannot see now which machines join or leave: %s", error)
-                self._closing.wait(_AGAIN)
+                self._closing.wait(_RECHECK)

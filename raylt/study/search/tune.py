@@ -45,7 +45,7 @@ def run(
         record: The study.
         allocation: Resources of a trial.
         concurrent: How many run at a time; asked before each that begins.
-        listeners: Told of everything that happens.
+        listeners: They hear everything that happens to trials.
         interrupted: Becomes true when the search must end at once.
         retries: How often a trial is started again whose process died.
         root: Folder of the datasets.

@@ -30,7 +30,7 @@ def keep() -> None:
 def cap(share: float) -> None:
     """Let this process take no more than its share of the GPU's memory; 1 is the whole GPU.
 
-    Whoever needs more then runs out of memory alone, and not a trial beside it.
+    A trial that needs more then runs out of memory itself, and not a trial beside it.
     """
     import torch
 
