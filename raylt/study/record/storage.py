@@ -192,16 +192,10 @@ def exists(folder: Path, url: str | None, name: str) -> bool:
             row = database.execute(
                 "SELECT 1 FROM study_user_attributes WHERE key = ?", (WHOLE,)
             ).fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         if "no such table" in str(error):
             return False
-        raise _damaged(path, error) from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from error
+        raise EnvironmentError(
+            f"cannot read the study's database {path}: {error}; restore it from a copy"
+        ) from error
     return row is not None
-
-
-def _damaged(path: Path, error: Exception) -> EnvironmentError:
-    return EnvironmentError(
-        f"cannot read the study's database {path}: {error}; restore it from a copy"
-    )

@@ -161,24 +161,24 @@ def _folder_name(trial: Trial) -> str:
 class _Watch(tune.Callback):
     """Tells the searcher what Tune tells only to callbacks."""
 
+    limited: _Limited
+    """Set once there is one: the searcher needs `cause` first."""
+
     def __init__(self) -> None:
-        self.limited: _Limited | None = None
         self._trials: Sequence[Trial] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a restore that never happens here.
-        return {"limited": None, "_trials": ()}
+        return {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._trials = trials
-        assert self.limited is not None
         # Every trial has been told by now whether it goes on.
         self.limited.deliver()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        assert self.limited is not None
         self.limited.searcher.started(trial.trial_id)
 
     def cause(self, trial_id: str) -> str:
