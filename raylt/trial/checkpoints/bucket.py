@@ -203,16 +203,15 @@ def copy(source: str, target: str) -> None:
     system.copy_file(key, _opened(target)[1])
 
 
-def remove(uri: str, unwanted: Iterable[str]) -> None:
-    """Remove files of a trial from its bucket, as far as they are there.
+def remove(uri: str) -> None:
+    """Remove a file from a bucket, if it is there.
 
     Raises:
         OSError: the bucket does not answer.
     """
     system, key = _opened(uri)
-    for name in unwanted:
-        with contextlib.suppress(FileNotFoundError):
-            system.delete_file(f"{key}/{name}")
+    with contextlib.suppress(FileNotFoundError):
+        system.delete_file(key)
 
 
 def retire(uri: str, unwanted: Container[int]) -> None:

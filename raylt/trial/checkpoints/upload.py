@@ -149,7 +149,7 @@ class Sender:
         # remove what others have sent meanwhile.
         epochs = sorted(name for name in self._sent if checkpoint_names.epoch_of(name))
         for name in epochs[:-KEPT]:
-            bucket.remove(self.uri, [name])
+            bucket.remove(bucket.join(self.uri, name))
             del self._sent[name]
 
 
