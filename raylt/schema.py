@@ -13,7 +13,7 @@ Value = bool | int | float | str | None
 class Frozen(BaseModel):
     """A configuration: immutable, without unknown keys, without silent conversions.
 
-    `true` is no number, `"10"` is no number, `nan` and `inf` are no values. The string under a
+    `true` and `"10"` are not numbers, `nan` and `inf` are not values. The string under a
     field is its documentation and shows up in the JSON Schema.
     """
 
@@ -132,6 +132,6 @@ class InputError(RayltError):
 
 
 class EnvironmentError(RayltError):
-    """The machine, the storage or a service is not as it must be: nothing was started."""
+    """The machine, the storage or a service is not ready: nothing was started."""
 
     exit_code = 3

@@ -275,7 +275,7 @@ def load(source: Path | str) -> Profile:
 def merged(
     given: Mapping[str, Any], profile: Profile | None = None, model: type[Settings] = Settings
 ) -> Settings:
-    """The settings that were given, before those of a profile, before the defaults.
+    """The given settings, completed from a profile and then from the defaults.
 
     Args:
         given: The command line's, or else the environment's, by name.

@@ -31,11 +31,11 @@ __all__ = ["METRICS", "Leaf", "Point", "Space", "load", "of", "stored"]
 _TRIED = 200
 """Drawn points whose whole recipe is checked when a space is loaded."""
 _COLDEST = 0.01
-"""Softmax temperature below which a contrast has next to no gradient but for one pair."""
+"""Softmax temperature below which nearly all of a contrast's gradient comes from one pair."""
 
 
 def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
-    """Read a space file and check all of it, before any machine is asked for.
+    """Read a space file and check all of it, before anything starts.
 
     Args:
         source: The file; `-` is the standard input.
@@ -49,11 +49,11 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
 
 
 def stored(source: Path, overrides: Sequence[str] = ()) -> Space:
-    """Read the space of a study that has begun, as it was meant then.
+    """Read the space of a study that has begun, with the defaults of that time.
 
     Args:
         source: The file in the study's folder.
-        overrides: What is to be changed in it, as for `load`.
+        overrides: `key=value` pairs that change it, as for `load`.
 
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
@@ -90,14 +90,14 @@ def of(document: Document) -> Space:
             *content.warnings,
             *kept,
             *overruled,
-            *_cold(content),
-            *metrics_check.flattered(study),
+            *_cold_temperatures(content),
+            *metrics_check.best_epoch_warnings(study),
         ),
     )
     _check_study(document, space)
     document, space = settings.with_grace(document, space)
     _check_conditions(document, space)
-    allowed, infeasible = _draws(document, space)
+    allowed, infeasible = _allowed_draws(document, space)
     space = replace(settings.with_settings(document, space), infeasible=infeasible)
     _check_recipes(document, space, allowed, content.model)
     return space
@@ -133,7 +133,7 @@ def _override_keys(key: str, where: str) -> tuple[str, ...]:
 
 
 def _check_parts(document: Document) -> None:
-    """The top holds the two parts and nothing else, and each part is a mapping."""
+    """Refuse a file that does not consist of the two parts, each a mapping."""
     examples = {
         "study": "{name: my-study}",
         "recipe": "{data: {name: digits}, method: {name: sdclr}, encoder: small, "
@@ -157,13 +157,13 @@ def _check_parts(document: Document) -> None:
 
 
 def _digest(document: Document) -> str:
-    """Trials, sampler and scheduler may change when a study goes on; what is hashed must not."""
+    """Over all that must stay when a study is resumed: not the trials, sampler and scheduler."""
     study = document.values["study"]
     deciding = [document.values["recipe"], study.get("require"), study.get("objective")]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _cold(content: Opened) -> Iterator[str]:
+def _cold_temperatures(content: Opened) -> Iterator[str]:
     ends = {open_leaf.path: open_leaf.ends for open_leaf in content.leaves}
     for path in (p for p in {**content.known, **ends} if p.endswith(".temperature")):
         for value in ends.get(path, (content.known.get(path),)):
@@ -172,7 +172,7 @@ def _cold(content: Opened) -> Iterator[str]:
 
 
 def _check_study(document: Document, space: Space) -> None:
-    """What the study part asks of the recipe."""
+    """Refuse a study that does not fit its recipe."""
     study = space.study
     for i, objective in enumerate(study.objective):
         raw = document.values["study"].get("objective")
@@ -191,7 +191,7 @@ def _check_study(document: Document, space: Space) -> None:
                 )
     if study.stops_early:
         _check_metric(document, space, ("study", "scheduler", "metric"), study.watched)
-    # One run alone has nobody to be stopped for.
+    # A single run is never stopped early.
     if not study.stops_early or not space.leaves:
         return
     grace = study.scheduler.grace
@@ -239,7 +239,7 @@ def _check_metric(document: Document, space: Space, keys: Keys, metric: str) -> 
 
 
 def _check_conditions(document: Document, space: Space) -> None:
-    """That every `when` and `require` has a truth value, tried on some draws."""
+    """Refuse a `when` or `require` that is neither true nor false at one of some draws."""
     rng = random.Random(0)
     for i, open_leaf in enumerate(space.leaves):
         if open_leaf.when is not None:
@@ -258,8 +258,8 @@ def _check_draws(document: Document, keys: Keys, space: Space, rng: random.Rando
         raise document.error(keys, str(error)) from None
 
 
-def _draws(document: Document, space: Space) -> tuple[list[Point], float]:
-    """Draws that `require` admits, and the share that it refuses."""
+def _allowed_draws(document: Document, space: Space) -> tuple[list[Point], float]:
+    """Draws that `require` allows, and the share that it refuses."""
     rng = random.Random(0)
     draws = [space.draw_any(rng) for _ in range(DRAWS)] if space.leaves else [{}]
     allowed = [point for point in draws if space.allows(point)]
@@ -275,7 +275,7 @@ def _draws(document: Document, space: Space) -> tuple[list[Point], float]:
 def _check_recipes(
     document: Document, space: Space, allowed: Sequence[Point], model: type[Recipe]
 ) -> None:
-    """That the values of a recipe go together: at the settings, the corners and some draws."""
+    """Refuse values that do not go together, at the settings, the corners and some draws."""
     settings = [p for p in (space.baseline_point, *space.points) if p is not None]
     corners = [point for point in _corners(space) if space.allows(point)]
     for point in (*settings, *corners, *allowed[:_TRIED]):

@@ -39,53 +39,40 @@ _OF_NUMBERS: dict[type[ast.cmpop | ast.operator], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression; calling it with the values of its names computes it."""
+    """A parsed expression."""
 
     text: str
     names: frozenset[str]
     """The dotted paths that it mentions."""
     _compiled: _Compiled = field(repr=False, compare=False)
 
-    def __call__(self, values: Mapping[str, Value]) -> Any:
-        """The value of the expression, given the value of each path in `names`.
-
-        Raises:
-            InputError: an operation does not fit its values, such as `"sgd" > 3` or `1 / 0`.
-        """
-        try:
-            return self._compiled(values)
-        except (TypeError, ZeroDivisionError, OverflowError) as error:
-            raise self._error(values, str(error)) from None
-
     def truth(self, values: Mapping[str, Value]) -> bool:
-        """The value of an expression that is a condition.
+        """The value of a condition, given the value of each path in `names`.
 
         Raises:
-            InputError: the value is neither true nor false, or as for a call.
+            InputError: the value is neither true nor false, or an operation does not fit its
+                values, such as `"sgd" > 3` or `1 / 0`.
         """
-        value = self(values)
-        if not isinstance(value, bool):
-            raise self._error(values, f"it is {value!r}, neither true nor false")
-        return value
+        return self._checked(_truth, values)
 
     def number(self, values: Mapping[str, Value]) -> float:
-        """The value of an expression that is a quantity.
+        """The value of a quantity, given the value of each path in `names`.
 
         Raises:
-            InputError: the value is no number, or as for a call.
+            InputError: the value is no number, or an operation does not fit its values.
         """
-        value = self(values)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._error(values, f"it is {value!r}, which is no number")
-        return float(value)
+        return float(self._checked(_number, values))
 
-    def _error(self, values: Mapping[str, Value], what: str) -> InputError:
-        where = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names))
-        return InputError(
-            f"the expression `{self.text}` must always have a value, but {what}"
-            + (f" where {where}" if where else "")
-            + "; compare numbers with numbers and quoted words with quoted words"
-        )
+    def _checked(self, check: Callable[[Any], Any], values: Mapping[str, Value]) -> Any:
+        try:
+            return check(self._compiled(values))
+        except (TypeError, ZeroDivisionError, OverflowError) as error:
+            where = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names))
+            raise InputError(
+                f"the expression `{self.text}` must always have a value, but {error}"
+                + (f" where {where}" if where else "")
+                + "; compare numbers with numbers and quoted words with quoted words"
+            ) from None
 
 
 def parse(text: str) -> Expression:

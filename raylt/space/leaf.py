@@ -18,7 +18,7 @@ from raylt.space.file.explain import dotted, shown
 COMPLEMENT = "complement"
 """Word for a scale that is even in the logarithm of one minus the value."""
 KEYS = ("low", "high", "log", "step", "choices", "when")
-"""What the mapping of an open leaf is made of."""
+"""The keys that an open leaf may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Leaf:
     low: int | float | None = None
     high: int | float | None = None
     log: bool = False
-    """Whether the logarithm is what is drawn evenly."""
+    """Whether the logarithm is drawn evenly."""
     complement: bool = False
-    """Whether the logarithm of one minus the value is, as for a share that comes near to 1."""
+    """Whether the logarithm of one minus the value is drawn evenly, as for a share near 1."""
     step: int | float | None = None
     """Distance of the values from each other, counted from `low`."""
     choices: tuple[Value, ...] | None = None
@@ -107,7 +107,7 @@ def active(
 ) -> Iterator[Leaf]:
     """The active leaves, one at a time: the caller may fill `point` between two of them.
 
-    A leaf that hangs on an absent one, or on one whose value is not yet known, is absent too.
+    A leaf that depends on an absent one, or on one whose value is not yet known, is absent too.
     """
     absent: set[str] = set()
     for open_leaf in leaves:
@@ -121,7 +121,7 @@ def active(
 def assemble(
     leaves: Sequence[Leaf], known: Mapping[str, Value], choose: Callable[[Leaf], Value]
 ) -> dict[str, Value]:
-    """A point: `choose` gives each active leaf its value, first those that others hang on."""
+    """A point: `choose` gives each active leaf its value, first those that others depend on."""
     point: dict[str, Value] = {}
     for open_leaf in active(leaves, known, point):
         point[open_leaf.path] = choose(open_leaf)
@@ -129,7 +129,7 @@ def assemble(
 
 
 def is_open(value: Any) -> bool:
-    """Whether a value of the document opens a leaf rather than being one."""
+    """Whether a value of the document is an open leaf."""
     return isinstance(value, dict) and not {"low", "high", "choices"}.isdisjoint(value)
 
 

@@ -11,9 +11,9 @@ from raylt.plugins import did_you_mean
 Direction = Literal["maximize", "minimize"]
 
 BEST = "val/best/"
-"""What the names of metrics begin with that are of the best epoch and not of the last one."""
+"""The prefix of metrics that are of the best epoch and not of the last one."""
 GROUPS = ("accuracy", "many", "medium", "few")
-"""What is known of the best epoch."""
+"""The metrics that are also reported for the best epoch."""
 
 METRICS: dict[str, Direction] = {
     "val/accuracy": "maximize",

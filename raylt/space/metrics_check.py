@@ -1,4 +1,4 @@
-"""What a study watches, and whether its images can tell."""
+"""Which metrics a study looks at, and whether there are classes for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from raylt.space.metric_names import BEST
 from raylt.space.plan import Study
 
 
-def named(study: Study) -> Iterator[tuple[str, str]]:
+def metrics_of(study: Study) -> Iterator[tuple[str, str]]:
     """Every metric that a study looks at: its key in the space file, and the metric."""
     several = len(study.objective) > 1
     for i, objective in enumerate(study.objective):
@@ -41,9 +41,9 @@ def no_classes(metric: str, counts: Sequence[int]) -> str | None:
     )
 
 
-def flattered(study: Study) -> Iterator[str]:
-    """What is to be known of objectives that are of the best epoch."""
-    for key, metric in named(study):
+def best_epoch_warnings(study: Study) -> Iterator[str]:
+    """A warning for each objective that is of the best epoch."""
+    for key, metric in metrics_of(study):
         if key.startswith("study.objective") and metric.startswith(BEST):
             yield (
                 f"{key}: {metric} is of the best epoch on the validation images, so luck "

@@ -115,7 +115,7 @@ class Baseline(Frozen):
 
 
 class Budget(Frozen):
-    """When the search ends though trials are left."""
+    """When the search ends before all trials have run."""
 
     gpu_hours: float | None = Field(default=None, gt=0)
     """Hours of GPUs over all trials."""
@@ -142,7 +142,7 @@ class Budget(Frozen):
 
 
 class Confirm(Frozen):
-    """How many winners meet the baseline again, over how many seeds."""
+    """How many winners are compared with the baseline again, over how many seeds."""
 
     top: int = Field(default=3, ge=1)
     """Winners that are confirmed."""
@@ -195,7 +195,7 @@ class Study(Frozen):
     """Conditions on the open leaves; a point that breaks one is never tried."""
     baseline: Baseline | None = None
     preset: str | None = None
-    """Which of `presets` holds; none of them where it is left out."""
+    """Which of `presets` applies; none where it is left out."""
     presets: dict[str, dict[str, Scalar]] = Field(default={})
     """Values of the recipe that belong together, by the name of the preset and the dotted path,
     such as the peculiarities of a published program."""
@@ -204,10 +204,10 @@ class Study(Frozen):
     budget: Budget = Budget()
     confirm: Confirm = Confirm()
     checkpoints: Literal["top", "all"] = "top"
-    """Whose checkpoints stay when a trial has ended: those of the baseline and of the best
-    `confirm.top` trials, or of all."""
+    """Which checkpoints stay after a trial: those of the baseline and of the best `confirm.top`
+    trials, or all."""
     versus: str | None = None
-    """Another method that is searched alike, for a comparison at equal budgets."""
+    """Another method to search with the same budget, and to compare."""
 
     _name = field_validator("name")(study_name)
 

@@ -62,7 +62,7 @@ def _recipe(old: Space, new: Space) -> Iterator[Change]:
         if before == after:
             continue
         if isinstance(before, Leaf) and isinstance(after, Leaf):
-            refusal = _lost(before, after)
+            refusal = _refusal(before, after)
             if not refusal and grid:
                 refusal = "a grid is laid out when a study begins"
         elif isinstance(before, Leaf) or isinstance(after, Leaf):
@@ -86,8 +86,8 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _lost(old: Leaf, new: Leaf) -> str:
-    """Why a leaf does not take every value that it took before, or draws it otherwise."""
+def _refusal(old: Leaf, new: Leaf) -> str:
+    """Why a leaf cannot take every value of before, or draws it differently; "" where it can."""
     if _condition(old) != _condition(new):
         return "its `when` must stay"
     if (old.choices is None) != (new.choices is None):

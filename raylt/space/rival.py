@@ -58,7 +58,7 @@ def rival(space: Space) -> Space:
 
 
 def name(study: str, method: str) -> str:
-    """What the rival's study is called."""
+    """The name of the rival's study."""
     return f"{study}{BETWEEN}{method}"
 
 

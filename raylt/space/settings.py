@@ -80,15 +80,11 @@ def with_first_grace(document: Document) -> Document:
 
 def with_settings(document: Document, space: Space) -> Space:
     """The space with its baseline and points, each a point that it admits."""
-    baseline: Point | None = None if space.leaves else {}
-    points: list[Point] = []
-    for keys, values in _settings(document):
-        point = _setting(document, space, keys, values)
-        if keys[1] == "baseline":
-            baseline = point
-        else:
-            points.append(point)
-    return replace(space, baseline_point=baseline, points=tuple(points))
+    points = {
+        keys: _setting(document, space, keys, values) for keys, values in _settings(document)
+    }
+    baseline = points.pop(("study", "baseline", "values"), None if space.leaves else {})
+    return replace(space, baseline_point=baseline, points=tuple(points.values()))
 
 
 def _settings(document: Document) -> Iterator[tuple[Keys, Any]]:

@@ -47,7 +47,7 @@ class Space:
     known: Mapping[str, Value] = field(repr=False)
     """Dotted path -> value of every leaf that is closed or has a default."""
     infeasible: float = 0.0
-    """Share of draws that `require` refuses, from a thousand of them."""
+    """Share of a thousand draws that `require` refuses."""
     baseline_point: Point | None = None
     """The published setting; None where the file names none."""
     points: tuple[Point, ...] = ()

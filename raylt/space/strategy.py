@@ -22,7 +22,7 @@ from raylt.schema import (
 from raylt.space.metric_names import Metric
 
 FIRST_GRACE = 1
-"""What a study had that was begun when a grace that was left out was not written down with it."""
+"""The grace of a study that was begun before the default was kept with it."""
 _REASONS = {
     "startup": "has no model that would wait for random trials",
     "seed": "draws nothing: it walks all combinations in their order",
@@ -85,11 +85,11 @@ SECTIONS: dict[str, type[Sampler] | type[Scheduler]] = {
     "sampler": Sampler,
     "scheduler": Scheduler,
 }
-"""The sections of a study whose keys hang on their `name`."""
+"""The sections of a study whose keys depend on their `name`."""
 
 
 def idle(kind: str, name: str) -> tuple[str, ...]:
-    """The keys of a section, `sampler` or `scheduler`, that mean nothing under a name."""
+    """The keys of a section, `sampler` or `scheduler`, that have no effect with a name."""
     if name not in plugins.names(f"{kind}s"):
         return ()
     used = plugins.config(f"{kind}s", name).model_fields
@@ -97,7 +97,7 @@ def idle(kind: str, name: str) -> tuple[str, ...]:
 
 
 def own(section: Sampler | Scheduler, config: type[Section]) -> Section:
-    """What a section says to the plug-in that it names, as the plug-in's `Config`."""
+    """The plug-in's `Config` with the values of a section."""
     return config(**{key: getattr(section, key) for key in config.model_fields})
 
 
@@ -109,8 +109,8 @@ def stops(scheduler: Scheduler) -> bool:
 def grace(scheduler: Scheduler, epochs: int) -> int:
     """The grace of a scheduler for which none was given.
 
-    Settings that win may start slowly, such as small learning rates: stopped after an epoch they
-    are lost, which costs more than a third of a weak trial does.
+    Good settings may start slowly, such as small learning rates: to lose them after one epoch
+    costs more than to train weak trials for a third of their epochs.
 
     Args:
         scheduler: One that stops trials.

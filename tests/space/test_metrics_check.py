@@ -62,14 +62,14 @@ def test_everything_that_a_study_looks_at_is_named() -> None:
             "scheduler": {"metric": "val/knn"},
         }
     )
-    assert dict(metrics_check.named(study)) == {
+    assert dict(metrics_check.metrics_of(study)) == {
         "study.objective.0": "val/few",
         "study.objective.1": "val/many",
         "study.constraints.0.metric": "val/std",
         "study.scheduler.metric": "val/knn",
     }
     quiet = Study.model_validate({"name": "s", "scheduler": {"name": "none"}})
-    assert dict(metrics_check.named(quiet)) == {"study.objective": "val/accuracy"}
+    assert dict(metrics_check.metrics_of(quiet)) == {"study.objective": "val/accuracy"}
 
 
 def test_a_metric_without_classes_is_told_with_the_counts() -> None:

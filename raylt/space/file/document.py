@@ -24,6 +24,11 @@ from raylt.space.file.grammar import Keys, Place
 LARGEST = 2**20
 """Bytes that a file may have."""
 COMMAND_LINE = Place("command line", 0, 0)
+_UNREADABLE: dict[type[Exception], str] = {
+    FileNotFoundError: "it does not exist; check the spelling and the working directory",
+    IsADirectoryError: "it is a directory; name a file in it",
+    PermissionError: "you have no permission to read it; ask its owner",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +162,7 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
-        match error:
-            case FileNotFoundError():
-                reason = "it does not exist; check the spelling and the working directory"
-            case IsADirectoryError():
-                reason = "it is a directory; name a file in it"
-            case PermissionError():
-                reason = "you have no permission to read it; ask its owner"
-            case _:
-                reason = f"the system says: {getattr(error, 'strerror', None) or error}"
+        reason = _UNREADABLE.get(type(error)) or (
+            f"the system says: {getattr(error, 'strerror', None) or error}"
+        )
         raise InputError(f"{path}: the file must be readable, but {reason}") from None

@@ -1,4 +1,4 @@
-"""What pydantic refuses, in the words of the house: what must hold, what came, what to do."""
+"""Pydantic's errors in plain words: what must hold, what came, what to do."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _rule(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"must be a mapping with keys of {', '.join(section.model_fields)}"
     if kind in _KINDS:
         return f"must be {_KINDS[kind]}"
-    return f"must obey a rule ({detail['msg']})"
+    return f"must be valid ({detail['msg']})"
 
 
 def _options(detail: ErrorDetails) -> list[str]:

@@ -152,7 +152,7 @@ class _Builder:
         raise self._error(event, "a key must be a word, but this is a list or a mapping")
 
     def _refuse(self, event: Event, keys: Keys) -> None:
-        """Everything that the language leaves out."""
+        """Refuse everything that the language leaves out."""
         self._nodes += 1
         if self._nodes > LONGEST:
             raise self._error(event, f"a file must hold at most {LONGEST} values; shorten it")

@@ -95,7 +95,7 @@ def _require_metrics(space: Space, splits: Splits) -> None:
     labels, counts = splits.validation.labels, splits.train_counts
     known = {f"val/{name}" for name in (*metrics.summary(labels, labels, counts), "knn")}
     known |= {BEST + group for group in GROUPS if f"val/{group}" in known}
-    for key, metric in metrics_check.named(space.study):
+    for key, metric in metrics_check.metrics_of(space.study):
         if metric.startswith("val/") and metric not in known:
             reason = metrics_check.no_classes(metric, counts) or (
                 f"must be a group that has validation images, but got {metric}, whose classes "
