@@ -22,6 +22,7 @@ import pytest
 
 from raylt import recipe as recipes
 from raylt.study.record import studies
+from raylt.study.resources import environment
 from raylt.study.search import sampler
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.tracking import artifacts
@@ -105,10 +106,10 @@ class Team:
 @pytest.fixture(scope="module")
 def team(postgres, tmp_path_factory):
     """The servers, with the users ada and eve."""
-    environment, database = postgres
+    variables, database = postgres
     folder = tmp_path_factory.mktemp("team")
-    environment = {
-        **environment,
+    variables = {
+        **variables,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATABASE": database.format("mlflow"),
         "USERS": database.format("mlflow_users"),
@@ -128,7 +129,7 @@ def team(postgres, tmp_path_factory):
                     ["bash", str(SERVE)],
                     port=port,
                     log=folder / f"{name}.log",
-                    env={**environment, "PORT": str(port)},
+                    env={**variables, "PORT": str(port)},
                 )
             )
         front = stack.enter_context(server.balanced(ports))
