@@ -122,37 +122,27 @@ class Trial(Frozen):
     possible, `strict_spread` one for each worker."""
 
     @model_validator(mode="after")
-    def _fewest_first(self) -> Self:
+    def _consistent(self) -> Self:
         if self.min_workers is not None and self.min_workers > self.workers:
             raise ValueError(
                 f"min_workers must be at most workers, but got {self.min_workers} and "
                 f"{self.workers}; lower min_workers to {self.workers}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _whole_or_share(self) -> Self:
         gpus = self.gpus_per_worker
         if gpus is not None and gpus > 1 and gpus != int(gpus):
             raise ValueError(
                 f"gpus_per_worker must be a whole number or a share of one GPU, but got {gpus}; "
                 f"try {int(gpus)}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _packs_single_workers(self) -> Self:
-        if self.pack is None:
-            return self
-        if self.workers > 1:
+        if self.pack is not None and self.workers > 1:
             raise ValueError(
                 f"pack must be left out where a trial has several workers, but got workers "
                 f"{self.workers}; a GPU is shared by trials of one worker"
             )
-        if self.gpus_per_worker not in (None, 0, 1):
+        if self.pack is not None and gpus not in (None, 0, 1):
             raise ValueError(
-                f"pack must be left out where gpus_per_worker says what share of the GPUs a trial "
-                f"gets, but got {self.gpus_per_worker:g}; leave out one of the two"
+                f"pack must be left out where gpus_per_worker sets a trial's share of the GPUs, "
+                f"but got {gpus:g}; leave out one of the two"
             )
         return self
 

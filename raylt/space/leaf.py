@@ -225,7 +225,7 @@ class _Opening:
                     self.keys, f"must have both low and high, but {key} is missing; add it"
                 )
             bound = self.mapping[key]
-            if isinstance(bound, bool) or not isinstance(bound, int | float):
+            if not _is_number(bound):
                 raise self._error(
                     key, f"must be a number, but got {shown(bound)}; write it without quotes"
                 )
@@ -262,8 +262,7 @@ class _Opening:
 
     def _step(self, low: int | float, high: int | float) -> int | float:
         step: Any = self.mapping["step"]
-        number = isinstance(step, int | float) and not isinstance(step, bool)
-        if not number or not math.isfinite(step) or step <= 0:
+        if not _is_number(step) or not math.isfinite(step) or step <= 0:
             raise self._error(
                 "step", f"must be a number > 0, but got {shown(step)}; leave it out for any value"
             )
@@ -285,6 +284,10 @@ class _Opening:
                 f"{high}; try high: {low + steps * step:g} or step: {(high - low) / steps:g}",
             )
         return step
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_whole(quotient: float) -> bool:

@@ -18,7 +18,7 @@ whole_bounds = st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)).map(sorte
 def ranged(
     low: float, high: float, *, log: bool, step: float | None, complement: bool = False
 ) -> Leaf:
-    return Leaf("x", low, high, log=log, complement=complement, step=step, choices=None, when=None)
+    return Leaf("x", low, high, log=log, complement=complement, step=step)
 
 
 @given(bounds | whole_bounds, st.booleans(), st.integers())

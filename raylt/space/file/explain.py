@@ -82,9 +82,8 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, came: str = "got")
     parent = model_at(model, loc[:-1])
     field = parent.model_fields.get(str(loc[-1])) if parent and loc else None
     if kind == "missing":
-        return f"must be given, but is missing; add `{loc[-1]}: {_example(field)}`" + _meaning(
-            field
-        )
+        example = f"`{loc[-1]}: {_example(field)}`"
+        return f"must be given, but is missing; add {example}{_meaning(field)}"
     if kind == "extra_forbidden" and parent:
         known = list(parent.model_fields)
         return (

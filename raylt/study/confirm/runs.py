@@ -153,15 +153,6 @@ def _space(space: Space, *, validated: bool) -> Space:
     )
     if not validated:
         plan = plan.model_copy(update={"objective": (Objective(metric="train/loss"),)})
-    seed = Leaf(
-        path=_SEED,
-        low=0,
-        high=2**32 - 1,
-        log=False,
-        complement=False,
-        step=None,
-        choices=None,
-        when=None,
-    )
+    seed = Leaf(path=_SEED, low=0, high=2**32 - 1)
     leaves = (*(leaf for leaf in space.leaves if leaf.path != _SEED), seed)
     return replace(space, study=plan, leaves=leaves, baseline_point=None, points=())

@@ -46,10 +46,9 @@ def from_optuna(leaf: Leaf, value: Value) -> Value:
     if not leaf.complement:
         return value
     assert isinstance(value, float)
-    assert leaf.low is not None
-    assert leaf.high is not None
+    low, high = leaf.bounds
     # 1 - (1 - x) may miss x by the last digit.
-    return min(leaf.high, max(leaf.low, 1 - value))
+    return min(high, max(low, 1 - value))
 
 
 def parameters(
