@@ -101,7 +101,7 @@ def test_a_server_holds_what_a_file_holds(pg, tmp_path):
 @pytest.mark.slow
 def test_a_study_is_begun_once_and_an_unknown_one_is_named(pg, tmp_path):
     made.study(tmp_path, name="once", trials=2, url=pg.url).close()
-    with pytest.raises(InputError, match="holds one already"):
+    with pytest.raises(InputError, match="holds a study already"):
         made.study(tmp_path / "other", name="once", trials=2, url=pg.url)
     with pytest.raises(InputError, match="must hold the study 'never'"):
         studies.open_study("never", tmp_path, pg.url)
