@@ -15,8 +15,7 @@ from mlflow import MlflowClient
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.record import lock, studies
-from raylt.study.resources import allocation
-from raylt.study.run import driver
+from raylt.study.run import driver, session
 from tests.study import drive, made
 from tests.study.drive import behave, settings, toy
 from tests.study.run.made import Drive, accounted, agree, processes_of
@@ -190,7 +189,7 @@ def test_a_changed_space_file_is_refused(study, tmp_path):
 def test_a_tracker_that_is_down_leaves_nothing_behind(tmp_path, monkeypatch):
     # Without Ray, which takes seconds to start.
     here = Node(id="", name="here", address="", cpus=1, gpus=0)
-    monkeypatch.setattr(allocation, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
+    monkeypatch.setattr(session, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
     options = settings(tmp_path, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(EnvironmentError, match=r"127\.0\.0\.1:9"):
         drive.search(toy(tmp_path), options)
@@ -213,7 +212,7 @@ def test_the_floor_is_measured_while_ray_starts_and_no_start_leaves_nothing(
         raise trouble
         yield
 
-    monkeypatch.setattr(allocation, "ray_nodes", ray_nodes)
+    monkeypatch.setattr(session, "ray_nodes", ray_nodes)
     with pytest.raises(type(trouble)):
         drive.search(toy(tmp_path), settings(tmp_path), floor=floor)
     assert list((tmp_path / "runs").iterdir()) == []
@@ -221,7 +220,7 @@ def test_the_floor_is_measured_while_ray_starts_and_no_start_leaves_nothing(
 
 def test_a_floor_that_fails_ends_the_search_and_leaves_nothing(tmp_path, monkeypatch):
     here = Node(id="", name="here", address="", cpus=1, gpus=0)
-    monkeypatch.setattr(allocation, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
+    monkeypatch.setattr(session, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
     with pytest.raises(ZeroDivisionError):
         drive.search(toy(tmp_path), settings(tmp_path), floor=lambda: 1 / 0)
     assert list((tmp_path / "runs").iterdir()) == []
@@ -237,7 +236,7 @@ def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(
     tmp_path, monkeypatch, store
 ):
     made.study(tmp_path / "runs", name="over", trials=3, stopped=(), tables=False).close()
-    monkeypatch.delattr(allocation, "ray_nodes")
+    monkeypatch.delattr(session, "ray_nodes")
     found = driver.resume("over", settings(tmp_path), retry_failed=False)
     assert ([one.state for one in found.ranking], found.stopped) == (["complete"] * 3, "")
     runs = MlflowClient(found.tracking_uri)
