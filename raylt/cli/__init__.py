@@ -1,4 +1,4 @@
-"""The command line: one file for each verb, or for a few that belong together.
+"""The command line; its verbs are in `verbs/`.
 
 Verbs import what they run inside their functions, so that `raylt --help` is quick.
 """
@@ -10,14 +10,13 @@ from typing import NoReturn
 
 import click
 
-from raylt.cli import (
+from raylt.cli import exits, output
+from raylt.cli.verbs import (
     best,
     check,
     confirm,
     data,
     doctor,
-    exits,
-    output,
     report,
     space,
     status,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from raylt import cli
-from raylt.cli import data
+from raylt.cli.verbs import data
 from raylt.datasets import cifar10
 from tests.data.made import described, packed
 
-DIGITS = str(Path(__file__).parents[2] / "search_spaces" / "sdclr.yaml")
+DIGITS = str(Path(__file__).parents[3] / "search_spaces" / "sdclr.yaml")
 PNG = b"\x89PNG\r\n"
 
 
