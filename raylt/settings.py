@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from raylt import bundled
 from raylt.schema import Frozen, InputError
 from raylt.space.file import document, explain
 from raylt.trial.checkpoints import bucket
@@ -251,10 +252,13 @@ def has_credentials(url: str) -> bool:
 def load(source: Path | str) -> Profile:
     """Read a profile.
 
+    Args:
+        source: The file, or the name of a bundled one, such as "laptop".
+
     Raises:
         InputError: one line for each rule that the file breaks, with its place.
     """
-    profile = document.read(source)
+    profile = document.read(bundled.find(source, "clusters"))
     try:
         return Profile.model_validate(profile.values)
     except ValidationError as error:

@@ -457,7 +457,7 @@ def test_a_file_that_cannot_be_read_is_named(
 ) -> None:
     """Row 13."""
     (here / "folder").mkdir()
-    assert "absent.yaml: the file must be readable, but it does not exist" in refused(
+    assert "absent.yaml: must be a file that exists, or a built-in space" in refused(
         capsys, ["check", "absent.yaml"]
     )
     assert "but it is a directory" in refused(capsys, ["check", "folder"])

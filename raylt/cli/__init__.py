@@ -67,7 +67,7 @@ def commands(context: click.Context) -> None:
 
     \b
     A first search, minutes on a laptop:
-      raylt tune --space search_spaces/sdclr.yaml
+      raylt tune --space sdclr
     """
     output.help_without_verb(context)
 
@@ -78,6 +78,7 @@ for verb in (
     tune.train,
     check.check,
     space.space,
+    space.spaces,
     data.data,
     tune.resume,
     status.logs,

@@ -22,18 +22,24 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 cluster_option = click.option(
     "--cluster",
     type=click.Path(path_type=Path),
-    metavar="FILE",
+    metavar="FILE|NAME",
     envvar="RAYLT_CLUSTER",
     show_envvar=True,
-    help="Profile of a cluster: resources of a trial, folders, address; see clusters/",
+    help="Profile of a cluster: resources of a trial, folders, address; a file, or one that comes "
+    "with raylt, such as laptop",
 )
 
 
 def space_options(verb: Function) -> Function:
     """The space that a verb reads, as an option or as its first word."""
-    verb = click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]...")(verb)
+    verb = click.argument("words", nargs=-1, metavar="[SPACE] [KEY=VALUE]...")(verb)
     return click.option(
-        "-s", "--space", "file", metavar="FILE", help="Space file; - reads standard input"
+        "-s",
+        "--space",
+        "file",
+        metavar="FILE|NAME",
+        help="Space file, or one that comes with raylt (see `raylt spaces`); - reads standard "
+        "input",
     )(verb)
 
 
@@ -213,7 +219,7 @@ def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str])
         if not words or "=" in words[0]:
             raise click.UsageError(
                 "a space file must be named, but none is; for example "
-                "--space search_spaces/sdclr.yaml",
+                "--space sdclr; `raylt spaces` lists those that come with raylt",
                 click.get_current_context(),
             )
         file = words.pop(0)

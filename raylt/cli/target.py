@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from raylt import bundled
 from raylt import settings as model
 from raylt.cluster import address as addresses
 from raylt.schema import InputError
@@ -97,7 +98,8 @@ class Target:
         files = {} if space is None else {_SPACE: space}
         words = [*words, *self._settings_as_words()]
         if self.profile_file is not None:
-            files[_PROFILE] = self.profile_file.read_text("utf-8")
+            file = bundled.find(self.profile_file, "clusters")
+            files[_PROFILE] = Path(file).read_text("utf-8")
             words += ["--cluster", _PROFILE]
         return Job(words=tuple(words), files=files, ship=self.ship, label=label)
 

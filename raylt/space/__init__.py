@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from raylt import recipe
+from raylt import bundled, recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
@@ -38,14 +38,15 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
     """Read a space file and check all of it, before anything starts.
 
     Args:
-        source: The file; `-` is the standard input.
+        source: The file, or the name of a bundled one, such as "sdclr"; `-` is the standard input.
         overrides: `key=value` pairs, such as `method.temperature=0.2` or `study.trials=40`; the
             value is in YAML's notation, so `optimizer.lr={low: 0.1, high: 1.0}` opens a leaf.
 
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    return of(_overridden(documents.read(source), overrides))
+    file = bundled.find(source, "search_spaces")
+    return of(_overridden(documents.read(file), overrides))
 
 
 def stored(source: Path, overrides: Sequence[str] = ()) -> Space:

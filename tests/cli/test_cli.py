@@ -92,7 +92,7 @@ def test_the_program_shows_its_verbs(capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     for verb in ("tune", "train", "check", "resume", "best", "status", "ui"):
         assert shown.count(f"\n  {verb} ") == 2
-    assert "raylt tune --space search_spaces/sdclr.yaml" in shown
+    assert "raylt tune --space sdclr" in shown
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,10 +1,10 @@
-"""`raylt space`: compare space files."""
+"""Space files: space, spaces."""
 
 from __future__ import annotations
 
 import click
 
-from raylt.cli import output
+from raylt.cli import options, output
 
 
 @click.group(invoke_without_command=True)
@@ -32,3 +32,22 @@ def diff(before: str, after: str) -> None:
     from raylt.space import load, revision
 
     click.echo(revision.text(revision.changes(load(before), load(after))))
+
+
+@click.command
+@options.json_option
+def spaces(as_json: bool) -> None:
+    """List the space files and profiles that come with raylt.
+
+    \b
+    Examples:
+      raylt spaces
+      raylt tune --space sdclr --cluster laptop
+    """
+    from raylt.space import catalogue
+
+    values = catalogue.spaces()
+    if as_json:
+        output.print_json(values)
+    else:
+        click.echo(catalogue.text(values))

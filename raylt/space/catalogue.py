@@ -1,0 +1,64 @@
+"""The space files that come with raylt: what each is, whence its values, what it costs."""
+
+from __future__ import annotations
+
+import re
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from raylt import bundled, recipe
+from raylt.space.file import document
+
+
+def spaces() -> list[dict[str, Any]]:
+    """Each bundled space as plain values: name, what, source, data, trials, epochs, images."""
+    return [_space(name, path) for name, path in bundled.files("search_spaces").items()]
+
+
+def text(values: list[dict[str, Any]]) -> str:
+    """The same for people, and the profiles."""
+    lines: list[str] = []
+    for space in values:
+        size = "" if space["images"] is None else f" on {space['images']:,} images"
+        lines += [
+            space["name"],
+            f"  {space['what']}",
+            f"  source  {space['source']}",
+            f"  cost    {space['trials']} trials of up to {space['epochs']} epochs{size}",
+            f"  data    {space['data']}",
+        ]
+    profiles = ", ".join(bundled.files("clusters"))
+    return "\n".join(
+        [*lines, "", "Use one by its name: `raylt check sdclr`", f"Profiles: {profiles}"]
+    )
+
+
+def _space(name: str, path: Path) -> dict[str, Any]:
+    values, file = document.read(path).values, path.read_text("utf-8")
+    study, recipe_values = values["study"], values["recipe"]
+    counts = recipe.dataset(recipe_values).train_counts()
+    return {
+        "name": name,
+        "what": _first_sentence(file),
+        "source": study["baseline"]["source"],
+        "data": _data(file),
+        "trials": study["trials"],
+        "epochs": recipe_values["epochs"],
+        "images": counts and sum(counts),
+    }
+
+
+def _first_sentence(file: str) -> str:
+    """The sentence that a file's comment begins with."""
+    comment = takewhile(lambda line: line.startswith("# "), file.splitlines())
+    words = " ".join(line.removeprefix("#").strip() for line in comment)
+    return re.split(r"(?<=[.)a-z])[.](?:\s+|$)", words)[0] + "."
+
+
+def _data(file: str) -> str:
+    """How one comes by the images, as the file's comment says it."""
+    command = re.search(r"raylt data get \w+", file)
+    if command:
+        return command[0]
+    return "your own copy" if "images and lists are yours" in file else "comes with raylt"
