@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 import torch
+from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
@@ -200,6 +201,31 @@ def test_under_autocast_the_terms_are_float32_and_about_the_same(name, changes):
     for key, term in coarse.items():
         assert term.dtype == torch.float32
         assert_close(term, exact[key], rtol=0.1, atol=0.1)
+
+
+@every_case
+def test_a_step_in_bfloat16_descends_where_one_in_float64_does(name, changes):
+    labels = torch.randint(4, (64,), generator=torch.Generator().manual_seed(2))
+    losses, gradients = zip(
+        *(_step(name, changes, labels, dtype) for dtype in (torch.float64, torch.bfloat16)),
+        strict=True,
+    )
+    assert losses[1] == pytest.approx(losses[0], rel=0.005)
+    assert functional.cosine_similarity(*gradients, dim=0) > 0.98
+
+
+def _step(name, changes, labels, dtype):
+    """The loss and the whole gradient of one step, in float64."""
+    method, config = build(name, changes)
+    images = views(config, method, images=len(labels))
+    if dtype == torch.float64:
+        method, images = method.double(), [view.double() for view in images]
+    method.begin_epoch(0)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        loss = sum(method(images, labels).values())
+    loss.backward()
+    slopes = [weight.grad.flatten().double() for weight in method.parameters()]
+    return loss.item(), torch.cat(slopes)
 
 
 def _trained(name, changes, labels):

@@ -38,6 +38,14 @@ def test_cosine_logits_know_no_length():
     assert_close(head.weight.norm(dim=1), torch.ones(5))
 
 
+def test_cosine_logits_are_exact_under_autocast():
+    head = heads.classifier(16, 5, kind="cosine", scale=30.0, bias=True)
+    features = torch.randn(7, 16).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = head(features)
+    assert_close(logits, head(features.float()), rtol=0, atol=0)
+
+
 def test_both_classifiers_hold_one_vector_for_each_class():
     for kind in ("linear", "cosine"):
         head = heads.classifier(16, 5, kind=kind, scale=30.0, bias=True)
