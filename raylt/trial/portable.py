@@ -75,14 +75,16 @@ def load(
     Raises:
         EnvironmentError: there is no checkpoint, or the dataset is missing.
     """
-    trained = (checkpoint.best if best else checkpoint.latest)(folder, recipe.digest, digest)
-    if trained is None:
-        raise EnvironmentError(
-            f"{folder} must hold a checkpoint, but holds none; was it removed? train it again"
-        )
     device = torch.device("cpu")
     splits = datasets.load(recipe.data, root)
     method = parts.method_of(recipe, splits, device)
+    read = checkpoint.best if best else checkpoint.latest
+    trained = read(folder, recipe.digest, digest, method=method)
+    if trained is None:
+        raise EnvironmentError(
+            f"{folder} must hold a whole checkpoint, but holds none; was it removed? train it "
+            f"again"
+        )
     method.load_state_dict(trained.method)
     classify = score.classifier(method, splits, recipe, device=device)
     shape = (splits.train.take(np.zeros(1, np.int64)).shape[1], recipe.size, recipe.size)

@@ -62,7 +62,7 @@ def work(
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
     run = parts.build(recipe, root=root, device=parts.device_of(device))
-    resumed = checkpoint.latest(folder, recipe.digest)
+    resumed = checkpoint.latest(folder, recipe.digest, method=run.method)
     if resumed is not None:
         resumed.restore(run.method, run.optimizer)
     start, history = (resumed.epoch, list(resumed.history)) if resumed else (0, [])

@@ -140,7 +140,7 @@ def test_a_trial_that_cannot_be_exported_is_named(trained, number, why):
 
 def test_a_trial_without_a_checkpoint_is_named(tmp_path):
     record = made.study(tmp_path, trials=1, failed=(), tables=False)
-    with pytest.raises(EnvironmentError, match="must hold a checkpoint"):
+    with pytest.raises(EnvironmentError, match="must hold a whole checkpoint"):
         export.export(record, record.best(), tmp_path / "out", root=tmp_path)
     assert not (tmp_path / "out").exists()
 

@@ -2,44 +2,36 @@
 
 One safetensors file for each kept epoch, the last two and the best one: `method.*` and
 `optimizer.*` tensors, and in its header the format, the recipe's digest, the epochs done, the
-scores so far and a SHA-256 over the tensors. Nothing in it is ever unpickled. The random streams
-are functions of (seed, epoch, rank), so there is no generator to save.
+scores so far and a SHA-256 over the whole file. Nothing in it is ever unpickled. The random
+streams are functions of (seed, epoch, rank), so there is no generator to save.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+import logging
 import os
 import shutil
-import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from raylt.schema import InputError
-from raylt.trial.checkpoints import checkpoint_names
+from raylt.trial.checkpoints import checkpoint_file, checkpoint_names
+from raylt.trial.checkpoints.checkpoint_file import Damaged
 from raylt.trial.checkpoints.checkpoint_names import BEST
 
-FORMAT = 1
 KEPT = 2
 """Newest checkpoints kept of a run: one more in case the newest is damaged."""
-_KEY = "raylt"
-"""Where the header of a file of safetensors has ours."""
 _ROOM = 16 * 2**10
 """Bytes left for the scores of one epoch, which take a few hundred."""
 
-
-class Damaged(Exception):
-    """A checkpoint file is cut short, altered, or not a checkpoint."""
+_log = logging.getLogger("raylt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +110,15 @@ def writing(
     path = folder / checkpoint_names.checkpoint(epoch)
     draft = path.with_suffix(f".{os.getpid()}.draft")
     tensors = _tensors(method, optimizer)
-    header = {"format": FORMAT, "epoch": epoch, "digest": digest}
-    room = len(_quoted({**header, "history": list(history)})) + _ROOM
+    header = {"epoch": epoch, "digest": digest}
+    room = len(checkpoint_file.quoted({**header, "history": list(history)})) + _ROOM
 
     def keep(history: Sequence[dict[str, float]], *, best: bool) -> Path:
-        sha256 = laid_down.result()
-        text = _quoted({**header, "history": list(history), "sha256": sha256})
+        content = laid_down.result()
+        text = checkpoint_file.quoted({**header, "history": list(history)})
         if len(text) > room:
-            _lay_down(tensors, draft, room=len(text))
-        _fill_in(draft, text)
+            checkpoint_file.lay_down(tensors, draft, room=len(text))
+        checkpoint_file.fill_in(draft, text, content)
         if best:
             # First: a run that is killed in between trains this epoch again, and alike.
             _link(draft, folder / BEST)
@@ -138,7 +130,7 @@ def writing(
     try:
         # At its end the thread is waited for, whatever happened.
         with ThreadPoolExecutor(max_workers=1) as thread:
-            laid_down = thread.submit(_lay_down, tensors, draft, room=room)
+            laid_down = thread.submit(checkpoint_file.lay_down, tensors, draft, room=room)
             yield keep
     finally:
         draft.unlink(missing_ok=True)
@@ -161,31 +153,6 @@ def save(
         return keep(history, best=best)
 
 
-def _lay_down(tensors: dict[str, Tensor], path: Path, *, room: int) -> str:
-    """Write tensors, and a place of `room` bytes for what is known later; their SHA-256."""
-    save_file(tensors, path, {_KEY: " " * room})
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return _sha256(tensors)
-
-
-def _fill_in(path: Path, text: bytes) -> None:
-    """Put text into the place that was left for it; the spaces behind it mean nothing in JSON."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        before, mark, _ = file.read(length).partition(f'"{_KEY}":"'.encode())
-        assert mark, f"{path} has no place for {_KEY}"
-        file.seek(8 + len(before) + len(mark))
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _quoted(header: Mapping[str, object]) -> bytes:
-    """What a checkpoint says of itself, as it stands within quotes in a file of safetensors."""
-    return json.dumps(json.dumps(header)).encode()[1:-1]
-
-
 def _tensors(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -202,35 +169,27 @@ def read(path: Path) -> Checkpoint:
         Damaged: the file is cut short, altered, or not a checkpoint.
         InputError: a newer raylt wrote it.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[_KEY])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise Damaged(f"{path} is no complete checkpoint: {error}") from error
-    if header["format"] > FORMAT:
-        raise InputError(
-            f"{path} must be of format {FORMAT} or older, but is of format {header['format']}; "
-            "it was written by a newer raylt: update this one"
-        )
-    if header["sha256"] != _sha256(tensors):
-        raise Damaged(f"{path} was altered: its tensors do not match the recorded SHA-256")
-    return Checkpoint(header["epoch"], header["digest"], tuple(header["history"]), tensors)
+    header, tensors = checkpoint_file.read(path)
+    return Checkpoint(header.epoch, header.digest, header.history, tensors)
 
 
-def latest(folder: Path, *digests: str) -> Checkpoint | None:
-    """The newest undamaged checkpoint of a recipe in `folder`, by its digests, or None.
+def latest(folder: Path, *digests: str, method: nn.Module | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint of a recipe in `folder`, or None.
 
-    A damaged file is passed over with a warning that names it; the one before it is taken.
+    A file that is not whole is passed over with a warning that names it; the one before it is
+    taken.
+
+    Args:
+        folder: The trial's.
+        digests: Of the recipe.
+        method: What the state is for; one that does not fit it is passed over, too.
 
     Raises:
         InputError: the checkpoints in `folder` belong to another recipe.
     """
     for path in _files(folder):
-        try:
-            checkpoint = read(path)
-        except Damaged as error:
-            warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
+        checkpoint = _whole(path, method, instead="the checkpoint before it is taken")
+        if checkpoint is None:
             continue
         if checkpoint.digest not in digests:
             raise InputError(
@@ -241,18 +200,39 @@ def latest(folder: Path, *digests: str) -> Checkpoint | None:
     return None
 
 
-def best(folder: Path, *digests: str) -> Checkpoint | None:
-    """The checkpoint of the best scored epoch in `folder` of the recipe with one of these digests,
-    or None; a damaged file is passed over with a warning that names it."""
+def best(folder: Path, *digests: str, method: nn.Module | None = None) -> Checkpoint | None:
+    """As `latest`, the checkpoint of the best scored epoch; one of another recipe is none."""
     path = folder / BEST
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
+    checkpoint = _whole(path, method, instead="the best epoch is not scored")
+    return checkpoint if checkpoint and checkpoint.digest in digests else None
+
+
+def _whole(path: Path, method: nn.Module | None, *, instead: str) -> Checkpoint | None:
+    """A checkpoint, or None with a warning where it is not whole or does not fit a method."""
     try:
         checkpoint = read(path)
+        if method is not None:
+            _require_fit(path, checkpoint.method, method)
     except Damaged as error:
-        warnings.warn(f"{error}; the best epoch is not scored", stacklevel=2)
+        _log.warning("%s; %s", error, instead)
         return None
-    return checkpoint if checkpoint.digest in digests else None
+    return checkpoint
+
+
+def _require_fit(path: Path, state: dict[str, Tensor], method: nn.Module) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in method.state_dict().items()}
+    wrong = sorted(
+        name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name)
+    )
+    if wrong:
+        name = wrong[0]
+        raise Damaged(
+            f"{path} does not fit the recipe: {name} must be {wanted.get(name)}, but is "
+            f"{shapes.get(name)}"
+        )
 
 
 def _link(source: Path, target: Path) -> None:
@@ -282,11 +262,3 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _plain(tensor: Tensor) -> Tensor:
     # Contiguous and unshared: channels_last weights and views are laid out anew in the file.
     return tensor.detach().to("cpu", copy=True).contiguous()
-
-
-def _sha256(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

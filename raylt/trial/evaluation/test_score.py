@@ -48,20 +48,20 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
     Raises:
         EnvironmentError: the checkpoint of the last epoch is missing or damaged.
     """
-    newest = checkpoint.latest(folder, recipe.digest)
+    where = parts.device_of(device)
+    splits = datasets.load(recipe.data, root)
+    method = parts.method_of(recipe, splits, where)
+    newest = checkpoint.latest(folder, recipe.digest, method=method)
     if newest is None or newest.epoch != recipe.epochs:
         raise EnvironmentError(
             f"{folder} must hold the checkpoint of epoch {recipe.epochs}, but holds "
             f"{f'that of epoch {newest.epoch}' if newest else 'none'}; restore it from a copy, or "
             f"remove the folder and confirm again"
         )
-    where = parts.device_of(device)
-    splits = datasets.load(recipe.data, root)
-    method = parts.method_of(recipe, splits, where)
     method.load_state_dict(newest.method)
     last = scored = score(method, splits, splits.test, recipe, device=where)
     metrics = {f"test/{name}": value for name, value in last.metrics.items()}
-    best = checkpoint.best(folder, recipe.digest)
+    best = checkpoint.best(folder, recipe.digest, method=method)
     chosen: list[int] = []
     if best is not None:
         if best.epoch != recipe.epochs:

@@ -1,15 +1,18 @@
+import json
+import logging
 import os
 import pickle
 import random
-import warnings
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import example, given, settings
+from safetensors import safe_open
+from torch import nn
 
 from raylt.schema import InputError
-from raylt.trial.checkpoints import checkpoint
+from raylt.trial.checkpoints import checkpoint, checkpoint_file
 from tests.trial.checkpoints.made import save, trained
 
 
@@ -60,7 +63,7 @@ def test_nothing_has_a_name_before_it_is_kept(tmp_path, monkeypatch):
     fsync = os.fsync
     seen = []
     monkeypatch.setattr(
-        checkpoint.os, "fsync", lambda file: seen.append(names_in(tmp_path)) or fsync(file)
+        checkpoint_file.os, "fsync", lambda file: seen.append(names_in(tmp_path)) or fsync(file)
     )
     with writing(tmp_path, model, optimizer) as keep:
         assert names_in(tmp_path) == []
@@ -92,7 +95,7 @@ def test_a_disk_that_takes_no_more_is_told_when_it_is_kept(tmp_path, monkeypatch
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint_file, "save_file", full)
     model, optimizer = trained()
     with (
         pytest.raises(OSError, match="No space left"),
@@ -122,7 +125,13 @@ def test_only_the_newest_two_are_kept_and_no_draft_stays(tmp_path):
     ]
 
 
-def test_a_cut_checkpoint_is_named_and_the_one_before_it_is_taken(tmp_path):
+@pytest.fixture
+def warned(caplog):
+    caplog.set_level(logging.WARNING, logger="raylt")
+    return caplog
+
+
+def test_a_cut_checkpoint_is_named_and_the_one_before_it_is_taken(tmp_path, warned):
     save(tmp_path, 1)
     newest = save(tmp_path, 2)
     whole = newest.read_bytes()
@@ -130,17 +139,108 @@ def test_a_cut_checkpoint_is_named_and_the_one_before_it_is_taken(tmp_path):
         newest.write_bytes(whole[:offset])
         with pytest.raises(checkpoint.Damaged, match="checkpoint-000002"):
             checkpoint.read(newest)
-        with pytest.warns(UserWarning, match="checkpoint-000002"):
-            assert checkpoint.latest(tmp_path, "abc").epoch == 1
+        warned.clear()
+        assert checkpoint.latest(tmp_path, "abc").epoch == 1
+        (line,) = warned.messages
+        assert "checkpoint-000002" in line
+        assert "the checkpoint before it is taken" in line
 
 
-def test_one_flipped_bit_is_noticed(tmp_path):
+def test_one_flipped_bit_is_noticed_wherever_it_is(tmp_path):
     path = save(tmp_path, 1)
-    content = bytearray(path.read_bytes())
-    content[-7] ^= 4
-    path.write_bytes(content)
-    with pytest.raises(checkpoint.Damaged, match="altered"):
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    rng = random.Random(0)
+    # What the header says is a few hundred bytes of many: the rest are spaces.
+    said = [place for place in range(header) if whole[place] != ord(" ")]
+    places = [*rng.sample(said, 400), *rng.sample(range(8, header), 50)]
+    for place in [*places, *rng.sample(range(header, len(whole)), 50)]:
+        content = bytearray(whole)
+        content[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(checkpoint.Damaged):
+            checkpoint.read(path)
+
+
+def rewritten(path, change):
+    """Alter what a checkpoint says of itself, and sign it again."""
+    with safe_open(path, framework="pt") as file:
+        said = json.loads(file.metadata()["raylt"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    change(said)
+    text = checkpoint_file.quoted(said)
+    content = checkpoint_file.lay_down(tensors, path, room=len(text))
+    checkpoint_file.fill_in(path, text, content)
+
+
+HEADERS = [
+    {"epoch": "3"},
+    {"epoch": 0},
+    {"epoch": None},
+    {"epoch": 10**400},
+    {"digest": 7},
+    {"history": None},
+    {"history": {}},
+    {"history": [1]},
+    {"history": [{"val/accuracy": "0.9"}]},
+    {"history": [{"val/accuracy": [0.9]}]},
+    {"format": "2"},
+    {"format": None},
+    {"format": 1},
+]
+
+
+@pytest.mark.parametrize("wrong", HEADERS, ids=lambda wrong: str(wrong)[:40])
+def test_a_header_that_says_nonsense_is_damage(wrong, tmp_path, warned):
+    save(tmp_path, 1)
+    rewritten(save(tmp_path, 2), lambda said: said.update(wrong))
+    assert checkpoint.latest(tmp_path, "abc").epoch == 1
+    assert "checkpoint-000002" in warned.text
+
+
+@pytest.mark.parametrize(
+    "said", ["", "7", "[]", "null", "{", "[" * 100_000, '{"format": 1}', '{"sha256": "0"}']
+)
+@pytest.mark.parametrize("key", ["raylt", "other"])
+def test_a_header_that_is_no_header_is_damage(said, key, tmp_path):
+    path = tmp_path / "checkpoint-000001.safetensors"
+    checkpoint_file.save_file({"method.a": torch.zeros(2)}, path, {key: said})
+    with pytest.raises(checkpoint.Damaged):
         checkpoint.read(path)
+
+
+def test_a_checkpoint_of_a_newer_version_asks_for_it(tmp_path):
+    rewritten(save(tmp_path, 2), lambda said: said.update(format=3, epoch="three"))
+    with pytest.raises(InputError, match="must be of format 2 or older, but is of format 3"):
+        checkpoint.latest(tmp_path, "abc")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere", path)])
+def test_what_is_not_a_file_is_passed_over(make, tmp_path, warned):
+    save(tmp_path, 1)
+    make(tmp_path / "checkpoint-000002.safetensors")
+    make(tmp_path / checkpoint.BEST)
+    assert checkpoint.latest(tmp_path, "abc").epoch == 1
+    assert checkpoint.best(tmp_path, "abc") is None
+    assert warned.text.count("not a file") == 2
+
+
+def test_a_state_of_other_shapes_is_passed_over(tmp_path, warned):
+    save(tmp_path, 1)
+    wider = nn.Sequential(nn.Conv2d(1, 5, 3))
+    checkpoint.save(
+        tmp_path,
+        epoch=2,
+        digest="abc",
+        history=(),
+        method=wider,
+        optimizer=torch.optim.SGD(wider.parameters()),
+        best=True,
+    )
+    model, _ = trained()
+    assert checkpoint.latest(tmp_path, "abc", method=model).epoch == 1
+    assert checkpoint.best(tmp_path, "abc", method=model) is None
+    assert "0.bias must be (4,), but is (5,)" in warned.text
 
 
 class Evil:
@@ -169,11 +269,10 @@ def test_another_recipe_s_checkpoint_is_refused(tmp_path):
         checkpoint.latest(tmp_path, "xyz")
 
 
-def test_an_empty_or_missing_folder_holds_no_checkpoint(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert checkpoint.latest(tmp_path, "abc") is None
-        assert checkpoint.latest(tmp_path / "missing", "abc") is None
+def test_an_empty_or_missing_folder_holds_no_checkpoint(tmp_path, warned):
+    assert checkpoint.latest(tmp_path, "abc") is None
+    assert checkpoint.latest(tmp_path / "missing", "abc") is None
+    assert not warned.messages
 
 
 def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, monkeypatch):
@@ -182,7 +281,7 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_draft(tmp_path, mon
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint_file, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, 2)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-000001.safetensors"]
@@ -211,10 +310,10 @@ def test_the_best_stays_until_a_better_one_comes(links, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_best_of_another_recipe_or_a_damaged_one_is_not_taken(tmp_path):
+def test_a_best_of_another_recipe_or_a_damaged_one_is_not_taken(tmp_path, warned):
     save(tmp_path, 1, best=True)
     assert checkpoint.best(tmp_path, "other") is None
     path = tmp_path / checkpoint.BEST
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.warns(UserWarning, match="the best epoch is not scored"):
-        assert checkpoint.best(tmp_path, "abc") is None
+    assert checkpoint.best(tmp_path, "abc") is None
+    assert "the best epoch is not scored" in warned.text
