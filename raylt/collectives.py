@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -47,17 +48,27 @@ def synchronise_norms(module: nn.Module) -> None:
     """Make every batch norm inside `module` use the statistics of all workers' images, in place.
 
     Parameters and running statistics stay the same tensors under the same names. The norms of a
-    `Replicated` part are left alone. In one process nothing changes.
+    `Replicated` part are left alone. The layers that a norm holds, such as the activation in
+    timm's, follow it in their order. In one process nothing changes.
     """
     if not _together() or isinstance(module, Replicated):
         return
     for name, child in module.named_children():
         if not isinstance(child, nn.modules.batchnorm._BatchNorm):  # pyright: ignore[reportPrivateUsage]
             synchronise_norms(child)
-        elif next(child.parameters()).is_cuda:
-            setattr(module, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
+        elif next(child.buffers()).is_cuda:
+            joint = nn.SyncBatchNorm.convert_sync_batchnorm(child)
+            if next(child.children(), None) is not None:
+                joint.__class__ = _FollowedNorm
+            setattr(module, name, joint)
         else:
             setattr(module, name, _JointNorm(child))
+
+
+def _through(layers: Iterable[nn.Module], tensor: Tensor) -> Tensor:
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
 
 
 def _together() -> bool:
@@ -79,6 +90,15 @@ class _Gather(torch.autograd.Function):
         return total.chunk(dist.get_world_size())[dist.get_rank()]
 
 
+class _FollowedNorm(nn.SyncBatchNorm):
+    """A norm over all workers with the layers that it holds after it, which torch takes over from
+    the norm of one process and leaves unused."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input normalised, through the layers."""
+        return _through(self.children(), super().forward(input))
+
+
 class _JointNorm(nn.BatchNorm2d):
     """Batch normalisation over the images of all workers, for CPUs, which SyncBatchNorm refuses.
 
@@ -97,18 +117,20 @@ class _JointNorm(nn.BatchNorm2d):
         # The same tensors, so that optimizers and state dicts do not notice.
         self._parameters.update(norm._parameters)
         self._buffers.update(norm._buffers)
+        self._modules.update(norm._modules)
         self.training = norm.training
 
     def forward(self, input: Tensor) -> Tensor:
         """The input normalised, in the input's dtype."""
         if not self.training:
-            return functional.batch_norm(
+            normal = functional.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
+            return _through(self.children(), normal)
         wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         normal, mean, variance = _Normalise.apply(wide, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
         self._remember(mean, variance, dist.get_world_size() * input.numel() // input.shape[1])
-        return normal.to(input.dtype)
+        return _through(self.children(), normal.to(input.dtype))
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:

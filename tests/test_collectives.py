@@ -1,6 +1,7 @@
 import copy
 
 import pytest
+import timm
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -94,6 +95,34 @@ def test_joint_norms_are_those_of_one_process():
         for name, buffer in buffers.items():
             assert_close(found[2][name], buffer, rtol=1e-12, atol=1e-12)
         assert_close(found[3], copy.deepcopy(net).eval()(images).detach())
+
+
+def _activated():
+    net = timm.create_model("test_efficientnet", num_classes=0).double()
+    net.load_state_dict(_efficientnet().state_dict())
+    names = list(net.state_dict())
+    collectives.synchronise_norms(net)
+    assert list(net.state_dict()) == names
+    features = net(_photographs().chunk(2)[collectives.rank()])
+    return features.detach(), net.eval()(_photographs()).detach()
+
+
+def _efficientnet():
+    torch.manual_seed(0)
+    return timm.create_model("test_efficientnet", num_classes=0).double()
+
+
+def _photographs():
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(8, 3, 32, 32, dtype=torch.float64, generator=generator)
+
+
+def test_the_activation_inside_a_norm_of_timm_stays():
+    net = _efficientnet()
+    expected, later = net(_photographs()).detach(), net.eval()(_photographs()).detach()
+    for rank, (features, evaluated) in enumerate(distributed.run(_activated)):
+        assert_close(features, expected.chunk(2)[rank], rtol=1e-9, atol=1e-11)
+        assert_close(evaluated, later, rtol=1e-9, atol=1e-11)
 
 
 def _half():

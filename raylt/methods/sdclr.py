@@ -29,14 +29,14 @@ class Config(ContrastConfig):
     temperature: float = Field(0.2, gt=0)
     """Softmax temperature of the contrast; 0.2 in the CIFAR scripts, 0.3 for ImageNet-100."""
     prune: float = Field(0.9, ge=0, lt=1)
-    """Share of the convolutions' weights that the competitor hides; 0.9 in the CIFAR scripts,
-    0.3 for ImageNet-100."""
+    """Share of the weights of the encoder's convolutions and linear layers that the competitor
+    hides; 0.9 in the CIFAR scripts, 0.3 for ImageNet-100."""
     random_share: float = Field(0.0, ge=0, le=1)
     """Share of `prune` that is hidden by chance and not by magnitude; 0 is the method."""
     refresh: int = Field(1, ge=1)
     """Epochs for which a mask is kept; 1 is the method."""
     own_norms: bool = True
-    """Whether the competitor has batch norms of its own; true is the method."""
+    """Whether the competitor has norms of its own; true is the method."""
     head_depth: Literal[2, 3] = 2
     """Linear layers of the projection head; the released program has 3 with own norms and 2
     without and for SimCLR, so equal depths make the fair comparison."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -69,13 +69,22 @@ def _in_order(values: Float[Tensor, " n"], place: int) -> Tensor:
 class Competitor(nn.Module):
     """The competing branch of stages that lie in sequence, such as an encoder and its head.
 
-    Pruning is data: a mask hides entries of each convolution's weight, everything else is shared
-    with the dense branch. The gradient to a hidden entry is zero.
+    Pruning is data: a mask hides entries of a weight, everything else is shared with the dense
+    branch. The gradient to a hidden entry is zero.
+
+    What can be hidden are the kernels of all convolutions and the weights of all linear layers of
+    the first stage, the encoder; a ResNet without its classifier has convolutions only (Jiang et
+    al., ICML 2021). In a transformer these are the matrices of the attention, also where torch's
+    `MultiheadAttention` packs query, key and value in one, those of the layers between, and the
+    convolution that embeds the patches, the counterpart of a ResNet's stem. Never hidden are
+    biases, norms, position embeddings, class tokens, tables of relative positions, factors of
+    layer scale, and all of the head.
 
     Args:
         stages: The modules of the dense branch, called one after another.
-        own_norms: Whether every batch norm has a second set of parameters and running statistics
-            for this branch; otherwise both branches share, and both update, one set.
+        own_norms: Whether every norm, over a batch, a layer or groups, has a second set of
+            parameters and running statistics for this branch; otherwise both branches share, and
+            both update, one set.
     """
 
     def __init__(self, *stages: nn.Module, own_norms: bool) -> None:
@@ -84,23 +93,18 @@ class Competitor(nn.Module):
         self._stages = stages
         self.masks = nn.Module()
         self.norms = nn.ModuleDict()
-        for number, stage in enumerate(stages):
+        self._paths = tuple(_prunable(stages[0]))
+        for path, weight in zip(self._paths, self.weights(), strict=True):
+            everything = torch.ones_like(weight, dtype=torch.bool)
+            self.masks.register_buffer(_key(0, path.removesuffix(".weight")), everything)
+        for number, stage in enumerate(stages if own_norms else ()):
             for path, module in stage.named_modules():
-                key = _key(number, path)
-                if isinstance(module, nn.Conv2d):
-                    everything = torch.ones_like(module.weight, dtype=torch.bool)
-                    self.masks.register_buffer(key, everything)
-                elif own_norms and isinstance(module, nn.modules.batchnorm._BatchNorm):  # pyright: ignore[reportPrivateUsage]
-                    self.norms[key] = copy.deepcopy(module)
+                if _is_norm(module):
+                    self.norms[_key(number, path)] = copy.deepcopy(module)
 
     def weights(self) -> list[Tensor]:
         """The weights that may be hidden, in the order of their masks."""
-        return [
-            module.weight
-            for stage in self._stages
-            for module in stage.modules()
-            if isinstance(module, nn.Conv2d)
-        ]
+        return [self._stages[0].get_parameter(path) for path in self._paths]
 
     def hide(self, masks: Masks) -> None:
         """Hide what is false in `masks`, in the order of `weights()`, and nothing else."""
@@ -115,18 +119,41 @@ class Competitor(nn.Module):
 
     def _replaced(self, number: int, stage: nn.Module) -> dict[str, Tensor]:
         """Tensors of one stage that are different in this branch, by their path in the stage."""
-        masks = dict(self.masks.named_buffers())
         replaced: dict[str, Tensor] = {}
-        for path, module in stage.named_modules():
+        if number == 0:
+            weights = zip(self._paths, self.weights(), self.masks.buffers(), strict=True)
+            replaced = {path: torch.where(mask, weight, 0) for path, weight, mask in weights}
+        for path, _ in stage.named_modules() if self.norms else ():
             key = _key(number, path)
-            if key in masks:
-                assert isinstance(module, nn.Conv2d)
-                replaced[f"{path}.weight"] = torch.where(masks[key], module.weight, 0)
-            elif key in self.norms:
+            if key in self.norms:
                 norm = self.norms[key]
                 for name, tensor in (*norm.named_parameters(), *norm.named_buffers()):
                     replaced[f"{path}.{name}"] = tensor
         return replaced
+
+
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
+_WEIGHTS = ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+"""What convolutions, linear layers and torch's attention call their weights."""
+
+
+def _prunable(stage: nn.Module) -> Iterator[str]:
+    """The paths of the weights of a stage that may be hidden, in the order of its modules."""
+    kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.MultiheadAttention)  # pyright: ignore[reportPrivateUsage]
+    for path, module in stage.named_modules():
+        if isinstance(module, kinds):
+            own = dict(module.named_parameters(recurse=False))
+            yield from (f"{path}.{name}".lstrip(".") for name in _WEIGHTS if name in own)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """Whether a module is a norm: one of torch's, or one of a library's own, which is called so
+    and holds vectors only."""
+    if isinstance(module, _NORMS):
+        return True
+    tensors = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    called_so = "norm" in type(module).__name__.lower()
+    return called_so and len(tensors) > 0 and all(tensor.dim() <= 1 for tensor in tensors)
 
 
 def _key(stage: int, path: str) -> str:
