@@ -1,0 +1,202 @@
+"""Rows of tables and lists of images: CSV, TSV and `path label` text, in any usual encoding."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from raylt.data.reading.collection import shown
+from raylt.plugins import did_you_mean
+from raylt.schema import InputError
+
+HEADS = {
+    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img"),
+    "label": ("label", "labels", "class", "class_name", "category", "target", "species"),
+    "split": ("split", "set", "subset", "part"),
+}
+"""The heads of columns that are known without being named, in small letters."""
+_LARGEST = 2**30
+"""Bytes of the largest table that is read."""
+_LONGEST = 255
+"""Characters of the longest label."""
+TABLES = (".csv", ".tsv", ".tab")
+"""The endings of tables; any other file is a list of `path label`."""
+_MARKS = (
+    # That of UTF-32 begins with that of UTF-16.
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Columns(NamedTuple):
+    """Which columns of a table count; those without a name are known by their heads."""
+
+    path: str | None = None
+    label: str | None = None
+    split: str | None = None
+
+
+class Row(NamedTuple):
+    """One image of a table."""
+
+    line: int
+    path: str
+    label: str
+    split: str
+    """"" where the table has no such column."""
+
+
+def read(path: Path, columns: Columns = Columns()) -> list[Row]:  # noqa: B008
+    """The rows of a table or a list, in its order.
+
+    A table has its columns parted by tabs, commas or semicolons, and a first line of heads, or
+    `path,label` or `path,label,split` in each line. A list has `path label` in each line; there
+    the path may hold blanks. Empty lines and lines that begin with `# ` are passed over.
+
+    Raises:
+        InputError: it cannot be read or is empty, or a line has no path and label.
+    """
+    lines = [
+        (number, line)
+        for number, line in enumerate(_text(path).replace("\r\n", "\n").split("\n"), 1)
+        if line.strip() and line.strip() != "#" and not line.startswith(("# ", "sep="))
+    ]
+    if not lines:
+        raise InputError(
+            f"a list of images must name at least one, but {shown(path)} is empty; name another"
+        )
+    delimiter = _delimiter(lines[0][1], path.suffix.lower() in TABLES)
+    fields = _fields(path, lines, delimiter)
+    heads = next(fields)
+    places = _places(path, lines[0][0], heads, columns)
+    if places is None and not 2 <= len(heads) <= 3:
+        raise wrong(path, *lines[0], "hold `path,label`", "correct it, or add a line of heads")
+    rows = [] if places else [_row(path, lines[0], heads, _plain(heads), len(heads))]
+    places = places or _plain(heads)
+    for line, values in zip(lines[1:], fields, strict=True):
+        rows.append(_row(path, line, values, places, len(heads)))
+    if not rows:
+        raise InputError(f"{shown(path)} must name an image, but has its heads only; add some")
+    return rows
+
+
+def wrong(path: Path, number: int, line: str, must: str, remedy: str) -> InputError:
+    """The error of one line, which shows its odd characters."""
+    return InputError(f"{shown(path)}:{number}: must {must}, but is {line[:200]!r}; {remedy}")
+
+
+def _text(path: Path) -> str:
+    reason = None
+    try:
+        if not path.exists():
+            reason = "there is no such file"
+        elif not path.is_file():
+            reason = "it is no regular file"
+        elif path.stat().st_size > _LARGEST:
+            reason = f"it has more than {_LARGEST:,} bytes"
+        else:
+            content = path.read_bytes()
+            coding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+            if coding != "utf-8" or b"\0" not in content:
+                return content.decode(coding)
+            reason = "it holds zero bytes; save it as UTF-8"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        odd = f"{error.object[error.start]:#x}"
+        reason = f"line {line} is no {error.encoding}: {odd}; save it as UTF-8"
+    raise InputError(
+        f"a list of images must be a text file with `path label` in each line, but {shown(path)} "
+        f"cannot be read ({reason}); name another"
+    )
+
+
+def _delimiter(line: str, table: bool) -> str:
+    """What parts the columns, as the first line has it; " " is any blank before the label."""
+    if "\t" in line:
+        return "\t"
+    if table:
+        return next((mark for mark in ",;" if mark in line), " ")
+    # A path may hold blanks and commas: what stands before the label counts.
+    marks = line.strip().replace(", ", ",").replace("; ", ";")
+    return max(" ,;", key=marks.rfind)
+
+
+def _fields(path: Path, lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[list[str]]:
+    """The columns of each line."""
+    if delimiter == " ":
+        heads = len(lines[0][1].split())
+        # Only a head of three columns says that there is a third one.
+        three = heads == 3 and _known(lines[0][1].split()) is not None
+        for _, line in lines:
+            yield line.strip().rsplit(None, 2 if three else 1)
+        return
+    for number, line in lines:
+        try:
+            (values,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
+        except csv.Error as error:
+            raise wrong(path, number, line, "have columns", f"correct it: {error}") from error
+        yield [value.strip() for value in values]
+
+
+def _known(heads: Sequence[str]) -> dict[str, int] | None:
+    """The places of the columns, if a line holds heads and no image."""
+    small = [head.strip().lower() for head in heads]
+    places = {
+        kind: small.index(name)
+        for kind, names in HEADS.items()
+        if (name := next((name for name in names if name in small), None))
+    }
+    return places if {"path", "label"} <= set(places) else None
+
+
+def _places(
+    path: Path, line: int, heads: Sequence[str], columns: Columns
+) -> dict[str, int] | None:
+    """Where the path, the label and the split stand, by the heads; None without heads."""
+    named = {kind: name for kind, name in columns._asdict().items() if name is not None}
+    if not named:
+        return _known(heads)
+    for kind, name in named.items():
+        if name not in heads:
+            raise InputError(
+                f"{shown(path)}:{line}: must have the column {name!r} of data.{kind}_column, "
+                f"but has {', '.join(map(repr, heads))}{did_you_mean(name, heads)}"
+            )
+    small = [head.lower() for head in heads]
+    places = {kind: heads.index(name) for kind, name in named.items()}
+    for kind in {"path", "label"} - set(places):
+        known = [name for name in HEADS[kind] if name in small]
+        if not known:
+            raise InputError(
+                f"{shown(path)}:{line}: must have a column for the {kind}, but has "
+                f"{', '.join(map(repr, heads))}; name it by data.{kind}_column"
+            )
+        places[kind] = small.index(known[0])
+    return places
+
+
+def _plain(values: Sequence[str]) -> dict[str, int]:
+    """The columns of a table without heads."""
+    return {"path": 0, "label": 1, **({"split": 2} if len(values) == 3 else {})}
+
+
+def _row(
+    path: Path, line: tuple[int, str], values: Sequence[str], places: dict[str, int], width: int
+) -> Row:
+    if not max(places.values()) < len(values) <= width:
+        raise wrong(path, *line, "be a path and a label", "correct the line, or name another list")
+    name, label = values[places["path"]].strip(), values[places["label"]].strip()
+    if not name or not label:
+        raise wrong(path, *line, "have a path and a label", "add what is missing")
+    if len(label) > _LONGEST:
+        raise wrong(path, *line, f"have a label of at most {_LONGEST} characters", "shorten it")
+    split = values[places["split"]].strip() if "split" in places else ""
+    return Row(line[0], name, label, split)
