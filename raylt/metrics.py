@@ -108,20 +108,23 @@ def summary(
 
     `accuracy`; `many`, `medium`, `few` by thresholds and under `thirds/`; `worst`, the class with
     the lowest accuracy; `harmonic`, the harmonic mean over classes, 0 if a class is always
-    missed; `std`, the population standard deviation of the three means of the thirds (Jiang
-    et al., ICML 2021).
+    missed; `thirds/std` and `shots/std`, the population standard deviation of the three means by
+    thirds and by thresholds: Jiang et al. (ICML 2021) give that of the thirds for CIFAR and that of
+    the thresholds for ImageNet-100-LT. `std` is what 0.1.0 called `thirds/std`.
     """
     per_class = _per_class(predictions, labels, len(train_counts))
     thirds = _group_means(per_class, groups(train_counts, by="thirds"))
-    numbers = _group_means(per_class, groups(train_counts, by="thresholds"))
-    numbers |= {f"thirds/{name}": value for name, value in thirds.items()}
+    shots = _group_means(per_class, groups(train_counts, by="thresholds"))
+    numbers = shots | {f"thirds/{name}": value for name, value in thirds.items()}
     scored = per_class[~np.isnan(per_class)]
     if len(scored):
         numbers["accuracy"] = float(scored.mean())
         numbers["worst"] = float(scored.min())
         numbers["harmonic"] = float(len(scored) / (1 / scored).sum()) if scored.all() else 0.0
     if thirds:
-        numbers["std"] = float(np.std(list(thirds.values())))
+        numbers["std"] = numbers["thirds/std"] = float(np.std(list(thirds.values())))
+    if len(shots) == 3:
+        numbers["shots/std"] = float(np.std(list(shots.values())))
     return numbers
 
 

@@ -69,7 +69,7 @@ class Evaluation(Frozen):
 
     labels: Literal["balanced", "tail", "few-shot"] = "balanced"
     """The labels a probe is trained on: the balanced pool, the long-tailed training set itself,
-    or one per cent of the pool (at least 4 a class)."""
+    or a few of each class (see `data`)."""
     probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
     """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
     published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's

@@ -125,8 +125,24 @@ def test_the_summary_names_what_there_is():
             "worst": 0.5,
             "harmonic": 3 / (1 + 2 + 2),
             "std": np.std([1.0, 0.5, 0.5]),
+            "thirds/std": np.std([1.0, 0.5, 0.5]),
         }
     )
+
+
+def test_each_cut_of_the_classes_has_a_spread_of_its_own():
+    labels = np.repeat(np.arange(4), 4)
+    predictions = np.where(np.arange(16) % 4 < labels + 1, labels, (labels + 1) % 4)
+    found = summary(predictions, labels, [15, 110, 150, 30])
+    # The classes are hit for 0.25 (few), 0.5, 0.75 (many) and 1 (medium).
+    assert found["shots/std"] == pytest.approx(np.std([0.25, 0.625, 1.0]))
+    # The larger third is rounded up: two classes, then one and one.
+    assert found["thirds/std"] == pytest.approx(np.std([0.625, 1.0, 0.25]))
+    other = summary(predictions, labels, [110, 150, 200, 30])
+    assert "shots/std" not in other
+    assert other["std"] == other["thirds/std"] == pytest.approx(np.std([0.625, 0.25, 1.0]))
+    # As published for ImageNet-100-LT: 70.10/65.04/60.92.
+    assert np.std([70.10, 65.04, 60.92]) == pytest.approx(3.75, abs=0.005)
 
 
 def test_the_harmonic_mean_is_zero_where_a_class_is_always_missed():

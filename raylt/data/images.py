@@ -116,9 +116,9 @@ class Splits:
     train: Images
     """The long-tailed training set."""
     balanced: Images
-    """The training pool without the validation images, labels for a full-shot probe."""
+    """Labels for a full-shot probe: the training pool without the validation images, or a part."""
     few_shot: Images
-    """One per cent of the pool, at least 4 images a class, labels for a few-shot probe."""
+    """Labels for a few-shot probe, such as one per cent of the pool, at least 4 images a class."""
     validation: Images
     test: Images
     classes: int

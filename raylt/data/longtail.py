@@ -29,21 +29,43 @@ class LongTailed(DatasetConfig):
     power: float = Field(6.0, gt=0)
     """Exponent of the Pareto law; 6 in ImageNet-LT."""
     split: int = Field(0, ge=0, le=5)
-    """Which classes are large: 0 takes them in class order, 1 to 5 are SDCLR's permutations, each
-    with images of its own."""
+    """Which classes are large: 0 takes them in class order, 1 to 5 permute them at random, each
+    with images of its own. They are not SDCLR's five splits, which no known seed gives and whose
+    files `indices` takes."""
     tail_seed: int = Field(0, ge=0, lt=2**32)
     """Decides, with the split, which images of a class stay; 0 and split 0 give the field's
     CIFAR-LT sets."""
     validation: int = Field(ge=0)
     """Images of each class that are held out for validation before the tail is cut; 0 trains on
     the whole published tail and leaves nothing to select by."""
+    balanced: int | None = Field(None, ge=1)
+    """Images of each class whose labels a full-shot probe may see; without a number all that are
+    left after validation."""
+    few_shot: int | None = Field(None, ge=1)
+    """Images of each class whose labels a few-shot probe may see, of the training images as far as
+    they reach; without a number one per cent of what is left after validation, at least 4."""
     indices: str | None = None
     """A .npy file below the data root with the indices of the training images in the pool, such as
     the split files that a paper published; it stands in place of the law and its seed."""
+    validation_indices: str | None = None
+    """Such a file of the validation images, in place of `validation`."""
+    balanced_indices: str | None = None
+    """Such a file of the labels of a full-shot probe, in place of `balanced`."""
+    few_shot_indices: str | None = None
+    """Such a file of the labels of a few-shot probe, in place of `few_shot`."""
 
     def has_validation(self) -> bool:
         """Whether any images are held out."""
-        return self.validation > 0
+        return self.validation > 0 or self.validation_indices is not None
+
+    def index_files(self) -> dict[str, str]:
+        """Key -> name of each .npy file that is given."""
+        keys = ("indices", "validation_indices", "balanced_indices", "few_shot_indices")
+        return {key: name for key in keys if (name := getattr(self, key)) is not None}
+
+    def sizes_are_known(self) -> bool:
+        """Whether the law gives the training images of each class before any file is read."""
+        return self.indices is None and self.validation_indices is None
 
     def class_order(self, classes: int) -> Sequence[int]:
         """The classes from the largest to the smallest, (classes,)."""
@@ -193,42 +215,50 @@ def cut(
 ) -> Splits:
     """The parts of a study: validation is taken from the pool first, then the tail is cut.
 
-    The few-shot labels are one per cent of what is left, at least 4 a class, and they are images
-    of the tail as far as it reaches: SDCLR's protocol, in which few-shot labels have been seen.
+    The few-shot labels are images of the tail as far as it reaches: SDCLR's protocol, in which
+    few-shot labels have been seen. What a file names is never held out by chance.
 
     Args:
         pool: Training images, about as many of every class.
         test: The sealed test images.
         config: The tail, and the number of validation images.
-        root: Folder of the datasets, in which `config.indices` is looked for.
+        root: Folder of the datasets, in which the files of indices are looked for.
         mean: Mean of each channel that the encoder normalises with.
         std: Standard deviation of each channel, for pixels in [0, 1].
 
     Raises:
-        InputError: the pool cannot give the tail and the validation images asked for.
+        InputError: the pool cannot give the tail and the validation images asked for, or a file of
+            indices cannot be.
     """
-    sizes = np.bincount(pool.labels)
-    named = None if config.indices is None else indices.of_pool(root / config.indices, pool.labels)
-    # Images of a published tail are never held out: validation is taken from the others.
-    free = np.arange(len(pool)) if named is None else np.setdiff1d(np.arange(len(pool)), named)
-    held = free[hold_out(pool.labels[free], [config.validation] * len(sizes))]
+    classes = len(np.bincount(pool.labels))
+    named = {
+        key: indices.of_pool(root / name, pool.labels, key=key)
+        for key, name in config.index_files().items()
+    }
+    held = _held_out(pool.labels, config.validation, classes, named)
     left = np.setdiff1d(np.arange(len(pool)), held)
     labels = pool.labels[left]
-    available = tuple(np.bincount(labels, minlength=len(sizes)).tolist())
-    if named is None:
-        named = left[subsample(labels, config.counts_of(available), config.stream())]
-    few = [min(count, max(4, count // 100)) for count in available]
-    train = pool.only(named)
-    counts = np.bincount(train.labels, minlength=len(sizes)).tolist()
+    available = tuple(np.bincount(labels, minlength=classes).tolist())
+    if (train := named.get("indices")) is None:
+        train = left[subsample(labels, config.counts_of(available), config.stream())]
+    counts = np.bincount(pool.labels[train], minlength=classes).tolist()
     if min(counts) < 1:
         raise InputError(empty_class(counts))
+    if (balanced := named.get("balanced_indices")) is None:
+        balanced = left
+        if config.balanced is not None:
+            balanced = left[hold_out(labels, [config.balanced] * classes)]
+    if (few_shot := named.get("few_shot_indices")) is None:
+        few = [min(n, config.few_shot or max(4, n // 100)) for n in available]
+        shuffled = left[subsample(labels, available, config.stream())]
+        few_shot = _seen_first(shuffled, pool.labels, train, few)
     return Splits(
-        train=train,
-        balanced=pool.only(left) if len(held) else pool,
-        few_shot=pool.only(left[subsample(labels, few, config.stream())]),
+        train=pool.only(train),
+        balanced=pool if len(balanced) == len(pool) else pool.only(balanced),
+        few_shot=pool.only(few_shot),
         validation=pool.only(held),
         test=test,
-        classes=len(sizes),
+        classes=classes,
         mean=mean,
         std=std,
     )
@@ -241,6 +271,33 @@ def empty_class(counts: Sequence[int]) -> str:
         f"every class must keep at least 1 training image, but class {k} is left with "
         f"{counts[k]} of at most {max(counts)}; lower data.imbalance"
     )
+
+
+def _seen_first(
+    shuffled: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    counts: Sequence[int],
+) -> NDArray[np.int64]:
+    """The first `counts[k]` images of each class k, those of `train` before all others."""
+    order = shuffled[np.argsort(~np.isin(shuffled, train), kind="stable")]
+    members = _members(labels[order], len(counts))
+    return np.concatenate([order[of[:n]] for of, n in zip(members, counts, strict=True)])
+
+
+def _held_out(
+    labels: NDArray[np.int64], each: int, classes: int, named: dict[str, NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """The validation images: those that a file names, or `each` of every class among the images
+    that no file names."""
+    others = {key: images for key, images in named.items() if key != "validation_indices"}
+    if (held := named.get("validation_indices")) is not None:
+        indices.require_apart(held, others)
+        return held
+    free = np.arange(len(labels))
+    for images in others.values():
+        free = np.setdiff1d(free, images)
+    return free[hold_out(labels[free], [each] * classes)]
 
 
 def _members(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:

@@ -19,9 +19,10 @@ def load(config: DatasetConfig, root: Path) -> Splits:
         InputError: there is no such dataset, or the tail asked for cannot be cut from it.
         EnvironmentError: its files are missing or damaged and cannot be fetched.
     """
-    if isinstance(config, LongTailed) and config.indices is not None:
+    if isinstance(config, LongTailed):
         # A wrong file is told before the images are read, which may take minutes.
-        indices.read(root / config.indices)
+        for key, name in config.index_files().items():
+            indices.read(root / name, key=key)
     return plugins.module("datasets", config.name).load(config, root)
 
 

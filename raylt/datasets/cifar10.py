@@ -36,6 +36,12 @@ class Config(LongTailed):
     validation: int = Field(500, ge=0, le=4990)
     """Images of each class that are held out for validation before the tail is cut; 0 gives the
     published CIFAR-10-LT of 5000 ... 50 images, 12,406 in all."""
+    few_shot: int | None = Field(45, ge=1)
+    """Images of each class whose labels a few-shot probe may see, of the training images as far as
+    they reach; 45 in SDCLR's lists."""
+    split: int = Field(0, ge=0, le=5)
+    """Which classes are large: 0 takes them in class order, 1 to 5 give each class as many images
+    as SDCLR's five splits do, but others; the files of the splits are taken by `indices`."""
     normalise: Literal["cifar", "imagenet"] = "cifar"
     """Whose channel statistics the encoder normalises with; SDCLR's program uses ImageNet's."""
 
@@ -44,8 +50,8 @@ class Config(LongTailed):
         return _SPLITS[self.split - 1] if self.split else range(classes)
 
     def train_counts(self) -> tuple[int, ...] | None:
-        """Training images of each class, in class order; None if `indices` names them."""
-        if self.indices is not None:
+        """Training images of each class, in class order; None if files name them."""
+        if not self.sizes_are_known():
             return None
         return self.tail_counts(largest=5000 - self.validation, classes=CLASSES)
 

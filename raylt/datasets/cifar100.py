@@ -26,12 +26,15 @@ class Config(LongTailed):
     validation: int = Field(50, ge=0, le=490)
     """Images of each class that are held out for validation before the tail is cut; 0 gives the
     published CIFAR-100-LT of 500 ... 5 images, 10,847 in all."""
+    few_shot: int | None = Field(4, ge=1)
+    """Images of each class whose labels a few-shot probe may see, of the training images as far as
+    they reach; 4 in SDCLR's lists."""
     normalise: Literal["cifar", "imagenet"] = "cifar"
     """Whose channel statistics the encoder normalises with; SDCLR's program uses ImageNet's."""
 
     def train_counts(self) -> tuple[int, ...] | None:
-        """Training images of each class, in class order; None if `indices` names them."""
-        if self.indices is not None:
+        """Training images of each class, in class order; None if files name them."""
+        if not self.sizes_are_known():
             return None
         return self.tail_counts(largest=500 - self.validation, classes=CLASSES)
 

@@ -34,7 +34,7 @@ class Config(LongTailed):
 
     def train_counts(self) -> tuple[int, ...] | None:
         """Training images of each digit; the largest class takes all that the rarest can give."""
-        if self.indices is not None:
+        if not self.sizes_are_known():
             return None
         return self.tail_counts(largest=174 - TEST - self.validation, classes=CLASSES)
 

@@ -27,6 +27,8 @@ METRICS: dict[str, Direction] = {
     "val/worst": "maximize",
     "val/harmonic": "maximize",
     "val/std": "minimize",
+    "val/thirds/std": "minimize",
+    "val/shots/std": "minimize",
     **{BEST + group: "maximize" for group in GROUPS},
     "train/loss": "minimize",
     "cost/seconds": "minimize",

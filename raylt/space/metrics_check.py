@@ -24,14 +24,15 @@ def no_classes(metric: str, counts: Sequence[int]) -> str | None:
     """Why a metric over a shot group has no value, or None where it has classes.
 
     Args:
-        metric: Such as `val/few` or `val/thirds/few`.
+        metric: Such as `val/few`, `val/thirds/few` or `val/shots/std`.
         counts: Training images of each class, (classes,).
     """
     group = metric.removeprefix("val/").removeprefix("best/").removeprefix("thirds/")
-    if group not in ("many", "medium", "few"):
-        return None
     by = "thirds" if "thirds/" in metric else "thresholds"
-    if group in (present := metrics.groups(counts, by=by)):
+    present = metrics.groups(counts, by=by)
+    if group == "shots/std":
+        group = next((name for name in ("many", "medium", "few") if name not in present), "")
+    if group not in ("many", "medium", "few") or group in present:
         return None
     rule = {"many": "> 100", "medium": "20 to 100", "few": "< 20"}[group]
     size = f"a class with {rule} training images" if by == "thresholds" else "three classes"

@@ -48,15 +48,15 @@ class Cut(Toy):
     counts: tuple[int, ...]
 
     def train_counts(self):
-        return None if self.indices else self.counts
+        return self.counts if self.sizes_are_known() else None
 
 
-def parts(validation, counts=(50, 20, 5), pool=240, indices=None, **values):
+def parts(validation, counts=(50, 20, 5), pool=240, **values):
     """A cut of a pool of three classes, in which an image shows its own number."""
     labels = np.arange(pool) % 3
     pixels = np.broadcast_to(np.arange(pool, dtype=np.uint8)[:, None, None, None], (pool, 1, 2, 2))
     images = ArrayImages(pixels.copy(), labels)
-    config = Cut(validation=validation, counts=counts, indices=indices, **values)
+    config = Cut(validation=validation, counts=counts, **values)
     return longtail.cut(images, images, config, root=Path("/"), mean=(0.0,), std=(1.0,))
 
 

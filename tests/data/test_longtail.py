@@ -140,6 +140,30 @@ def test_few_shot_labels_are_four_a_class_and_seen_in_training():
     assert shown(cut.few_shot) <= shown(cut.train)
 
 
+def test_few_shot_labels_go_beyond_the_tail_only_where_it_ends():
+    cut = parts(validation=10, counts=(50, 20, 2), few_shot=6)
+    seen = [int((part.labels == 2).sum()) for part in (cut.train, cut.few_shot)]
+    assert seen == [2, 6]
+    assert len(shown(cut.few_shot) & shown(cut.train)) == 6 + 6 + 2
+
+
+def test_as_many_few_shot_labels_as_are_asked_for():
+    plain, more = parts(validation=10), parts(validation=10, few_shot=5)
+    assert np.bincount(more.few_shot.labels).tolist() == [5, 5, 5]
+    assert shown(plain.few_shot) < shown(more.few_shot)
+    few = parts(validation=10, few_shot=100).few_shot
+    assert np.bincount(few.labels).tolist() == [70, 70, 70]  # all that are left of 80
+
+
+def test_as_many_labels_of_a_full_shot_probe_as_are_asked_for():
+    cut, other = (parts(validation=10, balanced=30, split=split) for split in (0, 3))
+    assert np.bincount(cut.balanced.labels).tolist() == [30, 30, 30]
+    assert shown(cut.balanced) == shown(other.balanced)
+    assert not shown(cut.balanced) & shown(cut.validation)
+    with pytest.raises(InputError, match="class 0 must have 71 images"):
+        parts(validation=10, balanced=71)
+
+
 def test_each_split_has_images_of_its_own_and_the_same_validation():
     cuts = [parts(validation=10, split=split) for split in range(6)]
     assert len({tuple(sorted(shown(cut.train))) for cut in cuts}) == 6

@@ -16,3 +16,12 @@ def cifar100_root(pytestconfig):
     if not (root / "cifar-100-python" / "meta").is_file():
         subprocess.run([sys.executable, PACKED / "unpack_cifar100.py", root], check=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def released_splits():
+    """The folder of the index files that SDCLR's authors released for CIFAR-100."""
+    folder = PACKED / "sdclr-splits"
+    if not folder.is_dir():
+        pytest.skip(f"the released splits are not at hand: no {folder}")
+    return folder

@@ -112,6 +112,12 @@ def test_missing_files_name_the_command_that_fetches_them(name, tmp_path):
         datasets.load(plugins.config("datasets", name)(), tmp_path)
 
 
+@pytest.mark.parametrize(("module", "each"), [(cifar10, 45), (cifar100, 4)])
+@pytest.mark.parametrize("validation", [0, 100])
+def test_few_shot_labels_are_as_many_as_in_the_published_lists(module, each, validation):
+    assert module.Config(validation=validation).few_shot == each
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("imbalance", [10, 50, 100])
 def test_the_long_tail_is_the_fields_index_for_index(cifar100_root, imbalance):
@@ -147,6 +153,10 @@ def test_the_search_holds_out_a_tenth_before_the_tail(cifar100_root):
     assert splits.train_counts == cifar100.Config().train_counts()
     assert np.bincount(splits.few_shot.labels).tolist() == [4] * 100
     assert len(splits.balanced) == 45_000
+    published = datasets.load(cifar100.Config(balanced=400), cifar100_root)
+    assert np.bincount(published.balanced.labels).tolist() == [400] * 100
+    whole = datasets.load(cifar100.Config(validation=0), cifar100_root)
+    assert np.bincount(whole.few_shot.labels).tolist() == [4] * 100
     pixels = splits.balanced.take(np.arange(0, 45_000, 10)) / 255
     # The numbers that everybody uses are those of CIFAR-10, near but not the same.
     assert np.abs(pixels.mean((0, 2, 3)) - splits.mean).max() < 0.03
@@ -162,3 +172,29 @@ def test_a_users_split_file_is_the_training_set(cifar100_root, tmp_path):
     held = {image.tobytes() for image in splits.validation.pixels}
     shared = held & {image.tobytes() for image in splits.train.pixels}
     assert len(shared) < 5  # CIFAR-100 holds a few pictures twice
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", [1, 2])
+def test_the_released_splits_are_used_as_they_are(cifar100_root, released_splits, split):
+    files = {
+        "indices": f"cifar100_split{split}_D_i.npy",
+        "few_shot_indices": f"cifar100_split{split}_S_b.npy",
+        "validation_indices": "cifar100_valIdxList.npy",
+        "balanced_indices": "cifar100_trainIdxList.npy",
+    }
+    paths = {key: str(released_splits / name) for key, name in files.items()}
+    splits = datasets.load(cifar100.Config(**paths), cifar100_root)
+    parts = (splits.train, splits.few_shot, splits.validation, splits.balanced)
+    for part, path in zip(parts, paths.values(), strict=True):
+        np.testing.assert_array_equal(part.rows, np.load(path))
+    assert [len(part) for part in parts] == [9754, 400, 5000, 40_000]
+    # The sizes of raylt's own tail, in another order of the classes.
+    own = cifar100.Config(split=split).train_counts()
+    assert sorted(splits.train_counts) == sorted(own)
+    assert splits.train_counts != own
+    # Without the file of few-shot labels they are drawn from the training images.
+    del paths["few_shot_indices"]
+    drawn = datasets.load(cifar100.Config(**paths), cifar100_root).few_shot
+    assert np.bincount(drawn.labels).tolist() == [4] * 100
+    assert np.isin(drawn.rows, splits.train.rows).all()

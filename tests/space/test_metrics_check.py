@@ -79,12 +79,20 @@ def test_a_metric_without_classes_is_told_with_the_counts() -> None:
         "val/few",
         "val/best/medium",
         "val/best/few",
+        "val/shots/std",
     }
     assert metrics_check.no_classes("val/few", counts) == (
         "must be a group that has classes, but got val/few, which needs a class with < 20 "
         "training images, and the training counts are 500, 200, 120; there are many"
     )
     assert metrics_check.no_classes("val/thirds/few", [9, 8]) is not None
+    spread = metrics_check.no_classes("val/shots/std", counts)
+    assert spread is not None
+    assert spread.startswith(
+        "must be a group that has classes, but got val/shots/std, which needs"
+    )
+    assert "20 to 100 training images" in spread
+    assert metrics_check.no_classes("val/shots/std", [500, 50, 5]) is None
 
 
 def test_who_chooses_the_best_epoch_as_objective_is_told_that_it_flatters(tmp_path: Path) -> None:

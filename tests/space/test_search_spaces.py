@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raylt import recipe, space
+from raylt.space.metric_names import METRICS
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -151,7 +152,7 @@ OFFICIAL = {
         "evaluation.selection": ("top-1", "top-5"),
     },
 }
-OFFICIAL["sdclr-cifar100-lt"] = OFFICIAL["sdclr-cifar10-lt"]
+OFFICIAL["sdclr-cifar100-lt"] = OFFICIAL["sdclr-cifar10-lt"] | {"data.balanced": (None, 400)}
 
 
 def values(found, path=""):
@@ -198,6 +199,20 @@ def test_the_official_preset_is_the_program_and_the_file_is_sound(name):
         assert {path: baseline[path] for path in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        ("sdclr-cifar10-lt", "(thirds/std) 5.1"),
+        ("sdclr-cifar100-lt", "(thirds/std) 2.9"),
+        ("sdclr-imagenet100-lt", "(shots/std) 3.75"),
+    ],
+)
+def test_the_spread_of_a_paper_has_the_name_of_its_metric(name, spread):
+    head = (FOLDER / f"{name}.yaml").read_text("utf-8").split("study:")[0]
+    assert spread in head
+    assert f"val/{spread[1:].split(')')[0]}" in METRICS
+
+
 def test_every_published_setting_stands_here():
     assert {file.stem for file in FILES} == {*PUBLISHED, "bcl", "sdclr"}
 
@@ -225,6 +240,17 @@ def test_without_validation_it_is_the_whole_published_tail():
         ("sdclr-cifar100-lt", ["study.preset=official", "evaluation.labels=few-shot"]),
         ("sdclr-imagenet100-lt", ["study.preset=official"]),
         ("sdclr-cifar10-lt", ["data.split=2"]),
+        (
+            "sdclr-cifar10-lt",
+            ["data.indices=split1_D_i.npy", "data.few_shot_indices=split1_S_b.npy"],
+        ),
+        (
+            "sdclr-cifar100-lt",
+            [
+                "data.validation_indices=cifar100_valIdxList.npy",
+                "data.balanced_indices=cifar100_trainIdxList.npy",
+            ],
+        ),
         ("bcl-cifar10-lt", ["data.imbalance=50"]),
     ],
 )
