@@ -109,8 +109,8 @@ def summary(
     `accuracy`; `many`, `medium`, `few` by thresholds and under `thirds/`; `worst`, the class with
     the lowest accuracy; `harmonic`, the harmonic mean over classes, 0 if a class is always
     missed; `thirds/std` and `shots/std`, the population standard deviation of the three means by
-    thirds and by thresholds: Jiang et al. (ICML 2021) give that of the thirds for CIFAR and that of
-    the thresholds for ImageNet-100-LT. `std` is what 0.1.0 called `thirds/std`.
+    thirds and by thresholds: Jiang et al. (ICML 2021) give the first for CIFAR and the second for
+    ImageNet-100-LT. `std` is what 0.1.0 called `thirds/std`.
     """
     per_class = _per_class(predictions, labels, len(train_counts))
     thirds = _group_means(per_class, groups(train_counts, by="thirds"))
