@@ -34,6 +34,16 @@ class MethodConfig(Frozen):
     """The method: the name of its file in `raylt/methods`."""
 
 
+class Published(Frozen):
+    """The setting that a method was published with; each file in `raylt/methods` has one, as
+    `PUBLISHED`. It is the baseline of a space that names none."""
+
+    source: str = Field(min_length=1)
+    """Paper or program, and which of its settings."""
+    values: dict[str, Value]
+    """Values by their dotted path, such as `method.temperature` or `optimizer.lr`."""
+
+
 class ContrastConfig(MethodConfig):
     """The hyperparameters of a method that divides similarities by a temperature."""
 

@@ -17,7 +17,7 @@ from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig
+from raylt.schema import ContrastConfig, Published
 
 __all__ = ["BCL", "Config", "balanced_contrastive", "logit_adjusted_cross_entropy"]
 
@@ -70,6 +70,20 @@ class Config(ContrastConfig):
                 "raise one of them"
             )
         return self
+
+
+PUBLISHED = Published(
+    source="Zhu et al., Balanced Contrastive Learning, CVPR 2022, on CIFAR-LT; lr of DBM's re-run",
+    values={
+        "method.temperature": 0.1,
+        "method.complement_weight": 1.0,
+        "method.complement_power": 0.0,
+        "method.contrastive_weight": 0.6,
+        "method.tau": 1.0,
+        "optimizer.lr": 0.15,
+        "optimizer.weight_decay": 0.0005,
+    },
+)
 
 
 _CONTRAST_VIEWS = {

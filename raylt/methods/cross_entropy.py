@@ -14,7 +14,7 @@ from raylt.contrast import widened
 from raylt.methods._base import Classifier, Method
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
-from raylt.schema import MethodConfig
+from raylt.schema import MethodConfig, Published
 
 
 class Config(MethodConfig):
@@ -32,6 +32,15 @@ class Config(MethodConfig):
     view: Literal["weak", "policy", "class"] = "policy"
     """Augmentation: pad-crop and flip, those with AutoAugment and Cutout as in BCL on CIFAR-LT, or
     the crop with jitter and RandAugment as in BCL on ImageNet-LT."""
+
+
+PUBLISHED = Published(
+    source="Menon et al., Long-tail learning via logit adjustment, ICLR 2021, CIFAR-LT",
+    values={
+        "method.tau": 1.0,
+        "optimizer.lr": 0.1,
+    },
+)
 
 
 class CrossEntropy(Method):

@@ -21,7 +21,7 @@ from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig
+from raylt.schema import ContrastConfig, Published
 
 _TERMS = 8
 """Terms of Debye's expansion: 1e-11 off at 32 dimensions, less than float64 can tell at 128."""
@@ -55,6 +55,18 @@ class Config(ContrastConfig):
     classification_view: Literal["policy", "weak", "class"] = "policy"
     """Augmentation of the classified view: pad-crop and flip with AutoAugment and Cutout or
     without, or ImageNet-LT's crop with jitter and RandAugment."""
+
+
+PUBLISHED = Published(
+    source="Du et al., Probabilistic Contrastive Learning, TPAMI 2024, the program for CIFAR",
+    values={
+        "method.temperature": 0.1,
+        "method.contrastive_weight": 1.0,
+        "method.tau": 1.0,
+        "optimizer.lr": 0.3,
+        "optimizer.weight_decay": 0.0002,
+    },
+)
 
 
 class ProCo(Method):

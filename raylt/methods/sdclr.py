@@ -16,7 +16,7 @@ from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
 from raylt.nn.masked import Competitor, magnitude_masks, random_masks
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig
+from raylt.schema import ContrastConfig, Published
 
 __all__ = ["SDCLR", "Config", "nt_xent"]
 
@@ -42,6 +42,18 @@ class Config(ContrastConfig):
     without and for SimCLR, so equal depths make the fair comparison."""
     out_dim: int = Field(128, ge=2)
     """Numbers that describe a view in the contrast; 128 in the paper."""
+
+
+PUBLISHED = Published(
+    source="Jiang et al., Self-Damaging Contrastive Learning, ICML 2021, the CIFAR scripts",
+    values={
+        "method.prune": 0.9,
+        "method.temperature": 0.2,
+        "method.random_share": 0.0,
+        "optimizer.lr": 0.5,
+        "optimizer.weight_decay": 0.0001,
+    },
+)
 
 
 class SDCLR(Method):

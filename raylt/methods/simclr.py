@@ -15,7 +15,7 @@ from raylt.methods._base import Method
 from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig
+from raylt.schema import ContrastConfig, Published
 
 
 class Config(ContrastConfig):
@@ -29,6 +29,16 @@ class Config(ContrastConfig):
     """Linear layers of the projection head; the released program has 2 here and 3 for SDCLR."""
     out_dim: int = Field(128, ge=2)
     """Numbers that describe a view in the contrast; 128 in the paper."""
+
+
+PUBLISHED = Published(
+    source="SimCLR in the CIFAR scripts of Jiang et al., ICML 2021",
+    values={
+        "method.temperature": 0.2,
+        "optimizer.lr": 0.5,
+        "optimizer.weight_decay": 0.0001,
+    },
+)
 
 
 class SimCLR(Method):

@@ -16,7 +16,7 @@ from raylt.methods._base import Method
 from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig
+from raylt.schema import ContrastConfig, Published
 
 
 class Config(ContrastConfig):
@@ -30,6 +30,16 @@ class Config(ContrastConfig):
     """Linear layers of the projection head."""
     out_dim: int = Field(128, ge=2)
     """Numbers that describe a view in the contrast; 128 in the paper."""
+
+
+PUBLISHED = Published(
+    source="Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, the program for CIFAR",
+    values={
+        "method.temperature": 0.1,
+        "optimizer.lr": 0.5,
+        "optimizer.weight_decay": 0.0001,
+    },
+)
 
 
 def supervised_contrastive(

@@ -15,7 +15,7 @@ from raylt import bundled, recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import leaf, metrics_check, recipe_section, settings
+from raylt.space import baseline, leaf, metrics_check, recipe_section, settings
 from raylt.space.file import document as documents
 from raylt.space.file import explain, presets, removed
 from raylt.space.file.document import Document, Keys
@@ -59,17 +59,23 @@ def stored(source: Path, overrides: Sequence[str] = ()) -> Space:
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    return of(_overridden(settings.with_first_grace(documents.read(source)), overrides))
+    document = _overridden(settings.with_first_grace(documents.read(source)), overrides)
+    return of(document, begun=True)
 
 
-def of(document: Document) -> Space:
+def of(document: Document, *, begun: bool = False) -> Space:
     """The space that a document describes.
+
+    Args:
+        document: The parts `study` and `recipe`.
+        begun: Whether it is that of a study that has begun, which gets no baseline afterwards.
 
     Raises:
         InputError: the document breaks a rule; file, line, rule and remedy.
     """
     _check_parts(document)
     removed.refuse(document)
+    document, published = baseline.requested(document, begun=begun)
     document, kept = presets.applied(document)
     content = recipe_section.read(document)
     document, overruled = settings.without_overruled(document, content)
@@ -99,6 +105,8 @@ def of(document: Document) -> Space:
     document, space = settings.with_grace(document, space)
     _check_conditions(document, space)
     allowed, infeasible = _allowed_draws(document, space)
+    if published:
+        document, space = baseline.with_published(document, space, allowed[0])
     space = replace(settings.with_settings(document, space), infeasible=infeasible)
     _check_recipes(document, space, allowed, content.model)
     return space

@@ -70,7 +70,7 @@ def text(space: Space) -> str:
     if space.require:
         lines += ["", f"require refuses {100 * space.infeasible:.1f} % of draws"]
     if study.baseline:
-        lines += ["", f"baseline from {study.baseline.source}"]
+        lines += ["", f"baseline   {study.baseline.source}"]
     return "\n".join(lines)
 
 

@@ -194,6 +194,7 @@ class Study(Frozen):
     require: tuple[str, ...] = Field(default=(), strict=False)
     """Conditions on the open leaves; a point that breaks one is never tried."""
     baseline: Baseline | None = None
+    """Left out, it is the published setting of the method, which the method's file states."""
     preset: str | None = None
     """Which of `presets` applies; none where it is left out."""
     presets: dict[str, dict[str, Scalar]] = Field(default={})
@@ -222,12 +223,6 @@ class Study(Frozen):
                 f"scheduler.metric must be given, since there are {len(self.objective)} "
                 f"objectives, but is missing; add `metric: {self.objective[0].metric}`"
             )
-        if (
-            self.constraints
-            and self.baseline is None
-            and any("baseline" in (c.min or "") + (c.max or "") for c in self.constraints)
-        ):
-            raise ValueError("baseline must be given, since a constraint mentions it; add it")
         return self
 
     @property

@@ -15,6 +15,7 @@ from raylt.space.leaf import Leaf, is_whole
 
 FREE = (
     "trials",
+    "baseline",
     "sampler",
     "scheduler",
     "budget",
@@ -25,7 +26,7 @@ FREE = (
     "presets",
 )
 """Parts of `study` that say how to search and not what a result means; the values of a preset
-stand in the recipe too."""
+stand in the recipe too, and another baseline is one more trial."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from raylt import plugins
 from raylt import space as spaces
 from raylt.schema import InputError
-from raylt.space import Space
+from raylt.space import Space, baseline
 from raylt.space.file import document
 
 _SECTION = "method."
@@ -41,6 +41,9 @@ def rival(space: Space) -> Space:
     }
     study.pop("versus")
     study["name"] = name(space.study.name, method)
+    if baseline.is_published(study):
+        # The other method has published values of its own.
+        del study["baseline"]
     settings = [study["baseline"]["values"]] if study.get("baseline") else []
     for point in (*settings, *study.get("points", ())):
         for path in [path for path in point if _foreign(path, fields)]:

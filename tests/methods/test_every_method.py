@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
-from raylt import collectives, encoders, optim, plugins
+from raylt import collectives, encoders, optim, plugins, recipe
 from raylt.data import augment
 from raylt.methods import _base
 from raylt.schema import MethodConfig
@@ -47,6 +47,20 @@ NAMES = plugins.names("methods")
 CASES = [(name, changes) for name in NAMES for changes in ({}, *VARIANTS.get(name, []))]
 every_case = pytest.mark.parametrize(("name", "changes"), CASES, ids=str)
 every_name = pytest.mark.parametrize("name", NAMES)
+
+
+@every_name
+def test_the_published_setting_is_stated_with_its_source(name):
+    published = plugins.declared("methods", name, "PUBLISHED")
+    assert published.source
+    values = {
+        "data": {"name": "digits"},
+        "method": {"name": name},
+        "encoder": "small",
+        "optimizer": {"batch_size": 64},
+        "epochs": 6,
+    }
+    recipe.parse(recipe.filled(values, {"optimizer.lr": 0.1, **published.values}))
 
 
 def build(name, changes, seed=0):

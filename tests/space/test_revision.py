@@ -18,6 +18,7 @@ from tests.study.drive import toy
         "study.sampler={name: random}",
         "study.budget={wall_clock: 2h}",
         "study.confirm={top: 1}",
+        "study.baseline.values={method.temperature: 0.3, method.prune: 0.9}",
     ],
 )
 def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, override):
@@ -42,7 +43,6 @@ def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, ove
         ([], ["study.name=other"], "what the results"),
         ([], ["study.objective=val/few"], "what the results"),
         ([], ['study.require=["method.prune > 0.2"]'], "what the results"),
-        ([], ["study.baseline.values={method.temperature: 0.3, method.prune: 0.9}"], "what the"),
         (["method.prune={choices: [0.5, 0.9]}"], ["method.prune={choices: [0.7, 0.9]}"], "0.5"),
         (
             ["method.prune={low: 0.1, high: 0.9, step: 0.2}"],

@@ -44,7 +44,7 @@ def spaces(as_json: bool) -> None:
       raylt spaces
       raylt tune --space sdclr --cluster laptop
     """
-    from raylt.space import catalogue
+    from raylt.cli import catalogue
 
     values = catalogue.spaces()
     if as_json:

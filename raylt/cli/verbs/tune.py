@@ -122,6 +122,7 @@ def resume(
       raylt resume sdclr-digits --trials +20
       raylt resume sdclr-digits study.budget.wall_clock=8h
       raylt resume sdclr-digits --space wider.yaml
+      raylt resume sdclr-digits 'study.baseline={source: mine, values: {method.prune: 0.5}}'
     """
     sent = ["resume", options.study_name(study), *(["--retry-failed"] if retry_failed else [])]
     sent += ["--trials", trials] if trials is not None else []

@@ -41,11 +41,7 @@ def choose(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...
         InputError: there is nothing to compare, or the plan cannot reach the level.
     """
     reference = study.baseline()
-    if reference is None:
-        raise InputError(
-            f"{study.name}: confirm compares with the baseline, but the study has none; add "
-            f"study.baseline to its space file and search again"
-        )
+    assert reference is not None, "confirm gives a study a baseline that has none"
     recipe = study.space.at(reference.point)
     baseline = _setting(study, reference, "baseline", recipe.model_dump(mode="json"), options)
     finished = [

@@ -14,19 +14,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from raylt import space as spaces
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
+from raylt.space import baseline as baselines
 from raylt.space.metric_names import BEST
 from raylt.space.plan import LEVEL
 from raylt.study.confirm import candidates, runs, scoring
 from raylt.study.confirm.candidates import Options
 from raylt.study.confirm.race import Race
 from raylt.study.confirm.runs import Setting
-from raylt.study.record import bucket, lock, studies
+from raylt.study.record import bucket, lock, revise, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.resources import allocation
@@ -47,8 +50,8 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
     """Confirm the best trials of a study; called again it goes on, or shows what is known.
 
     Raises:
-        InputError: there is no such study, it has no baseline or no other finished trial, or the
-            plan can never reach the level.
+        InputError: there is no such study, no trial besides the baseline has finished, or the plan
+            can never reach the level.
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
@@ -58,7 +61,7 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         settings = settings.model_copy(update={"checkpoints": checkpoints})
     with (
         lock.locked(settings.runs / name, url) as hold,
-        contextlib.closing(studies.open_study(name, settings.runs, url)) as study,
+        contextlib.closing(_with_baseline(name, settings.runs, url)) as study,
     ):
         baseline, chosen = candidates.choose(study, options)
         validated = all(setting.at(0).data.has_validation() for setting in (baseline, *chosen))
@@ -75,6 +78,17 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
                 validated,
             )
             return _confirmed(race, settings, options, hold)
+
+
+def _with_baseline(name: str, runs: Path, url: str | None) -> Record:
+    """The study; one of version 0.1.0 that has no baseline gets the published setting."""
+    study = studies.open_study(name, runs, url)
+    if study.baseline() is not None:
+        return study
+    words = [f"study.baseline={baselines.WORD}"]
+    revise.space(study, spaces.stored(study.folder / "space.yaml", words))
+    study.close()
+    return studies.open_study(name, runs, url)
 
 
 def _metric(study: Record) -> str:

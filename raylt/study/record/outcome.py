@@ -81,8 +81,10 @@ def failures(outcomes: Iterable[Outcome]) -> list[tuple[list[int], str]]:
 
 
 def baseline_of(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The trial of the setting that a study is compared with."""
-    return next((outcome for outcome in outcomes if outcome.role == "baseline"), None)
+    """The trial of the setting that a study is compared with: its latest baseline, for one that
+    failed is run again, and another one may take its place."""
+    baselines = [outcome for outcome in outcomes if outcome.role == "baseline"]
+    return baselines[-1] if baselines else None
 
 
 def ranked(outcomes: Sequence[Outcome], plan: Study) -> tuple[Outcome, ...]:

@@ -37,7 +37,8 @@ def retry_failed(record: Record) -> int:
     for outcome in outcomes:
         if outcome.state == "failed" and dict(outcome.point) not in known:
             known.append(dict(outcome.point))
-            record.enqueue(outcome.point, role=outcome.role)
+            replaced = outcome.role == "baseline" and outcome != record.baseline()
+            record.enqueue(outcome.point, role="point" if replaced else outcome.role)
             count += 1
     record.note("trials", record.wanted + count)
     return count
@@ -58,6 +59,7 @@ def _count(record: Record, wanted: str) -> int:
 
 def space(record: Record, new: Space) -> tuple[Change, ...]:
     """Go on with another space, as the next revision; all trials stay, and the sampler's history.
+    Another baseline is one more trial.
 
     Raises:
         InputError: the old trials would not mean the same in it; the message shows the difference.
@@ -66,13 +68,13 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
     if any(change.refusal for change in changes):
         lines = "".join(f"\n  {change}" for change in changes)
         raise InputError(
-            f"{new.source}: a study may go on with wider ranges, more choices and another way of "
-            f"searching, but more has changed; undo it, or begin another study with `raylt tune "
-            f"--study NAME`{lines}"
+            f"{new.source}: a study may go on with wider ranges, more choices, another baseline "
+            f"and another way of searching, but more has changed; undo it, or begin another study "
+            f"with `raylt tune --study NAME`{lines}"
         )
     if not changes:
         return ()
-    count = record.wanted + new.study.trials - record.space.study.trials
+    count = record.wanted + new.study.trials - record.space.study.trials + _queue(record, new)
     entry = {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "before": record.space.text,
@@ -92,3 +94,12 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
     draft.replace(record.folder / "space.yaml")
     record.space = new
     return changes
+
+
+def _queue(record: Record, new: Space) -> int:
+    """Queue the baseline of a space, unless it is the study's; returns how many trials that is."""
+    baseline, point = record.baseline(), new.baseline_point
+    if point is None or (baseline is not None and dict(baseline.point) == point):
+        return 0
+    record.enqueue(point, role="baseline")
+    return 1

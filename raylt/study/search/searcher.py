@@ -18,7 +18,7 @@ from raylt import recipe as recipes
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.record import distributions
 from raylt.study.record.listener import Listener, Task
-from raylt.study.record.outcome import Metrics, Outcome, signature
+from raylt.study.record.outcome import Metrics, Outcome, baseline_of, signature
 from raylt.study.record.record import Record
 from raylt.study.search import sampler
 from raylt.study.search.trials import OUT_OF_MEMORY, Live, Pending, own_metrics, unrankable
@@ -80,8 +80,9 @@ class TruthfulSearcher(Searcher):
         """How often the process of each trial died."""
         self._digests = {outcome.digest for outcome in outcomes if outcome.digest}
         """The recipes that were run or are running; none is run twice."""
-        self._baseline = next((o.number for o in outcomes if o.role == "baseline"), None)
-        self._reference = {} if self._baseline is None else self._history(self._baseline)
+        baseline = baseline_of(outcomes)
+        self._baseline = baseline.number if baseline else None
+        self._reference = self._history(baseline.number) if baseline else {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher for a restore that never happens here.
@@ -222,7 +223,7 @@ class TruthfulSearcher(Searcher):
             parameters=distributions.parameters(space, point),
         )
         if outcome.role == "baseline":
-            self._baseline = number
+            self._baseline, self._reference = number, self._history(number)
         return drawn
 
     # Writing down

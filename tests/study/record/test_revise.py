@@ -186,3 +186,43 @@ def test_failed_trials_can_be_tried_again_under_new_numbers(study):
     assert (search.suggest("c")["number"], search.suggest("d")) == (2, "FINISHED")
     assert made.outcome(2).role == "baseline"
     assert made.outcome(2).digest == made.outcome(0).digest
+
+
+def test_another_baseline_is_one_more_trial_and_takes_the_place_of_the_first(study, tmp_path):
+    made = study(CHOICES, "study.trials=2")
+    search = searcher(made)
+    for i in range(2):
+        run(search, f"t{i}", [0.5] * 6)
+    first = made.baseline()
+    (change,) = revise.space(
+        made,
+        toy(
+            tmp_path,
+            CHOICES,
+            "study.trials=2",
+            "study.baseline={source: mine, values: {method.prune: 0.5, method.temperature: 0.3}}",
+        ),
+    )
+    assert (change.path, change.refusal) == ("study.baseline", "")
+    again = reopened(made)
+    assert again.wanted == 3
+    assert again.baseline().state == "waiting"
+    search = searcher(again)
+    run(search, "m", [0.7] * 6)
+    assert search.suggest("more") == TruthfulSearcher.FINISHED
+    assert again.baseline().number == 2 != first.number
+    assert again.baseline().point == {"method.prune": 0.5, "method.temperature": 0.3}
+    # Once more changes nothing.
+    assert revise.space(again, again.space) == ()
+    assert again.wanted == 3
+    again.close()
+
+
+def test_a_study_without_a_baseline_gets_the_published_one_when_it_is_asked_for(study, tmp_path):
+    made = study(CHOICES, "study.trials=1")
+    run(searcher(made), "t", [0.5] * 6)
+    found = studies.spaces.stored(made.folder / "space.yaml", ["study.baseline=published"])
+    assert found.baseline_point["method.prune"] == 0.9
+    revise.space(made, found)
+    assert "the published values of" in made.space.study.baseline.source
+    made.close()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from raylt import bundled, cli
-from raylt.space import catalogue
+from raylt.cli import catalogue
 
 
 def test_every_bundled_space_says_what_it_is_where_it_is_from_and_what_it_costs() -> None:
