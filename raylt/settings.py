@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from raylt import bundled
+from raylt import bundled, uris
 from raylt.schema import Frozen, InputError
 from raylt.space.file import document, explain
 from raylt.trial.checkpoints import bucket
@@ -72,15 +72,15 @@ def _require_store(text: str) -> None:
     if scheme not in SCHEMES or "://" not in text:
         raise ValueError(
             f"must begin with one of {', '.join(SCHEMES)} and ://, but got "
-            f"{text.rpartition('@')[2]!r}; as in http://mlflow:5000"
+            f"{uris.public(text)!r}; as in http://mlflow:5000"
         )
 
 
 def _require_postgres(text: str) -> None:
     if not re.match(r"postgresql(\+psycopg2?)?://", text):
         raise ValueError(
-            f"must begin with postgresql://, but got {text.partition('@')[0]!r}; leave it out to "
-            f"keep each study in its own folder"
+            f"must begin with postgresql://, but got {uris.public(text)!r}; leave it out to keep "
+            f"each study in its own folder"
         )
 
 
@@ -97,6 +97,7 @@ def _none_if_local(address: str | None) -> str | None:
 
 # YAML and the command line give a text for a path.
 Folder = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
+Uri = Annotated[str, AfterValidator(uris.require_readable)]
 Bucket = Annotated[str, AfterValidator(bucket.require_uri)]
 Count = Annotated[int, Field(ge=1)]
 Pack = Annotated[Literal["auto"] | Count, WrapValidator(_auto_or_number)]
@@ -163,7 +164,7 @@ class Shared(Frozen):
     ] = Path("data")
     """Folder of the datasets, on every machine."""
     tracking_uri: Annotated[
-        str | None,
+        Uri | None,
         Option(
             "URI",
             variable="MLFLOW_TRACKING_URI",
@@ -177,7 +178,7 @@ class Shared(Frozen):
     system_metrics: Annotated[bool, Option()] = False
     """Log the CPU, memory, disk, network and GPU use of each trial's machine to MLflow."""
     storage: Annotated[
-        str | None,
+        Uri | None,
         Option(
             "URL",
             variable="OPTUNA_STORAGE",
@@ -213,7 +214,7 @@ class Profile(Shared):
             return value
         if option.shared is not None:
             option.shared(value)
-        if option.credentials and has_credentials(value):
+        if option.credentials and uris.has_secrets(value):
             raise ValueError(
                 f"must hold no user name or password, for profiles are shared; put them into "
                 f"{option.credentials}"
@@ -228,7 +229,7 @@ class Settings(Trial, Shared):
     """CPU cores of this machine that may be used; default: all."""
     quiet: Annotated[bool, Option(short="-q")] = False
     """Show nothing while the command runs."""
-    command: str = ""
+    command: Annotated[str, AfterValidator(uris.redacted)] = ""
     """The command line, for the description of the study in MLflow."""
     work: str = "raylt.trial.worker:work"
     """The `package.module:function` that trains one recipe."""
@@ -242,11 +243,6 @@ def option_of(field: FieldInfo) -> Option | None:
 def flag(name: str) -> str:
     """The flag of a field."""
     return f"--{name.replace('_', '-')}"
-
-
-def has_credentials(url: str) -> bool:
-    """Whether a URL holds a user name or a password."""
-    return "@" in url or "password=" in url
 
 
 def load(source: Path | str) -> Profile:

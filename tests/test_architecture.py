@@ -31,7 +31,7 @@ FENCES = {
     "ray": ("cluster/", "schedulers/", "study/"),
     "optuna": ("samplers/", "study/"),
     "mlflow": ("study/confirm/mirror.py", "study/tracking/", "study/workers/system_metrics.py"),
-    "sqlalchemy": ("study/record/",),
+    "sqlalchemy": ("study/record/", "uris.py"),
     "plotly": ("study/report/",),
     "matplotlib": ("study/report/charts/png.py",),
     "pandas": ("study/notebook.py",),
@@ -41,7 +41,7 @@ FENCES = {
     "PIL": ("data/",),
     "ruamel": ("space/file/", "study/record/text.py"),
     "click": ("cli/",),
-    "rich": ("cli/", "study/"),
+    "rich": ("cli/", "escape.py", "study/"),
     "torch": (
         "collectives.py",
         "contrast.py",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import io
+import logging
 import os
-import shlex
 import sys
 import tempfile
 import threading
@@ -15,6 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import click
+
+from raylt import escape, uris
+from raylt.cli import output
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -52,12 +56,15 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         0 ok, 2 the user's input, 3 the environment, 4 some and 5 all trials failed, 130
         interrupted, 141 nobody reads the output any more, 1 a fault of raylt itself.
     """
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(escape.Formatter())
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its code instead of a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    fail = functools.partial(_fail, known=uris.of_process(arguments))
     try:
-        typed = shlex.join(["raylt", *arguments])
+        typed = uris.redacted_command(["raylt", *arguments])
         with command.make_context("raylt", list(arguments), obj=typed) as context:
             command.invoke(context)
             sys.stdout.flush()
@@ -67,23 +74,23 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except click.ClickException as wrong:
         context = wrong.ctx if isinstance(wrong, click.UsageError) else None
         hint = f"; see `{context.command_path} --help`" if context else ""
-        return _fail(wrong.format_message().rstrip(".") + hint, 2)
+        return fail(wrong.format_message().rstrip(".") + hint, 2)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", INTERRUPTED)
+        return fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         return _broken_pipe()
     except Exception as error:
         from raylt.schema import RayltError
 
         if isinstance(error, RayltError):
-            return _fail(str(error), error.exit_code)
-        return _fail(_fault(error), 1)
+            return fail(str(error), error.exit_code)
+        return fail(_fault(error, arguments), 1)
 
 
-def _fail(message: str, code: int) -> int:
+def _fail(message: str, code: int, *, known: Sequence[str]) -> int:
     with contextlib.suppress(BrokenPipeError):
-        for line in message.splitlines():
-            click.echo(f"error: {line}", err=True)
+        for line in uris.redacted(message, known).splitlines():
+            output.echo(f"error: {line}", err=True)
     return code
 
 
@@ -94,9 +101,10 @@ def _broken_pipe() -> int:
     return BROKEN_PIPE
 
 
-def _fault(error: Exception) -> str:
+def _fault(error: Exception, arguments: Sequence[str]) -> str:
     """One line for a fault of our own; the traceback goes to a file."""
     full = "".join(traceback.format_exception(error))
+    full = uris.redacted(full, uris.of_process(arguments))
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="raylt-", suffix=".log", delete=False, encoding="utf-8"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from raylt.cli import output
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -225,7 +227,7 @@ def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str])
         file = words.pop(0)
     loaded = space.load(file, [*overrides, *words])
     for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        output.echo(f"warning: {warning}", err=True)
     return loaded
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from raylt import escape
+
 if TYPE_CHECKING:
     from raylt.study.run.result import Result
 
@@ -16,9 +18,14 @@ _WIDE = 160
 """Columns of a table that is written to a file or a pipe."""
 
 
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a text; what a terminal would obey in it is shown."""
+    click.echo(escape.terminal(str(text)), err=err, nl=nl)
+
+
 def print_json(values: Any) -> None:
     """Print a result for programs."""
-    click.echo(json.dumps(_finite(values), indent=2, default=str, allow_nan=False))
+    echo(json.dumps(_finite(values), indent=2, default=str, allow_nan=False))
 
 
 def _finite(values: Any) -> Any:
@@ -32,12 +39,10 @@ def _finite(values: Any) -> Any:
 
 def print_summary(result: Result) -> None:
     """Print the ranking of a search for people."""
-    from rich.console import Console
-
     from raylt.study.run import progress
 
     # A file or a pipe has no edge of a screen.
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console = escape.console(width=None if sys.stdout.isatty() else _WIDE)
     with console.capture() as captured:
         progress.summary(result, console)
     click.echo(captured.get(), nl=False)
@@ -46,4 +51,4 @@ def print_summary(result: Result) -> None:
 def help_without_verb(context: click.Context) -> None:
     """Print the help of a group that is called without one of its verbs."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        echo(context.get_help())

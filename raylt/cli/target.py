@@ -12,6 +12,8 @@ import click
 
 from raylt import bundled
 from raylt import settings as model
+from raylt import uris
+from raylt.cli import output
 from raylt.cluster import address as addresses
 from raylt.schema import InputError
 from raylt.settings import Profile, Settings
@@ -73,7 +75,7 @@ class Target:
         from raylt.cluster import submit
 
         def say(text: str) -> None:
-            click.echo(text, nl=False, err=text.startswith(("warning: ", "job ", "\nthe job")))
+            output.echo(text, nl=False, err=text.startswith(("warning: ", "job ", "\nthe job")))
 
         sent = self.job(
             [
@@ -136,7 +138,7 @@ def _require_sendable(name: str, value: Any, settings: type[Settings]) -> None:
             f"{flag}: must be an absolute path of the cluster to send a command there, but got "
             f"{str(value)!r}; name a folder that its machines share, as in {flag} /shared/{name}"
         )
-    if option and option.credentials and model.has_credentials(str(value)):
+    if option and option.credentials and uris.has_secrets(str(value)):
         raise InputError(
             f"{flag}: must hold no user or password to be sent, for a job's command is shown in "
             f"the dashboard; put them into {option.credentials} on the machines of the cluster"

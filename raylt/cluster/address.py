@@ -7,6 +7,7 @@ import re
 from typing import Literal
 from urllib.parse import urlsplit
 
+from raylt import uris
 from raylt.schema import InputError
 
 Way = Literal["here", "join", "submit"]
@@ -25,9 +26,9 @@ def way(address: str | None) -> Way:
         return "here"
     if address.startswith("ray://"):
         raise InputError(
-            f"--address: must not be a Ray Client address, but got {address}: a search would end "
-            f"when this machine disconnects; submit with http://HOST:8265, or run on a machine "
-            f"of the cluster with --address auto"
+            f"--address: must not be a Ray Client address, but got {uris.public(address)}: a "
+            f"search would end when this machine disconnects; submit with http://HOST:8265, or "
+            f"run on a machine of the cluster with --address auto"
         )
     if address.startswith(("http://", "https://")):
         _require_plain(address)
@@ -36,8 +37,9 @@ def way(address: str | None) -> Way:
     if address == "auto" or (match and 0 < int(match[2]) < 2**16):
         return "join"
     raise InputError(
-        f"--address: must be auto, HOST:6379 or http://HOST:8265, but got {address!r}; `auto` "
-        f"finds the cluster that this machine belongs to"
+        f"--address: must be auto, HOST:6379 or http://HOST:8265, but got "
+        f"{uris.public(address).rpartition('@')[2]!r}; `auto` finds the cluster that this machine "
+        f"belongs to"
     )
 
 
@@ -59,14 +61,15 @@ def warnings(address: str, *, has_token: bool) -> tuple[str, ...]:
 
 
 def _require_plain(address: str) -> None:
-    url = urlsplit(address)
     try:
-        port = url.port
+        url = urlsplit(address)
+        host, _ = url.hostname, url.port
     except ValueError:
-        port = -1
-    if not url.hostname or port == -1:
+        host = None
+    if not host:
         raise InputError(
-            f"--address: must name a host, but got {address!r}; as in http://head:8265"
+            f"--address: must name a host, but got {uris.public(address)!r}; as in "
+            f"http://head:8265"
         )
     if url.username or url.password:
         raise InputError(
@@ -75,7 +78,7 @@ def _require_plain(address: str) -> None:
         )
     if url.path not in ("", "/") or url.query or url.fragment:
         raise InputError(
-            f"--address: must end after the port, but got {address!r}; try "
+            f"--address: must end after the port, but got {uris.public(address)!r}; try "
             f"{url.scheme}://{url.netloc}"
         )
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylt import recipe as recipes
+from raylt import uris
 from raylt.schema import EnvironmentError, InputError
 from raylt.space.metric_names import BEST, GROUPS
 from raylt.study.record import bucket
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, yaml
-from raylt.study.tracking import store
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,9 +151,9 @@ def register(record: Record, trial: Outcome, *, root: Path, uri: str, name: str)
         EnvironmentError: MLflow does not take it.
     """
     run: dict[str, Any] = record.facts.get(f"mlflow:trial/{trial.number}", {})
-    if run.get("uri") != store.public(uri):
+    if run.get("uri") != uris.public(uri):
         raise InputError(
-            f"trial {trial.number} must have a run in {store.public(uri)}, but has none; name "
+            f"trial {trial.number} must have a run in {uris.public(uri)}, but has none; name "
             f"the store of the study with --tracking-uri"
         )
     from raylt.study.tracking import registry

@@ -30,7 +30,7 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
     if as_json:
         output.print_json(report.best(record))
     else:
-        click.echo(report.best_text(record))
+        output.echo(report.best_text(record))
 
 
 @click.command(cls=options.Verb, takes=("runs", "data", "tracking_uri", "storage"))
@@ -60,8 +60,8 @@ def export(
     record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
     chosen = exporting.chosen(record, trial)
     for path in exporting.export(record, chosen, folder, root=settings.data).values():
-        click.echo(path)
+        output.echo(path)
     if name is not None:
         uri = settings.tracking_uri or store.default_uri(settings.runs)
         version = exporting.register(record, chosen, root=settings.data, uri=uri, name=name)
-        click.echo(f"registered as {name}, version {version}")
+        output.echo(f"registered as {name}, version {version}")

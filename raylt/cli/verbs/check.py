@@ -65,9 +65,9 @@ def check(
         more = {} if forecast is None else {"forecast": forecast[0]}
         output.print_json({**overview.overview(space), **more})
         return
-    click.echo(overview.text(space))
+    output.echo(overview.text(space))
     if forecast is not None:
-        click.echo("\n" + "\n".join(forecast[1]))
+        output.echo("\n" + "\n".join(forecast[1]))
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -84,5 +84,5 @@ def _forecast(space: Space, settings: Settings) -> tuple[dict[str, Any], list[st
     """What a search of a space will take on this machine, for programs and for people."""
     from raylt.study.cost import measure
 
-    forecast = measure.measured(space, settings, say=lambda line: click.echo(line, err=True))
+    forecast = measure.measured(space, settings, say=lambda line: output.echo(line, err=True))
     return measure.plain(forecast), measure.lines(forecast, settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from raylt import escape
 from raylt.cli import options, output
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def show(
     if as_json:
         output.print_json({**facts, "chart": str(chart)})
     else:
-        click.echo(f"{dataset.text(facts)}\n\nThe chart is in {chart}")
+        output.echo(f"{dataset.text(facts)}\n\nThe chart is in {chart}")
 
 
 @data.command(cls=options.Verb, takes=("data",))
@@ -96,7 +97,7 @@ def get(name: str, source: str | None, as_json: bool, settings: Settings) -> Non
         output.print_json({"dataset": name, "folder": str(folder), "fetched": line.bytes})
     else:
         how = "fetched and verified" if line.bytes else "was there already and is verified"
-        click.echo(f"{name} {how}: {folder}")
+        output.echo(f"{name} {how}: {folder}")
 
 
 class _Line:
@@ -124,10 +125,10 @@ class _Line:
         text = f"{self._name}: {fetched / _MEGA:.1f}{share}"
         if self._terminal:
             # This clears the rest of a longer line.
-            click.echo(f"\r{text}\x1b[K", nl=False, err=True)
+            click.echo(f"\r{escape.terminal(text)}\x1b[K", nl=False, err=True)
             self._open = True
         else:
-            click.echo(text, err=True)
+            output.echo(text, err=True)
 
     def end(self) -> None:
         """End the line, so that the next output begins on a new one."""

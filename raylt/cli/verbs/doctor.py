@@ -42,5 +42,5 @@ def doctor(as_json: bool, target: Target) -> None:
     if as_json:
         output.print_json([asdict(finding) for finding in findings])
     else:
-        click.echo(doctor.text(findings))
+        output.echo(doctor.text(findings))
     raise click.exceptions.Exit(3 if doctor.worst(findings) == "error" else 0)

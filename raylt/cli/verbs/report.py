@@ -34,7 +34,7 @@ def report(study: str, file: Path | None, settings: Settings) -> None:
     from raylt.study.report.page import write
 
     record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
-    click.echo(write(record, file or record.folder / "report.html"))
+    output.echo(write(record, file or record.folder / "report.html"))
 
 
 @click.command(cls=options.Verb, takes=("runs", "storage"))
@@ -73,8 +73,8 @@ def compare(
     ]
     board = leaderboard.compare(records, metric=metric, force=force)
     for warning in board.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        output.echo(f"warning: {warning}", err=True)
     if as_json:
         output.print_json(leaderboard.values(board))
     else:
-        click.echo(leaderboard.text(board, lines=lines))
+        output.echo(leaderboard.text(board, lines=lines))

@@ -31,7 +31,7 @@ def diff(before: str, after: str) -> None:
     """
     from raylt.space import load, revision
 
-    click.echo(revision.text(revision.changes(load(before), load(after))))
+    output.echo(revision.text(revision.changes(load(before), load(after))))
 
 
 @click.command
@@ -50,4 +50,4 @@ def spaces(as_json: bool) -> None:
     if as_json:
         output.print_json(values)
     else:
-        click.echo(catalogue.text(values))
+        output.echo(catalogue.text(values))

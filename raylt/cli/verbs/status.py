@@ -37,7 +37,7 @@ def status(study: str | None, as_json: bool, settings: Settings) -> None:
     if as_json:
         output.print_json(values)
     else:
-        click.echo(text)
+        output.echo(text)
 
 
 @click.command(cls=options.Verb, takes=("runs", "storage"))
@@ -61,8 +61,8 @@ def logs(study: str, trial: int, follow: bool, settings: Settings) -> None:
             printed.follow(
                 record,
                 trial,
-                write=functools.partial(click.echo, nl=False),
+                write=functools.partial(output.echo, nl=False),
                 driven=lambda: lock.driver_of(record.folder, record.url) is not None,
             )
         else:
-            click.echo(printed.text(record, trial))
+            output.echo(printed.text(record, trial))

@@ -188,7 +188,7 @@ def _profile(space: Space, settings: Settings, as_json: bool) -> None:
     if as_json:
         output.print_json(asdict(times))
     else:
-        click.echo(profile.text(times))
+        output.echo(profile.text(times))
 
 
 def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoReturn:
@@ -214,5 +214,5 @@ def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoR
         output.print_json({**asdict(result), "exit_code": code, **more})
     elif rival and comparison:
         output.print_summary(rival)
-        click.echo("\n" + versus.text(comparison))
+        output.echo("\n" + versus.text(comparison))
     raise click.exceptions.Exit(code)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from raylt import space as spaces
+from raylt import uris
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
 from raylt.space import baseline as baselines
@@ -35,7 +36,7 @@ from raylt.study.record.record import Record
 from raylt.study.resources import allocation
 from raylt.study.run import session
 from raylt.study.run.session import Session
-from raylt.study.tracking import store, tracker
+from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import class_changes, confirmation, significance, test_openings
 from raylt.study.verdict.class_changes import ClassChanges
@@ -112,7 +113,7 @@ def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> 
             result = _run(race, running, options)
         return replace(result, notices=running.notices)
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.
-    result = _judge(race, {}, uri=store.public(session.tracking_uri(settings)))
+    result = _judge(race, {}, uri=uris.public(session.tracking_uri(settings)))
     confirmation.store(race.study, result)
     return result
 
@@ -125,7 +126,7 @@ def _tracker(race: Race, settings: Settings) -> Tracker:
             race.study,
             uri=uri,
             artifacts=settings.runs / "artifacts",
-            command=store.public(settings.command),
+            command=settings.command,
         )
         # MLflow takes seconds to import; that is for the tracker's thread.
         from raylt.study.confirm.mirror import ConfirmationMirror

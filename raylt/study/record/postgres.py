@@ -22,12 +22,11 @@ import sqlalchemy
 from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from raylt import uris
 from raylt.schema import EnvironmentError, InputError
 
 VARIABLE = "OPTUNA_STORAGE"
 _DRIVERS = ("psycopg2", "psycopg")
-_SECRET = ("user", "password", "passfile", "sslpassword")
-"""Parameters of libpq in the query of a URL that must not be shown."""
 _ANSWER = 10
 """Seconds that the server may take to answer."""
 _PERIOD = 10.0
@@ -45,7 +44,7 @@ def parsed(given: str) -> URL:
     """
     try:
         url = sqlalchemy.make_url(given)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         url = None
     backend, _, driver = url.drivername.partition("+") if url else ("", "", "")
     if url is None or backend != "postgresql" or not url.database or driver not in ("", *_DRIVERS):
@@ -64,16 +63,9 @@ def parsed(given: str) -> URL:
 
 
 def public(given: str) -> str:
-    """The URL without user, password and what else is secret; it can be parsed again."""
-    url = sqlalchemy.make_url(given)
-    plain = URL.create(
-        url.get_backend_name(),
-        host=url.host,
-        port=url.port,
-        database=url.database,
-        query=url.query,
-    )
-    return plain.difference_update_query(_SECRET).render_as_string(hide_password=False)
+    """The URL without driver, user, password and what else is secret."""
+    scheme, mark, rest = uris.public(given).partition("://")
+    return scheme.partition("+")[0] + mark + rest
 
 
 def opened(given: str) -> optuna.storages.RDBStorage:
@@ -232,7 +224,8 @@ def answering(given: str) -> Generator[None]:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         cause = getattr(error, "orig", None) or error.__cause__ or error
-        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        text = uris.redacted(str(cause), [given])
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         raise EnvironmentError(
             f"the study's storage must answer at {public(given)}, but does not: "
             f"{(lines or [type(cause).__name__])[0][:300]}; start it, and check that user and "

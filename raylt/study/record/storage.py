@@ -14,6 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from sqlalchemy import Connection, event, text
 
+from raylt import uris
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.record import postgres
 
@@ -44,7 +45,11 @@ def chosen(folder: Path, wanted: str | None) -> str | None:
         noted = (folder / POINTER).read_text("utf-8").strip()
     except OSError:
         return wanted
-    if wanted is not None and postgres.parsed(wanted) and postgres.public(wanted) != noted:
+    if (
+        wanted is not None
+        and postgres.parsed(wanted)
+        and postgres.public(wanted) != postgres.public(noted)
+    ):
         raise InputError(
             f"--storage: must be {noted}, where {folder.name} lies, but got "
             f"{postgres.public(wanted)}; leave it out, or choose another name with --study"
@@ -65,7 +70,7 @@ def opened(folder: Path, url: str | None) -> optuna.storages.RDBStorage:
 
 def _file(folder: Path) -> optuna.storages.RDBStorage:
     storage = optuna.storages.RDBStorage(
-        f"sqlite:///{folder / 'study.db'}",
+        uris.sqlite(folder / "study.db"),
         # A reader such as `raylt status` may hold the file for a moment.
         engine_kwargs={"connect_args": {"timeout": 30}},
     )

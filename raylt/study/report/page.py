@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from raylt import metrics
+from raylt import escape, metrics
 from raylt.schema import EnvironmentError
 from raylt.study.cost import budget, tables
 from raylt.study.record import text
@@ -82,7 +81,7 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
     drawings = {chart.key: drawing(chart) for chart in drawn if chart.body is not None}
     template = resources.files("raylt.study.report").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
-        name=html.escape(record.name),
+        name=escape.html(record.name),
         body=body,
         plotly=get_plotlyjs(),
         drawings=script(drawings),
@@ -272,4 +271,4 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 def _text(value: str) -> str:
-    return html.escape(value)
+    return escape.html(value)

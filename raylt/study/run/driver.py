@@ -25,7 +25,6 @@ from raylt.study.run import session
 from raylt.study.run.plan import Plan
 from raylt.study.run.result import Result
 from raylt.study.search.sampler import sampler
-from raylt.study.tracking import store
 from raylt.study.tracking.tracker import Tracker, open_mirror
 
 T = TypeVar("T")
@@ -54,7 +53,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 facts = {
                     "floor": dict(floor()),
                     "fingerprint": plan.fingerprint,
-                    "command": store.public(settings.command),
+                    "command": settings.command,
                     "versions": provenance.tags(),
                 }
                 study = studies.create(
@@ -240,7 +239,7 @@ def _tracker(study: Record, settings: Settings) -> Tracker:
         study,
         uri=uri,
         artifacts=settings.runs / "artifacts",
-        command=store.public(settings.command),
+        command=settings.command,
     )
     return Tracker(
         connect,

@@ -8,8 +8,7 @@ import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-
+from raylt import escape
 from raylt.cluster import address as addresses
 from raylt.cluster.capacity import Node
 from raylt.settings import Settings
@@ -75,7 +74,7 @@ class Session:
             study.note(CHECKPOINTS, settings.checkpoints)
         look = functools.partial(watchdog.look, shape=self.allocation.shape)
         with (
-            Progress(study, quiet=settings.quiet, console=Console(stderr=True)) as progress,
+            Progress(study, quiet=settings.quiet, console=escape.console(stderr=True)) as progress,
             joining.followed(
                 self.allocation,
                 address=settings.address,
@@ -154,7 +153,7 @@ def tracked(
         EnvironmentError: the machines have no room for a trial, or the tracker cannot be used.
     """
     session: Session | None = None
-    console = Console(stderr=True, quiet=settings.quiet)
+    console = escape.console(stderr=True, quiet=settings.quiet)
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

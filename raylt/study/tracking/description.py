@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raylt import escape
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, plain, scores, short
@@ -28,20 +29,21 @@ def description(record: Record, *, command: str) -> str:
     """The study in Markdown: verdict, ranking, baseline, pixel baseline, commands."""
     ranking = [outcome for outcome in record.ranking() if outcome.state != "waiting"]
     baseline = record.space.study.baseline
-    lines = [f"# {record.name}", "", "\n\n".join(verdict(record)), ""]
+    paragraphs = map(escape.markdown, verdict(record))
+    lines = [f"# {escape.markdown(record.name)}", "", "\n\n".join(paragraphs), ""]
     lines += _table(ranking[:_LINES], [leaf.path for leaf in record.space.leaves])
     if len(ranking) > _LINES:
         lines.append(f"\n... and {len(ranking) - _LINES} more trials.")
     if baseline is not None:
-        lines += ["", f"\\* the baseline: {baseline.source}"]
+        lines += ["", f"\\* the baseline: {escape.markdown(baseline.source)}"]
     if floor := record.facts["floor"]:
         levels = [f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items()]
         lines += ["", f"Pixel baseline: {', '.join(levels)}"]
     first = record.facts.get("command", "")
     if first:
-        lines += ["", f"Begun with `{first}`"]
+        lines += ["", f"Begun with {escape.code(first)}"]
     if command and command != first:
-        lines += ["", f"Then `{command}`"]
+        lines += ["", f"Then {escape.code(command)}"]
     return "\n".join(lines)
 
 
@@ -53,7 +55,10 @@ def _table(outcomes: Sequence[Outcome], paths: Sequence[str]) -> list[str]:
             f"{trial.number}{' *' if trial.role == 'baseline' else ''}",
             trial.state,
             str(trial.epoch),
-            *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
+            *(
+                escape.markdown(plain(trial.point[path])) if path in trial.point else "-"
+                for path in paths
+            ),
             *(percent(trial.last.get(metric)) for metric in SHOWN),
         ]
         lines.append(f"| {' | '.join(cells)} |")

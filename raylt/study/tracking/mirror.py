@@ -15,6 +15,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
+from raylt import escape
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
 from raylt.study.tracking import artifacts, description
@@ -99,7 +100,7 @@ class MlflowMirror:
         }
         self.runs.log(self.study_run, metrics, at=time.time(), tags=tags)
         # The list of experiments shows it beside the name.
-        note = "\n\n".join(description.verdict(record))
+        note = "\n\n".join(map(escape.markdown, description.verdict(record)))
         self.runs.client.set_experiment_tag(self.runs.experiment, MLFLOW_RUN_NOTE, note)
         self.runs.attach(self.study_run, artifacts.of_study(record))
         status = "KILLED" if interrupted else _ENDED[state]
@@ -169,7 +170,7 @@ class MlflowMirror:
         }
         tags = {"state": outcome.state, "attempt": str(outcome.attempts)}
         if outcome.failure:
-            tags |= {"failure": outcome.failure, MLFLOW_RUN_NOTE: outcome.failure}
+            tags |= {"failure": outcome.failure, MLFLOW_RUN_NOTE: escape.markdown(outcome.failure)}
         self.runs.log(run, metrics, at=outcome.ended, step=outcome.epoch, tags=tags)
         drawn = (
             self._record.wanted <= DRAWN

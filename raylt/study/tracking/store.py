@@ -11,9 +11,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from raylt.schema import EnvironmentError
+from raylt import uris
+from raylt.schema import EnvironmentError, InputError
 
-_PREFIX = "sqlite:///"
 _PING = 4.0
 """Seconds in which a server must say anything at all."""
 
@@ -27,10 +27,9 @@ def ensure(uri: str) -> str:
     # It takes seconds to import.
     from mlflow import MlflowClient
 
-    path, mark, options = uri.removeprefix(_PREFIX).partition("?")
-    if not uri.startswith(_PREFIX) or path in ("", ":memory:"):
+    file = uris.sqlite_file(uri)
+    if file is None:
         return uri
-    file = Path(path)
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         # Of two searches that begin at once, the second uses the store of the first.
@@ -39,7 +38,7 @@ def ensure(uri: str) -> str:
             draft = file.with_name(f".{file.name}.draft")
             for left in file.parent.glob(f"{draft.name}*"):
                 left.unlink()
-            MlflowClient(tracking_uri=f"{_PREFIX}{draft}{mark}{options}")
+            MlflowClient(tracking_uri=uris.sqlite(draft))
             draft.replace(file)
     finally:
         os.close(folder)
@@ -48,35 +47,34 @@ def ensure(uri: str) -> str:
 
 def default_uri(runs: Path) -> str:
     """The store for all studies of a folder of runs."""
-    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
-
-
-def public(text: str) -> str:
-    """A URI, or a text with URIs in it, without user names and passwords."""
-    plain = re.sub(r"://[^/\s]*@", "://", text)
-    return re.sub(r"([?&](?:user|(?:ssl)?password)=)[^&\s'\"]*", r"\1", plain)
+    return uris.sqlite(runs.resolve() / "mlflow.db")
 
 
 def require_reachable(uri: str) -> None:
     """Refuse a store that does not answer, before anything that takes long.
 
     Raises:
+        InputError: it is no URI.
         EnvironmentError: it does not.
     """
+    try:
+        uris.require_readable(uri)
+    except ValueError as error:
+        raise InputError(f"--tracking-uri: {error}") from None
     trouble = sqlite_trouble(uri)
     if trouble is None and uri.startswith(("http://", "https://")):
-        address = public(uri).rstrip("/")
+        address = uris.public(uri).partition("?")[0].rstrip("/")
         try:
             urllib.request.urlopen(f"{address}/health", timeout=_PING).close()
         except urllib.error.HTTPError:
             # Whatever it answers, it is there; MLflow's own client reports the rest.
             pass
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             # A certificate that this one request does not know may be known to MLflow's client.
             if not isinstance(getattr(error, "reason", error), ssl.SSLError):
-                trouble = line(error)
+                trouble = uris.redacted(line(error), [uri])
     if trouble:
-        raise unreachable(public(uri), trouble)
+        raise unreachable(uris.public(uri), trouble)
 
 
 def unreachable(uri: str, trouble: str) -> EnvironmentError:
@@ -97,10 +95,9 @@ def line(error: Exception) -> str:
 
 def sqlite_trouble(uri: str) -> str | None:
     """Why a SQLite file cannot be a store, "" if it can, None for any other kind of store."""
-    scheme, _, path = uri.partition("sqlite:///")
-    if scheme or not path:
+    file = uris.sqlite_file(uri)
+    if file is None:
         return None
-    file = Path(path)
     if not os.access(file.parent, os.W_OK | os.X_OK):
         return f"{file.parent} is not a writable folder"
     if file.exists():

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raylt import uris
 from raylt.study.record import provenance
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
@@ -25,7 +26,6 @@ from raylt.study.tracking import store
 if TYPE_CHECKING:
     from raylt.study.tracking.mirror import MlflowMirror
 
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _START = 10.0
 """Seconds in which MLflow must answer before a search begins."""
 _FLUSH = 30.0
@@ -58,8 +58,8 @@ def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> M
     runs = MlflowRuns(
         record,
         MlflowClient(tracking_uri=store.ensure(uri)),
-        uri=store.public(uri),
-        artifacts=artifacts if uri.startswith(_DATABASES) else None,
+        uri=uris.public(uri),
+        artifacts=artifacts if uri.startswith(uris.DATABASES) else None,
         tags=provenance.tags(),
     )
     return MlflowMirror(record, runs, command=command)
@@ -105,7 +105,7 @@ class Tracker(Listener):
         resume_command: str,
         optional: bool,
     ) -> None:
-        self.uri = store.public(uri)
+        self.uri = uris.public(uri)
         self._record = record
         self._resume_command = resume_command
         self._optional = optional
@@ -261,10 +261,10 @@ class Tracker(Listener):
                     self._queue(number)
                     raise
                 # Somebody deleted the run: no retry will bring it back.
-                self._refused[number] = store.public(store.line(error))
+                self._refused[number] = uris.redacted(store.line(error), [self._private_uri])
 
     def _warn(self, error: Exception) -> None:
-        self._trouble = store.public(store.line(error))
+        self._trouble = uris.redacted(store.line(error), [self._private_uri])
         # At the start of a search that needs the store, `demand` raises instead.
         if self._accepted and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()

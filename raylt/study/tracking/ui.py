@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from raylt import uris
 from raylt.schema import EnvironmentError, InputError
 
 _LOOPBACK = "127.0.0.1"
@@ -32,7 +33,8 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
         )
     if tracking_uri is not None and tracking_uri.startswith(("http://", "https://")):
         raise InputError(
-            f"the tracking URI is a server with a UI of its own; open {tracking_uri} in a browser"
+            f"the tracking URI is a server with a UI of its own; open "
+            f"{uris.public(tracking_uri)} in a browser"
         )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,8 +55,9 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
     command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    uri = tracking_uri or f"sqlite:///{store.resolve()}"
-    command += ["--backend-store-uri", uri, "--registry-store-uri", uri]
+    # The URI may hold a password, and every user of the machine sees the words of a command.
+    uri = tracking_uri or uris.sqlite(store.resolve())
+    environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
     command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
     page = f"http://{_LOOPBACK}:{port}/#/experiments"
     print(f"MLflow shows {runs} on {page} (Ctrl-C ends it)", flush=True)

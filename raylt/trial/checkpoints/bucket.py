@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
+from raylt import uris
 from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import checkpoint_names
 from raylt.trial.checkpoints.checkpoint_names import epoch_of
@@ -60,7 +61,7 @@ def require_uri(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme != "s3" or not rest:
         raise ValueError(
-            f"must be s3://BUCKET/PREFIX, but got {text.rpartition('@')[2]!r}; other kinds of "
+            f"must be s3://BUCKET/PREFIX, but got {uris.public(text)!r}; other kinds of "
             f"storage can be mounted as the folder of runs"
         )
     if "@" in text:
@@ -68,7 +69,10 @@ def require_uri(text: str) -> str:
             "must hold no user or password, for it is shown and kept; put them into "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"must be s3://BUCKET/PREFIX, but {error}") from None
     if not _NAME.fullmatch(url.netloc):
         raise ValueError(
             f"must name a bucket of 3 to 63 small letters, digits, dots and hyphens, but got "

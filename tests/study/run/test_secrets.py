@@ -6,13 +6,14 @@ import pytest
 
 from raylt.study.record import lock, provenance
 from raylt.study.tracking import tracker
-from raylt.study.tracking.store import public
+from raylt.uris import redacted_command
 
 CANARY = "canary-8b1f"
 
 
+@pytest.mark.parametrize("password", [CANARY, f"{CANARY}/@? '#{CANARY}", f'"{CANARY}%40'])
 def test_no_secret_of_the_environment_or_a_uri_reaches_any_file(
-    study, store, tmp_path, monkeypatch
+    study, store, tmp_path, monkeypatch, password
 ):
     for name in ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "MY_PASSWORD", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, CANARY)
@@ -21,7 +22,9 @@ def test_no_secret_of_the_environment_or_a_uri_reaches_any_file(
         made,
         uri=store,
         artifacts=runs / "artifacts",
-        command=public(f"raylt tune --tracking-uri http://me:{CANARY}@mlflow:5000"),
+        command=redacted_command(
+            ["raylt", "tune", "--tracking-uri", f"http://me:{password}@mlflow:5000"]
+        ),
     )
     mirror.finish(interrupted=False)
     made.close()

@@ -1,0 +1,68 @@
+"""Text of others made safe for each way out: the terminal, Markdown in MLflow, HTML.
+
+A name in a space file, the source of a baseline or the answer of a server may hold anything. What
+the way out would obey instead of show is escaped here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import html as _html
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# All control characters but line break and tab, and the marks that turn the direction of writing.
+_CONTROL = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]"
+)
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
+
+
+def terminal(text: str) -> str:
+    """A text whose control characters are shown as `\\x1b` instead of sent to the terminal."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def html(text: str) -> str:
+    """A text for an HTML page, inside an element or an attribute in quotes."""
+    return _html.escape(terminal(text))
+
+
+def markdown(text: str) -> str:
+    """A text for one paragraph or one cell of Markdown, which shows it as it is."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(terminal(text).split()))
+
+
+def code(text: str) -> str:
+    """A text as code inside a paragraph of Markdown."""
+    line = " ".join(terminal(text).split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"
+
+
+def console(**options: Any) -> Console:
+    """A console of rich whose own colours and moves reach the terminal, but none of a text."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Escaping(Console):
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            for segment in super().render(renderable, options):
+                if segment.control:
+                    yield segment
+                else:
+                    yield Segment(terminal(segment.text), segment.style)
+
+    return Escaping(**options)
+
+
+class Formatter(logging.Formatter):
+    """Formats what is logged for the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, safe."""
+        return terminal(super().format(record))
