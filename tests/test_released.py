@@ -50,6 +50,9 @@ def test_a_space_means_what_it_meant(version, kept):
     try:
         # The digest of the whole space, and of each trial's recipe, as they were then.
         assert opened.facts["space"] == found.digest
+        # It drew whole numbers between whole ends, for a real hyperparameter too.
+        assert opened.whole_ends
+        assert next(x for x in opened.space.leaves if x.path == "method.cosine_scale").integer
         for one in opened.outcomes():
             assert found.at(one.point).digest == one.digest
     finally:

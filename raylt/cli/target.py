@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raylt import bundled
+from raylt import bundled, uris
 from raylt import settings as model
-from raylt import uris
 from raylt.cli import output
 from raylt.cluster import address as addresses
 from raylt.schema import InputError

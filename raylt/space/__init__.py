@@ -49,26 +49,29 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
     return of(_overridden(documents.read(file), overrides))
 
 
-def stored(source: Path, overrides: Sequence[str] = ()) -> Space:
+def stored(source: Path, overrides: Sequence[str] = (), *, whole_ends: bool = False) -> Space:
     """Read the space of a study that has begun, with the defaults of that time.
 
     Args:
         source: The file in the study's folder.
         overrides: `key=value` pairs that change it, as for `load`.
+        whole_ends: Whether it was begun when a range with whole ends drew whole numbers for real
+            hyperparameters, too.
 
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
     document = _overridden(settings.with_first_grace(documents.read(source)), overrides)
-    return of(document, begun=True)
+    return of(document, begun=True, whole_ends=whole_ends)
 
 
-def of(document: Document, *, begun: bool = False) -> Space:
+def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> Space:
     """The space that a document describes.
 
     Args:
         document: The parts `study` and `recipe`.
         begun: Whether it is that of a study that has begun, which gets no baseline afterwards.
+        whole_ends: As for `stored`.
 
     Raises:
         InputError: the document breaks a rule; file, line, rule and remedy.
@@ -77,7 +80,7 @@ def of(document: Document, *, begun: bool = False) -> Space:
     removed.refuse(document)
     document, published = baseline.requested(document, begun=begun)
     document, kept = presets.applied(document)
-    content = recipe_section.read(document)
+    content = recipe_section.read(document, whole_ends=whole_ends)
     document, overruled = settings.without_overruled(document, content)
     study = explain.check(Study, document, "study")
     paths = {*content.known, *(open_leaf.path for open_leaf in content.leaves)}

@@ -133,20 +133,26 @@ def is_open(value: Any) -> bool:
     return isinstance(value, dict) and not {"low", "high", "choices"}.isdisjoint(value)
 
 
-def parse(document: Document, keys: Keys) -> Leaf:
+def parse(document: Document, keys: Keys, *, real: bool) -> Leaf:
     """The open leaf that stands at `keys`, the first of which is `recipe`.
+
+    Args:
+        document: What a file says.
+        keys: The way to the leaf.
+        real: Whether a range draws real numbers, though its ends may be whole.
 
     Raises:
         InputError: its mapping breaks a rule of the language.
     """
-    return _Opening(document, keys).leaf()
+    return _Opening(document, keys, real=real).leaf()
 
 
 class _Opening:
     """The mapping that opens a leaf."""
 
-    def __init__(self, document: Document, keys: Keys) -> None:
+    def __init__(self, document: Document, keys: Keys, *, real: bool) -> None:
         self.document = document
+        self.real = real
         self.keys = keys
         self.path = dotted(keys[1:])
         self.mapping: dict[str, Any] = document.at(keys)
@@ -238,7 +244,7 @@ class _Opening:
             raise self._error(
                 "low", f"must be <= high, but got low {low} and high {high}; swap them"
             )
-        if isinstance(low, int) and isinstance(high, int):
+        if isinstance(low, int) and isinstance(high, int) and not self.real:
             return low, high
         return float(low), float(high)
 
@@ -273,8 +279,7 @@ class _Opening:
         if isinstance(low, int) and not isinstance(step, int):
             raise self._error(
                 "step",
-                f"must be a whole number where low and high are, but got {step}; write low and "
-                f"high with a decimal point for real numbers",
+                f"must be a whole number, as the values are, but got {step}; take 1 or more",
             )
         if not is_whole((high - low) / step) or step > high - low:
             steps = max(1, math.floor((high - low) / step))

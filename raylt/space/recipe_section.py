@@ -43,13 +43,18 @@ class Opened:
     warnings: tuple[str, ...]
 
 
-def read(document: Document) -> Opened:
+def read(document: Document, *, whole_ends: bool) -> Opened:
     """The recipe part of a document, once each of its fields is checked at all its ends.
+
+    Args:
+        document: What a file says.
+        whole_ends: Whether a range with whole ends draws whole numbers for every field, and not
+            only for one of whole numbers.
 
     Raises:
         InputError: a rule is broken; one line for each.
     """
-    return _Reader(document).opened()
+    return _Reader(document, whole_ends=whole_ends).opened()
 
 
 def condition(document: Document, keys: Keys, text: str, paths: Set[str]) -> Expression:
@@ -73,8 +78,9 @@ def condition(document: Document, keys: Keys, text: str, paths: Set[str]) -> Exp
 class _Reader:
     """Checks the recipe part of one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, whole_ends: bool) -> None:
         self.document = document
+        self.whole_ends = whole_ends
         self.values: dict[str, Any] = document.values["recipe"]
         self._name("method", "methods")
         self._name("data", "datasets")
@@ -126,7 +132,14 @@ class _Reader:
             )
 
     def _leaves(self) -> list[Leaf]:
-        leaves = [leaf.parse(self.document, keys) for keys in self._opened(("recipe",))]
+        leaves = [
+            leaf.parse(
+                self.document,
+                keys,
+                real=not self.whole_ends and explain.is_real(self.model, keys[1:]),
+            )
+            for keys in self._opened(("recipe",))
+        ]
         for open_leaf in leaves:
             reason = _CLOSED.get(open_leaf.path.split(".")[0])
             if reason and len(set(open_leaf.ends)) > 1:

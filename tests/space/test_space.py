@@ -331,3 +331,35 @@ def test_every_drawn_point_is_a_valid_recipe_without_absent_leaves(found: str, s
 
 def _load(content: str) -> Space:
     return space.of(document.parse(content, "space.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "opened", "kind"),
+    [
+        ("augment.jitter", {"low": 0, "high": 1}, float),
+        ("method.temperature", {"low": 1, "high": 4, "log": True}, float),
+        ("method.prune", {"low": 0, "high": 0.5}, float),
+        ("optimizer.lr", {"low": 1, "high": 3, "step": 0.5}, float),
+        ("epochs", {"low": 2, "high": 9}, int),
+    ],
+)
+def test_the_type_of_the_field_decides_whether_a_range_draws_whole_numbers(
+    path: str, opened: dict[str, Any], kind: type, tmp_path: Path
+) -> None:
+    found = loaded(tmp_path, {}, {path: opened})
+    rng = random.Random(0)
+    values = [found.draw(rng)[path] for _ in range(50)]
+    assert {type(value) for value in values} == {kind}
+    assert any(value % 1 for value in values) is (kind is float)  # type: ignore[operator]
+    # The text of the space and what it means are kept with the study.
+    (tmp_path / "kept.yaml").write_text(found.text, "utf-8")
+    kept = space.stored(tmp_path / "kept.yaml")
+    assert (kept.digest, kept.leaves) == (found.digest, found.leaves)
+
+
+def test_a_study_of_the_first_version_keeps_its_whole_numbers(tmp_path: Path) -> None:
+    changes = {"augment.jitter": {"low": 0, "high": 1}}
+    found = loaded(tmp_path, {}, changes)
+    old = space.stored(tmp_path / "space.yaml", whole_ends=True)
+    assert old.digest == found.digest
+    assert {old.draw(random.Random(seed))["augment.jitter"] for seed in range(20)} == {0, 1}

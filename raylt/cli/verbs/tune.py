@@ -137,7 +137,8 @@ def resume(
     if wider is None and words:
         opened = studies.open_study(study, settings.runs, settings.storage)
         with contextlib.closing(opened) as record:
-            wider = space.stored(record.folder / "space.yaml", words)
+            file_of_study = record.folder / "space.yaml"
+            wider = space.stored(file_of_study, words, whole_ends=record.whole_ends)
     result = driver.resume(study, settings, retry_failed=retry_failed, trials=trials, space=wider)
     _follow_with_rival(result, settings, as_json)
 

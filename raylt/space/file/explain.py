@@ -121,6 +121,13 @@ def model_at(model: type[BaseModel], loc: Iterable[str | int]) -> type[BaseModel
     return model
 
 
+def is_real(model: type[BaseModel], loc: Keys) -> bool:
+    """Whether the field that stands there takes any real number."""
+    section = model_at(model, loc[:-1])
+    field = section.model_fields.get(str(loc[-1])) if section else None
+    return field is not None and field.annotation in (float, float | None)
+
+
 def _model(annotation: Any) -> type[BaseModel] | None:
     """The model in `Model`, `Model | None` or `tuple[Model, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

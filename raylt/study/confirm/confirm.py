@@ -87,7 +87,8 @@ def _with_baseline(name: str, runs: Path, url: str | None) -> Record:
     if study.baseline() is not None:
         return study
     words = [f"study.baseline={baselines.WORD}"]
-    revise.space(study, spaces.stored(study.folder / "space.yaml", words))
+    file = study.folder / "space.yaml"
+    revise.space(study, spaces.stored(file, words, whole_ends=study.whole_ends))
     study.close()
     return studies.open_study(name, runs, url)
 

@@ -46,6 +46,9 @@ _COSTS = ("seconds", "cpu_seconds", "gpu_seconds")
 """Fields of an outcome that are attributes of Optuna's trial, and those of what it cost."""
 CHECKPOINTS = "checkpoints"
 """The fact that names the bucket of a study."""
+REAL_ENDS = "real_ends"
+"""The fact of a study in which a real hyperparameter is always drawn as a real number; 0.1.0 drew
+whole numbers between whole ends."""
 
 
 class Record:
@@ -102,6 +105,11 @@ class Record:
     def facts(self) -> Mapping[str, Any]:
         """What is known about the study as a whole."""
         return self._storage.get_study_user_attrs(self._id)
+
+    @property
+    def whole_ends(self) -> bool:
+        """Whether ranges with whole ends draw whole numbers for real hyperparameters, too."""
+        return not self.facts.get(REAL_ENDS, False)
 
     @property
     def began(self) -> float:

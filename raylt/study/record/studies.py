@@ -18,7 +18,7 @@ from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Space
 from raylt.study.record import postgres, storage
 from raylt.study.record.cache import WriteThroughStorage
-from raylt.study.record.record import Record
+from raylt.study.record.record import REAL_ENDS, Record
 
 NEXT = "space.next.yaml"
 """The file of a new space until the database has it."""
@@ -90,6 +90,7 @@ def create(
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
     own = {
         "id": uuid.uuid4().hex,
+        REAL_ENDS: True,
         "trials": space.study.trials,
         "raylt": __version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -137,14 +138,17 @@ def load(
         )
     if url:
         _write_files(folder, json.loads(postgres.fact(url, name, _TEXT) or '""'), url)
-    space = spaces.stored(folder / "space.yaml")
+    file = folder / "space.yaml"
+    space = spaces.stored(file, whole_ends=False)
     database = storage.opened(folder, url)
     name = name if url else optuna.get_all_study_names(database)[0]
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
+    if record.whole_ends:
+        record.space = spaces.stored(file, whole_ends=True)
     draft = folder / NEXT
     if record.facts["space"] != space.digest and draft.exists():
         # A driver was killed after the database had the new space, but before the file.
-        record.space = spaces.stored(draft)
+        record.space = spaces.stored(draft, whole_ends=record.whole_ends)
         if record.facts["space"] == record.space.digest:
             draft.replace(folder / "space.yaml")
     if record.facts["space"] != record.space.digest:
