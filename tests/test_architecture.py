@@ -278,3 +278,11 @@ def test_no_file_of_tests_imports_from_another() -> None:
     pattern = re.compile(r"^\s*(?:from|import) +(tests\b.*\btest_\w+.*)$", re.MULTILINE)
     lines = {path: pattern.findall(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
     assert {path.relative_to(TESTS): found for path, found in lines.items() if found} == {}
+
+
+def test_one_place_prints_what_is_meant_for_the_terminal() -> None:
+    """It escapes what others have written; a progress line moves the cursor itself."""
+    users = {
+        name for name, path in FILES.items() if re.search(r"click\.s?echo\(", path.read_text())
+    }
+    assert users == {"cli/output.py", "cli/verbs/data.py"}
