@@ -24,37 +24,47 @@ for _method in ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 def learning_rate(
     step: int,
     *,
+    steps: int,
+    epochs: int,
     peak: float,
     warmup: int,
-    total: int,
     name: Literal["cosine", "step", "constant"],
     floor: float,
     milestones: Sequence[int],
     gamma: float,
+    per: Literal["step", "epoch"],
+    early: bool,
 ) -> float:
     """Learning rate of the 0-based update `step`.
 
-    The warm-up is linear and never 0: the first update uses `peak / warmup`, as in both published
-    programs; then the schedule begins, evaluated at every update.
+    The warm-up is linear and never 0: the first update uses `peak / (warmup * steps)` as in the
+    program of SDCLR, or per epoch `peak / warmup` as in ProCo's; then the schedule begins.
 
     Args:
         step: Updates done before this one.
+        steps: Updates of an epoch.
+        epochs: Epochs of the whole run.
         peak: Learning rate at the end of the warm-up.
-        warmup: Updates of the warm-up.
-        total: Updates of the whole run.
-        name: "cosine" falls to `floor` at `total` (Loshchilov and Hutter, ICLR 2017); "step"
+        warmup: Epochs of the warm-up.
+        name: "cosine" falls to `floor` at the end (Loshchilov and Hutter, ICLR 2017); "step"
             multiplies by `gamma` at each milestone.
         floor: End of a cosine.
-        milestones: Updates at which a step schedule falls.
+        milestones: Epochs after which a step schedule falls.
         gamma: Factor of a step schedule.
+        per: Whether the rate changes with every update, or with every epoch.
+        early: Whether a cosine is one update ahead.
     """
-    if step < warmup:
-        return peak * (step + 1) / warmup
+    now, unit = (step, steps) if per == "step" else (step // steps, 1)
+    start, end = warmup * unit, epochs * unit
+    if now < start:
+        return peak * (now + 1) / start
     if name == "cosine":
-        done = (step - warmup) / (total - warmup)
+        # The programs that change it per epoch are one ahead, and would end one epoch later.
+        ahead, later = int(early or per == "epoch"), int(per == "epoch")
+        done = (now + ahead - start) / (end + later - start)
         return floor + (peak - floor) * (1 + math.cos(math.pi * done)) / 2
     if name == "step":
-        return peak * gamma ** sum(step >= milestone for milestone in milestones)
+        return peak * gamma ** sum(now >= milestone * unit for milestone in milestones)
     return peak
 
 

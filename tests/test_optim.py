@@ -1,5 +1,6 @@
 import math
 
+import pydantic
 import pytest
 import torch
 from hypothesis import given
@@ -7,17 +8,21 @@ from hypothesis import strategies as st
 from torch import nn
 
 from raylt.optim import learning_rate, optimizer
+from raylt.sections import Schedule
 
 
 def rate(step, **changes):
     given = {
+        "steps": 1,
+        "epochs": 20,
         "peak": 0.5,
         "warmup": 4,
-        "total": 20,
         "name": "cosine",
         "floor": 1e-6,
         "milestones": (10, 15),
         "gamma": 0.1,
+        "per": "step",
+        "early": False,
     }
     return learning_rate(step, **given | changes)
 
@@ -39,10 +44,54 @@ def test_the_cosine_is_torchs_own_schedule(total, peak, floor):
     theirs = torch.optim.SGD(model.parameters(), lr=peak)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=total, eta_min=floor)
     for step in range(total):
-        ours = rate(step, peak=peak, floor=floor, warmup=0, total=total)
+        ours = rate(step, peak=peak, floor=floor, warmup=0, epochs=total)
         assert ours == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-6, abs=1e-9)
         theirs.step()
         schedule.step()
+
+
+def sdclrs(step, total, warmup, peak, floor):
+    """The rule of SDCLR's program, which counts updates from 1."""
+    if step < warmup:
+        return peak * step / warmup
+    turn = math.pi * (step - warmup) / (total - warmup)
+    return floor + (peak - floor) * 0.5 * (1 + math.cos(turn))
+
+
+def test_an_early_cosine_is_sdclrs_schedule():
+    # CIFAR-100-LT: 2000 epochs of 20 updates, 10 of them warm-up.
+    steps = range(0, 40_000, 7)
+    ours = [rate(step, steps=20, epochs=2000, warmup=10, early=True) for step in steps]
+    theirs = [sdclrs(step + 1, 40_000, 200, 0.5, 1e-6) for step in steps]
+    assert ours == pytest.approx(theirs, rel=1e-12)
+    assert rate(39_999, steps=20, epochs=2000, warmup=10, early=True) == pytest.approx(1e-6)
+    late = [rate(step, steps=20, epochs=2000, warmup=10) for step in steps]
+    assert 1e-5 < max(abs(a - b) for a, b in zip(late, theirs, strict=True)) < 2.1e-5
+
+
+def test_per_epoch_all_steps_of_an_epoch_have_one_rate():
+    rates = [rate(s, steps=43, warmup=5, per="epoch", name="step") for s in range(20 * 43)]
+    assert rates[: 5 * 43] == pytest.approx(
+        [0.1] * 43 + [0.2] * 43 + [0.3] * 43 + [0.4] * 43 + [0.5] * 43
+    )
+    assert [rates[43 * e] for e in (9, 10, 14, 15)] == pytest.approx([0.5, 0.05, 0.05, 0.005])
+    by_step = [rate(s, steps=43, warmup=5, name="step") for s in range(5 * 43)]
+    assert sum(by_step) / sum(rates[: 5 * 43]) == pytest.approx(0.84, abs=0.005)
+
+
+@pytest.mark.parametrize("warmup", [0, 4])
+def test_per_epoch_a_cosine_is_bcls_program(warmup):
+    for epoch in range(warmup, 20):
+        turn = math.pi * (epoch - warmup + 1) / (20 - warmup + 1)
+        expected = 0.5 * 0.5 * (1 + math.cos(turn))
+        ours = rate(43 * epoch + 42, steps=43, warmup=warmup, floor=0.0, per="epoch")
+        assert ours == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("given", [{"name": "step"}, {"per": "epoch"}])
+def test_only_a_cosine_per_step_can_be_early(given):
+    with pytest.raises(pydantic.ValidationError, match="early must be false but for a cosine"):
+        Schedule(early=True, **given)
 
 
 def test_steps_fall_at_their_milestones():
@@ -56,7 +105,7 @@ def test_constant_stays():
 
 @given(st.integers(0, 99), st.integers(0, 50), st.sampled_from(["cosine", "step", "constant"]))
 def test_the_rate_lies_between_zero_and_the_peak(step, warmup, name):
-    assert 0 < rate(step, warmup=warmup, total=100, name=name) <= 0.5
+    assert 0 < rate(step, warmup=warmup, epochs=100, name=name) <= 0.5
 
 
 def small():
@@ -131,4 +180,4 @@ def test_frozen_parameters_are_left_out():
 
 
 def test_a_rate_beyond_the_warm_up_never_divides_by_zero():
-    assert math.isfinite(rate(0, warmup=0, total=1))
+    assert math.isfinite(rate(0, warmup=0, epochs=1))

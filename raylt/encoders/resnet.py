@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
 from raylt.nn.residual import BasicBlock, Padded, Projected, convolution, is_small, stem
 
-NAMES = ("small", "resnet18", "resnet32", "resnet50", "resnext50")
+NAMES = ("small", "resnet18", "resnet32", "resnet32_fan_in", "resnet50", "resnext50")
 """`small` is for pictures of 8 to 32 pixels, `resnet32` the one of the CIFAR papers with option-A
-shortcuts; `resnet50` and `resnext50` (32x4d) are torchvision's."""
+shortcuts, `resnet32_fan_in` the same with other initial weights; `resnet50` and `resnext50`
+(32x4d) are torchvision's."""
 
 # Stages as (width, blocks).
 _SMALL = ((16, 1), (32, 1), (64, 1))
@@ -20,6 +23,9 @@ def build(name: str, *, channels: int, size: int) -> tuple[nn.Module, int]:
     """A network for normalised images, and the width of its features.
 
     Convolutions are drawn by Kaiming's normal law over the fan-out; norms begin as the identity.
+    For `resnet32_fan_in` it is the fan-in, as in LDAM's program (Cao et al., NeurIPS 2019), from
+    which ProCo's and the re-runs of BCL took their network: its stem has the standard deviation
+    0.272, not 0.118. SDCLR's program takes the fan-out.
     """
     match name:
         case "small":
@@ -28,6 +34,8 @@ def build(name: str, *, channels: int, size: int) -> tuple[nn.Module, int]:
             return _residual(channels, _RESNET18, size, Projected, cells=1), 512
         case "resnet32":
             return _residual(channels, _RESNET32, size, Padded, cells=1), 64
+        case "resnet32_fan_in":
+            return _residual(channels, _RESNET32, size, Padded, cells=1, fan="fan_in"), 64
         case _:
             return _bottleneck(name, channels, size), 2048
 
@@ -39,6 +47,7 @@ def _residual(
     shortcut: type[nn.Module],
     *,
     cells: int,
+    fan: Literal["fan_in", "fan_out"] = "fan_out",
 ) -> nn.Module:
     """A network of basic blocks; every stage but the first halves the picture.
 
@@ -57,7 +66,7 @@ def _residual(
     network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(cells), nn.Flatten())
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, mode=fan, nonlinearity="relu")
     return network
 
 

@@ -16,6 +16,7 @@ from raylt.methods._base import Classifier, Method
 from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
+from raylt.nn.shares import in_shares
 from raylt.nn.temperature import Temperature
 from raylt.schema import ContrastConfig, Published
 
@@ -61,6 +62,22 @@ class Config(ContrastConfig):
     share_bn_views: bool = True
     """Whether all three views pass the encoder and the head as one batch, as in the program, and
     so share the statistics of the batch norms; otherwise the classified view is apart."""
+    norm_shares: int = Field(1, ge=1)
+    """Parts into which that batch is cut by place, each with statistics of its own, as the program
+    does on so many GPUs: `DataParallel` gives each the next part of the views, which lie one after
+    another, and keeps the running statistics of the first alone. With 256 images on 4 GPUs a part
+    has 3 * 256 / 4 = 192 rows: images 0 to 191 of the classified view; 64 of it with 128 of the
+    next; 128 of that with 64 of the last; 192 of the last. So the network is evaluated with the
+    statistics of the classified view."""
+
+    @model_validator(mode="after")
+    def _shares_are_of_one_batch(self) -> Config:
+        if self.norm_shares > 1 and not self.share_bn_views:
+            raise ValueError(
+                "norm_shares must be 1 where share_bn_views is false and the views are no one "
+                f"batch, but got {self.norm_shares}; leave it out, or set share_bn_views: true"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_is_trained(self) -> Config:
@@ -167,8 +184,8 @@ class BCL(Method):
     def _features(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Features of the classified view (n, width) and of the two contrasted (2n, width)."""
         if self.config.share_bn_views:
-            features, images = self.encoder(torch.cat(list(views))), len(views[0])
-            return features[:images], features[images:]
+            features = in_shares(self.encoder, torch.cat(list(views)), self.config.norm_shares)
+            return features[: len(views[0])], features[len(views[0]) :]
         return self.encoder(views[0]), self.encoder(torch.cat(list(views[1:])))
 
     def _projected(
@@ -177,7 +194,8 @@ class BCL(Method):
         """Head outputs of the two contrasted views, (n, out_dim) each."""
         if self.config.share_bn_views:
             # The classified view only counts in the batch norm.
-            _, first, second = head(torch.cat([classified, contrasted])).chunk(3)
+            joined = torch.cat([classified, contrasted])
+            _, first, second = in_shares(head, joined, self.config.norm_shares).chunk(3)
         else:
             first, second = head(contrasted).chunk(2)
         return first, second

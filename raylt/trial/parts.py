@@ -146,16 +146,12 @@ def _batches(
 
 
 def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    schedule = recipe.schedule
     return functools.partial(
         optim.learning_rate,
+        steps=steps,
+        epochs=recipe.epochs,
         peak=recipe.optimizer.lr,
-        warmup=schedule.warmup * steps,
-        total=recipe.epochs * steps,
-        name=schedule.name,
-        floor=schedule.floor,
-        milestones=[epoch * steps for epoch in schedule.milestones],
-        gamma=schedule.gamma,
+        **recipe.schedule.model_dump(),
     )
 
 

@@ -32,6 +32,19 @@ def test_small_pictures_become_features(name, width, weights, size):
         assert sum(conv.weight.numel() for conv in convolutions(net)) == weights
 
 
+@pytest.mark.parametrize(("name", "std"), [("resnet32", 0.118), ("resnet32_fan_in", 0.272)])
+def test_the_first_weights_of_resnet32_are_of_the_fan_that_its_name_says(name, std):
+    torch.manual_seed(0)
+    net = encoders.build(name, size=32, **COLOUR)
+    first, *others = convolutions(net)
+    assert first.weight.std().item() == pytest.approx(std, rel=0.1)
+    assert sum(conv.weight.numel() for conv in (first, *others)) == 461_232
+    # The law is told from its double by a layer with more channels out than in, 16 to 32.
+    (wider,) = (conv for conv in others if conv.in_channels == 16 and conv.out_channels == 32)
+    fan = 9 * (16 if name == "resnet32_fan_in" else 32)
+    assert wider.weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("name", ["resnet50", "resnext50"])
 def test_torchvisions_networks_take_both_stems(name):
     for size, kernel in ((224, 7), (32, 3)):

@@ -320,6 +320,26 @@ def test_shared_statistics_let_the_classified_view_reach_the_contrast():
         assert torch.equal(first, second) is same
 
 
+def test_shares_leave_the_running_statistics_of_the_classified_view():
+    views, labels = list(torch.rand(3, 8, 1, 8, 8)), torch.tensor([0, 0, 0, 1, 1, 2, 2, 0])
+    method, alone, other = (built(norm_shares=4) for _ in range(3))
+    method(views, labels)
+    # 24 rows in 4 parts: the first is images 0 to 5 of the first view.
+    alone.encoder(views[0][:6])
+    other([views[0], views[1] ** 2, views[2] ** 3], labels)
+    expected = dict(alone.encoder.named_buffers())
+    for name, buffer in method.encoder.named_buffers():
+        assert_close(buffer, expected[name])
+        assert torch.equal(buffer, dict(other.encoder.named_buffers())[name])
+    moved = dict(built().encoder.named_buffers())
+    assert any(not torch.equal(moved[name], expected[name]) for name in moved)
+
+
+def test_shares_need_one_batch():
+    with pytest.raises(pydantic.ValidationError, match="norm_shares must be 1"):
+        Config(norm_shares=4, share_bn_views=False)
+
+
 def test_gradients_reach_the_class_vectors_through_the_prototypes():
     method = built(classification_weight=0)
     views, labels = list(torch.rand(3, 6, 1, 8, 8)), torch.tensor([0, 0, 0, 1, 1, 2])

@@ -21,6 +21,7 @@ _SDCLR = {
     "schedule.name": "cosine",
     "schedule.warmup": 10,
     "schedule.floor": 1e-6,
+    "schedule.early": True,
     "augment.crop": 0.1,
     "augment.resample": "bicubic",
     "augment.blur": 0.0,
@@ -152,6 +153,10 @@ OFFICIAL = {
         "evaluation.selection": ("top-1", "top-5"),
     },
 }
+for name in ("bcl-imagenet-lt-r50", "bcl-imagenet-lt-x50", "bcl-inaturalist2018"):
+    OFFICIAL[name] = {"method.norm_shares": (1, 4), "schedule.per": ("step", "epoch")}
+_RERUN = {"encoder": ("resnet32", "resnet32_fan_in"), "schedule.per": ("step", "epoch")}
+OFFICIAL["proco-cifar100-lt"] = _RERUN
 OFFICIAL["sdclr-cifar100-lt"] = OFFICIAL["sdclr-cifar10-lt"] | {"data.balanced": (None, 400)}
 
 
@@ -211,6 +216,17 @@ def test_the_spread_of_a_paper_has_the_name_of_its_metric(name, spread):
     head = (FOLDER / f"{name}.yaml").read_text("utf-8").split("study:")[0]
     assert spread in head
     assert f"val/{spread[1:].split(')')[0]}" in METRICS
+
+
+@pytest.mark.parametrize("name", ["bcl-cifar10-lt", "bcl-cifar100-lt"])
+def test_the_preset_of_the_reruns_is_what_they_have_in_common(name):
+    for place, overrides in enumerate(([], ["study.preset=rerun"])):
+        found = space.load(FOLDER / f"{name}.yaml", overrides)
+        assert found.baseline_point is not None
+        baseline = dict(values(found.at(found.baseline_point).model_dump(mode="json")))
+        assert {path: baseline[path] for path in _RERUN} == {
+            path: pair[place] for path, pair in _RERUN.items()
+        }
 
 
 def test_every_published_setting_stands_here():
