@@ -10,6 +10,8 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_VITAL = ("gcs_server", "raylet")
+"""Ray's names of the processes without which no trial can go on."""
 _MADE_BY_NO_ACTOR = 16 * b"\xff"
 """The id of the maker of a placement group that a driver made."""
 
@@ -76,6 +78,16 @@ def found_no_room(error: Exception) -> bool:
     return isinstance(error, ControllerError) and isinstance(
         error.controller_failure, WorkerGroupStartupTimeoutError
     )
+
+
+def own_processes() -> Mapping[str, int]:
+    """Process numbers of the control service and raylet that this process started, by name; none
+    in a cluster that it joined (Ray 2.60)."""
+    from ray._private import worker
+
+    node: Any = worker._global_node  # pyright: ignore[reportPrivateUsage]
+    started: Mapping[str, Any] = node.all_processes if node is not None else {}
+    return {name: started[name][0].process.pid for name in _VITAL if name in started}
 
 
 def preloading(module: str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from raylt import space
+from raylt.schema import RayltError
 from raylt.settings import Settings
 from raylt.study.record import storage
 from raylt.study.run import driver
@@ -63,6 +64,14 @@ def behave(folder: Path, **behaviour) -> None:
 
 def main(verb: str, folder: Path, *overrides: str) -> int:
     options = settings(folder, quiet=False)
+    try:
+        return drive(verb, folder, options, *overrides)
+    except RayltError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def drive(verb: str, folder: Path, options: Settings, *overrides: str) -> int:
     if verb == "search":
         result = search(toy(folder, *overrides), options)
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import Engine, text
+
+from raylt.schema import EnvironmentError
 
 Entry = Mapping[str, float]
 """The metrics of one scored epoch, `epoch` among them, and the `time` of the report."""
@@ -24,16 +25,22 @@ class InFiles:
         self._folder = folder
 
     def read(self, number: int) -> dict[int, Entry]:
-        """Every entry of a trial by its epoch; of two for one epoch the first counts."""
+        """Every entry of a trial by its epoch; of two for one epoch the first counts.
+
+        Raises:
+            EnvironmentError: the file holds what raylt has not written.
+        """
+        path = self._file(number)
         try:
-            lines = self._file(number).read_text("utf-8").splitlines()
+            lines = path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return {}
         entries: dict[int, Entry] = {}
-        for line in lines:
-            # A killed driver may leave half a line behind; the epoch is then reported again.
-            with contextlib.suppress(json.JSONDecodeError):
-                entry = json.loads(line)
+        for at, line in enumerate(lines, 1):
+            # A killed driver may leave half a line behind, and a power cut zeros; the epoch is
+            # then reported again.
+            if line.strip(b"\0 ") and not (line.startswith(b"{") and not line.endswith(b"}")):
+                entry = _entry(line, f"{path}:{at}")
                 entries.setdefault(int(entry["epoch"]), entry)
         return entries
 
@@ -45,6 +52,29 @@ class InFiles:
 
     def _file(self, number: int) -> Path:
         return self._folder(number) / "epochs.jsonl"
+
+
+def _entry(line: bytes, where: str) -> Entry:
+    """The entry of a whole line.
+
+    Raises:
+        EnvironmentError: it is none.
+    """
+    try:
+        entry = json.loads(line)
+        if _numbers(entry) and float(entry["epoch"]).is_integer():
+            return entry
+    except (ValueError, KeyError, OverflowError, RecursionError):
+        pass
+    raise EnvironmentError(
+        f"{where}: must be the scores of an epoch as JSON, but is {line[:60]!r}; restore the file "
+        f"from a copy, or remove the line"
+    )
+
+
+def _numbers(entry: object) -> bool:
+    values = entry.values() if isinstance(entry, dict) else [None]
+    return all(isinstance(value, int | float) for value in values)
 
 
 class InTable:

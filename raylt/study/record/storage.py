@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 
-from raylt import uris
-from raylt.schema import EnvironmentError, InputError
-from raylt.study.record import postgres
+from raylt.schema import InputError
+from raylt.study.record import postgres, sqlite
 
 WHOLE = "whole"
 """The fact that is written last when a study is created."""
@@ -38,7 +36,7 @@ def chosen(folder: Path, wanted: str | None) -> str | None:
     Raises:
         InputError: the study lies on another server than the wanted one.
     """
-    if (folder / "study.db").exists():
+    if (folder / sqlite.FILE).exists():
         return None
     wanted = wanted or os.environ.get(postgres.VARIABLE) or None
     try:
@@ -61,30 +59,13 @@ def opened(folder: Path, url: str | None) -> optuna.storages.RDBStorage:
     """Optuna's storage on a server, or on `study.db` in a folder; made where it is missing.
 
     Raises:
-        EnvironmentError: the server does not answer.
+        EnvironmentError: the server does not answer, or the file cannot be used.
     """
     # Optuna's informational lines would break into the live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return postgres.opened(url) if url else _file(folder)
-
-
-def _file(folder: Path) -> optuna.storages.RDBStorage:
-    storage = optuna.storages.RDBStorage(
-        uris.sqlite(folder / "study.db"),
-        # A reader such as `raylt status` may hold the file for a moment.
-        engine_kwargs={"connect_args": {"timeout": 30}},
-    )
-    if not on_network(folder):
-        # In this mode a commit costs a tenth, and readers never block the writer. It needs shared
-        # memory between all who open the file, so it is for local disks only.
-        event.listen(storage.engine, "connect", _write_ahead)
-        storage.engine.dispose()
-    return storage
-
-
-def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    if url:
+        return postgres.opened(url)
+    return sqlite.opened(folder, write_ahead=not on_network(folder))
 
 
 def set_trial_user_attrs(
@@ -169,7 +150,9 @@ def on_network(path: Path) -> bool:
 
 def studies(runs: Path) -> tuple[str, ...]:
     """Names of the studies in a folder of runs."""
-    names = {path.parent.name for name in ("study.db", POINTER) for path in runs.glob(f"*/{name}")}
+    names = {
+        path.parent.name for name in (sqlite.FILE, POINTER) for path in runs.glob(f"*/{name}")
+    }
     return tuple(sorted(names))
 
 
@@ -186,21 +169,4 @@ def exists(folder: Path, url: str | None, name: str) -> bool:
     """
     if url:
         return postgres.fact(url, name, WHOLE) is not None
-    path = folder / "study.db"
-    if not path.is_file():
-        return False
-    try:
-        # Plain SQL: opening the file through Optuna takes half a second and writes to it.
-        with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as database:
-            row = database.execute(
-                "SELECT 1 FROM study_user_attributes WHERE key = ?", (WHOLE,)
-            ).fetchone()
-    except sqlite3.DatabaseError as error:
-        if "no such table" in str(error):
-            return False
-        raise EnvironmentError(
-            f"cannot read the study's database {path}: {error}; restore it from a copy"
-        ) from error
-    return row is not None
+    return sqlite.has_fact(folder, WHOLE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from raylt._version import __version__
 from raylt.plugins import did_you_mean
 from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Space
-from raylt.study.record import postgres, storage
+from raylt.study.record import postgres, sqlite, storage
 from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.record import REAL_ENDS, Record
 
@@ -31,12 +32,27 @@ def require_new(folder: Path, url: str | None, name: str) -> None:
 
     Raises:
         InputError: the study exists.
+        EnvironmentError: only its trials do.
     """
-    if storage.exists(folder, url, name):
+    if not storage.exists(folder, url, name):
+        _require_no_remains(folder, url)
+    else:
         raise InputError(
             f"study.name: must be new, but {postgres.public(url) if url else folder} holds a "
             f"study already; continue it with `raylt resume {name}`, or choose another name with "
             f"--study"
+        )
+
+
+def _require_no_remains(folder: Path, url: str | None) -> None:
+    """Refuse a folder with trials whose record is gone: their checkpoints would pass for new."""
+    remains = {path.parent for path in folder.glob("trials/*/*")}
+    if remains:
+        where = f"in {postgres.public(url)}" if url else str(folder / sqlite.FILE)
+        raise EnvironmentError(
+            f"{folder} holds {len(remains)} trials of a study whose record, {where}, is gone; "
+            f"restore it from a copy, or move the folder away and begin anew. What the trials "
+            f"reported (epochs.jsonl) and their checkpoints are in {folder / 'trials'}"
         )
 
 
@@ -71,7 +87,7 @@ def create(
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         # A driver may have been killed in the middle of this function.
-        for left in folder.glob("study.db*"):
+        for left in folder.glob(f"{sqlite.FILE}*"):
             left.unlink()
         _write_files(folder, space.text, url)
     except OSError as error:
@@ -125,10 +141,11 @@ def load(
 
     Raises:
         InputError: there is no study, or its space file was changed.
-        EnvironmentError: the study's database is damaged, or the server does not answer.
+        EnvironmentError: the study's database is damaged or gone, or the server does not answer.
     """
     name = name or folder.name
     if not storage.exists(folder, url, name):
+        _require_no_remains(folder, url)
         known = storage.studies(folder.parent)
         where = f"{postgres.public(url)} or {folder.parent}" if url else str(folder.parent)
         raise InputError(
@@ -141,7 +158,8 @@ def load(
     file = folder / "space.yaml"
     space = spaces.stored(file, whole_ends=False)
     database = storage.opened(folder, url)
-    name = name if url else optuna.get_all_study_names(database)[0]
+    with _only_json(folder, url):
+        name = name if url else optuna.get_all_study_names(database)[0]
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
     if record.whole_ends:
         record.space = spaces.stored(file, whole_ends=True)
@@ -191,15 +209,29 @@ def _record(
 ) -> Record:
     """The study of a name; with a sampler it can be written, and its trials are in memory."""
     cache = None
-    if sampler is not None:
-        cache = WriteThroughStorage(database, database.get_study_id_from_name(name))
-    study = optuna.load_study(
-        study_name=name,
-        storage=cache or database,
-        sampler=sampler,
-        pruner=optuna.pruners.NopPruner(),
-    )
+    with _only_json(folder, url):
+        if sampler is not None:
+            cache = WriteThroughStorage(database, database.get_study_id_from_name(name))
+        study = optuna.load_study(
+            study_name=name,
+            storage=cache or database,
+            sampler=sampler,
+            pruner=optuna.pruners.NopPruner(),
+        )
+        # Everything that anybody will read: what is no JSON must not surprise them later.
+        study.get_trials(deepcopy=False)
+        _ = study.user_attrs
     return Record(folder, space, url=url, database=database, cache=cache, study=study)
+
+
+@contextlib.contextmanager
+def _only_json(folder: Path, url: str | None) -> Generator[None]:
+    """Refuse a database in which something else stands in the place of JSON."""
+    try:
+        yield
+    except ValueError as error:
+        where = postgres.public(url) if url else str(folder / sqlite.FILE)
+        raise EnvironmentError(sqlite.damage(where, folder, str(error))) from error
 
 
 def _write_files(folder: Path, text: str, url: str | None) -> None:

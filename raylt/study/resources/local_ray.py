@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from raylt.schema import EnvironmentError
 
 _OBJECT_STORE = 100 * 2**20
 """Bytes: recipes and metrics are all that travels."""
+_SHUTDOWN = 15.0
+"""Seconds that Ray may take to end."""
 
 
 def cores() -> int:
@@ -95,8 +98,17 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
         with ray_compat.trials_in_waiting_processes():
             yield
     finally:
-        ray.shutdown()
+        _shut_down()
         os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+
+
+def _shut_down() -> None:
+    """End Ray, but do not wait for one that has lost a part of itself."""
+    import ray
+
+    thread = threading.Thread(target=ray.shutdown, name="shutdown", daemon=True)
+    thread.start()
+    thread.join(_SHUTDOWN)
 
 
 def _free_port() -> int:

@@ -22,6 +22,7 @@ from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.resources import allocation
 from raylt.study.run import session
+from raylt.study.run.guard import RayLost
 from raylt.study.run.plan import Plan
 from raylt.study.run.result import Result
 from raylt.study.search.sampler import sampler
@@ -69,7 +70,8 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
             # A search that did not start leaves nothing behind.
             if study is None and new:
                 shutil.rmtree(folder, ignore_errors=True)
-            if study is not None and not study.begun and isinstance(error, EnvironmentError):
+            refused = isinstance(error, EnvironmentError) and not isinstance(error, RayLost)
+            if study is not None and not study.begun and refused:
                 study.remove(folder=new)
             raise
         finally:

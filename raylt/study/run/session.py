@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from raylt import escape
 from raylt.cluster import address as addresses
+from raylt.cluster import ray_compat
 from raylt.cluster.capacity import Node
 from raylt.settings import Settings
 from raylt.study.cost import packing
@@ -21,6 +22,7 @@ from raylt.study.record.record import CHECKPOINTS, Record
 from raylt.study.resources import environment, joining
 from raylt.study.resources.allocation import Allocation, allocate, ray_nodes
 from raylt.study.run import watchdog
+from raylt.study.run.guard import RayGuard
 from raylt.study.run.interrupt import Interruption
 from raylt.study.run.retention import Retention
 from raylt.study.run.watchdog import Watchdog
@@ -51,6 +53,7 @@ class Session:
     tracker: Tracker
     interruption: Interruption
     hold: Hold
+    guard: RayGuard
     allocation: Allocation
     """What each trial gets, and how many run at a time."""
     listeners: Sequence[Listener] = ()
@@ -60,8 +63,8 @@ class Session:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the user wants to stop, or another process may drive the study."""
-        return self.interruption.seen or self.hold.lost
+        """Whether the user wants to stop, another process may drive the study, or Ray is lost."""
+        return self.interruption.seen or self.hold.lost or bool(self.guard.lost)
 
     def trials(self, study: Record) -> str:
         """Run the trials that a study still wants; returns why it ended early, or ""."""
@@ -93,6 +96,7 @@ class Session:
                 concurrent=concurrent,
                 listeners=(*own, *self.listeners),
                 interrupted=lambda: self.interrupted,
+                ray_lost=self.guard.look,
                 retries=settings.retries,
                 root=settings.data,
                 work=settings.work,
@@ -150,7 +154,8 @@ def tracked(
         listeners: The caller's own.
 
     Raises:
-        EnvironmentError: the machines have no room for a trial, or the tracker cannot be used.
+        EnvironmentError: the machines have no room for a trial, the tracker cannot be used, or a
+            part of Ray is lost.
     """
     session: Session | None = None
     console = escape.console(stderr=True, quiet=settings.quiet)
@@ -165,6 +170,7 @@ def tracked(
         # Until the very end: the tracker counts in the record what MLflow lacks.
         postgres.answering(study.url) if study.url else contextlib.nullcontext(),
         Interruption() as interruption,
+        RayGuard(ray_compat.own_processes(), resume_command=tracker.resume_command) as guard,
     ):
         tracker.start()
         try:
@@ -178,6 +184,7 @@ def tracked(
                 tracker=tracker,
                 interruption=interruption,
                 hold=hold,
+                guard=guard,
                 allocation=allocation,
                 listeners=listeners,
             )
@@ -187,6 +194,6 @@ def tracked(
             tracker.leave()
             raise
         finally:
-            notices = tracker.close(interrupted=interruption.seen)
+            notices = tracker.close(interrupted=interruption.seen or bool(guard.lost))
             if session is not None:
                 session.notices = notices

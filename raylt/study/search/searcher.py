@@ -45,6 +45,7 @@ class TruthfulSearcher(Searcher):
         on_shared_oom: Called with the number of a trial that ran out of memory beside others; None
             where trials share nothing.
         retries: How often a trial is handed out again whose process died.
+        ray_lost: Whether Ray itself died, which is no trial's failure.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class TruthfulSearcher(Searcher):
         budget: BudgetMeter | None = None,
         on_shared_oom: Callable[[int], None] | None = None,
         retries: int = 0,
+        ray_lost: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
         self.stopped = ""
@@ -65,6 +67,7 @@ class TruthfulSearcher(Searcher):
         self._budget = budget or BudgetMeter(record, cpus=0, gpus=0)
         self._on_shared_oom = on_shared_oom
         self._retries = retries
+        self._ray_lost = ray_lost
         outcomes = record.outcomes()
         self._pending = [
             Pending(outcome.number, "alone" if outcome.alone else "unfinished")
@@ -134,6 +137,8 @@ class TruthfulSearcher(Searcher):
             self._record.set_alone(number, reason=live.failure)
             self._on_shared_oom(number)
             self._pending.append(Pending(number, "alone"))
+            self._leave_open(live)
+        elif died and self._ray_lost():
             self._leave_open(live)
         elif died and self._is_retried(live):
             self._pending.append(Pending(number, "died"))

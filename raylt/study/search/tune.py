@@ -33,6 +33,7 @@ def run(
     concurrent: Callable[[], int],
     listeners: Sequence[Listener],
     interrupted: Callable[[], bool],
+    ray_lost: Callable[[], bool],
     retries: int,
     root: Path,
     work: str,
@@ -47,6 +48,7 @@ def run(
         concurrent: How many run at a time; asked before each that begins.
         listeners: They hear everything that happens to trials.
         interrupted: Becomes true when the search must end at once.
+        ray_lost: Whether Ray itself died: then no trial whose process died has failed.
         retries: How often a trial is started again whose process died.
         root: Folder of the datasets.
         work: `package.module:function` that trains one recipe.
@@ -71,6 +73,7 @@ def run(
         budget,
         on_shared_oom if allocation.has_company else None,
         retries,
+        ray_lost,
     )
     limited = watch.limited = _Limited(searcher, concurrent)
     scratch = (record.folder / ".tune").resolve()

@@ -107,7 +107,7 @@ class Tracker(Listener):
     ) -> None:
         self.uri = uris.public(uri)
         self._record = record
-        self._resume_command = resume_command
+        self.resume_command = resume_command
         self._optional = optional
         self._private_uri = uri
         self._connect = connect
@@ -186,7 +186,7 @@ class Tracker(Listener):
             sent = self._mirror.runs.sent() if self._mirror else {}
             notices.append(
                 f"{pending(self._record, self.uri, sent)} points are not in MLflow at {self.uri} "
-                f"yet ({self._trouble or 'it is slow'}); `{self._resume_command}` uploads them"
+                f"yet ({self._trouble or 'it is slow'}); `{self.resume_command}` uploads them"
             )
         return tuple(notices)
 

@@ -1,0 +1,197 @@
+"""Ends a command whose own Ray has lost a part of itself, which Ray would wait for for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+
+import psutil
+from rich.console import Console
+
+from raylt.schema import EnvironmentError
+
+_LOOK = 1.0
+"""Seconds between two looks."""
+_WORKERS = 5
+"""Looks between two at the processes of trials, which are many."""
+_STOPPED = 20
+"""Looks that a part of Ray may be stopped by a signal."""
+_GRACE = 20.0
+"""Seconds in which the command must end by itself once a part of Ray is lost."""
+
+_log = logging.getLogger("raylt")
+
+
+class RayLost(EnvironmentError):
+    """A process of Ray, without which no trial can go on, died or was stopped."""
+
+
+class RayGuard:
+    """Watches the Ray that this command started, for the time of a `with`.
+
+    Once a process that it needs has died, or was stopped for long, `lost` says so and the
+    processes of the trials are killed. The end of the `with` then raises `RayLost`. A command that
+    waits for an answer that Ray cannot give is ended after `_GRACE` seconds, with the same words
+    and exit code: Ray would wait for ever, or abort the process.
+
+    Stopped processes of trials are named in a warning.
+
+    Args:
+        parts: Process numbers of Ray's own processes, by name, `raylet` among them; none where Ray
+            is a cluster's.
+        resume_command: The command that goes on, for the message.
+    """
+
+    def __init__(self, parts: Mapping[str, int], *, resume_command: str) -> None:
+        self.lost = ""
+        """What happened, in one line; "" while all is well."""
+        self._parts = {name: psutil.Process(pid) for name, pid in parts.items()}
+        self._workers: list[psutil.Process] = []
+        self._resume_command = resume_command
+        self._stopped: Counter[int] = Counter()
+        """At how many looks in a row each process was stopped, by its number."""
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="ray guard", daemon=True)
+
+    def __enter__(self) -> RayGuard:
+        if self._parts:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        _: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        # What Ray raised has the same cause. A Ctrl-C has its own end.
+        if self.lost and (kind is None or issubclass(kind, Exception)):
+            raise RayLost(self._message()) from error
+
+    def look(self) -> bool:
+        """Whether a part of Ray is lost, by a look of this moment."""
+        dead = {name: part for name, part in self._parts.items() if not _is_alive(part)}
+        if dead and not self.lost and not self._closing.is_set():
+            causes = ", ".join(f"{name} {_how_it_died(part)}" for name, part in dead.items())
+            self._lose(causes)
+        return bool(self.lost)
+
+    def _main(self) -> None:
+        looks = 0
+        while not self._closing.wait(_LOOK):
+            if looks % _WORKERS == 0:
+                self._find_workers()
+            looks += 1
+            if not self.look():
+                self._look_for_stopped()
+            if self.lost:
+                self._closing.wait(_GRACE)
+                if not self._closing.is_set():
+                    self._end()
+                return
+
+    def _find_workers(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            children = self._parts["raylet"].children(recursive=True)
+            agents = {
+                name: child
+                for child in children
+                if (name := _name(child).removeprefix("ray::")).endswith("Agent")
+            }
+            # Ray starts them a moment after the rest.
+            self._parts |= agents
+            # A raylet that dies in this moment has no children any more.
+            known = [worker for worker in self._workers if _is_alive(worker)]
+            self._workers = list({*known, *children}.difference(agents.values()))
+
+    def _look_for_stopped(self) -> None:
+        for process in [*self._parts.values(), *self._workers]:
+            stopped = _status(process) == psutil.STATUS_STOPPED
+            self._stopped[process.pid] = self._stopped[process.pid] + 1 if stopped else 0
+        for name, part in self._parts.items():
+            if self._stopped[part.pid] >= _STOPPED:
+                self._lose(f"{name} (process {part.pid}) was stopped by a signal")
+                return
+        for worker in self._workers:
+            if self._stopped[worker.pid] == _STOPPED:
+                _log.warning(
+                    "%s stands still: its process %d was stopped by a signal; let it go on with "
+                    "`kill -CONT %d`",
+                    _trial(worker),
+                    worker.pid,
+                    worker.pid,
+                )
+
+    def _lose(self, cause: str) -> None:
+        self.lost = cause
+        # What is left of Ray answers while the search ends; nothing may write any more.
+        self._kill(but="gcs_server")
+
+    def _kill(self, *, but: str = "") -> None:
+        keep = self._parts.get(but)
+        if keep is not None and _status(keep) == psutil.STATUS_STOPPED:
+            keep = None
+        for process in [*self._parts.values(), *self._workers]:
+            if process != keep:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+
+    def _end(self) -> None:
+        self._kill()
+        # A live table hides it.
+        Console(stderr=True).show_cursor()
+        print(f"error: {self._message()}", file=sys.stderr, flush=True)
+        os._exit(RayLost.exit_code)
+
+    def _message(self) -> str:
+        return (
+            f"Ray must run until the end, but on this machine its {self.lost}; what was reported "
+            f"is kept, go on with `{self._resume_command}`"
+        )
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return process.status()
+    except psutil.Error:
+        return psutil.STATUS_DEAD
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    return _status(process) not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+
+
+def _name(process: psutil.Process) -> str:
+    """What a process calls itself; "" where it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline()).strip()
+    return ""
+
+
+def _how_it_died(process: psutil.Process) -> str:
+    """By what a process ended, as far as its parent, which this process may be, can still tell."""
+    with contextlib.suppress(OSError):
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if ended is not None and ended.si_code == os.CLD_EXITED:
+            return f"ended with exit code {ended.si_status}"
+        if ended is not None:
+            memory = ", as where memory runs out" if ended.si_status == 9 else ""
+            return f"was killed by signal {ended.si_status}{memory}"
+    return "died"
+
+
+def _trial(process: psutil.Process) -> str:
+    """The trial that a process runs, by the file that it prints to."""
+    with contextlib.suppress(psutil.Error):
+        for file in process.open_files():
+            if match := re.search(r"/trials/(\d+)/output", file.path):
+                return f"trial {match[1]}"
+    return "a trial"

@@ -1,0 +1,159 @@
+import logging
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from raylt.study.run import guard
+from raylt.study.run.guard import RayGuard, RayLost
+from tests.patience import wait_for
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(guard, "_LOOK", 0.05)
+    monkeypatch.setattr(guard, "_WORKERS", 1)
+
+
+@pytest.fixture
+def parts():
+    """Three processes in the place of Ray's: the raylet has a child that runs trial 3."""
+    trial = "import time; file = open('trials/3/output.txt', 'a'); time.sleep(600)"
+    raylet = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {trial!r}])"
+    made = {}
+
+    def make(folder):
+        (folder / "trials" / "3").mkdir(parents=True)
+        for name, code in {"raylet": raylet, "gcs_server": "import time; time.sleep(600)"}.items():
+            made[name] = subprocess.Popen([sys.executable, "-c", code], cwd=folder)
+        wait_for(lambda: (folder / "trials" / "3" / "output.txt").exists())
+        return {name: process.pid for name, process in made.items()}
+
+    yield make
+    for process in made.values():
+        for child in psutil.Process(process.pid).children() if process.poll() is None else []:
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+def child(pids):
+    (process,) = psutil.Process(pids["raylet"]).children()
+    return process
+
+
+def lost(watching, blow):
+    """Strike while a guard watches, and wait until it knows."""
+    wait_for(lambda: watching._workers)
+    assert not watching.look()
+    blow()
+    wait_for(lambda: watching.lost)
+    assert watching.look()
+
+
+def test_a_killed_raylet_ends_the_command_and_its_trials_and_spares_the_service_that_answers(
+    parts, tmp_path
+):
+    pids = parts(tmp_path)
+    trial = child(pids)
+    watching = RayGuard(pids, resume_command="raylt resume toy")
+    with (
+        pytest.raises(RayLost, match=r"its raylet was killed by signal 9.* `raylt resume toy`"),
+        watching,
+    ):
+        lost(watching, psutil.Process(pids["raylet"]).kill)
+    wait_for(lambda: not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE)
+    assert psutil.Process(pids["gcs_server"]).status() != psutil.STATUS_ZOMBIE
+
+
+def test_what_ray_raises_meanwhile_has_the_same_cause(parts, tmp_path):
+    pids = parts(tmp_path)
+    watching = RayGuard(pids, resume_command="")
+
+    def run():
+        with watching:
+            lost(watching, psutil.Process(pids["gcs_server"]).kill)
+            raise ConnectionError("GCS")
+
+    with pytest.raises(RayLost) as raised:
+        run()
+    assert isinstance(raised.value.__cause__, ConnectionError)
+
+
+def test_an_error_of_a_whole_ray_is_its_own(parts, tmp_path):
+    with (
+        pytest.raises(ZeroDivisionError),
+        RayGuard(parts(tmp_path), resume_command=""),
+    ):
+        raise ZeroDivisionError
+
+
+def test_a_cluster_s_ray_is_not_watched():
+    with RayGuard({}, resume_command="") as watching:
+        assert not watching.look()
+
+
+def test_a_part_that_is_stopped_for_long_is_lost_and_one_that_goes_on_is_not(
+    parts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(guard, "_STOPPED", 10)
+    pids = parts(tmp_path)
+    raylet = psutil.Process(pids["raylet"])
+    watching = RayGuard(pids, resume_command="")
+    with (
+        pytest.raises(RayLost, match=rf"raylet \(process {raylet.pid}\) was stopped by a signal"),
+        watching,
+    ):
+        lost(watching, lambda: stop_and_go(raylet, watching))
+
+
+def stop_and_go(process, watching):
+    """Stop a process for moments, and then for good."""
+    for _ in range(5):
+        process.suspend()
+        time.sleep(0.2)
+        process.resume()
+        time.sleep(0.1)
+    assert not watching.lost
+    process.suspend()
+
+
+def test_a_trial_that_is_stopped_for_long_is_named_once(parts, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(guard, "_STOPPED", 4)
+    caplog.set_level(logging.WARNING, logger="raylt")
+    pids = parts(tmp_path)
+    with RayGuard(pids, resume_command="") as watching:
+        trial = child(pids)
+        trial.suspend()
+        wait_for(lambda: caplog.messages)
+        time.sleep(0.5)
+        trial.resume()
+        assert not watching.lost
+    (line,) = caplog.messages
+    assert f"trial 3 stands still: its process {trial.pid} was stopped by a signal" in line
+    assert f"`kill -CONT {trial.pid}`" in line
+
+
+BLOCKED = """
+import subprocess, sys, time
+from raylt.study.run import guard
+guard._LOOK = guard._GRACE = 0.2
+raylet = subprocess.Popen(["sleep", "600"])
+with guard.RayGuard({"raylet": raylet.pid}, resume_command="raylt resume toy") as watching:
+    raylet.send_signal(SIGNAL)
+    time.sleep(600)
+"""
+
+
+def test_a_command_that_waits_for_ray_for_ever_is_ended():
+    code = BLOCKED.replace("SIGNAL", str(int(signal.SIGTERM)))
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 3
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: Ray must run until the end, but on this machine its raylet was")
+    assert line.endswith("go on with `raylt resume toy`")
