@@ -36,7 +36,7 @@ FENCES = {
     "matplotlib": ("study/report/charts/png.py",),
     "pandas": ("study/notebook.py",),
     "scipy": ("study/verdict/significance.py",),
-    "safetensors": ("study/export.py", "trial/checkpoints/checkpoint.py"),
+    "safetensors": ("study/export.py", "trial/checkpoints/checkpoint_file.py"),
     "torchvision": ("encoders/",),
     "PIL": ("data/",),
     "ruamel": ("space/file/", "study/record/text.py"),
