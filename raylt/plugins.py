@@ -28,6 +28,7 @@ _LIGHT = (
     "pydantic",
     "raylt.schema",
     "raylt.data.longtail",
+    "raylt.data.own",
 )
 
 

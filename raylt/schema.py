@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -82,6 +83,21 @@ class DatasetConfig(Frozen):
     def has_validation(self) -> bool:
         """Whether any images are held out, without which a search sees training losses only."""
         return True
+
+    @classmethod
+    def silent(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a new space gets where its file is silent; a recipe that was stored without it
+        keeps the field's default, and so its meaning and its digest.
+
+        Args:
+            values: What the file says.
+        """
+        return {}
+
+    @classmethod
+    def idle(cls, values: Mapping[str, Any]) -> tuple[str, str] | None:
+        """A key of a new space's file that would do nothing beside the others, and why."""
+        return None
 
 
 class SamplerConfig(Frozen):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from raylt.schema import EnvironmentError, InputError
+from raylt.data.paths import listing, shown
+from raylt.data.reading import decode
+from raylt.schema import EnvironmentError
 
 _MARGIN = 8 / 7
 """Evaluation resizes the shorter side to 256 pixels for views of 224, bilinearly, as both papers'
 programs do."""
+_LONGEST = 32
+"""Times its height that an image may be wide, or the other way round, before it is resized: a line
+of one pixel would become a band of gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,42 @@ class FileImages:
         return len(self.labels)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The images as they are evaluated, (len(indices), 3, size, size)."""
-        shown = np.empty((len(indices), 3, self.size, self.size), np.uint8)
+        """The images as they are evaluated, (len(indices), 3, size, size).
+
+        Raises:
+            EnvironmentError: some of them cannot be read; each is named, with the reason.
+        """
+        images, reasons = self.decoded(indices)
+        if reasons:
+            raise unreadable([f"{self.path(index)}: {text}" for index, text in reasons.items()])
+        return images
+
+    def decoded(
+        self, indices: NDArray[np.int64], *, keep: bool = True
+    ) -> tuple[NDArray[np.uint8], dict[int, str]]:
+        """The images as they are evaluated, black where one cannot be read, and why by its index.
+
+        Args:
+            indices: Which of them.
+            keep: Whether the pixels are kept; without them, none are returned.
+        """
+        pixels = np.zeros((len(indices) if keep else 0, 3, self.size, self.size), np.uint8)
+        reasons: dict[int, str] = {}
 
         def show(place: int) -> None:
-            shown[place] = pixels(centred(self.open(int(indices[place])), self.size))
+            index = int(indices[place])
+            try:
+                image = decode.decoded(self.root / str(self.names[index]))
+            except decode.Unreadable as error:
+                reasons[index] = str(error)
+                return
+            if keep:
+                pixels[place] = as_array(centred(image, self.size))
 
         with ThreadPoolExecutor(max(1, self.workers)) as threads:
             for _ in threads.map(show, range(len(indices))):
                 pass  # an error of a thread is raised here
-        return shown
+        return pixels, dict(sorted(reasons.items()))
 
     def only(self, indices: NDArray[np.int64]) -> FileImages:
         """The part of these images that `indices` names, in that order."""
@@ -55,22 +85,28 @@ class FileImages:
             self.root, self.names[indices], self.labels[indices], self.size, self.workers
         )
 
+    def path(self, index: int) -> str:
+        """Where an image is, for messages."""
+        return shown(self.root / str(self.names[index]))
+
     def open(self, index: int) -> Image.Image:
         """One image in colour and at its own size.
 
         Raises:
             EnvironmentError: the file is missing or no image.
         """
-        path = self.root / str(self.names[index])
         try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            # PIL reports a damaged file by any of these.
-            raise EnvironmentError(
-                f"{path} must be an image, but cannot be read ({error}); fetch it again, or "
-                "remove it from the dataset"
-            ) from error
+            return decode.decoded(self.root / str(self.names[index]))
+        except decode.Unreadable as error:
+            raise unreadable([f"{self.path(index)}: {error}"]) from error
+
+
+def unreadable(images: Sequence[str]) -> EnvironmentError:
+    """What to say of images that cannot be read, each with its path and the reason."""
+    return EnvironmentError(
+        f"every image must be readable, but {len(images)} cannot be read; mend or remove them, or "
+        f"leave them out with `data.broken: skip`, which folder and table have\n{listing(images)}"
+    )
 
 
 def centred(image: Image.Image, size: int) -> Image.Image:
@@ -79,76 +115,16 @@ def centred(image: Image.Image, size: int) -> Image.Image:
     Halves of a pixel go where torchvision's Resize and CenterCrop put them.
     """
     short, side = min(image.size), round(size * _MARGIN)
+    wide, tall = (min(length, short * _LONGEST) for length in image.size)
+    if (wide, tall) != image.size:
+        left, top = (image.width - wide) // 2, (image.height - tall) // 2
+        image = image.crop((left, top, left + wide, top + tall))
     wide, tall = (side * length // short for length in image.size)
     resized = image.resize((wide, tall), Image.Resampling.BILINEAR)
     left, top = round((wide - size) / 2), round((tall - size) / 2)
     return resized.crop((left, top, left + size, top + size))
 
 
-def pixels(image: Image.Image) -> NDArray[np.uint8]:
+def as_array(image: Image.Image) -> NDArray[np.uint8]:
     """(3, height, width) of an image in colour."""
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
-
-
-def read_list(path: Path, *, classes: int) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Paths and labels of a list with `path label` in each line, (n,) each.
-
-    Raises:
-        InputError: the list cannot be read or is empty, or a line is no path and class.
-    """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(
-            f"a list of images must be a text file with `path class` in each line, but {path} "
-            f"cannot be read ({reason}); name another list"
-        ) from error
-    names: list[str] = []
-    labels: list[int] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        if not name or not label.isdecimal() or int(label) >= classes:
-            raise InputError(
-                f"{path}:{number}: must be a path and a class from 0 to {classes - 1}, but is "
-                f"{line[:200]!r}; correct the line, or name another list"
-            )
-        names.append(name.strip())
-        labels.append(int(label))
-    if not names:
-        raise InputError(
-            f"a list of images must name at least one, but {path} is empty; name another list"
-        )
-    return np.array(names), np.array(labels, np.int64)
-
-
-def require_all(root: Path, names: Sequence[str] | NDArray[np.str_], *, source: Path) -> None:
-    """Raise unless every image of a list is there; each folder is looked through once.
-
-    Raises:
-        EnvironmentError: some are missing; the first is named.
-    """
-    folders: dict[str, set[str]] = {}
-    for name in map(str, names):
-        folder, _, file = name.rpartition("/")
-        folders.setdefault(folder, set()).add(file)
-    missing = [
-        f"{folder}/{file}"
-        for folder, files in folders.items()
-        for file in sorted(files - _files(root / folder))
-    ]
-    if missing:
-        raise EnvironmentError(
-            f"every image of {source} must lie below {root}, but {len(missing)} of {len(names)} "
-            f"do not, such as {missing[0]}; set data.images to the folder that they are in"
-        )
-
-
-def _files(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except OSError:
-        return set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -126,6 +127,14 @@ class Splits:
     """Mean of each channel that pixels in [0, 1] are normalised with, inside the encoder."""
     std: tuple[float, ...]
     """Standard deviation of each channel, for pixels in [0, 1]."""
+    names: tuple[str, ...] = ()
+    """The name of each class, (classes,); their numbers where there are no names."""
+    broken: tuple[str, ...] = ()
+    """The images that were left out since they cannot be read, each with the reason."""
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            object.__setattr__(self, "names", tuple(map(str, range(self.classes))))
 
     @property
     def train_counts(self) -> tuple[int, ...]:
@@ -143,4 +152,6 @@ class Splits:
             digest.update(np.ascontiguousarray(part.labels).tobytes())
             step = max(1, len(part) // 64)
             digest.update(part.take(np.arange(0, len(part), step)).tobytes())
+        for image in self.broken:
+            digest.update(os.fsencode(image))
         return digest.hexdigest()[:16]

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from raylt.data import indices
 from raylt.data.images import Images, Splits
+from raylt.data.paths import below
 from raylt.schema import DatasetConfig, InputError
 
 # Test and validation images are the same in every study, whatever tail is cut afterwards.
@@ -212,6 +213,9 @@ def cut(
     root: Path,
     mean: tuple[float, ...],
     std: tuple[float, ...],
+    names: Sequence[str] = (),
+    validation: Images | None = None,
+    broken: tuple[str, ...] = (),
 ) -> Splits:
     """The parts of a study: validation is taken from the pool first, then the tail is cut.
 
@@ -225,6 +229,9 @@ def cut(
         root: Folder of the datasets, in which the files of indices are looked for.
         mean: Mean of each channel that the encoder normalises with.
         std: Standard deviation of each channel, for pixels in [0, 1].
+        names: The name of each class; their numbers without.
+        validation: The validation images, where they are not taken from the pool.
+        broken: Images that were left out since they cannot be read.
 
     Raises:
         InputError: the pool cannot give the tail and the validation images asked for, or a file of
@@ -232,10 +239,11 @@ def cut(
     """
     classes = len(np.bincount(pool.labels))
     named = {
-        key: indices.of_pool(root / name, pool.labels, key=key)
+        key: indices.of_pool(below(root, name, key), pool.labels, key=key)
         for key, name in config.index_files().items()
     }
-    held = _held_out(pool.labels, config.validation, classes, named)
+    each = 0 if validation is not None else config.validation
+    held = _held_out(pool.labels, each, classes, named)
     left = np.setdiff1d(np.arange(len(pool)), held)
     labels = pool.labels[left]
     available = tuple(np.bincount(labels, minlength=classes).tolist())
@@ -256,11 +264,13 @@ def cut(
         train=pool.only(train),
         balanced=pool if len(balanced) == len(pool) else pool.only(balanced),
         few_shot=pool.only(few_shot),
-        validation=pool.only(held),
+        validation=pool.only(held) if validation is None else validation,
         test=test,
         classes=classes,
         mean=mean,
         std=std,
+        names=tuple(names),
+        broken=broken,
     )
 
 

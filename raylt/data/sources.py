@@ -165,7 +165,7 @@ class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
                 cropped = _crop(originals, boxes, self._looks.size, kernel)
             else:
                 cropped = [files.centred(image, self._images.size) for image in originals]
-            shown.append(torch.from_numpy(np.stack([files.pixels(image) for image in cropped])))
+            shown.append(torch.from_numpy(np.stack([files.as_array(image) for image in cropped])))
         return shown
 
 

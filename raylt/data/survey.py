@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from raylt.data.paths import shown
 from raylt.data.reading import decode, rows, table, tree
-from raylt.data.reading.collection import Collection, shown
+from raylt.data.reading.collection import Collection
 from raylt.data.reading.rows import TABLES, Columns
 from raylt.schema import InputError
 

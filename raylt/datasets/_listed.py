@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from raylt.data import files
 from raylt.data.files import FileImages
 from raylt.data.images import Splits
 from raylt.data.longtail import Listed, hold_out, subsample
-from raylt.schema import InputError
+from raylt.data.paths import below, listing
+from raylt.data.reading import rows, table
+from raylt.data.reading.collection import Part, collected
+from raylt.schema import EnvironmentError, InputError
 
 _VALIDATION_SHARE = 5
 """A class must have this many times the images that it gives for validation."""
@@ -42,25 +46,29 @@ def load(
         EnvironmentError: an image of a list is missing.
     """
     _require_lists(config, root)
-    train = _images(config, root, config.train_list, classes)
+    read = functools.partial(_part, config, root, classes)
+    lists = {"train": read("train_list"), "test": read("test_list")}
+    if config.validation_list is not None:
+        lists["validation"] = read("validation_list")
+    parts = _images(config, lists)
+    train, test = parts["train"], parts["test"]
     _require_every_class(train, config.train_list, classes)
     if config.validation_list is None:
         train, validation = _divided(train, config.validation, classes)
     else:
-        validation = _images(config, root, config.validation_list, classes)
-    test = _images(config, root, config.test_list, classes)
+        validation = parts["validation"]
     balanced = train
     if config.balanced_list is not None:
-        balanced = _without(_images(config, root, config.balanced_list, classes), validation)
+        labelled = _images(config, {"balanced": read("balanced_list")})["balanced"]
+        balanced = _without(labelled, validation)
     if config.few_shot_list is not None:
-        few_shot = _without(_images(config, root, config.few_shot_list, classes), validation)
+        labelled = _images(config, {"few_shot": read("few_shot_list")})["few_shot"]
+        few_shot = _without(labelled, validation)
     else:
         _require_every_class(balanced, config.balanced_list or config.train_list, classes)
         sizes = np.bincount(balanced.labels, minlength=classes).tolist()
         few = [min(size, max(4, size // 100)) for size in sizes]
         few_shot = balanced.only(subsample(balanced.labels, few, _FEW_SHOT_SEED))
-    for name, part in (("validation", validation), ("test", test)):
-        _require_apart(train, part, name)
     return Splits(train, balanced, few_shot, validation, test, classes, mean, std)
 
 
@@ -68,7 +76,9 @@ def _require_lists(config: Listed, root: Path) -> None:
     values = config.model_dump()
     lists = {key: values[key] for key in values if key.endswith("_list") and values[key]}
     missing = [
-        f"{root / name} (data.{key})" for key, name in lists.items() if not (root / name).exists()
+        f"{root / name} (data.{key})"
+        for key, name in lists.items()
+        if not below(root, name, key).exists()
     ]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -79,11 +89,42 @@ def _require_lists(config: Listed, root: Path) -> None:
         )
 
 
-def _images(config: Listed, root: Path, listed: str, classes: int) -> FileImages:
-    path, folder = root / listed, root / config.images
-    names, labels = files.read_list(path, classes=classes)
-    files.require_all(folder, names, source=path)
-    return FileImages(folder, names, labels, config.resolution, config.workers)
+def _part(config: Listed, root: Path, classes: int, key: str) -> Part:
+    """The images of the list that a key names."""
+    path = below(root, getattr(config, key), key)
+    folder = below(root, config.images, "images")
+    named = rows.read(path)
+    for row in named:
+        if not (row.label.isascii() and row.label.isdigit() and int(row.label) < classes):
+            hint = " (classes are counted from 0)" if row.label == str(classes) else ""
+            raise rows.wrong(
+                path,
+                row.line,
+                f"{row.path} {row.label}",
+                f"be a path and a class from 0 to {classes - 1}{hint}",
+                "correct the line, or name another list",
+            )
+    return table.part(path, named, folder, [int(row.label) for row in named])
+
+
+def _images(config: Listed, lists: Mapping[str, Part]) -> dict[str, FileImages]:
+    """The images of lists that must not share one, all of which must be there."""
+    whole = collected((), lists, {})
+    if whole.missing:
+        raise EnvironmentError(
+            f"every image of the lists must be there, but {len(whole.missing)} are not; set "
+            f"data.images to the folder that they are in\n{listing(whole.missing)}"
+        )
+    return {
+        name: FileImages(
+            part.folder,
+            np.array(part.names),
+            np.array(part.labels, np.int64),
+            config.resolution,
+            config.workers,
+        )
+        for name, part in whole.parts.items()
+    }
 
 
 def _divided(images: FileImages, per_class: int, classes: int) -> tuple[FileImages, FileImages]:
@@ -105,14 +146,5 @@ def _require_every_class(images: FileImages, listed: str, classes: int) -> None:
         raise InputError(
             f"{listed}: must name an image of each of the {classes} classes, but names none of "
             f"class {empty[0]}{f' and {len(empty) - 1} more' if len(empty) > 1 else ''}; is this "
-            "the list of another dataset, or cut off?"
-        )
-
-
-def _require_apart(train: FileImages, part: FileImages, name: str) -> None:
-    shared = set(train.names.tolist()).intersection(part.names.tolist())
-    if shared:
-        raise InputError(
-            f"an image must be for training or for {name}, but the lists share {len(shared)}, "
-            f"such as {min(shared)}; remove them from one list"
+            "the list of another dataset, cut off, or counted from 1?"
         )

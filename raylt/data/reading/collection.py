@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raylt.data.paths import listing, shown
 from raylt.schema import EnvironmentError, InputError
 
 PARTS = ("train", "validation", "test")
-_NAMED = 20
-"""Files that one message names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,14 @@ def collected(
         InputError: two names are one file, however they are spelled.
         EnvironmentError: no image of a part is there.
     """
-    seen: dict[Hashable, tuple[str, int]] = {}
+    seen: dict[str, tuple[str, int]] = {}
+    inodes: dict[int, str] = {}
     present: dict[str, Part] = {}
     missing: list[str] = []
     twice: list[tuple[tuple[str, int], tuple[str, int]]] = []
     for name, part in parts.items():
         kept: list[int] = []
-        for index, identity in enumerate(_identities(part)):
+        for index, identity in enumerate(_identities(part, inodes)):
             if identity is None:
                 missing.append(part.place(index))
                 continue
@@ -98,53 +97,35 @@ def collected(
     return Collection(tuple(classes), present, left_out, tuple(missing))
 
 
-def listing(entries: Sequence[str], *, most: int = _NAMED) -> str:
-    """Entries for a message, a line each: the first 20, and how many more there are."""
-    more = [f"and {len(entries) - most} more"] if len(entries) > most else []
-    return "\n".join(f"  {entry}" for entry in [*entries[:most], *more])
+def _identities(part: Part, inodes: dict[int, str]) -> Iterator[str | None]:
+    """The real path of each file of a part, None where there is none.
 
-
-def below(root: Path, name: str, key: str) -> Path:
-    """The path of a file or folder that a space names, which must lie below the data root.
-
-    Links of the user's own may lead elsewhere.
-
-    Raises:
-        InputError: the path leads out of the root.
+    Each folder is looked through once, for a list may name a million files of a slow disk.
+    `inodes` remembers the files of all parts.
     """
-    path = Path(os.path.normpath(root / name))
-    if not path.is_relative_to(os.path.normpath(root)):
-        raise InputError(
-            f"data.{key} must lie below the data root {root}, but is {name!r}; name a folder "
-            "above it with --data, or put a link to it there"
-        )
-    return path
-
-
-def shown(path: str | Path) -> str:
-    """A path that can be printed, whatever bytes are in its name."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _identities(part: Part) -> Iterator[Hashable | None]:
-    """What tells each file of a part from all others, None where there is none."""
-    real: dict[str, str] = {}
+    folders: dict[str, tuple[str, dict[str, os.DirEntry[str]]]] = {}
     for name in part.names:
-        path = os.path.join(part.folder, name)
-        try:
-            status = os.lstat(path)
-        except OSError:
+        folder, file = os.path.split(os.path.join(part.folder, name))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder), _entries(folder)
+        real, entries = folders[folder]
+        if (entry := entries.get(file)) is None:
             yield None
-            continue
-        folder, file = os.path.split(path)
-        if stat.S_ISLNK(status.st_mode):
-            yield os.path.realpath(path)
-        elif status.st_nlink > 1:
-            yield status.st_dev, status.st_ino
+        elif entry.is_symlink():
+            yield os.path.realpath(entry.path)
         else:
-            if folder not in real:
-                real[folder] = os.path.realpath(folder)
-            yield os.path.join(real[folder], file)
+            path = os.path.join(real, file)
+            # Two names of one file are hard links.
+            first = inodes.setdefault(entry.inode(), path)
+            yield first if first != path and os.path.samefile(first, path) else path
+
+
+def _entries(folder: str) -> dict[str, os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry for entry in entries}
+    except OSError:
+        return {}
 
 
 def _repeated(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import posixpath
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from raylt.data.paths import shown
 from raylt.data.reading import rows
-from raylt.data.reading.collection import Collection, Part, collected, shown
+from raylt.data.reading.collection import Collection, Part, collected
 from raylt.data.reading.rows import Columns, Row, wrong
 from raylt.schema import InputError
 
@@ -39,13 +40,12 @@ def collection(tables: Mapping[str, Path], images: Path, columns: Columns) -> Co
             the folder, or two rows are one file.
         EnvironmentError: no image is there.
     """
-    divided = {
-        part: [(path, row) for row in rows.read(path, columns)] for part, path in tables.items()
-    }
-    divided = _by_split(divided)
+    divided = _by_split(
+        {name: [(path, row) for row in rows.read(path, columns)] for name, path in tables.items()}
+    )
     if "train" not in divided:
         raise InputError(f"{shown(tables['train'])} must have training images, but has none")
-    everything = [named for part in divided.values() for named in part]
+    everything = list(itertools.chain.from_iterable(divided.values()))
     classes = _classes(everything)
     known = {row.label for _, row in divided["train"]}
     for path, row in everything:
@@ -63,32 +63,28 @@ def collection(tables: Mapping[str, Path], images: Path, columns: Columns) -> Co
             f"{len(classes)}; is its label in another column?"
         )
     numbers = {name: k for k, name in enumerate(classes)}
-    return collected(
-        classes,
-        {name: _part(named, images, numbers) for name, named in divided.items()},
-        {},
-    )
+    parts: dict[str, Part] = {}
+    for name, named in divided.items():
+        labels = [numbers[row.label] for _, row in named]
+        parts[name] = part(named[0][0], [row for _, row in named], images, labels)
+    return collected(classes, parts, {})
 
 
-def path_below(path: Path, row: Row, folder: Path, *, windows: bool = False) -> str:
-    """The path of a row below the folder of the images, in its plainest spelling.
+def part(path: Path, named: Sequence[Row], images: Path, labels: Sequence[int]) -> Part:
+    """The images of some rows, each in the plainest spelling of its path.
+
+    Args:
+        path: The table.
+        named: The rows.
+        images: The folder that their paths start from.
+        labels: The class of each.
 
     Raises:
-        InputError: it leads out of the folder.
+        InputError: a path leads out of the folder.
     """
-    name = row.path.replace("\\", "/") if windows else row.path
-    top = posixpath.normpath(folder.as_posix())
-    # An absolute path replaces what stands before it.
-    plain = posixpath.normpath(posixpath.join(top, name))
-    if not plain.startswith(f"{top.rstrip('/')}/") and top != ".":
-        raise wrong(
-            path,
-            row.line,
-            row.path,
-            f"be a path below {shown(folder)}",
-            "correct it, or set data.images to the folder that the paths start from",
-        )
-    return posixpath.relpath(plain, top)
+    backslashes = windows(named)
+    names = [_below(path, row, images, windows=backslashes) for row in named]
+    return Part(images, names, labels, str(path), [row.line for row in named])
 
 
 def windows(named: Iterable[Row]) -> bool:
@@ -103,10 +99,10 @@ def _by_split(
     """The rows by part, where a column of splits divides those of the training table."""
     parts: dict[str, list[tuple[Path, Row]]] = {}
     splits = any(row.split for _, row in divided["train"])
-    for part, named in divided.items():
+    for name, named in divided.items():
         for path, row in named:
-            own = part
-            if splits and part == "train":
+            own = name
+            if splits and name == "train":
                 own = _PART_OF.get(row.split.lower(), "")
                 if not own:
                     words = ", ".join(word for words in SPLITS.values() for word in words)
@@ -125,18 +121,18 @@ def _by_split(
 def _classes(named: Sequence[tuple[Path, Row]]) -> tuple[str, ...]:
     """The names of the classes in their order."""
     labels = {row.label for _, row in named}
+    numbers = all(map(_NUMBER.fullmatch, labels))
     for path, row in named:
+        # Some digits of other scripts are numbers to Python, and look like the usual ones.
         odd = row.label.isnumeric() and not row.label.isascii()
-        if odd or (_NUMBER.fullmatch(row.label) and not row.label.isdigit()):
-            numbers = all(map(_is_number, labels))
-            if odd or numbers:
-                raise wrong(
-                    path,
-                    row.line,
-                    row.label,
-                    "have a label that is a name or a whole number from 0",
-                    "correct it, or give the classes names",
-                )
+        if odd or (numbers and not row.label.isdigit()):
+            raise wrong(
+                path,
+                row.line,
+                row.label,
+                "have a label that is a name or a whole number from 0",
+                "correct it, or give the classes names",
+            )
     if not all(label.isdigit() for label in labels):
         return tuple(sorted(labels))
     classes = tuple(sorted(labels, key=lambda label: (int(label), label)))
@@ -147,17 +143,22 @@ def _classes(named: Sequence[tuple[Path, Row]]) -> tuple[str, ...]:
     return classes
 
 
-def _is_number(label: str) -> bool:
-    return bool(_NUMBER.fullmatch(label))
+def _below(path: Path, row: Row, folder: Path, *, windows: bool) -> str:
+    """The path of a row below the folder of the images, in its plainest spelling.
 
-
-def _part(named: Sequence[tuple[Path, Row]], images: Path, numbers: Mapping[str, int]) -> Part:
-    path = named[0][0]
-    backslashes = windows(row for _, row in named)
-    return Part(
-        images,
-        [path_below(path, row, images, windows=backslashes) for _, row in named],
-        [numbers[row.label] for _, row in named],
-        str(path),
-        [row.line for _, row in named],
-    )
+    Raises:
+        InputError: it leads out of the folder.
+    """
+    name = row.path.replace("\\", "/") if windows else row.path
+    top = os.path.join(os.path.abspath(folder), "")
+    # An absolute path replaces what stands before it.
+    plain = os.path.normpath(os.path.join(top, name))
+    if not plain.startswith(top):
+        raise wrong(
+            path,
+            row.line,
+            row.path,
+            f"be a path below {shown(folder)}",
+            "correct it, or set data.images to the folder that the paths start from",
+        )
+    return plain[len(top) :]

@@ -1,0 +1,54 @@
+"""What the datasets of a user's own images have in common, apart from where the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from raylt.data.longtail import LongTailed
+
+_TAIL = frozenset({"imbalance", "law", "power", "split", "tail_seed", "indices"})
+
+
+class OwnImages(LongTailed):
+    """The settings of images that a user brings: they keep the class sizes that they have, or are
+    cut into a long tail."""
+
+    test: int = Field(20, ge=1)
+    """Images of each class that are taken as sealed test images, before anything else, where there
+    are none of the user's own."""
+    validation: int = Field(10, ge=0)
+    """Images of each class that are held out for validation, before a tail is cut, where there are
+    none of the user's own."""
+    natural: bool = False
+    """Whether classes keep the sizes they have; else the tail is cut by the law. A new space file
+    that names neither this nor anything of the tail gets `true`."""
+    resolution: int = Field(32, ge=8)
+    """Height and width in pixels at which images are kept and evaluated."""
+    keep: Literal["memory", "files"] = "memory"
+    """Whether all images are decoded once, at `resolution`, or anew in each epoch from their files
+    at their own size, for sets that do not fit."""
+    broken: Literal["stop", "skip"] = "stop"
+    """What to do about images that cannot be read: name them and stop, or go on without them."""
+    workers: int = Field(4, ge=0)
+    """Processes that decode images for each worker of a trial."""
+
+    def counts_of(self, available: tuple[int, ...]) -> tuple[int, ...]:
+        """Training images of each class, where `available` are at hand, in class order."""
+        return available if self.natural else super().counts_of(available)
+
+    @classmethod
+    def silent(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A tail is cut where a space asks for it: by `natural: false`, or by a key of the tail."""
+        asked = "natural" in values or _TAIL & set(values)
+        return {} if asked else {"natural": True}
+
+    @classmethod
+    def idle(cls, values: Mapping[str, Any]) -> tuple[str, str] | None:
+        """A tail beside `natural: true` would be cut by nobody."""
+        tail = sorted(_TAIL & set(values))
+        if not tail or values.get("natural") is not True:
+            return None
+        return tail[0], "does nothing beside natural: true; set that to false, or remove this"

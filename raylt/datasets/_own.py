@@ -1,0 +1,112 @@
+"""The parts of a user's own images, from a folder or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from raylt.data.files import FileImages, unreadable
+from raylt.data.images import ArrayImages, Images, Splits
+from raylt.data.longtail import cut, hold_out
+from raylt.data.own import OwnImages
+from raylt.data.paths import listing
+from raylt.data.reading.collection import Collection, Part
+from raylt.schema import InputError
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
+    """The parts of a user's own images.
+
+    Args:
+        config: How they are divided, kept and cut.
+        whole: The images.
+        root: Folder of the datasets.
+
+    Raises:
+        InputError: a class has too few images, or the tail asked for cannot be cut.
+        EnvironmentError: some images cannot be read, and `broken` is `stop`.
+    """
+    missing = [f"{place}: it is not there" for place in whole.missing]
+    if missing and config.broken == "stop":
+        raise unreadable(missing)
+    # What cannot be cut is told before the images are decoded, which may take minutes.
+    parts = {name: _files(part, config) for name, part in whole.parts.items()}
+    splits = _cut(parts, whole, config, root, missing)
+    if config.keep == "files" and config.broken == "stop":
+        return splits
+    decoded: dict[str, Images] = {}
+    broken = missing
+    for name, images in parts.items():
+        everything = np.arange(len(images))
+        pixels, reasons = images.decoded(everything, keep=config.keep == "memory")
+        broken += [f"{images.path(index)}: {reason}" for index, reason in reasons.items()]
+        kept = ArrayImages(pixels, images.labels) if config.keep == "memory" else images
+        decoded[name] = kept.only(np.setdiff1d(everything, [*reasons])) if reasons else kept
+    if broken and config.broken == "stop":
+        raise unreadable(broken)
+    return _cut(decoded, whole, config, root, broken)
+
+
+def _files(part: Part, config: OwnImages) -> FileImages:
+    return FileImages(
+        part.folder,
+        np.array(part.names),
+        np.array(part.labels, np.int64),
+        config.resolution,
+        config.workers,
+    )
+
+
+def _cut(
+    parts: Mapping[str, Images],
+    whole: Collection,
+    config: OwnImages,
+    root: Path,
+    broken: Sequence[str],
+) -> Splits:
+    train, test = parts["train"], parts.get("test")
+    _require_room(parts, whole.classes, config)
+    if test is None:
+        held = hold_out(train.labels, [config.test] * len(whole.classes))
+        test = train.only(held)
+        train = train.only(np.setdiff1d(np.arange(len(train)), held))
+    return cut(
+        train,
+        test,
+        config,
+        root=root,
+        mean=_MEAN,
+        std=_STD,
+        names=whole.classes,
+        validation=parts.get("validation"),
+        broken=tuple(broken),
+    )
+
+
+def _require_room(parts: Mapping[str, Images], classes: Sequence[str], config: OwnImages) -> None:
+    """Refuse classes that cannot give what is held out of them and keep an image."""
+    taken = {} if "test" in parts else {"data.test": config.test}
+    if "validation" not in parts and config.validation_indices is None:
+        taken["data.validation"] = config.validation
+    counts = np.bincount(parts["train"].labels, minlength=len(classes)).tolist()
+    wanted = sum(taken.values()) + 1
+    asked = [*(f"{count} for {key}" for key, count in taken.items()), "1 to train on"]
+    remedy = (
+        f"lower {' and '.join(taken)}, add images, or remove the class" if taken else "add some"
+    )
+    short = [k for k, count in enumerate(counts) if count < wanted]
+    if not short and config.indices is None:
+        sizes = config.counts_of(tuple(count - wanted + 1 for count in counts))
+        short = [k for k, size in enumerate(sizes) if not size]
+        asked = [f"1 in the tail of {max(sizes)} ... {min(sizes)}"]
+        remedy = "lower data.imbalance, or set data.natural: true to keep the sizes as they are"
+    if short:
+        listed = listing([f"class {classes[k]!r} has {counts[k]}" for k in short])
+        raise InputError(
+            f"every class must have images enough: {', '.join(asked)}; {len(short)} of "
+            f"{len(counts)} classes have too few; {remedy}\n{listed}"
+        )

@@ -1,0 +1,66 @@
+"""Your own images: a table or lists name them, taken as they are or made long-tailed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from raylt.data.images import Splits
+from raylt.data.own import OwnImages
+from raylt.data.paths import below
+from raylt.data.reading import table
+from raylt.data.reading.rows import Columns
+from raylt.datasets import _own
+
+CHANNELS = 3
+SIZE = None
+CLASSES = None
+
+
+class Config(OwnImages):
+    """Images that a CSV or TSV with `path,label[,split]` names, or a list with `path label`.
+
+    Labels are names or whole numbers; names stand in the order of Python's `sorted`, numbers in
+    that of their values. A split is train, val or test.
+    """
+
+    name: Literal["table"] = "table"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The dataset."""
+    table: str
+    """The table or list, below the data root; its splits divide it."""
+    validation_table: str | None = None
+    """Another one of validation images."""
+    test_table: str | None = None
+    """Another one of the sealed test images."""
+    images: str = "."
+    """Folder that the paths start from, below the data root."""
+    path_column: str | None = None
+    """The column of the paths; without it one that is called path, file, image or so."""
+    label_column: str | None = None
+    """The column of the labels; without it one that is called label, class, category or so."""
+    split_column: str | None = None
+    """The column of the splits; without it one that is called split, set or so."""
+
+    def has_validation(self) -> bool:
+        """Whether any images are held out, as far as is known without the table."""
+        own = self.validation_table is not None or self.split_column is not None
+        return own or super().has_validation()
+
+
+def load(config: Config, root: Path) -> Splits:
+    """The parts of the table.
+
+    Raises:
+        InputError: a table has a wrong line, a path leads out of the folder, a class has too few
+            images, or a file is named twice.
+        EnvironmentError: a file is missing or no image.
+    """
+    keys = {"train": "table", "validation": "validation_table", "test": "test_table"}
+    tables = {
+        part: below(root, name, key)
+        for part, key in keys.items()
+        if (name := getattr(config, key)) is not None
+    }
+    columns = Columns(config.path_column, config.label_column, config.split_column)
+    images = below(root, config.images, "images")
+    return _own.load(config, table.collection(tables, images, columns), root)
