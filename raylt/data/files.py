@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from raylt.data.paths import listing, shown
 from raylt.data.reading import decode
+from raylt.data.reading.paths import listing, shown
 from raylt.schema import EnvironmentError
 
 _MARGIN = 8 / 7

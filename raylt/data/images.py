@@ -130,7 +130,7 @@ class Splits:
     names: tuple[str, ...] = ()
     """The name of each class, (classes,); their numbers where there are no names."""
     broken: tuple[str, ...] = ()
-    """The images that were left out since they cannot be read, each with the reason."""
+    """The images that were left out since they cannot be read, by their names."""
 
     def __post_init__(self) -> None:
         if not self.names:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from raylt.data import indices
 from raylt.data.images import Images, Splits
-from raylt.data.paths import below
+from raylt.data.reading.paths import below
 from raylt.schema import DatasetConfig, InputError
 
 # Test and validation images are the same in every study, whatever tail is cut afterwards.
@@ -231,7 +231,7 @@ def cut(
         std: Standard deviation of each channel, for pixels in [0, 1].
         names: The name of each class; their numbers without.
         validation: The validation images, where they are not taken from the pool.
-        broken: Images that were left out since they cannot be read.
+        broken: The images that were left out since they cannot be read, by their names.
 
     Raises:
         InputError: the pool cannot give the tail and the validation images asked for, or a file of

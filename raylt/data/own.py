@@ -41,7 +41,7 @@ class OwnImages(LongTailed):
 
     @classmethod
     def silent(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A tail is cut where a space asks for it: by `natural: false`, or by a key of the tail."""
+        """A tail is cut where a space asks for it: by `natural: false` or by a key of the tail."""
         asked = "natural" in values or _TAIL & set(values)
         return {} if asked else {"natural": True}
 

@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from raylt.data.paths import shown
 from raylt.data.reading import decode, rows, table, tree
 from raylt.data.reading.collection import Collection
+from raylt.data.reading.paths import shown
 from raylt.data.reading.rows import TABLES, Columns
 from raylt.schema import InputError
 
@@ -150,7 +150,7 @@ def _seen(whole: Collection, opened: int) -> dict[str, Any]:
     chosen = paths[:: -(-len(paths) // opened)]
     sizes: list[tuple[int, int]] = []
     modes: Counter[str] = Counter()
-    broken = [f"{place}: it is not there" for place in whole.missing]
+    broken = [f"{place}: it is not there" for place in whole.missing.values()]
     grey = True
     with ThreadPoolExecutor(_THREADS) as threads:
         for path, look in zip(chosen, threads.map(_look, chosen), strict=True):

@@ -9,6 +9,7 @@ from raylt import plugins
 from raylt.data import indices
 from raylt.data.images import Splits
 from raylt.data.longtail import LongTailed
+from raylt.data.reading.paths import below
 from raylt.schema import DatasetConfig, InputError
 
 
@@ -22,7 +23,7 @@ def load(config: DatasetConfig, root: Path) -> Splits:
     if isinstance(config, LongTailed):
         # A wrong file is told before the images are read, which may take minutes.
         for key, name in config.index_files().items():
-            indices.read(root / name, key=key)
+            indices.read(below(root, name, key), key=key)
     return plugins.module("datasets", config.name).load(config, root)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from raylt.data.files import FileImages
 from raylt.data.images import Splits
 from raylt.data.longtail import Listed, hold_out, subsample
-from raylt.data.paths import below, listing
 from raylt.data.reading import rows, table
 from raylt.data.reading.collection import Part, collected
+from raylt.data.reading.paths import below, listing
 from raylt.schema import EnvironmentError, InputError
 
 _VALIDATION_SHARE = 5
@@ -50,7 +50,7 @@ def load(
     lists = {"train": read("train_list"), "test": read("test_list")}
     if config.validation_list is not None:
         lists["validation"] = read("validation_list")
-    parts = _images(config, lists)
+    parts = _images(config, classes, lists)
     train, test = parts["train"], parts["test"]
     _require_every_class(train, config.train_list, classes)
     if config.validation_list is None:
@@ -59,10 +59,10 @@ def load(
         validation = parts["validation"]
     balanced = train
     if config.balanced_list is not None:
-        labelled = _images(config, {"balanced": read("balanced_list")})["balanced"]
+        labelled = _images(config, classes, {"balanced": read("balanced_list")})["balanced"]
         balanced = _without(labelled, validation)
     if config.few_shot_list is not None:
-        labelled = _images(config, {"few_shot": read("few_shot_list")})["few_shot"]
+        labelled = _images(config, classes, {"few_shot": read("few_shot_list")})["few_shot"]
         few_shot = _without(labelled, validation)
     else:
         _require_every_class(balanced, config.balanced_list or config.train_list, classes)
@@ -107,13 +107,13 @@ def _part(config: Listed, root: Path, classes: int, key: str) -> Part:
     return table.part(path, named, folder, [int(row.label) for row in named])
 
 
-def _images(config: Listed, lists: Mapping[str, Part]) -> dict[str, FileImages]:
+def _images(config: Listed, classes: int, lists: Mapping[str, Part]) -> dict[str, FileImages]:
     """The images of lists that must not share one, all of which must be there."""
-    whole = collected((), lists, {})
+    whole = collected(tuple(map(str, range(classes))), lists, {})
     if whole.missing:
         raise EnvironmentError(
             f"every image of the lists must be there, but {len(whole.missing)} are not; set "
-            f"data.images to the folder that they are in\n{listing(whole.missing)}"
+            f"data.images to the folder that they are in\n{listing([*whole.missing.values()])}"
         )
     return {
         name: FileImages(

@@ -11,8 +11,8 @@ from raylt.data.files import FileImages, unreadable
 from raylt.data.images import ArrayImages, Images, Splits
 from raylt.data.longtail import cut, hold_out
 from raylt.data.own import OwnImages
-from raylt.data.paths import listing
 from raylt.data.reading.collection import Collection, Part
+from raylt.data.reading.paths import listing
 from raylt.schema import InputError
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -30,25 +30,25 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
         InputError: a class has too few images, or the tail asked for cannot be cut.
         EnvironmentError: some images cannot be read, and `broken` is `stop`.
     """
-    missing = [f"{place}: it is not there" for place in whole.missing]
-    if missing and config.broken == "stop":
-        raise unreadable(missing)
+    broken = {name: f"{place}: it is not there" for name, place in whole.missing.items()}
+    if broken and config.broken == "stop":
+        raise unreadable([*broken.values()])
     # What cannot be cut is told before the images are decoded, which may take minutes.
     parts = {name: _files(part, config) for name, part in whole.parts.items()}
-    splits = _cut(parts, whole, config, root, missing)
+    splits = _cut(parts, whole, config, root, [*broken])
     if config.keep == "files" and config.broken == "stop":
         return splits
     decoded: dict[str, Images] = {}
-    broken = missing
     for name, images in parts.items():
         everything = np.arange(len(images))
         pixels, reasons = images.decoded(everything, keep=config.keep == "memory")
-        broken += [f"{images.path(index)}: {reason}" for index, reason in reasons.items()]
+        for index, reason in reasons.items():
+            broken[str(images.names[index])] = f"{images.path(index)}: {reason}"
         kept = ArrayImages(pixels, images.labels) if config.keep == "memory" else images
         decoded[name] = kept.only(np.setdiff1d(everything, [*reasons])) if reasons else kept
     if broken and config.broken == "stop":
-        raise unreadable(broken)
-    return _cut(decoded, whole, config, root, broken)
+        raise unreadable([*broken.values()])
+    return _cut(decoded, whole, config, root, [*broken])
 
 
 def _files(part: Part, config: OwnImages) -> FileImages:
@@ -94,19 +94,22 @@ def _require_room(parts: Mapping[str, Images], classes: Sequence[str], config: O
         taken["data.validation"] = config.validation
     counts = np.bincount(parts["train"].labels, minlength=len(classes)).tolist()
     wanted = sum(taken.values()) + 1
-    asked = [*(f"{count} for {key}" for key, count in taken.items()), "1 to train on"]
-    remedy = (
-        f"lower {' and '.join(taken)}, add images, or remove the class" if taken else "add some"
-    )
-    short = [k for k, count in enumerate(counts) if count < wanted]
-    if not short and config.indices is None:
-        sizes = config.counts_of(tuple(count - wanted + 1 for count in counts))
-        short = [k for k, size in enumerate(sizes) if not size]
-        asked = [f"1 in the tail of {max(sizes)} ... {min(sizes)}"]
-        remedy = "lower data.imbalance, or set data.natural: true to keep the sizes as they are"
-    if short:
-        listed = listing([f"class {classes[k]!r} has {counts[k]}" for k in short])
+    if short := [k for k, count in enumerate(counts) if count < wanted]:
+        asked = "".join(f", {count} for {key}" for key, count in taken.items())
+        lower = f"lower {' and '.join(taken)}, " if taken else ""
         raise InputError(
-            f"every class must have images enough: {', '.join(asked)}; {len(short)} of "
-            f"{len(counts)} classes have too few; {remedy}\n{listed}"
+            f"every class must have images enough{asked}, 1 to train on, but {len(short)} of "
+            f"{len(counts)} have fewer; {lower}add images, or remove the class\n"
+            + listing([f"class {classes[k]!r} has {counts[k]}" for k in short])
+        )
+    if config.indices is not None:
+        return
+    sizes = config.counts_of(tuple(count - wanted + 1 for count in counts))
+    if empty := [
+        f"class {classes[k]!r} of {counts[k]}" for k, size in enumerate(sizes) if not size
+    ]:
+        raise InputError(
+            f"every class must keep an image, but the tail of {max(sizes)} ... 0 leaves none of "
+            f"{len(empty)}; lower data.imbalance, or set data.natural: true to keep all images\n"
+            + listing(empty)
         )

@@ -7,8 +7,8 @@ from typing import Literal
 
 from raylt.data.images import Splits
 from raylt.data.own import OwnImages
-from raylt.data.paths import below
 from raylt.data.reading import table
+from raylt.data.reading.paths import below
 from raylt.data.reading.rows import Columns
 from raylt.datasets import _own
 

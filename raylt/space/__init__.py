@@ -70,7 +70,7 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
 
     Args:
         document: The parts `study` and `recipe`.
-        begun: Whether it is that of a study that has begun, which gets no baseline afterwards.
+        begun: Whether it is that of a study that has begun, which keeps the defaults of its time.
         whole_ends: As for `stored`.
 
     Raises:
@@ -80,6 +80,8 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
     removed.refuse(document)
     document, published = baseline.requested(document, begun=begun)
     document, kept = presets.applied(document)
+    if not begun:
+        document = settings.with_data(document)
     content = recipe_section.read(document, whole_ends=whole_ends)
     document, overruled = settings.without_overruled(document, content)
     study = explain.check(Study, document, "study")

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from raylt import plugins
 from raylt.plugins import did_you_mean
-from raylt.schema import Value
+from raylt.schema import DatasetConfig, Value
 from raylt.space import leaf, strategy
 from raylt.space.file.document import COMMAND_LINE, Document, Keys, dump
 from raylt.space.file.explain import shown
@@ -76,6 +77,26 @@ def with_first_grace(document: Document) -> Document:
     if "grace" in idle("scheduler", name):
         return document
     return document.put(("study", "scheduler", "grace"), FIRST_GRACE)
+
+
+def with_data(document: Document) -> Document:
+    """The document of a new space, whose dataset has what it is given where the file is silent.
+
+    Raises:
+        InputError: the file has a key of the dataset that would do nothing.
+    """
+    recipe = document.values["recipe"]
+    data: Any = recipe.get("data") if isinstance(recipe, dict) else None
+    if not isinstance(data, dict) or data.get("name") not in plugins.names("datasets"):
+        return document  # refused with the rest of the recipe
+    config = plugins.config("datasets", data["name"])
+    assert issubclass(config, DatasetConfig)
+    if (idle_key := config.idle(data)) is not None:
+        key, reason = idle_key
+        raise document.error(("recipe", "data", key), reason)
+    for key, value in config.silent(data).items():
+        document = document.put(("recipe", "data", key), value)
+    return document
 
 
 def with_settings(document: Document, space: Space) -> Space:

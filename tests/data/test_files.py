@@ -5,7 +5,7 @@ from torchvision import transforms
 
 from raylt.data import files
 from raylt.data.files import FileImages
-from raylt.schema import EnvironmentError, InputError
+from raylt.schema import EnvironmentError
 
 
 def photograph(height, width, seed=0):
@@ -64,41 +64,22 @@ def test_a_damaged_image_is_named(images, harm):
         path.write_text("<html>")
     else:
         path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(EnvironmentError, match=r"class0/2\.png must be an image"):
+    with pytest.raises(EnvironmentError, match=r"1 cannot be read; .*\n  .*class0/2\.png: "):
         images.take(np.arange(4))
+    with pytest.raises(EnvironmentError, match=r"class0/2\.png"):
+        images.open(2)
 
 
-def test_a_list_gives_paths_and_classes(tmp_path):
-    path = tmp_path / "list.txt"
-    path.write_text("train/a b.jpg 0\n\ntrain/c.jpg  12\n", "utf-8")
-    names, labels = files.read_list(path, classes=13)
-    assert names.tolist() == ["train/a b.jpg", "train/c.jpg"]
-    assert labels.tolist() == [0, 12]
+def test_all_damaged_images_are_named_at_once(images):
+    for index in (1, 4):
+        (images.root / images.names[index]).write_text("no image")
+    with pytest.raises(EnvironmentError, match=r"2 cannot .*\n  .*1\.png: .*\n  .*4\.png: "):
+        images.take(np.arange(6))
+    pixels, reasons = images.decoded(np.arange(6))
+    assert reasons == {index: "it is empty or no image" for index in (1, 4)}
+    assert [bool(image.any()) for image in pixels] == [True, False, True, True, False, True]
 
 
-@pytest.mark.parametrize(
-    "line", ["train/a.jpg", "train/a.jpg 13", "train/a.jpg -1", "train/a.jpg 1.0", "7", "a.jpg,3"]
-)
-def test_an_unknown_line_is_named(tmp_path, line):
-    path = tmp_path / "list.txt"
-    path.write_text(f"train/b.jpg 0\n{line}\n")
-    with pytest.raises(InputError, match=r"list\.txt:2: must be a path and a class from 0 to 12"):
-        files.read_list(path, classes=13)
-
-
-def test_a_missing_or_empty_list_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.txt"):
-        files.read_list(tmp_path / "absent.txt", classes=2)
-    (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(InputError, match=r"empty\.txt is empty"):
-        files.read_list(tmp_path / "empty.txt", classes=2)
-    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"binary\.txt"):
-        files.read_list(tmp_path / "binary.txt", classes=2)
-
-
-def test_missing_images_are_counted_and_one_is_named(images, tmp_path):
-    files.require_all(images.root, images.names, source=tmp_path / "list.txt")
-    names = [*images.names, "class0/9.png", "nowhere/1.png"]
-    with pytest.raises(EnvironmentError, match=r"2 of 8 do not, such as class0/9\.png"):
-        files.require_all(images.root, names, source=tmp_path / "list.txt")
+def test_a_line_of_pixels_does_not_become_a_band_of_gigabytes():
+    line = Image.new("RGB", (20_000, 1), (7, 8, 9))
+    assert files.centred(line, 224).getpixel((100, 100)) == (7, 8, 9)

@@ -85,7 +85,7 @@ def test_lists_that_share_an_image_are_refused(root):
     with (root / "train.txt").open("a") as file:
         file.write("test/2/1.png 2\n")
     with pytest.raises(
-        InputError, match=r"training or for test, .* share 1, such as test/2/1\.png"
+        InputError, match=r"1 are not; .*\n.*test/2/1\.png.* is also .*: for train and for test"
     ):
         load(root, validation_list="val.txt")
 
@@ -101,8 +101,40 @@ def test_a_class_without_a_training_image_is_refused(root):
 
 def test_a_missing_image_is_named_before_anything_is_trained(root):
     (root / "photos" / "test" / "1" / "2.png").unlink()
-    with pytest.raises(EnvironmentError, match=r"test\.txt must lie below .* test/1/2\.png"):
+    with pytest.raises(EnvironmentError, match=r"1 are not; .*\n.*test\.txt:6 \(test/1/2"):
         load(root, validation_list="val.txt")
+
+
+@pytest.mark.parametrize("label", ["4", "-1", "1.0", "⁹", "cat"])
+def test_a_label_that_is_no_class_is_refused(root, label):
+    with (root / "train.txt").open("a") as file:
+        file.write(f"train/0/0.png {label}\n")
+    with pytest.raises(InputError, match=r"train\.txt:23: must be a path and a class from 0 to 3"):
+        load(root)
+
+
+def test_classes_counted_from_one_are_seen(root):
+    lines = [line.split() for line in (root / "train.txt").read_text().splitlines()]
+    moved = [f"{path} {int(label) + 1}" for path, label in lines if label != "3"]
+    (root / "train.txt").write_text("\n".join(moved))
+    with pytest.raises(InputError, match=r"none of class 0; .* or counted from 1\?"):
+        load(root, validation_list="val.txt")
+
+
+def test_validation_images_are_no_training_images_however_they_are_spelled(root):
+    lines = (root / "train.txt").read_text().splitlines()[:2]
+    (root / "val.txt").write_text("\n".join(f"./{line}" for line in lines))
+    with pytest.raises(InputError, match=r"2 are not; .*\n.*: for train and for validation"):
+        load(root, validation_list="val.txt")
+
+
+def test_lists_lie_below_the_root(root):
+    with pytest.raises(InputError, match=r"data\.train_list must lie below the data root"):
+        load(root, train_list="/etc/passwd")
+    with (root / "train.txt").open("a") as file:
+        file.write("../../etc/passwd 0\n")
+    with pytest.raises(InputError, match=r"train\.txt:23: must be a path below .*photos"):
+        load(root)
 
 
 @pytest.mark.parametrize("name", ["imagenet_lt", "imagenet100_lt", "places_lt", "inaturalist2018"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raylt.data.paths import listing, shown
+from raylt.data.reading.paths import listing, shown
 from raylt.schema import EnvironmentError, InputError
 
 PARTS = ("train", "validation", "test")
@@ -53,7 +53,7 @@ class Collection:
     """`train`, and `validation` and `test` where the user has made them."""
     left_out: Mapping[str, int]
     """What lay among the images and is none, such as `.txt`, and how many files of it."""
-    missing: tuple[str, ...]
+    missing: Mapping[str, str]
     """The images that a table names and that are not there, each with its place."""
 
     def counts(self, part: str) -> NDArray[np.int64]:
@@ -74,13 +74,13 @@ def collected(
     seen: dict[str, tuple[str, int]] = {}
     inodes: dict[int, str] = {}
     present: dict[str, Part] = {}
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     twice: list[tuple[tuple[str, int], tuple[str, int]]] = []
     for name, part in parts.items():
         kept: list[int] = []
         for index, identity in enumerate(_identities(part, inodes)):
             if identity is None:
-                missing.append(part.place(index))
+                missing[part.names[index]] = part.place(index)
                 continue
             kept.append(index)
             if (first := seen.setdefault(identity, (name, index))) != (name, index):
@@ -94,7 +94,7 @@ def collected(
         present[name] = part.only(kept) if len(kept) < len(part.names) else part
     if twice:
         raise InputError(_repeated(classes, parts, twice))
-    return Collection(tuple(classes), present, left_out, tuple(missing))
+    return Collection(tuple(classes), present, left_out, missing)
 
 
 def _identities(part: Part, inodes: dict[int, str]) -> Iterator[str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from raylt.data.paths import shown
+from raylt.data.reading.paths import shown
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from raylt.data.paths import shown
 from raylt.data.reading import rows
 from raylt.data.reading.collection import Collection, Part, collected
+from raylt.data.reading.paths import shown
 from raylt.data.reading.rows import Columns, Row, wrong
 from raylt.schema import InputError
 

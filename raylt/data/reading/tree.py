@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from raylt.data.paths import shown
 from raylt.data.reading import decode
 from raylt.data.reading.collection import Collection, Part, collected
+from raylt.data.reading.paths import shown
 from raylt.schema import EnvironmentError, InputError
 
 HIDDEN = "hidden files and folders"

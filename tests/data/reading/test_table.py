@@ -1,0 +1,97 @@
+import pytest
+
+from raylt.data.reading import table
+from raylt.data.reading.rows import Columns
+from raylt.schema import EnvironmentError, InputError
+from tests.data.reading.made import picture
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in "abcdef":
+        picture(tmp_path / "photos" / "in" / f"{name}.png", seed=ord(name))
+    return tmp_path
+
+
+def read(root, *lines, **others):
+    (root / "list.csv").write_text("\n".join(lines))
+    tables = {"train": root / "list.csv"}
+    for part, content in others.items():
+        tables[part] = root / f"{part}.csv"
+        tables[part].write_text("\n".join(content))
+    return table.collection(tables, root / "photos", Columns())
+
+
+def test_names_and_numbers_have_their_order(root):
+    assert read(root, "in/a.png,dog", "in/b.png,10", "in/c.png,Cat").classes == (
+        "10",
+        "Cat",
+        "dog",
+    )
+    found = read(root, "in/a.png,10", "in/b.png,2", "in/c.png,1")
+    assert (found.classes, found.parts["train"].labels) == (("1", "2", "10"), [2, 1, 0])
+
+
+def test_paths_are_read_however_they_are_spelled(root):
+    absolute = root / "photos" / "in" / "d.png"
+    lines = ["./in/a.png,x", "in//b.png,y", "in/../in/c.png,x", f"{absolute},y"]
+    assert read(root, *lines).parts["train"].names == [f"in/{name}.png" for name in "abcd"]
+    windows = read(root, "in\\a.png,x", "in\\b.png,y")
+    assert windows.parts["train"].names == ["in/a.png", "in/b.png"]
+
+
+@pytest.mark.parametrize("path", ["../list.csv", "/etc/passwd", "in/../../list.csv"])
+def test_a_path_does_not_lead_out_of_the_folder(root, path):
+    with pytest.raises(InputError, match=r"list\.csv:2: must be a path below .*photos"):
+        read(root, "in/a.png,x", f"{path},y")
+
+
+@pytest.mark.parametrize("label", ["-1", "1.0", "1e3", "⁹", "٣"])
+def test_a_number_that_is_no_class_is_refused(root, label):
+    with pytest.raises(InputError, match=rf"list\.csv:2: .*whole number from 0, but is '{label}'"):
+        read(root, "in/a.png,0", f"in/b.png,{label}")
+
+
+def test_one_number_has_one_spelling(root):
+    with pytest.raises(InputError, match=r"list\.csv:2: must be '01', as in other lines"):
+        read(root, "in/a.png,01", "in/b.png,1")
+
+
+def test_a_split_divides_the_table(root):
+    head, rows = "path,label,split", ["in/a.png,x,train", "in/b.png,y,Training", "in/c.png,x,val"]
+    found = read(root, head, *rows, "in/d.png,y,test")
+    assert {name: part.names for name, part in found.parts.items()} == {
+        "train": ["in/a.png", "in/b.png"],
+        "validation": ["in/c.png"],
+        "test": ["in/d.png"],
+    }
+    with pytest.raises(InputError, match=r"list\.csv:5: must have a split of train, .*'holdout'"):
+        read(root, head, *rows, "in/d.png,y,holdout")
+    with pytest.raises(InputError, match=r"is for validation, but data\.validation_table names"):
+        read(root, head, *rows, validation=["in/e.png,x"])
+
+
+def test_a_class_without_training_images_is_refused(root):
+    with pytest.raises(InputError, match=r"test\.csv:1: must be a class of the training images"):
+        read(root, "in/a.png,x", "in/b.png,y", test=["in/c.png,z"])
+    with pytest.raises(InputError, match="two classes at least, but has those of 1"):
+        read(root, "in/a.png,x", "in/b.png,x")
+
+
+def test_a_file_that_is_named_twice_is_refused(root):
+    with pytest.raises(InputError, match=r"list\.csv:1 \(in/a.png\) is also .*list\.csv:3 \(in/a"):
+        read(root, "in/a.png,x", "in/b.png,y", "in/a.png,x")
+    with pytest.raises(InputError, match="class 'x' and class 'y'"):
+        read(root, "in/a.png,x", "./in/a.png,y")
+    with pytest.raises(InputError, match="for train and for validation"):
+        read(root, "in/a.png,x", "in/b.png,y", validation=["./in/a.png,x"])
+
+
+def test_what_is_missing_is_listed(root):
+    found = read(root, "in/a.png,x", "in/b.png,y", "in/z.png,y")
+    assert found.missing == {"in/z.png": f"{root / 'list.csv'}:3 (in/z.png)"}
+    assert found.counts("train").tolist() == [1, 1]
+    with pytest.raises(
+        EnvironmentError, match=r"none of 2 does, .*set data\.images to the folder"
+    ):
+        read(root, "photos/in/a.png,x", "photos/in/b.png,y")
