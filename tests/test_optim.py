@@ -1,6 +1,5 @@
 import math
 
-import pydantic
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +7,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from raylt.optim import learning_rate, optimizer
-from raylt.sections import Schedule
 
 
 def rate(step, **changes):
@@ -86,12 +84,6 @@ def test_per_epoch_a_cosine_is_bcls_program(warmup):
         expected = 0.5 * 0.5 * (1 + math.cos(turn))
         ours = rate(43 * epoch + 42, steps=43, warmup=warmup, floor=0.0, per="epoch")
         assert ours == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("given", [{"name": "step"}, {"per": "epoch"}])
-def test_only_a_cosine_per_step_can_be_early(given):
-    with pytest.raises(pydantic.ValidationError, match="early must be false but for a cosine"):
-        Schedule(early=True, **given)
 
 
 def test_steps_fall_at_their_milestones():

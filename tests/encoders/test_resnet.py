@@ -4,7 +4,6 @@ from torch import nn
 from torch.testing import assert_close
 
 from raylt import encoders
-from raylt.nn.residual import BasicBlock, Padded
 
 GREY = {"channels": 1, "mean": (0.5,), "std": (0.25,)}
 COLOUR = {"channels": 3, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -57,28 +56,9 @@ def test_torchvisions_networks_take_both_stems(name):
         assert sum(conv.weight.numel() for conv in convolutions(net)) == 23_454_912
 
 
-def test_large_pictures_are_halved_twice_before_the_first_stage():
-    net = encoders.build("resnet18", size=96, **GREY)
-    sizes = []
-    blocks = [module for module in net.network if isinstance(module, BasicBlock)]
-    blocks[0].register_forward_hook(lambda _, __, out: sizes.append(out.shape[-1]))
-    assert net(torch.rand(2, 1, 96, 96)).shape == (2, 512)
-    assert sizes == [24]
-    assert convolutions(net)[0].kernel_size == (7, 7)
-
-
 def test_an_odd_size_and_grey_pictures_pass():
     for name in ("small", "resnet18", "resnet32"):
         assert encoders.build(name, size=27, **GREY)(torch.rand(2, 1, 27, 27)).isfinite().all()
-
-
-def test_pixels_are_normalised_first():
-    plain = encoders.build("small", channels=1, size=8, mean=(0.0,), std=(1.0,)).eval()
-    shifted = encoders.build("small", size=8, **GREY).eval()
-    assert "mean" in shifted.state_dict()
-    shifted.load_state_dict(plain.state_dict() | {"mean": shifted.mean, "std": shifted.std})
-    pixels = torch.rand(2, 1, 8, 8)
-    assert_close(shifted(pixels), plain((pixels - 0.5) / 0.25))
 
 
 def test_convolutions_are_drawn_over_their_fan_out_and_norms_begin_as_the_identity():
@@ -89,22 +69,6 @@ def test_convolutions_are_drawn_over_their_fan_out_and_norms_begin_as_the_identi
         assert conv.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     assert all((norm.weight == 1).all() and (norm.bias == 0).all() for norm in norms)
-
-
-def test_option_a_shortcuts_have_no_weights():
-    net = encoders.build("resnet32", size=32, **COLOUR)
-    # A stem and 15 blocks of two convolutions.
-    assert len(convolutions(net)) == 31
-    block = next(
-        module
-        for module in net.network
-        if isinstance(module, BasicBlock) and isinstance(module.shortcut, Padded)
-    )
-    pictures = torch.rand(1, 16, 8, 8)
-    short = block.shortcut(pictures)
-    assert short.shape == (1, 32, 4, 4)
-    assert_close(short[:, 8:24], pictures[:, :, ::2, ::2])
-    assert short[:, :8].abs().sum() == short[:, 24:].abs().sum() == 0
 
 
 def test_the_same_seed_gives_the_same_weights():

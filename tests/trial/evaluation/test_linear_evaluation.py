@@ -125,18 +125,6 @@ def test_without_validation_images_only_the_last_epoch_can_be_taken():
             linear_evaluation.fitted(encode, splits.few_shot, *empty, run, classes=10, device=CPU)
 
 
-@pytest.mark.parametrize(
-    ("evaluation", "said"),
-    [
-        ({"probe": "lbfgs", "early_falls": True}, "early_falls must be false"),
-        ({"probe": "sgd", "selection": "top-5"}, "selection must be left out"),
-    ],
-)
-def test_a_choice_without_effect_is_refused(evaluation, said):
-    with pytest.raises(ValueError, match=said):
-        wanted(**evaluation)
-
-
 def _predictions():
     return scored(wanted(labels="few-shot", selection="last")).predictions.tolist()
 

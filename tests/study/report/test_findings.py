@@ -1,0 +1,48 @@
+import pytest
+
+from raylt.study.report import findings
+from raylt.study.verdict import confirmation
+from tests.study import made
+
+
+@pytest.fixture
+def record(tmp_path):
+    return made.study(tmp_path)
+
+
+def test_the_best_trial_stands_beside_the_baseline_and_nothing_is_confirmed(record):
+    best, against, unconfirmed, opened = findings.sentences(record)
+    assert best.startswith(f"Trial {record.best().number} is the best: ")
+    assert best.endswith("on the validation images.")
+    assert against.startswith("The baseline, a paper, reaches ")
+    assert "one seed each" in against
+    assert f"the best of {len(record.outcomes())} trials is best in part by luck" in unconfirmed
+    assert "raylt confirm made" in unconfirmed
+    assert opened == "Test set never opened."
+
+
+def test_a_confirmation_comes_before_the_search(record, monkeypatch):
+    said = ["Test set opened 1x.", "Confirmed over 6 seeds: trial 3 better"]
+    monkeypatch.setattr(confirmation, "brief", lambda study: said)
+    monkeypatch.setattr(confirmation, "stored", lambda study: {})
+    confirmed, opened, best, _ = findings.sentences(record)
+    assert confirmed == "Confirmed over 6 seeds: trial 3 better."
+    assert opened == "Test set opened 1x."
+    assert best.startswith("Trial ")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"trials": 1, "failed": ()}, "That is the baseline itself"),
+        ({"trials": 4, "failed": (0,)}, "The baseline has no score to compare with."),
+    ],
+)
+def test_what_cannot_be_compared_is_said(tmp_path, options, sentence):
+    study = made.study(tmp_path, stopped=(), tables=False, **options)
+    assert any(line.startswith(sentence) for line in findings.sentences(study))
+
+
+def test_without_a_finished_trial_the_way_on_is_named(tmp_path):
+    study = made.study(tmp_path, trials=1, failed=(0,), tables=False)
+    assert findings.sentences(study)[1] == "Go on with: raylt resume made"
