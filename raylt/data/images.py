@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from raylt.data.reading.paths import shown
 
 
 @runtime_checkable
@@ -131,10 +134,22 @@ class Splits:
     """The name of each class, (classes,); their numbers where there are no names."""
     broken: tuple[str, ...] = ()
     """The images that were left out since they cannot be read, by their names."""
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What lay among the images and is none, such as `.txt`, and how many files of it."""
 
     def __post_init__(self) -> None:
         if not self.names:
             object.__setattr__(self, "names", tuple(map(str, range(self.classes))))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a study keeps of its data: the names of the classes, and what was left out."""
+        numbered = self.names == tuple(map(str, range(self.classes)))
+        return {
+            "classes": [] if numbered else [*map(shown, self.names)],
+            "broken": [*map(shown, self.broken)],
+            "left_out": dict(self.left_out),
+        }
 
     @property
     def train_counts(self) -> tuple[int, ...]:

@@ -213,9 +213,7 @@ def cut(
     root: Path,
     mean: tuple[float, ...],
     std: tuple[float, ...],
-    names: Sequence[str] = (),
     validation: Images | None = None,
-    broken: tuple[str, ...] = (),
 ) -> Splits:
     """The parts of a study: validation is taken from the pool first, then the tail is cut.
 
@@ -229,9 +227,7 @@ def cut(
         root: Folder of the datasets, in which the files of indices are looked for.
         mean: Mean of each channel that the encoder normalises with.
         std: Standard deviation of each channel, for pixels in [0, 1].
-        names: The name of each class; their numbers without.
         validation: The validation images, where they are not taken from the pool.
-        broken: The images that were left out since they cannot be read, by their names.
 
     Raises:
         InputError: the pool cannot give the tail and the validation images asked for, or a file of
@@ -269,8 +265,6 @@ def cut(
         classes=classes,
         mean=mean,
         std=std,
-        names=tuple(names),
-        broken=broken,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def load(
     config: LongTailed,
     root: Path,
     *,
+    names: tuple[str, ...],
     sealed: str,
     labels: str,
     normalise: str,
@@ -38,6 +40,7 @@ def load(
         source: The published archive.
         config: The tail to cut.
         root: Folder of the datasets.
+        names: The name of each class.
         sealed: The file of the test images; all others are the pool.
         labels: Key of the labels in each file.
         normalise: Whose channel statistics the encoder uses, "cifar" or "imagenet".
@@ -47,8 +50,8 @@ def load(
     """
     mean, std = _STATISTICS[normalise]
     rest = [name for name in source.files if name != sealed]
-    pool, test = (_images(source, root, names, labels) for names in (rest, [sealed]))
-    return longtail.cut(pool, test, config, root=root, mean=mean, std=std)
+    pool, test = (_images(source, root, files, labels) for files in (rest, [sealed]))
+    return replace(longtail.cut(pool, test, config, root=root, mean=mean, std=std), names=names)
 
 
 def _images(source: Archive, root: Path, names: Sequence[str], labels: str) -> ArrayImages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,17 +75,9 @@ def _cut(
         held = hold_out(train.labels, [config.test] * len(whole.classes))
         test = train.only(held)
         train = train.only(np.setdiff1d(np.arange(len(train)), held))
-    return cut(
-        train,
-        test,
-        config,
-        root=root,
-        mean=_MEAN,
-        std=_STD,
-        names=whole.classes,
-        validation=parts.get("validation"),
-        broken=tuple(broken),
-    )
+    validation = parts.get("validation")
+    splits = cut(train, test, config, root=root, mean=_MEAN, std=_STD, validation=validation)
+    return replace(splits, names=whole.classes, broken=tuple(broken), left_out=whole.left_out)
 
 
 def _require_room(parts: Mapping[str, Images], classes: Sequence[str], config: OwnImages) -> None:

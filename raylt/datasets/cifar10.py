@@ -17,6 +17,11 @@ from raylt.datasets import _cifar
 CHANNELS = 3
 SIZE = 32
 CLASSES = 10
+_WORDS = """
+airplane automobile bird cat deer dog frog horse ship truck
+"""
+NAMES = tuple(_WORDS.split())
+"""The classes, as the published file `batches.meta` names them."""
 
 _SPLITS = (
     (6, 8, 4, 1, 7, 0, 3, 2, 5, 9),
@@ -80,7 +85,13 @@ def load(config: Config, root: Path) -> Splits:
         EnvironmentError: a file is missing or damaged.
     """
     return _cifar.load(
-        ARCHIVE, config, root, sealed="test_batch", labels="labels", normalise=config.normalise
+        ARCHIVE,
+        config,
+        root,
+        names=NAMES,
+        sealed="test_batch",
+        labels="labels",
+        normalise=config.normalise,
     )
 
 

@@ -16,6 +16,18 @@ from raylt.datasets import _cifar
 CHANNELS = 3
 SIZE = 32
 CLASSES = 100
+_WORDS = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile
+cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp
+lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom
+oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake
+spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
+train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+NAMES = tuple(_WORDS.split())
+"""The classes, as the published file `meta` names them."""
 
 
 class Config(LongTailed):
@@ -59,7 +71,13 @@ def load(config: Config, root: Path) -> Splits:
         EnvironmentError: a file is missing or damaged.
     """
     return _cifar.load(
-        ARCHIVE, config, root, sealed="test", labels="fine_labels", normalise=config.normalise
+        ARCHIVE,
+        config,
+        root,
+        names=NAMES,
+        sealed="test",
+        labels="fine_labels",
+        normalise=config.normalise,
     )
 
 

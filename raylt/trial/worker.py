@@ -149,6 +149,7 @@ def _keep_classes(folder: Path, run: Parts, epoch: Epoch, scored: Score) -> None
             predictions=scored.predictions,
             labels=scored.labels,
             train_counts=run.splits.train_counts,
+            names=run.splits.names,
         )
 
 

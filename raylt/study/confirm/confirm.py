@@ -33,6 +33,7 @@ from raylt.study.confirm.runs import Setting
 from raylt.study.record import bucket, lock, revise, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
+from raylt.study.record.text import class_names
 from raylt.study.resources import allocation
 from raylt.study.run import session
 from raylt.study.run.session import Session
@@ -260,9 +261,11 @@ def _class_changes(race: Race, setting: Setting) -> ClassChanges | None:
     if not pairs:
         return None
     key = "best_predictions" if race.metric.startswith(BEST) else "predictions"
+    counts = pairs[0][0]["train_counts"]
     return class_changes.compare(
         np.array([before.get(key) or before["predictions"] for before, _ in pairs]),
         np.array([after.get(key) or after["predictions"] for _, after in pairs]),
         np.array(pairs[0][0]["labels"]),
-        pairs[0][0]["train_counts"],
+        counts,
+        class_names(race.study.facts, len(counts)),
     )

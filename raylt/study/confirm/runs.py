@@ -131,7 +131,8 @@ def open_runs(study: Record, *, validated: bool = True) -> ConfirmationRuns:
         record.space = space
         record.objectives = space.study.objective
     else:
-        facts = {"floor": study.facts["floor"], "fingerprint": study.facts["fingerprint"]}
+        keys = ("floor", "fingerprint", "data")
+        facts = {key: study.facts[key] for key in keys if key in study.facts}
         record = studies.create(
             folder, space, sampler=sampler, queue=(), facts=facts, url=study.url, name=name
         )

@@ -98,3 +98,14 @@ def yaml(values: Mapping[str, Any]) -> str:
     file = io.StringIO()
     writer.dump(json.loads(json.dumps(values)), file)
     return file.getvalue()
+
+
+def class_names(facts: Mapping[str, Any], classes: int) -> tuple[str, ...]:
+    """The names of a study's classes; their numbers where there are none.
+
+    Args:
+        facts: What is known about the study.
+        classes: How many there are.
+    """
+    names: Sequence[str] = facts.get("data", {}).get("classes", ())
+    return tuple(names) or tuple(map(str, range(classes)))

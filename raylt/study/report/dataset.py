@@ -47,7 +47,10 @@ def facts(space: Space, root: Path) -> dict[str, Any]:
         "fingerprint": splits.fingerprint,
         "parts": {name: len(getattr(splits, name)) for name in _PARTS},
         "classes": splits.classes,
+        "names": list(splits.names),
         "imbalance": max(counts) / min(counts),
+        "broken": list(splits.broken),
+        "left_out": dict(splits.left_out),
         "train_counts": list(counts),
         "validation_counts": _validation_counts(splits),
         "groups": {by: _groups(splits, by) for by in ("thresholds", "thirds")},
@@ -76,7 +79,8 @@ def text(values: Mapping[str, Any]) -> str:
             "",
             *table([heads, *groups], right=(1, 2, 3)),
             "",
-            *_counts(counts),
+            *_counts(counts, values["names"]),
+            *_left_out(values),
         ]
     )
 
@@ -90,7 +94,7 @@ def draw(values: Mapping[str, Any], path: Path) -> None:
     # Imports matplotlib, which is not needed where the dataset is missing.
     from raylt.study.report.charts import classes, png
 
-    chart = classes.histogram(values["train_counts"])
+    chart = classes.histogram(values["train_counts"], values["names"])
     try:
         path.write_bytes(png.png(chart))
     except OSError as error:
@@ -116,13 +120,29 @@ def _validation_counts(splits: Splits) -> list[int]:
     return np.bincount(splits.validation.labels, minlength=splits.classes).tolist()
 
 
-def _counts(counts: Sequence[int]) -> list[str]:
+def _counts(counts: Sequence[int], names: Sequence[str]) -> list[str]:
+    named = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
+    if [*names] == [*map(str, range(len(counts)))]:
+        named = [*map(str, counts)]
     if len(counts) <= _LISTED:
-        sentence = f"training images of class 0, 1, ...: {', '.join(map(str, counts))}"
+        of = "class 0, 1, ..." if named[0].isdigit() else "each class"
+        sentence = f"training images of {of}: {', '.join(named)}"
     else:
-        largest = sorted(counts, reverse=True)
+        largest = sorted(range(len(counts)), key=lambda k: -counts[k])
         sentence = (
-            f"training images, largest class first: {', '.join(map(str, largest[:20]))}, ... "
-            f"{', '.join(map(str, largest[-20:]))}; --json has all of them in class order"
+            f"training images, largest class first: {', '.join(named[k] for k in largest[:20])}, "
+            f"... {', '.join(named[k] for k in largest[-20:])}; --json has all of them in class "
+            f"order"
         )
     return textwrap.wrap(sentence, _WIDTH, subsequent_indent="  ")
+
+
+def _left_out(values: Mapping[str, Any]) -> list[str]:
+    """What lay among the images and is not among those of any part."""
+    lines: list[str] = []
+    if broken := values["broken"]:
+        lines.append(f"left out since they cannot be read: {len(broken)}, such as {broken[0]}")
+    if values["left_out"]:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in values["left_out"].items())
+        lines.append(f"left out since they are no images: {kinds}")
+    return ["", *lines] if lines else []

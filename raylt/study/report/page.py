@@ -217,10 +217,13 @@ def _data(record: Record) -> str:
     evaluation: Mapping[str, Any] = record.space.fixed.get("evaluation", {})
     rows = {"fingerprint": record.facts["fingerprint"]}
     if counts is not None:
-        rows["images by class"] = ", ".join(map(str, counts))
+        named = zip(text.class_names(record.facts, len(counts)), counts, strict=True)
+        rows["images by class"] = ", ".join(f"{name}: {count}" for name, count in named)
         for name, members in metrics.groups(counts, by="thresholds").items():
             images = sum(counts[k] for k in members)
             rows[f"{name}-shot"] = f"{classes.counted(len(members))}, {images} images"
+    if broken := record.facts.get("data", {}).get("broken"):
+        rows["images that cannot be read"] = f"{len(broken)} left out, such as {broken[0]}"
     rows["labels of the probe"] = str(evaluation.get("labels", "balanced"))
     for key, value in floor.items():
         classifier = key.removeprefix("floor/").replace("/", ", ")

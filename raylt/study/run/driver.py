@@ -54,6 +54,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 facts = {
                     "floor": dict(floor()),
                     "fingerprint": plan.fingerprint,
+                    "data": plan.data,
                     "command": settings.command,
                     "versions": provenance.tags(),
                 }

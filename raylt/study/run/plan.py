@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raylt.schema import InputError
 from raylt.settings import Settings
@@ -31,6 +31,8 @@ class Plan:
     """Measures what raw pixels reach on the same labels, in seconds."""
     fingerprint: str
     """Of the dataset; only studies with equal ones may be compared."""
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The names of the classes, and what was left out of the dataset."""
 
     @property
     def folder(self) -> Path:
@@ -84,6 +86,7 @@ def check(space: Space, settings: Settings) -> Plan:
         queue=queue,
         floor=lambda: _floor(space, splits),
         fingerprint=splits.fingerprint,
+        data=splits.facts,
     )
 
 

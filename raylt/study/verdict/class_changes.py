@@ -58,6 +58,8 @@ class ClassChanges:
     """Classes that surely lost, the most first, five at most."""
     sentence: str
     """The shot groups in words, such as "few +3.1 at the cost of many -0.6"."""
+    names: tuple[str, ...]
+    """The name of each class."""
 
 
 def compare(
@@ -65,6 +67,7 @@ def compare(
     candidate: NDArray[np.int64],
     labels: NDArray[np.int64],
     train_counts: Sequence[int],
+    names: Sequence[str] = (),
 ) -> ClassChanges:
     """Compare the predictions of a candidate with those of the baseline.
 
@@ -73,6 +76,7 @@ def compare(
         candidate: Predicted classes for the same seeds and images.
         labels: True classes, (images,).
         train_counts: Training images of each class, which the groups are cut by.
+        names: The name of each class; their numbers without.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -99,6 +103,7 @@ def compare(
         winners=tuple(k for mean, k in reversed(sure) if mean > 0)[:_NAMED],
         losers=tuple(k for mean, k in sure if mean < 0)[:_NAMED],
         sentence=sentence(groups),
+        names=tuple(names) or tuple(map(str, range(len(train_counts)))),
     )
 
 

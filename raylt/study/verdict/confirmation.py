@@ -196,7 +196,7 @@ def _classes(changes: ClassChanges) -> list[str]:
     lines: list[str] = []
     for word, classes in (("gained", changes.winners), ("lost", changes.losers)):
         moved = [
-            f"{k} {_signed(change.mean)} ({changes.train_counts[k]} images)"
+            f"{changes.names[k]} {_signed(change.mean)} ({changes.train_counts[k]} images)"
             for k in classes
             if (change := changes.classes[k]) is not None
         ]

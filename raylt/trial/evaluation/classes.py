@@ -59,6 +59,8 @@ class Classes:
     """The last scored epoch, by which the trial is judged."""
     best: Scored
     """The scored epoch with the highest accuracy, the first of them where there are several."""
+    names: tuple[str, ...] = ()
+    """The name of each class; none in a file of version 0.1.0."""
 
 
 def keep(
@@ -68,6 +70,7 @@ def keep(
     predictions: NDArray[np.int64],
     labels: NDArray[np.int64],
     train_counts: Sequence[int],
+    names: Sequence[str] = (),
 ) -> Classes:
     """Write down a scored epoch in a trial's folder.
 
@@ -79,6 +82,7 @@ def keep(
         predictions: Predicted class of each validation image, (n,).
         labels: True class of each validation image, (n,).
         train_counts: Training images of each class, (classes,).
+        names: The name of each class, (classes,), where there are names.
     """
     classes = len(train_counts)
     table = metrics.confusion(predictions, labels, classes)
@@ -91,7 +95,7 @@ def keep(
     now = Scored(epoch, accuracy or 0.0, cells)
     before = read(folder)
     best = before.best if before and before.best.accuracy >= now.accuracy else now
-    counted = Classes(tuple(train_counts), last=now, best=best)
+    counted = Classes(tuple(train_counts), last=now, best=best, names=tuple(names))
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{FILE}.{os.getpid()}.draft"
     draft.write_text(text(counted), "utf-8")
@@ -105,6 +109,7 @@ def text(classes: Classes) -> str:
         {
             "format": FORMAT,
             "split": "validation",
+            "names": classes.names,
             "train_counts": classes.train_counts,
             **{
                 name: {"epoch": scored.epoch, "accuracy": scored.accuracy, "cells": scored.cells}
@@ -132,7 +137,8 @@ def read(folder: Path) -> Classes | None:
             Scored(part["epoch"], part["accuracy"], tuple((t, p, n) for t, p, n in part["cells"]))
             for part in (content["last"], content["best"])
         )
-        return Classes(tuple(content["train_counts"]), last, best)
+        names = tuple(content.get("names", ()))
+        return Classes(tuple(content["train_counts"]), last, best, names)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

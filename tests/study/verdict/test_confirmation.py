@@ -106,10 +106,10 @@ def test_the_best_epoch_and_the_pool_are_explained():
 def test_who_paid_is_named_with_the_class_sizes():
     labels = np.repeat([0, 1, 2], 50)
     before, after = np.zeros((2, 150), int), np.where(labels == 2, 2, 0)[None].repeat(2, 0)
-    changes = class_changes.compare(before, after, labels, (500, 60, 5))
+    changes = class_changes.compare(before, after, labels, (500, 60, 5), ["a", "b", "cat"])
     text = confirmation.text(confirmed(candidate([0.1] * 5, paid=changes)))
     assert changes.sentence in text
-    assert "classes that gained most: 2 +100.0 (5 images)" in text
+    assert "classes that gained most: cat +100.0 (5 images)" in text
     assert "lost most" not in text
 
 

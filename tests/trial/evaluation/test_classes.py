@@ -19,6 +19,7 @@ def keep(folder, epoch, predictions, labels=(0, 0, 1, 2)):
         predictions=np.array(predictions),
         labels=np.array(labels),
         train_counts=COUNTS,
+        names=("a", "b", "c"),
     )
 
 
@@ -29,6 +30,7 @@ def test_keeps_the_last_and_the_best_epoch(tmp_path):
     assert read == written
     assert (read.last.epoch, read.best.epoch) == (10, 5)
     assert read.train_counts == COUNTS
+    assert read.names == ("a", "b", "c")
     assert read.last.confusion(3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
     assert read.last.per_class(3).tolist() == [0.5, 1.0, 0.0]
     assert read.best.accuracy == 1

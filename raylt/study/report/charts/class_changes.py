@@ -14,6 +14,7 @@ import numpy as np
 
 from raylt import metrics
 from raylt.study.record.record import Record
+from raylt.study.record.text import class_names
 from raylt.study.report.charts import classes, figure
 from raylt.study.report.charts.figure import Axis, Chart
 from raylt.study.verdict import confirmation
@@ -34,10 +35,11 @@ def chart(record: Record) -> Chart:
     best = record.best()
     number = best.number if best else None
     chosen = next((c for c in tested if c["runs"]["trial"] == number), tested[0])
-    return _on_test(chosen, seeds=len(confirmed["seeds"]))
+    names = class_names(record.facts, len(chosen["paid"]["classes"]))
+    return _on_test(chosen, names, seeds=len(confirmed["seeds"]))
 
 
-def _on_test(candidate: Mapping[str, Any], *, seeds: int) -> Chart:
+def _on_test(candidate: Mapping[str, Any], names: Sequence[str], *, seeds: int) -> Chart:
     changes: Mapping[str, Any] = candidate["paid"]
     points = [
         [math.nan if change is None else 100 * change[key] for key in ("mean", "low", "high")]
@@ -45,6 +47,7 @@ def _on_test(candidate: Mapping[str, Any], *, seeds: int) -> Chart:
     ]
     return _gain_bars(
         changes["train_counts"],
+        names,
         [mean for mean, _, _ in points],
         [(low, high) for _, low, high in points],
         caption=f"Trial {candidate['runs']['trial']} against the baseline on the test images, "
@@ -74,6 +77,7 @@ def _on_validation(record: Record) -> Chart:
     )
     return _gain_bars(
         counts,
+        class_names(record.facts, len(counts)),
         gain.tolist(),
         None,
         caption=f"Trial {best.number} against the baseline, trial {baseline.number}: {means} "
@@ -83,6 +87,7 @@ def _on_validation(record: Record) -> Chart:
 
 def _gain_bars(
     counts: Sequence[int],
+    names: Sequence[str],
     gain: Sequence[float],
     intervals: Sequence[tuple[float, float]] | None,
     *,
@@ -92,6 +97,7 @@ def _gain_bars(
 
     Args:
         counts: Training images of each class.
+        names: The name of each.
         gain: Points that each class gained; NaN for one without an image.
         intervals: The interval of each, or None.
         caption: What the chart shows.
@@ -100,13 +106,13 @@ def _gain_bars(
     return figure.plot(
         *_NAME,
         caption,
-        x=classes.class_axis(order),
+        x=classes.class_axis(order, names),
         y=Axis("gain in accuracy (points)"),
         marks=classes.group_bars(
             counts,
             order,
             height=gain.__getitem__,
-            hover=lambda k: f"class {k}: {gain[k]:+.1f} points, {counts[k]} images",
+            hover=lambda k: f"class {names[k]}: {gain[k]:+.1f} points, {counts[k]} images",
             interval=intervals.__getitem__ if intervals else None,
         ),
     )

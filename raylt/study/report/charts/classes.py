@@ -11,6 +11,7 @@ import numpy as np
 from raylt import metrics, recipe
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
+from raylt.study.record.text import class_names
 from raylt.study.report.charts import figure
 from raylt.study.report.charts.figure import Axis, Bars, Chart, Grid, Line, Mark, Points
 from raylt.trial.evaluation.classes import Classes, Scored, read
@@ -18,7 +19,9 @@ from raylt.trial.evaluation.classes import Classes, Scored, read
 _MANY_CLASSES = 120
 """From more classes than this no table of shades is drawn, and bars touch."""
 _TICKS = 30
-"""Classes up to which their numbers stand at the axis."""
+"""Classes up to which their names stand at the axis."""
+_LETTERS = 16
+"""Letters of a name at an axis."""
 _STYLES: tuple[tuple[str, str, figure.Hatch], ...] = (
     ("many", figure.BLUE, ""),
     ("medium", figure.ORANGE, "/"),
@@ -32,7 +35,9 @@ _DATA = ("data", "The training images")
 
 def of_study(record: Record) -> tuple[Chart, ...]:
     """The accuracy by class of the best trial and the baseline, and the training images."""
-    return _best_and_baseline(record), histogram(train_counts(record))
+    counts = train_counts(record)
+    names = class_names(record.facts, len(counts or ()))
+    return _best_and_baseline(record, names), histogram(counts, names)
 
 
 def of_trial(record: Record, number: int) -> tuple[Chart, ...]:
@@ -40,9 +45,10 @@ def of_trial(record: Record, number: int) -> tuple[Chart, ...]:
     table = read(record.trial_folder(number))
     if table is None:
         return ()
-    return confusion(table.last, classes=len(table.train_counts)), per_class(
-        table.train_counts, [(f"trial {number}", table.last)]
-    )
+    counts = table.train_counts
+    names = class_names(record.facts, len(counts))
+    models = [(f"trial {number}", table.last)]
+    return confusion(table.last, names), per_class(counts, models, names)
 
 
 def table_of(record: Record, trial: Outcome | None) -> Classes | None:
@@ -61,19 +67,22 @@ def train_counts(record: Record) -> tuple[int, ...] | None:
     return recipe.dataset(record.space.fixed).train_counts()
 
 
-def histogram(counts: Sequence[int] | None) -> Chart:
+def histogram(counts: Sequence[int] | None, names: Sequence[str]) -> Chart:
     """Training images of each class, largest first."""
     if counts is None:
         return figure.nothing(*_DATA, "no trial has read the data yet")
     order = largest_first(counts)
     bars = group_bars(
-        counts, order, height=counts.__getitem__, hover=lambda k: f"class {k}: {counts[k]} images"
+        counts,
+        order,
+        height=counts.__getitem__,
+        hover=lambda k: f"class {names[k]}: {counts[k]} images",
     )
     return figure.plot(
         *_DATA,
         f"{sum(counts)} images of {len(counts)} classes; the largest has {max(counts)}, "
         f"the smallest {min(counts)}. Many is more than 100, few is fewer than 20.",
-        x=class_axis(order),
+        x=class_axis(order, names),
         y=Axis("training images"),
         marks=[replace(group, name=f"{group.name} ({counted(len(group.x))})") for group in bars],
     )
@@ -116,7 +125,9 @@ def group_bars(
     return bars
 
 
-def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Chart:
+def per_class(
+    counts: Sequence[int], models: Sequence[tuple[str, Scored]], names: Sequence[str]
+) -> Chart:
     """Accuracy of each class on the validation images, classes with more training images first."""
     order = largest_first(counts)
     styles: tuple[tuple[str, figure.Symbol, figure.Dash], ...] = (
@@ -130,7 +141,8 @@ def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Ch
         x = tuple(map(float, places))
         y = tuple(float(accuracy[k]) for k in places.values())
         hover = tuple(
-            f"class {k}: {accuracy[k]:.1f} %, {counts[k]} training images" for k in places.values()
+            f"class {names[k]}: {accuracy[k]:.1f} %, {counts[k]} training images"
+            for k in places.values()
         )
         marks += [
             Points(name=name, x=x, y=y, colour=colour, symbol=symbol, hover=hover),
@@ -140,21 +152,22 @@ def per_class(counts: Sequence[int], models: Sequence[tuple[str, Scored]]) -> Ch
         *_CLASSES,
         "On the validation images after the last epoch; classes are ordered by their training "
         "images, most first. The lines are running means.",
-        x=class_axis(order),
+        x=class_axis(order, names),
         y=Axis("accuracy (%)"),
         marks=marks,
     )
 
 
-def confusion(scored: Scored, *, classes: int) -> Chart:
+def confusion(scored: Scored, names: Sequence[str]) -> Chart:
     """What was taken for what, as shares of the true class."""
+    classes = len(names)
     if classes > _MANY_CLASSES:
         reason = f"a table of {classes} classes is too large to draw; see classes.json"
         return figure.nothing(*_CONFUSION, reason)
     table = scored.confusion(classes)
     totals = table.sum(1)
     shares = table / np.maximum(totals, 1)[:, None]
-    ticks = tuple(map(str, range(classes))) if classes <= _TICKS else ()
+    ticks = tuple(map(_tick, names)) if classes <= _TICKS else ()
     key, title = _CONFUSION
     return Chart(
         key=key,
@@ -166,7 +179,8 @@ def confusion(scored: Scored, *, classes: int) -> Chart:
             cells=tuple(tuple(row) for row in shares.tolist()),
             hover=tuple(
                 tuple(
-                    f"class {true} taken for {predicted}: {images} of {totals[true]} images"
+                    f"class {names[true]} taken for {names[predicted]}: {images} of "
+                    f"{totals[true]} images"
                     for predicted, images in enumerate(row)
                 )
                 for true, row in enumerate(table)
@@ -175,7 +189,7 @@ def confusion(scored: Scored, *, classes: int) -> Chart:
     )
 
 
-def _best_and_baseline(record: Record) -> Chart:
+def _best_and_baseline(record: Record, names: Sequence[str]) -> Chart:
     best, baseline = record.best(), record.baseline()
     table, baseline_table = table_of(record, best), table_of(record, baseline)
     if best is None or table is None:
@@ -184,7 +198,7 @@ def _best_and_baseline(record: Record) -> Chart:
     same_data = baseline_table and baseline_table.train_counts == table.train_counts
     if baseline and baseline_table and same_data and baseline.number != best.number:
         models.append((f"baseline, trial {baseline.number}", baseline_table.last))
-    return per_class(table.train_counts, models)
+    return per_class(table.train_counts, models, names)
 
 
 def largest_first(counts: Sequence[int]) -> list[int]:
@@ -192,11 +206,17 @@ def largest_first(counts: Sequence[int]) -> list[int]:
     return sorted(range(len(counts)), key=lambda k: (-counts[k], k))
 
 
-def class_axis(order: Sequence[int]) -> Axis:
-    """The axis of classes in an order; their numbers stand at it where there is room."""
+def class_axis(order: Sequence[int], names: Sequence[str]) -> Axis:
+    """The axis of classes in an order; their names stand at it where there is room."""
     if len(order) <= _TICKS:
-        return Axis("class, most training images first", ticks=tuple(map(str, order)))
+        ticks = tuple(_tick(names[k]) for k in order)
+        return Axis("class, most training images first", ticks=ticks)
     return Axis("classes, most training images first")
+
+
+def _tick(name: str) -> str:
+    """A name that has room at an axis."""
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
 
 
 def counted(number: int) -> str:
