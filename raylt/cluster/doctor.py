@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from raylt import scratch
 from raylt.cluster import address as addresses
-from raylt.cluster import capacity, connect, facts, sharing, token
+from raylt.cluster import capacity, connect, facts, ray_compat, sharing, token
 from raylt.cluster.capacity import Node, Shape
 from raylt.cluster.facts import Facts
 from raylt.schema import RayltError
@@ -143,6 +144,7 @@ def _examine_here(
             bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
         )
         yield from judge(survey)
+    yield _sockets()
     yield _room([node], trial)
 
 
@@ -283,6 +285,17 @@ def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
         return _finding("room", "cluster", "error", detail, remedy)
     detail = f"{trials} trials at a time, each {capacity.describe(shape)}"
     return _finding("room", "cluster", "ok", detail, "")
+
+
+def _sockets() -> Finding:
+    wanted = scratch.candidates()[0]
+    try:
+        place = scratch.place("ray", longest=ray_compat.LONGEST_FOLDER)
+    except RayltError as error:
+        detail, _, remedy = str(error).rpartition("; ")
+        return _finding("sockets", "this machine", "error", detail, remedy)
+    reason = "" if str(place) == wanted else f", since {wanted} is too long or cannot be written"
+    return _finding("sockets", "this machine", "ok", f"Ray makes them in {place}{reason}", "")
 
 
 def _token() -> Finding:

@@ -6,14 +6,30 @@ All of it was seen in Ray 2.60. After an update of Ray, read this file first.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _VITAL = ("gcs_server", "raylet")
 """Ray's names of the processes without which no trial can go on."""
 _MADE_BY_NO_ACTOR = 16 * b"\xff"
 """The id of the maker of a placement group that a driver made."""
+_ANSWER = 5.0
+"""Seconds that a control service may take to answer."""
+LONGEST_FOLDER = 103 - len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")
+"""Bytes of a folder's path in which Ray makes its sockets, whose paths have at most 103."""
+_NO_WAY_OUT = {
+    **{
+        name: "http://127.0.0.1:9"
+        for kind in ("http", "https", "all")
+        for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")
+    },
+    "no_proxy": "127.0.0.1,localhost,::1",
+    "NO_PROXY": "127.0.0.1,localhost,::1",
+}
+"""Variables by which a program reaches this machine and no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +106,70 @@ def own_processes() -> Mapping[str, int]:
     return {name: started[name][0].process.pid for name in _VITAL if name in started}
 
 
-def preloading(module: str | None) -> dict[str, Any]:
-    """Arguments of `ray.init` that make waiting processes import a module (Ray 2.60)."""
-    return {"_system_config": {"preload_python_modules": [module]}} if module else {}
+def refuses_token(address: str, word: str) -> bool:
+    """Whether the control service at HOST:PORT says that it does not know a token.
+
+    Ray's own client tries for 20 s, prints a line each second, and then only says that it failed
+    to connect. Calls `GetClusterId` as Ray's client does (Ray 2.60).
+    """
+    import grpc
+
+    metadata = [("authorization", f"Bearer {word}")] if word else []
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        ask: Any = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
+        try:
+            ask(b"", metadata=metadata, timeout=_ANSWER)
+        except grpc.RpcError as error:
+            answer: Any = error
+            return answer.code() is grpc.StatusCode.UNAUTHENTICATED
+    return False
+
+
+@contextlib.contextmanager
+def on_loopback() -> Generator[None]:
+    """Let a Ray that is started listen on loopback and ask nobody elsewhere, for a `with`.
+
+    By a variable that Ray has for Windows and macOS it takes the loopback for the address of its
+    machine, and then its servers of metrics listen there alone. Its dashboard asks the metadata
+    addresses of three clouds even where usage statistics are off, so it gets a proxy that does not
+    answer. Sets `ray_constants.ENABLE_RAY_CLUSTER`, replaces `services.start_ray_process` (Ray
+    2.60).
+    """
+    from ray._private import ray_constants, services
+
+    variable = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    before = os.environ.get(variable), ray_constants.ENABLE_RAY_CLUSTER
+    original = services.start_ray_process
+
+    def started(command: Any, process_type: str, *args: Any, **options: Any) -> Any:
+        if process_type == ray_constants.PROCESS_TYPE_DASHBOARD:
+            options["env_updates"] = {**(options.get("env_updates") or {}), **_NO_WAY_OUT}
+        return original(command, process_type, *args, **options)
+
+    os.environ[variable] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    services.start_ray_process = started
+    try:
+        yield
+    finally:
+        services.start_ray_process = original
+        os.environ.pop(variable)
+        if before[0] is not None:
+            os.environ[variable] = before[0]
+        ray_constants.ENABLE_RAY_CLUSTER = before[1]
+
+
+def private_and_quiet(folder: Path, module: str | None) -> dict[str, Any]:
+    """Arguments of `ray.init` for a Ray in a folder of its own, without servers of metrics.
+
+    Args:
+        folder: For its sockets and logs; private.
+        module: What waiting processes import; None where they import nothing (Ray 2.60).
+    """
+    preload = {"preload_python_modules": [module]} if module else {}
+    config = {"enable_metrics_collection": False, **preload}
+    # Ray opens this folder to everybody, so it lies within one that is not.
+    return {"_temp_dir": str(folder / "ray"), "_system_config": config}
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from raylt import scratch
 from raylt.cluster import doctor, facts
 from raylt.cluster.capacity import Node
 from raylt.cluster.doctor import Survey, judge, worst
@@ -165,3 +166,17 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     )
     assert worst(findings) == "error"
     assert "writable" in findings[-1].found
+
+
+def test_a_folder_of_temporary_files_that_is_too_long_for_sockets_is_told(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 84)
+    long.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(long))
+    found = doctor._sockets()
+    assert (found.state, found.where) == ("ok", "this machine")
+    assert f"since {long} is too long or cannot be written" in found.found
+    monkeypatch.setattr(scratch, "candidates", lambda: [str(long)])
+    found = doctor._sockets()
+    assert found.state == "error"
+    assert f"{long} has" in found.found
+    assert "RAY_TMPDIR=/tmp" in found.remedy

@@ -1,10 +1,13 @@
 """The rows of SECURITY.md that have no better place, and that each row has its proof."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,10 +40,53 @@ def test_a_search_on_this_machine_has_a_token_of_its_own(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ray_here_shows_its_dashboard_to_this_machine_only():
-    text = (ROOT / "raylt/study/resources/local_ray.py").read_text()
-    assert 'dashboard_host="127.0.0.1"' in text
-    assert 'address="local"' in text
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a network namespace")
+def test_a_search_on_this_machine_is_alone(tmp_path):
+    """It has no network but loopback, is told of a proxy, and writes into a folder of its own."""
+    temporary = tmp_path / ("a" * 84)
+    temporary.mkdir()
+    command = f"ip link set lo up && exec {sys.executable} -m tests.cluster.alone {tmp_path}/runs"
+    plain = {
+        k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYLT_", "MLFLOW_"))
+    }
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", command],
+        cwd=ROOT,
+        env={**plain, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["code"] == 0, seen["said"]
+    # What listens, listens on loopback.
+    assert len(seen["sockets"]) >= 5
+    assert {address for _, address in seen["sockets"]} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    listed = (ROOT / "SECURITY.md").read_text()
+    kinds = {kind(command) for command, _ in seen["sockets"]}
+    assert kinds - {""} <= set(re.findall(r"^\| `([\w:. ]+)` \|", listed, re.MULTILINE))
+    # Nobody else enters the folder of its sockets, which is short and gone afterwards.
+    (folder,) = seen["folders"]
+    assert folder.startswith("/tmp/raylt-ray-")
+    assert seen["modes"] == ["0o40700"]
+    assert seen["left"] == []
+    # Nothing is asked of the world.
+    assert seen["asked"] == []
+
+
+def kind(command):
+    """The process that SECURITY.md lists for a command that listens."""
+    for name in ("gcs_server", "raylet/raylet", "monitor.py", "dashboard.py"):
+        if name in command:
+            return name.rpartition("/")[2]
+    if "raylt tune" in command:
+        return "raylt"
+    first = command.strip().partition(".")[0]
+    agents = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+    return first if first in agents else "ray::IDLE" if first.startswith("ray::") else first
 
 
 def test_the_command_that_makes_a_token_makes_one_that_only_its_owner_reads(tmp_path):

@@ -51,7 +51,16 @@ def prepare_ray(*, threads: int, alone: bool) -> None:
     if alone and "ray" not in sys.modules and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    _spare_loopback()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def _spare_loopback() -> None:
+    """Reach this machine without a proxy, where the environment names one for the world."""
+    if any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ):
+        for name in ("no_proxy", "NO_PROXY"):
+            spared = [part for part in os.environ.get(name, "").split(",") if part]
+            os.environ[name] = ",".join(dict.fromkeys([*spared, "127.0.0.1", "localhost", "::1"]))
 
 
 def prepare_mlflow() -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
+from raylt import scratch
 from raylt.cluster import ray_compat
 from raylt.schema import EnvironmentError
 
@@ -72,34 +73,44 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
     import ray
 
     port = _free_port()
-    if dashboard:
-        # Every process asks this cluster, even where others run on the machine.
-        os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
-    try:
-        ray.init(
-            # Never whatever cluster happens to be about.
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=dashboard,
-            dashboard_host="127.0.0.1",
-            dashboard_port=port,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            object_store_memory=_OBJECT_STORE,
-            **ray_compat.preloading(preload),
-        )
-    except Exception as error:
-        raise EnvironmentError(
-            f"Ray must start on this machine, but it did not: "
-            f"{' '.join(str(error).split())[:300]}; look into /tmp/ray/session_latest/logs, and "
-            f"free memory and disk"
-        ) from error
-    try:
-        with ray_compat.trials_in_waiting_processes():
-            yield
-    finally:
-        _shut_down()
-        os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+    with scratch.folder("ray", longest=ray_compat.LONGEST_FOLDER) as folder:
+        if dashboard:
+            # Every process asks this cluster, even where others run on the machine.
+            os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
+        try:
+            with ray_compat.on_loopback():
+                ray.init(
+                    # Never whatever cluster happens to be about.
+                    address="local",
+                    num_cpus=cpus,
+                    include_dashboard=dashboard,
+                    dashboard_host="127.0.0.1",
+                    dashboard_port=port,
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    object_store_memory=_OBJECT_STORE,
+                    **ray_compat.private_and_quiet(folder, preload),
+                )
+        except Exception as error:
+            raise EnvironmentError(
+                f"Ray must start on this machine, but it did not: "
+                f"{' '.join(str(error).split())[:300]}; look into {_kept_logs(folder)}, and free "
+                f"memory and disk"
+            ) from error
+        try:
+            with ray_compat.trials_in_waiting_processes():
+                yield
+        finally:
+            _shut_down()
+            os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+
+
+def _kept_logs(folder: Path) -> Path:
+    """The logs of a Ray that did not start, out of the folder that is removed now."""
+    kept = folder.with_name(f"{folder.name}-logs")
+    with contextlib.suppress(OSError):
+        (folder / "ray" / "session_latest" / "logs").resolve().rename(kept)
+    return kept
 
 
 def _shut_down() -> None:

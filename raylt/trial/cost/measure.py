@@ -10,7 +10,6 @@ import dataclasses
 import json
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from raylt import recipe as recipes
+from raylt import scratch
 from raylt.data.batches import Batch, Batches
 from raylt.recipe import Recipe
 from raylt.schema import RayltError
@@ -158,9 +158,9 @@ def _gpu_seconds(watch: profile | None, few: _Few) -> float:
 
 def _save(run: Parts) -> int:
     """Bytes of a checkpoint of the run."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder("measure") as folder:
         path = checkpoint.save(
-            Path(folder),
+            folder,
             epoch=1,
             digest=run.recipe.digest,
             history=(),

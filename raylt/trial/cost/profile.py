@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as watched
 
+from raylt import scratch
 from raylt.recipe import Recipe
 from raylt.trial import parts, worker
 
@@ -78,14 +78,14 @@ def profile(
         if finished > epochs:
             raise _Enough
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder("profile") as folder:
         try:
             worker.work(
                 recipe.model_copy(
                     update={"evaluation": every, "epochs": max(recipe.epochs, 1 + epochs)}
                 ),
                 root=root,
-                folder=Path(folder),
+                folder=folder,
                 report=report,
                 device=device,
             )

@@ -31,3 +31,23 @@ def test_what_the_user_has_set_stays(monkeypatch):
 def test_a_cluster_keeps_its_own_token():
     environment.prepare_ray(threads=1, alone=False)
     assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("proxy", "before", "after"),
+    [
+        (None, None, None),
+        ("http://proxy:3128", None, "127.0.0.1,localhost,::1"),
+        ("http://proxy:3128", "a.example,localhost", "a.example,localhost,127.0.0.1,::1"),
+    ],
+)
+def test_a_proxy_is_for_the_world_and_not_for_this_machine(proxy, before, after, monkeypatch):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, value in (("https_proxy", proxy), ("no_proxy", before), ("NO_PROXY", before)):
+        # Set first, so that what the test itself sets is taken back.
+        monkeypatch.setenv(name, value or "")
+        if value is None:
+            monkeypatch.delenv(name)
+    environment.prepare_ray(threads=1, alone=True)
+    assert (os.environ.get("no_proxy"), os.environ.get("NO_PROXY")) == (after, after)

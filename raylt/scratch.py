@@ -1,0 +1,114 @@
+"""Private folders for what a process needs only while it runs.
+
+A process that is killed leaves its folder behind. The next one that makes one sweeps it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+from raylt.schema import EnvironmentError
+
+_PREFIX = "raylt-"
+_LOCK = "owner.lock"
+"""A process holds its lock as long as it lives."""
+_YOUNG = 60.0
+"""Seconds in which a folder may still wait for its lock."""
+_KEPT = 86400.0
+"""Seconds that a folder without a lock is kept, such as the logs of a Ray that did not start."""
+_RANDOM = 8
+"""Characters that `tempfile` puts behind a prefix."""
+VARIABLES = ("RAY_TMPDIR", "TMPDIR", "TEMP", "TMP")
+
+
+@contextlib.contextmanager
+def folder(purpose: str, *, longest: int = 4096) -> Generator[Path]:
+    """A folder that only this user can enter, for the time of a `with`.
+
+    Args:
+        purpose: A word in its name.
+        longest: Characters that its path may have.
+
+    Raises:
+        EnvironmentError: there is no folder of temporary files in which one can be made.
+    """
+    where = place(purpose, longest=longest)
+    _sweep(where)
+    made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=where))
+    try:
+        with (made / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield made
+    finally:
+        # A process that is about to end may still write there.
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def place(purpose: str, *, longest: int = 4096) -> Path:
+    """The folder of temporary files, or another one where its path is too long or not writable.
+
+    Raises:
+        EnvironmentError: there is none.
+    """
+    most = longest - len(f"/{_PREFIX}{purpose}-") - _RANDOM
+    reasons: list[str] = []
+    for name in candidates():
+        if reason := _unusable(name, most):
+            reasons.append(f"{name} {reason}")
+        else:
+            return Path(name)
+    raise EnvironmentError(
+        f"a folder of temporary files must be writable and its path at most {most} characters "
+        f"long, but {'; '.join(reasons)}; make one and name it with RAY_TMPDIR, as in "
+        f"RAY_TMPDIR=/tmp"
+    )
+
+
+def candidates() -> list[str]:
+    """The folders of temporary files that the user has set, then those of the system."""
+    chosen = [os.environ[name] for name in VARIABLES if os.environ.get(name)]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return list(dict.fromkeys([*chosen, "/tmp", "/var/tmp", *([runtime] if runtime else [])]))
+
+
+def _unusable(name: str, most: int) -> str:
+    """Why a folder cannot be used, or ""."""
+    if not os.path.isabs(name):
+        return "is not an absolute path"
+    if len(os.fsencode(name)) > most:
+        return f"has {len(os.fsencode(name))} characters"
+    try:
+        with tempfile.TemporaryFile(dir=name):
+            return ""
+    except OSError as error:
+        return f"cannot be written ({error.strerror})"
+
+
+def _sweep(where: Path) -> None:
+    """Remove the folders that processes of this user have left there."""
+    for path in where.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            stat = path.lstat()
+            age = time.time() - stat.st_mtime
+            if stat.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
+                continue
+            if age > _YOUNG and _abandoned(path, age):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _abandoned(path: Path, age: float) -> bool:
+    try:
+        with (path / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return age > _KEPT

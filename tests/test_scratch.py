@@ -1,0 +1,77 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from raylt import scratch
+from raylt.schema import EnvironmentError
+
+HOLD = """
+import sys, time
+from raylt import scratch
+with scratch.folder("test") as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path, monkeypatch):
+    for name in (*scratch.VARIABLES, "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+def test_a_folder_is_private_and_gone_afterwards(tmp_path):
+    with scratch.folder("ray") as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "deeper").mkdir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_too_long_or_not_writable_is_passed_over(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 84)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "missing"))
+    assert scratch.place("ray", longest=60) == Path("/tmp")
+    assert scratch.place("job") == long
+
+
+def test_where_no_place_is_left_each_is_named_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch, "candidates", lambda: [f"/{'x' * 84}", "/proc", "relative"])
+    with pytest.raises(EnvironmentError) as caught:
+        scratch.place("ray", longest=60)
+    text = str(caught.value)
+    assert "has 85 characters" in text
+    assert "/proc cannot be written" in text
+    assert "RAY_TMPDIR=/tmp" in text
+
+
+def test_what_a_killed_process_has_left_is_swept_and_a_living_one_keeps_its_folder(tmp_path):
+    def begin():
+        process = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+        return process, Path(process.stdout.readline().strip())
+
+    killed, left = begin()
+    living, kept = begin()
+    try:
+        killed.kill()
+        killed.communicate()
+        assert left.is_dir()
+        before = time.time() - 2 * scratch._YOUNG  # pyright: ignore[reportPrivateUsage]
+        foreign = tmp_path / "raylt-notes"
+        foreign.mkdir()
+        for path in (left, kept, foreign):
+            os.utime(path, (before, before))
+        with scratch.folder("test"):
+            assert not left.exists()
+            assert kept.is_dir()
+            assert foreign.is_dir()
+    finally:
+        living.kill()
+        living.communicate()
