@@ -63,10 +63,10 @@ def warnings(address: str, *, has_token: bool) -> tuple[str, ...]:
 def _require_plain(address: str) -> None:
     try:
         url = urlsplit(address)
-        host, _ = url.hostname, url.port
+        _ = url.port
     except ValueError:
-        host = None
-    if not host:
+        url = urlsplit("")
+    if not url.hostname:
         raise InputError(
             f"--address: must name a host, but got {uris.public(address)!r}; as in "
             f"http://head:8265"

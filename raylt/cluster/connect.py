@@ -28,6 +28,8 @@ _SETTINGS = {
     # A worker that hangs is given up after a minute; Ray's default is ten.
     "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "60",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
+    # Ray's client prints a line for each try; what it says is in our own error.
+    "RAY_BACKEND_LOG_LEVEL": "error",
 }
 
 
@@ -40,6 +42,8 @@ def joined(address: str) -> Generator[None]:
     """
     _require_head(address)
     has_token = token.use()
+    if address != "auto" and ray_compat.refuses_token(address, token.word() if has_token else ""):
+        raise token.refused(address)
     for warning in token.warnings():
         _log.warning("warning: %s", warning)
     for name, value in _SETTINGS.items():
@@ -55,7 +59,9 @@ def joined(address: str) -> Generator[None]:
             logging_level=logging.CRITICAL,
         )
     except Exception as error:
-        raise EnvironmentError(_cannot_join(address, error, has_token=has_token)) from error
+        if token.is_refusal(error):
+            raise token.refused(address) from error
+        raise EnvironmentError(_cannot_join(address, error)) from error
     try:
         yield
     finally:
@@ -131,15 +137,8 @@ def _require_head(address: str) -> None:
         ) from error
 
 
-def _cannot_join(address: str, error: Exception, *, has_token: bool) -> str:
+def _cannot_join(address: str, error: Exception) -> str:
     text = " ".join(str(error).split())
-    if any(word in text for word in ("AuthToken", "Unauthenticated", "authentication")):
-        trouble = "ours is a different one" if has_token else "we have none"
-        return (
-            f"the cluster at {address} must accept our token, but {trouble}; set "
-            f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the head's "
-            f"~/.ray/auth_token"
-        )
     if "ersion mismatch" in text:
         return (
             f"Ray and Python must be the same on all machines, but {text[:300]}; install the "

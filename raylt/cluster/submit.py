@@ -6,23 +6,24 @@ raylt was called in, and nothing from the environment.
 
 from __future__ import annotations
 
-import asyncio
+import http.client
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
-import tempfile
-import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raylt import scratch
 from raylt.cluster import address as addresses
+from raylt.cluster import job as jobs
 from raylt.cluster import token
 from raylt.schema import EnvironmentError, InputError
 
@@ -32,14 +33,10 @@ _OLDEST = (2, 54)
 """The oldest Ray whose Jobs API checks the token everywhere (CVE-2026-27482)."""
 _CONNECT = 10.0
 """Seconds that the cluster's dashboard may take to answer."""
-_START = 120.0
-"""Seconds in which a job must start; it books nothing, so it has nothing to wait for."""
-_EXIT_CODES = (1, 2, 3, 4, 5, 130)
-"""The exit codes of raylt itself."""
+_LARGEST_ANSWER = 64 * 2**20
+"""Bytes of an answer that are read."""
 _NEVER = (".git", "__pycache__", ".venv", "mlruns")
 """Folders inside a shipped folder that are left out."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +53,7 @@ class Job:
     """Part of the job's id."""
 
 
-def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
+def run(job: Job, address: str, *, wait: bool, say: jobs.Say) -> int:
     """Submit a job and follow it to its end.
 
     Args:
@@ -73,19 +70,19 @@ def run(job: Job, address: str, *, wait: bool, say: Say) -> int:
         EnvironmentError: the cluster does not accept the job.
     """
     has_token = token.use()
-    with tempfile.TemporaryDirectory(prefix="raylt-job-") as folder:
-        pack(job, Path(folder))
+    with scratch.folder("job") as folder:
+        pack(job, folder)
         _require_cluster(address)
         warnings = addresses.warnings(address, has_token=has_token)
         for warning in (*warnings, *token.warnings()):
             say(f"warning: {warning}\n")
-        client, name = _send(job, address, Path(folder))
+        client, name = _send(job, address, folder)
     if not wait:
         say(f"{name}\n")
         return 0
     say(f"job {name} on {address}; it goes on when this window is closed\n")
     try:
-        return _follow(client, name, say)
+        return jobs.follow(client, address, name, say)
     except KeyboardInterrupt:
         say(
             f"\nthe job goes on; to see it: ray job logs --address {address} --follow {name}; "
@@ -111,20 +108,6 @@ def pack(job: Job, folder: Path) -> None:
         else:
             shutil.copy(path, target)
     _require_small(folder)
-
-
-def exit_code(status: str, driver: int | None) -> int:
-    """The exit code that a job's end stands for.
-
-    Args:
-        status: SUCCEEDED, STOPPED or FAILED, as the Jobs API says it.
-        driver: The exit code of the command on the cluster, if known.
-    """
-    if status == "SUCCEEDED":
-        return 0
-    if driver in _EXIT_CODES:
-        return driver
-    return 130 if status == "STOPPED" else 1
 
 
 def _require_shippable(path: Path, *, taken: Path) -> None:
@@ -161,29 +144,34 @@ def _require_small(folder: Path) -> None:
 
 
 def _require_cluster(address: str) -> None:
-    request = urllib.request.Request(f"{address.rstrip('/')}/api/version")
-    if word := _token():
-        request.add_header("Authorization", f"Bearer {word}")
-    try:
-        with urllib.request.urlopen(request, timeout=_CONNECT) as answer:
-            version = str(json.load(answer)["ray_version"])
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            raise EnvironmentError(
-                f"the cluster at {address} must accept our token, but "
-                f"{'it is a different one' if word else 'there is none'}; set "
-                f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the head's "
-                f"~/.ray/auth_token"
-            ) from error
-        raise EnvironmentError(_no_dashboard(address, f"HTTP {error.code}")) from error
-    except (OSError, ValueError, KeyError) as error:
-        trouble = str(getattr(error, "reason", error))
-        raise EnvironmentError(_no_dashboard(address, trouble)) from error
+    version = str(_answer(address, "version").get("ray_version", ""))
+    if not re.match(r"\d+\.\d+", version):
+        raise EnvironmentError(_no_dashboard(address, "what answers is no dashboard of Ray"))
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         raise EnvironmentError(
             f"the cluster must run Ray {'.'.join(map(str, _OLDEST))} or newer, whose Jobs API "
             f"checks the token everywhere, but {address} runs {version}; update it"
         )
+    # A cluster tells its version to everybody, but its jobs only to those with its token.
+    _answer(address, "jobs/")
+
+
+def _answer(address: str, path: str) -> Mapping[str, Any]:
+    """What the dashboard answers to a question, as far as that is a mapping."""
+    request = urllib.request.Request(f"{address.rstrip('/')}/api/{path}")
+    if word := token.word():
+        request.add_header("Authorization", f"Bearer {word}")
+    try:
+        with urllib.request.urlopen(request, timeout=_CONNECT) as answer:
+            values: Any = json.loads(answer.read(_LARGEST_ANSWER))
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            raise token.refused(address) from error
+        raise EnvironmentError(_no_dashboard(address, f"HTTP {error.code}")) from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        trouble = str(getattr(error, "reason", error)) or type(error).__name__
+        raise EnvironmentError(_no_dashboard(address, trouble)) from error
+    return values if isinstance(values, dict) else {}
 
 
 def _no_dashboard(address: str, trouble: str) -> str:
@@ -194,65 +182,19 @@ def _no_dashboard(address: str, trouble: str) -> str:
     )
 
 
-def _token() -> str:
-    if path := token.file():
-        return path.read_text("utf-8").strip()
-    return os.environ.get("RAY_AUTH_TOKEN", "")
-
-
 def _send(job: Job, address: str, folder: Path) -> tuple[Any, str]:
     # Ray reads the token when it is imported.
     from ray.job_submission import JobSubmissionClient
 
     # It logs what is printed here in fewer words.
     logging.getLogger("ray").setLevel(logging.WARNING)
-    client = JobSubmissionClient(address)
-    try:
+    for module in ("dashboard_sdk", "job.sdk"):
+        logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.ERROR)
+    with jobs.accepting(address, "accept the job, but refused it"):
+        client = JobSubmissionClient(address)
         name = client.submit_job(
             entrypoint=shlex.join(["python", "-m", "raylt", *job.words]),
             submission_id=f"raylt-{job.label}-{uuid.uuid4().hex[:8]}",
             runtime_env={"working_dir": str(folder)},
         )
-    except RuntimeError as error:
-        raise EnvironmentError(
-            f"the cluster at {address} must accept the job, but refused it: "
-            f"{' '.join(str(error).split())[:300]}; see `raylt doctor --address {address}`"
-        ) from error
     return client, name
-
-
-def _follow(client: Any, name: str, say: Say) -> int:
-    deadline = time.monotonic() + _START
-    while str(client.get_job_status(name)) == "PENDING":
-        if time.monotonic() > deadline:
-            client.stop_job(name)
-            raise EnvironmentError(
-                f"the job must start within {_START:.0f} s, but {name} is still pending and was "
-                f"stopped; look at the head's memory and at dashboard_agent.log there"
-            )
-        time.sleep(1)
-    shown = 0
-    while True:
-        try:
-            shown = asyncio.run(_print_log(client, name, shown, say))
-        except (OSError, RuntimeError) as error:
-            say(f"warning: the log broke off ({error}); reading on\n")
-        info = client.get_job_info(name)
-        if info.status.is_terminal():
-            break
-        time.sleep(1)
-    code = exit_code(str(info.status.value), info.driver_exit_code)
-    if code == 1:
-        say(f"job {name}: {info.status.value}: {info.message}\n")
-    return code
-
-
-async def _print_log(client: Any, name: str, shown: int, say: Say) -> int:
-    """Print the log from its character `shown` on; returns how many are shown then."""
-    seen = 0
-    async for text in client.tail_job_logs(name):
-        fresh = text[max(0, shown - seen) :]
-        seen += len(text)
-        if fresh:
-            say(fresh)
-    return max(shown, seen)

@@ -1,11 +1,15 @@
 """Why a cluster cannot be joined, in one line with its remedy."""
 
+import contextlib
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 import ray
 
-from raylt.cluster import connect
+from raylt.cluster import connect, ray_compat
 from raylt.schema import EnvironmentError
 
 pytestmark = pytest.mark.usefixtures("no_token")
@@ -22,6 +26,7 @@ def refused(monkeypatch):
                 raise error
 
             monkeypatch.setattr(ray, "init", init)
+            monkeypatch.setattr(ray_compat, "refuses_token", lambda *_: False)
             with pytest.raises(EnvironmentError) as caught, connect.joined(address):
                 pass
             return str(caught.value)
@@ -59,3 +64,39 @@ def test_a_head_that_does_not_answer_is_said_before_ray_is_asked():
         address = f"127.0.0.1:{gone.getsockname()[1]}"
     with pytest.raises(EnvironmentError, match="must answer at"), connect.joined(address):
         pass
+
+
+class Head:
+    """A control service that knows one token, and answers like Ray's."""
+
+    def service(self, call):
+        asked = dict(call.invocation_metadata).get("authorization")
+
+        def answer(request, context):
+            if asked != "Bearer right":
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken: missing")
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [(None, "we have none"), ("wrong", "ours is a different one"), ("right", "")]
+)
+def test_a_head_that_does_not_know_our_token_says_so_at_once(word, told, monkeypatch):
+    if word:
+        monkeypatch.setenv("RAY_AUTH_TOKEN", word)
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[Head()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    began = time.monotonic()
+    try:
+        with contextlib.ExitStack() as stack:
+            if told:
+                stack.enter_context(pytest.raises(EnvironmentError, match=told))
+            stack.enter_context(connect.joined(f"127.0.0.1:{port}"))
+    finally:
+        server.stop(0)
+    assert time.monotonic() - began < 4

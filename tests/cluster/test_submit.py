@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from raylt.cluster import job as jobs
 from raylt.cluster import submit
 from raylt.schema import EnvironmentError, InputError
 
@@ -105,7 +106,7 @@ def test_too_much_is_refused_with_the_five_largest_before_anything_is_copied(tmp
     ],
 )
 def test_the_end_of_a_job_is_the_exit_code_of_its_command(status, driver, code):
-    assert submit.exit_code(status, driver) == code
+    assert jobs.exit_code(status, driver) == code
 
 
 def run(address):
@@ -113,7 +114,7 @@ def run(address):
 
 
 def test_no_token_and_a_wrong_one_are_told_apart(server, monkeypatch):
-    with pytest.raises(EnvironmentError, match="there is none"):
+    with pytest.raises(EnvironmentError, match="we have none"):
         run(server.address)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
     with pytest.raises(EnvironmentError, match="a different one"):
@@ -149,33 +150,3 @@ def test_who_sends_a_job_is_warned_of_a_token_that_others_may_read(
     assert submit.run(job(), server.address, wait=False, say=said.append) == 0
     assert said[-1] == "raylt-toy-1\n"
     assert any("other users" in text for text in said) is warned
-
-
-class Client:
-    """A Jobs API whose log breaks off once and starts from its beginning again."""
-
-    def __init__(self):
-        self.calls = 0
-
-    def get_job_status(self, name):
-        return "RUNNING"
-
-    async def tail_job_logs(self, name):
-        self.calls += 1
-        yield "one\n"
-        if self.calls == 1:
-            raise OSError("gone")
-        yield "two\n"
-
-    def get_job_info(self, name):
-        ended = self.calls > 1
-        value = "FAILED" if ended else "RUNNING"
-        status = types.SimpleNamespace(value=value, is_terminal=lambda: ended)
-        return types.SimpleNamespace(status=status, driver_exit_code=4, message="")
-
-
-def test_a_log_that_breaks_off_is_not_told_twice():
-    said = []
-    assert submit._follow(Client(), "job", said.append) == 4
-    told = "".join(text for text in said if not text.startswith("warning"))
-    assert told.count("two\n") == 1

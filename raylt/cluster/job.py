@@ -1,0 +1,141 @@
+"""A job of raylt on a cluster: followed to its end, whatever becomes of the job or the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from raylt.cluster import token
+from raylt.schema import EnvironmentError
+
+Say = Callable[[str], None]
+"""Takes text for the user."""
+_START = 120.0
+"""Seconds in which a job must start; it books nothing, so it has nothing to wait for."""
+_AWAY = 30.0
+"""Seconds that a cluster may be out of reach while its job is followed."""
+_OF_RAY = re.compile(r"^[-\d]+ [\d:,]+\s+INFO job_manager\.py:\d+ -- .*\n", re.MULTILINE)
+"""A line that Ray puts into the output of a job."""
+_EXIT_CODES = (1, 2, 3, 4, 5, 130)
+"""The exit codes of raylt itself."""
+
+
+def exit_code(status: str, driver: int | None) -> int:
+    """The exit code that a job's end stands for.
+
+    Args:
+        status: SUCCEEDED, STOPPED or FAILED, as the Jobs API says it.
+        driver: The exit code of the command on the cluster, if known.
+    """
+    if status == "SUCCEEDED":
+        return 0
+    if driver in _EXIT_CODES:
+        return driver
+    return 130 if status == "STOPPED" else 1
+
+
+@contextlib.contextmanager
+def accepting(address: str, duty: str) -> Generator[None]:
+    """Turn what Ray's client raises for a cluster into one line.
+
+    Raises:
+        EnvironmentError: it did not do its duty, within the `with`.
+    """
+    try:
+        yield
+    except EnvironmentError:
+        raise
+    except Exception as error:
+        # Ray's client raises errors of its own, of requests and of aiohttp.
+        if token.is_refusal(error):
+            raise token.refused(address) from error
+        raise EnvironmentError(
+            f"the cluster at {address} must {duty}: {' '.join(str(error).split())[:300]}; see "
+            f"`raylt doctor --address {address}`"
+        ) from error
+
+
+def follow(client: Any, address: str, name: str, say: Say) -> int:
+    """Print the output of a job as it comes, until the job ends; returns its exit code.
+
+    Raises:
+        EnvironmentError: it does not start, or the cluster or the job is gone.
+    """
+    job = _Watched(client, address, name)
+    deadline = time.monotonic() + _START
+    while job.info().status.value == "PENDING":
+        if time.monotonic() > deadline:
+            with accepting(address, f"stop the job {name}, but did not"):
+                client.stop_job(name)
+            raise EnvironmentError(
+                f"the job must start within {_START:.0f} s, but {name} is still pending and was "
+                f"stopped; look at the head's memory and at dashboard_agent.log there"
+            )
+        time.sleep(1)
+    shown, cut = 0, False
+    while True:
+        try:
+            shown, cut = asyncio.run(_print_log(client, name, shown, say)), False
+        except Exception as error:
+            # What it raises for a log that is cut is of Ray, of aiohttp or of the system. Whether
+            # the job and the head are still there is asked below.
+            if not cut:
+                say(f"warning: the log broke off ({' '.join(str(error).split())}); reading on\n")
+            cut = True
+        info = job.info()
+        if info.status.is_terminal():
+            break
+        time.sleep(1)
+    code = exit_code(str(info.status.value), info.driver_exit_code)
+    if code == 1:
+        say(f"job {name}: {info.status.value}: {info.message}\n")
+    return code
+
+
+class _Watched:
+    """A job on a cluster that may be out of reach for a while."""
+
+    def __init__(self, client: Any, address: str, name: str) -> None:
+        self._client, self._address, self._name = client, address, name
+
+    def info(self) -> Any:
+        """What the cluster knows about the job.
+
+        Raises:
+            EnvironmentError: the cluster does not answer any more, or the job was deleted.
+        """
+        deadline = time.monotonic() + _AWAY
+        while True:
+            try:
+                return self._client.get_job_info(self._name)
+            except Exception as error:
+                if token.is_refusal(error):
+                    raise token.refused(self._address) from error
+                reason = " ".join(str(error).split())[:300]
+                if "404" in reason or "does not exist" in reason:
+                    raise EnvironmentError(
+                        f"job {self._name} must be on {self._address} to be followed, but "
+                        f"somebody deleted it; see what its study has with `raylt status`"
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise EnvironmentError(
+                        f"the cluster at {self._address} must answer, but has not for "
+                        f"{_AWAY:.0f} s: {reason}; the job goes on if its head does: "
+                        f"ray job logs --address {self._address} --follow {self._name}"
+                    ) from error
+                time.sleep(1)
+
+
+async def _print_log(client: Any, name: str, shown: int, say: Say) -> int:
+    """Print the log from its character `shown` on; returns how many are shown then."""
+    seen = 0
+    async for text in client.tail_job_logs(name):
+        fresh = _OF_RAY.sub("", text[max(0, shown - seen) :])
+        seen += len(text)
+        if fresh:
+            say(fresh)
+    return max(shown, seen)

@@ -1,0 +1,106 @@
+"""A job that is followed: to its end, or to one line that says what became of it."""
+
+import types
+
+import pytest
+
+from raylt.cluster import job
+from raylt.schema import EnvironmentError
+
+pytestmark = pytest.mark.usefixtures("no_token")
+HEAD = "http://head:8265"
+
+
+class Client:
+    """A Jobs API whose log breaks off once and starts from its beginning again."""
+
+    def __init__(self):
+        self.calls = 0
+
+    async def tail_job_logs(self, name):
+        self.calls += 1
+        yield "one\n"
+        if self.calls == 1:
+            raise OSError("gone")
+        yield "two\n"
+
+    def get_job_info(self, name):
+        ended = self.calls > 1
+        value = "FAILED" if ended else "RUNNING"
+        status = types.SimpleNamespace(value=value, is_terminal=lambda: ended)
+        return types.SimpleNamespace(status=status, driver_exit_code=4, message="")
+
+
+def test_a_log_that_breaks_off_is_not_told_twice():
+    said = []
+    assert job.follow(Client(), HEAD, "job", said.append) == 4
+    told = "".join(text for text in said if not text.startswith("warning"))
+    assert told.count("two\n") == 1
+
+
+class Gone(Client):
+    """A Jobs API that fails from its second question on."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+        self.asked = 0
+
+    def get_job_info(self, name):
+        self.asked += 1
+        if self.asked > 1:
+            raise self.error
+        return super().get_job_info(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionError("Connection refused"), "has not for 0 s: Connection refused; the job"),
+        (RuntimeError("Request failed with status code 404: Job x does not exist"), "deleted it"),
+        (
+            RuntimeError("Authentication required: token"),
+            "must accept our token, but we have none",
+        ),
+    ],
+)
+def test_a_cluster_or_a_job_that_is_gone_is_one_line(error, words, monkeypatch):
+    monkeypatch.setattr(job, "_AWAY", 0.0)
+    with pytest.raises(EnvironmentError, match=words) as caught:
+        job.follow(Gone(error), HEAD, "job", lambda _: None)
+    assert "\n" not in str(caught.value)
+
+
+class Restarted(Client):
+    """A Jobs API that is out of reach for a moment."""
+
+    def get_job_info(self, name):
+        if not hasattr(self, "back"):
+            self.back = True
+            raise ConnectionError("refused")
+        return super().get_job_info(name)
+
+
+def test_a_cluster_that_comes_back_is_followed_on():
+    assert job.follow(Restarted(), HEAD, "job", lambda _: None) == 4
+
+
+class Chatty(Client):
+    async def tail_job_logs(self, name):
+        self.calls += 2
+        yield "2026-11-29 20:45:06,945\tINFO job_manager.py:581 -- Runtime env is up.\nmine\n"
+
+
+def test_rays_own_lines_are_left_out_of_a_jobs_output():
+    said = []
+    assert job.follow(Chatty(), HEAD, "job", said.append) == 4
+    assert "".join(said) == "mine\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), ConnectionError("gone"), KeyError("x")])
+def test_whatever_rays_client_raises_is_one_line(error):
+    with (
+        pytest.raises(EnvironmentError, match=r"must accept the job.*raylt doctor --address"),
+        job.accepting(HEAD, "accept the job, but refused it"),
+    ):
+        raise error
