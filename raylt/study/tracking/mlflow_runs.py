@@ -6,7 +6,7 @@ record, and by its tag in MLflow.
 
 from __future__ import annotations
 
-import tempfile
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
+from raylt import scratch
 from raylt.schema import EnvironmentError
 from raylt.study.record.record import Record
 
@@ -52,7 +54,8 @@ class MlflowRuns:
         tags: For every run.
 
     Raises:
-        EnvironmentError: the study's experiment was deleted in MLflow.
+        EnvironmentError: the study's experiment was deleted in MLflow; so does `find` where it was
+            the study's run.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class MlflowRuns:
             if not runs:
                 return None
             fact = {"run": runs[0].info.run_id, "closed": False}
+        elif key == STUDY and not self._is_active(str(fact["run"])):
+            return None
         run = self._known[key] = Run(str(fact["run"]), bool(fact["closed"]))
         if not run.closed and key != STUDY:
             self.reopen(run)
@@ -110,6 +115,16 @@ class MlflowRuns:
         """Write the run of a key down in the record."""
         fact = {"uri": self.uri, "run": run.id, "closed": run.closed}
         self._record.note(f"mlflow:{key}", fact)
+
+    def require_study(self) -> None:
+        """Refuse a store in which somebody has deleted the study.
+
+        Raises:
+            EnvironmentError: its experiment or its run was deleted; how to restore it.
+        """
+        self._find_experiment(None)
+        if STUDY in self._known:
+            self._is_active(self._known[STUDY].id)
 
     def is_closed(self, key: str) -> bool:
         """Whether the run of a key has everything, as far as the record knows."""
@@ -149,12 +164,13 @@ class MlflowRuns:
         """Put files, by their paths, beside the numbers of a run."""
         if not files:
             return
-        with tempfile.TemporaryDirectory(prefix="raylt-") as folder:
+        with scratch.folder("mlflow") as folder:
+            content_folder = folder / "files"
             for name, content in files.items():
-                path = Path(folder, name)
+                path = content_folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            self.client.log_artifacts(run.id, folder)
+            self.client.log_artifacts(run.id, str(content_folder))
 
     def _find_experiment(self, artifacts: Path | None) -> str:
         name = self._record.name
@@ -164,11 +180,34 @@ class MlflowRuns:
             return self.client.create_experiment(name, artifact_location=place)
         if experiment.lifecycle_stage == "deleted":
             raise EnvironmentError(
-                f"the experiment {name!r} must exist in MLflow, but was deleted; restore it "
-                f"with `mlflow experiments restore -x {experiment.experiment_id}`, or give the "
-                f"study another name with --study"
+                f"the experiment {name!r} must exist in MLflow, but was deleted; restore it with "
+                f"`{self._command(f'experiments restore -x {experiment.experiment_id}')}`, or "
+                f"give the study another name with --study"
             )
         return experiment.experiment_id
+
+    def _is_active(self, run: str) -> bool:
+        """Whether the run of the study is there; False where it is gone for good.
+
+        Raises:
+            EnvironmentError: it was deleted and can be restored.
+        """
+        try:
+            stage = self.client.get_run(run).info.lifecycle_stage
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        if stage == "deleted":
+            raise EnvironmentError(
+                f"the run of study {self._record.name!r} must exist in MLflow, but was deleted; "
+                f"restore it with `{self._command(f'runs restore --run-id {run}')}`"
+            )
+        return True
+
+    def _command(self, words: str) -> str:
+        """A command of MLflow that finds this store."""
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.uri)} mlflow {words}"
 
     def _tag(self, key: str) -> str:
         return f"{self._record.facts['id']}/{key}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raylt import uris
+from raylt.schema import EnvironmentError
 from raylt.study.record import provenance
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
@@ -124,6 +125,7 @@ class Tracker(Listener):
         self._mirror: MlflowMirror | None = None
         self._trouble = ""
         self._refused: dict[int, str] = {}
+        self._refusal: EnvironmentError | None = None
         self._warned = -_WARN
 
     def start(self) -> None:
@@ -146,7 +148,7 @@ class Tracker(Listener):
             trouble = self._trouble or ("" if answered else f"no answer within {_START:.0f} s")
         if trouble:
             self.leave()
-            raise store.unreachable(self.uri, trouble)
+            raise self._refusal or store.unreachable(self.uri, trouble)
         self._accepted = True
 
     def started(self, task: Task) -> None:
@@ -217,6 +219,12 @@ class Tracker(Listener):
                 self._send(mirror)
                 if closing:
                     mirror.finish(interrupted=self._cut_short)
+            except EnvironmentError as error:
+                # Somebody deleted the experiment or the run; no retry brings it back.
+                self._refusal = error
+                self._warn(error)
+                self._answered.set()
+                return
             except Exception as error:
                 # Whatever it is, the trials go on; `close` says what MLflow lacks.
                 self._warn(error)
@@ -260,11 +268,14 @@ class Tracker(Listener):
                 if not mirror.is_refusal(error):
                     self._queue(number)
                     raise
-                # Somebody deleted the run: no retry will bring it back.
+                # Somebody deleted the run: no retry will bring it back. Without the study's own
+                # run or experiment no other trial can be sent.
+                mirror.runs.require_study()
                 self._refused[number] = uris.redacted(store.line(error), [self._private_uri])
 
     def _warn(self, error: Exception) -> None:
-        self._trouble = uris.redacted(store.line(error), [self._private_uri])
+        text = str(error) if isinstance(error, EnvironmentError) else store.line(error)
+        self._trouble = uris.redacted(text, [self._private_uri])
         # At the start of a search that needs the store, `demand` raises instead.
         if self._accepted and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()

@@ -1,5 +1,10 @@
+import os
+import re
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -254,3 +259,61 @@ def test_a_file_that_is_no_database_is_refused(study, tmp_path):
     tracker = opened(study(), away("nonsense://x", tmp_path), uri=f"sqlite:///{path}")
     with pytest.raises(EnvironmentError, match="not a SQLite database"):
         tracker.require()
+
+
+@pytest.mark.parametrize(
+    ("deleted", "moment"),
+    [
+        ("experiment", "before"),
+        pytest.param("run", "before", marks=pytest.mark.slow),
+        pytest.param("experiment", "during", marks=pytest.mark.slow),
+        pytest.param("run", "during", marks=pytest.mark.slow),
+    ],
+)
+def test_a_deleted_study_is_named_and_the_printed_command_restores_it(
+    deleted, moment, study, connect, client, store, tmp_path, monkeypatch
+):
+    made = study()
+    tracker = opened(made, connect, uri=store)
+    play(made, tracker, 1)
+    assert tracker.close(interrupted=False) == ()
+    found = Runs(client)
+
+    def delete():
+        if deleted == "experiment":
+            client.delete_experiment(found.experiment.experiment_id)
+        else:
+            client.delete_run(found["toy"].info.run_id)
+
+    if moment == "before":
+        delete()
+    tracker = opened(made, connect, uri=store)
+    if moment == "during":
+        play(made, tracker, 1)
+        wait_until(lambda: "trial 1" in Runs(client).all)
+        delete()
+    began = time.monotonic()
+    play(made, tracker, 1)
+    (notice,) = tracker.close(interrupted=False)
+    assert time.monotonic() - began < 20
+    assert f"the {deleted} " in notice
+
+    # Whoever follows the remedy in any folder gets the study back.
+    (command,) = re.findall("`(MLFLOW_TRACKING_URI=.*?)`", notice)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(
+        command, shell=True, cwd=elsewhere, env={**os.environ, "PATH": path}, check=True
+    )
+    assert list(elsewhere.iterdir()) == []
+    tracker = opened(made, connect, uri=store)
+    assert tracker.close(interrupted=False) == ()
+    assert Runs(client)["toy"].info.run_id == found["toy"].info.run_id
+
+
+def wait_until(there, seconds=60):
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.1)
