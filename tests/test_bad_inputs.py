@@ -264,6 +264,7 @@ CASES = [
     case(22, "constraints: []", "constraints: [{metric: val/many, min: best - 1}]", "`baseline`"),
     case(22, "constraints: []", "constraints: [{metric: val/mny, min: 0.5}]", "'val/many'"),
     case(25, "name: spoilt", "name: a/b", "study.name", "for example 'a-b'"),
+    case(25, "name: spoilt", "name: -rf", "study.name", "for example 'rf'"),
     case(25, "name: spoilt", "name: ../x", "for example 'x'"),
     case(25, "name: spoilt", "name: größe", "for example 'groe'"),
     case(25, "name: spoilt", 'name: "a\\0b"', "for example 'a-b'"),

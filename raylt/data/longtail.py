@@ -184,7 +184,7 @@ def subsample(labels: NDArray[np.int64], counts: Sequence[int], seed: int) -> ND
     random = np.random.RandomState(seed)
     kept: list[NDArray[np.int64]] = []
     for k, (count, members) in enumerate(zip(counts, _members(labels, len(counts)), strict=True)):
-        _enough(members, count, k, "the long tail")
+        _enough(members, count, k, "the long tail", "raise data.imbalance, or hold out fewer")
         random.shuffle(members)
         kept.append(members[:count])
     return np.concatenate(kept)
@@ -200,7 +200,7 @@ def hold_out(labels: NDArray[np.int64], counts: ArrayLike) -> NDArray[np.int64]:
     taken: list[NDArray[np.int64]] = []
     wanted = np.asarray(counts).tolist()
     for k, (count, members) in enumerate(zip(wanted, _members(labels, len(wanted)), strict=True)):
-        _enough(members, count, k, "test or validation")
+        _enough(members, count, k, "test or validation", "hold out fewer, as by data.validation")
         taken.append(random.permutation(members)[:count])
     return np.sort(np.concatenate(taken))
 
@@ -247,7 +247,7 @@ def cut(
         train = left[subsample(labels, config.counts_of(available), config.stream())]
     counts = np.bincount(pool.labels[train], minlength=classes).tolist()
     if min(counts) < 1:
-        raise InputError(empty_class(counts))
+        raise InputError(empty_class(counts, "name images of it in data.indices"))
     if (balanced := named.get("balanced_indices")) is None:
         balanced = left
         if config.balanced is not None:
@@ -268,12 +268,12 @@ def cut(
     )
 
 
-def empty_class(counts: Sequence[int]) -> str:
-    """What to say about a tail that leaves a class without images."""
+def empty_class(counts: Sequence[int], remedy: str = "lower data.imbalance") -> str:
+    """What to say about a tail that leaves a class without images, and what to do about it."""
     k = min(range(len(counts)), key=counts.__getitem__)
     return (
         f"every class must keep at least 1 training image, but class {k} is left with "
-        f"{counts[k]} of at most {max(counts)}; lower data.imbalance"
+        f"{counts[k]} of at most {max(counts)}; {remedy}"
     )
 
 
@@ -310,9 +310,8 @@ def _members(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]
     return np.split(order, np.searchsorted(labels[order], np.arange(classes + 1)))[1:-1]
 
 
-def _enough(members: NDArray[np.int64], wanted: int, k: int, purpose: str) -> None:
+def _enough(members: NDArray[np.int64], wanted: int, k: int, purpose: str, remedy: str) -> None:
     if len(members) < wanted:
         raise InputError(
-            f"class {k} must have {wanted} images for {purpose}, but has {len(members)}; raise "
-            "data.imbalance, or hold out fewer of each class"
+            f"class {k} must have {wanted} images for {purpose}, but has {len(members)}; {remedy}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 def study_name(name: str) -> str:
@@ -13,7 +13,8 @@ def study_name(name: str) -> str:
 
     Raises:
         ValueError: it has other characters than letters, digits, `.`, `_` and `-`, starts with a
-            dot, is empty or longer than 100; the message suggests one that has not.
+            dot or a dash (a command would take it for an option), is empty or longer than 100; the
+            message suggests one that has not.
     """
     if _NAME.fullmatch(name):
         return name
@@ -21,6 +22,6 @@ def study_name(name: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:100] or "my-study"
     shown = name if len(name) <= 60 else f"{name[:60]}..."
     raise ValueError(
-        f"must be 1 to 100 letters, digits, dots, dashes or underscores and not start with a dot, "
-        f"but got {shown!r}; for example {slug!r}"
+        f"must be 1 to 100 letters, digits, dots, dashes or underscores and not start with a dot "
+        f"or a dash, but got {shown!r}; for example {slug!r}"
     )

@@ -125,7 +125,8 @@ def is_real(model: type[BaseModel], loc: Keys) -> bool:
     """Whether the field that stands there takes any real number."""
     section = model_at(model, loc[:-1])
     field = section.model_fields.get(str(loc[-1])) if section else None
-    return field is not None and field.annotation in (float, float | None)
+    kinds: tuple[Any, ...] = (float, float | None)
+    return field is not None and field.annotation in kinds
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

@@ -147,6 +147,11 @@ def load(
     if not storage.exists(folder, url, name):
         _require_no_remains(folder, url)
         known = storage.studies(folder.parent)
+        if folder.name in known:
+            raise InputError(
+                f"{folder} must hold a whole study, but its driver was ended while it began; "
+                f"begin it again with `raylt tune`"
+            )
         where = f"{postgres.public(url)} or {folder.parent}" if url else str(folder.parent)
         raise InputError(
             f"{where} must hold the study {folder.name!r}, but it holds "
