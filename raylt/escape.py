@@ -50,6 +50,10 @@ def console(**options: Any) -> Console:
     from rich.segment import Segment
 
     class Escaping(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would end the process, in the middle of a search too.
+            raise
+
         def render(self, renderable: Any, options: Any = None) -> Any:
             for segment in super().render(renderable, options):
                 if segment.control:

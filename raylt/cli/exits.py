@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import functools
 import io
 import logging
@@ -12,8 +13,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Generator, Sequence
+from typing import NoReturn, TextIO
 
 import click
 
@@ -22,11 +23,25 @@ from raylt.cli import output
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+_WORLD = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+"""What no program can mend: a disk that is full, read-only, broken or gone, too many files."""
 
 
 def program(run: Callable[[Sequence[str]], int]) -> NoReturn:
     """Run the command line of this process, and end the process once its output is out."""
     codes: list[int] = []
+    if isinstance(sys.stderr, io.TextIOWrapper) and isinstance(sys.stdout, io.TextIOWrapper):
+        out, err = sys.stdout, sys.stderr
+        sys.stdout = _Results(out.buffer, out.encoding, line_buffering=out.line_buffering)
+        sys.stderr = _Unread(err.buffer, err.encoding, line_buffering=True)
     # What is registered first is called last.
     atexit.register(_end, codes)
     codes.append(run(sys.argv[1:]))
@@ -34,7 +49,52 @@ def program(run: Callable[[Sequence[str]], int]) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         codes.append(_broken_pipe())
+    except _Unwritable as error:
+        codes.append(_unwritable(error))
     sys.exit(codes[-1])
+
+
+class _Unwritable(OSError):
+    """Standard output takes nothing any more."""
+
+
+class _Results(io.TextIOWrapper):
+    """Standard output, whose errors can be told from those of other files."""
+
+    def write(self, text: str) -> int:
+        with _told_apart():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _told_apart():
+            super().flush()
+
+
+@contextlib.contextmanager
+def _told_apart() -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _Unwritable(error.errno, error.strerror) from error
+
+
+class _Unread(io.TextIOWrapper):
+    """Standard error, which need not be read: what it does not take is lost, and nothing ends."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            _drop(self)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            _drop(self)
 
 
 def _end(codes: Sequence[int]) -> None:
@@ -43,7 +103,7 @@ def _end(codes: Sequence[int]) -> None:
     Otherwise the interpreter would be taken away under it, and the process would end by a signal.
     """
     if codes and any(thread.daemon for thread in threading.enumerate()):
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(codes[-1])
@@ -79,6 +139,17 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         return fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         return _broken_pipe()
+    except _Unwritable as error:
+        return _unwritable(error)
+    except OSError as error:
+        if error.errno not in _WORLD:
+            return fail(_fault(error, arguments), 1)
+        where = f" ({error.filename})" if error.filename else ""
+        return fail(
+            f"the machine refused: {error.strerror}{where}; mend that, then run the command "
+            f"again, or go on with `raylt resume` where it had begun",
+            3,
+        )
     except Exception as error:
         from raylt.schema import RayltError
 
@@ -95,10 +166,25 @@ def _fail(message: str, code: int, *, known: Sequence[str]) -> int:
 
 
 def _broken_pipe() -> int:
-    # The interpreter flushes once more at its end, which must not fail again.
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop(sys.stdout)
     return BROKEN_PIPE
+
+
+def _unwritable(error: OSError) -> int:
+    _drop(sys.stdout)
+    output.echo(
+        f"error: the results must be written to standard output, but it takes none: "
+        f"{error.strerror}; what the command did is kept",
+        err=True,
+    )
+    return 3
+
+
+def _drop(stream: TextIO) -> None:
+    """Throw away what a stream still holds and all that comes: the interpreter writes once more
+    at its end, which must not fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fault(error: Exception, arguments: Sequence[str]) -> str:

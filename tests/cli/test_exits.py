@@ -43,3 +43,63 @@ def test_no_password_reaches_the_screen(scheme, password, tmp_path, capsys):
     assert "must" in shown
     assert "8b1f" not in shown
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+SAYS = """
+import sys
+from raylt.cli import exits, output
+import click
+
+@click.command()
+def command():
+    for number in range(20000):
+        output.echo(f"progress {number}", err=True)
+    open(sys.argv[2], "w").close()
+    if sys.argv[1] == "full":
+        open("/dev/full", "w").write(1000000 * "x")
+    output.echo("result")
+
+exits.program(lambda arguments: exits.run(command, []))
+"""
+
+
+def says(tmp_path, word="", **streams):
+    done = tmp_path / "done"
+    process = subprocess.Popen([sys.executable, "-c", SAYS, word, str(done)], text=True, **streams)
+    return process, done
+
+
+def test_a_command_goes_on_though_nobody_reads_what_it_says_meanwhile(tmp_path):
+    process, done = says(tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr.readline() == "progress 0\n"
+    process.stderr.close()
+    assert process.stdout.read() == "result\n"
+    process.stdout.close()
+    assert process.wait() == 0
+    assert done.exists()
+
+
+def test_a_pipe_that_nobody_reads_to_its_end_is_no_fault(tmp_path):
+    process, done = says(tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait() == 141
+    assert done.exists()
+
+
+def test_a_full_standard_output_says_so_after_the_work(tmp_path):
+    with open("/dev/full", "w") as full:
+        process, done = says(tmp_path, stdout=full, stderr=subprocess.PIPE)
+        last = process.communicate()[1].splitlines()[-1]
+        assert process.returncode == 3
+        assert last.startswith("error: the results must be written to standard output")
+        assert done.exists()
+        process, _ = says(tmp_path, stdout=full, stderr=full)
+        assert process.wait() == 3
+
+
+def test_a_full_disk_is_not_a_fault_of_the_program(tmp_path):
+    process, _ = says(tmp_path, "full", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    last = process.communicate()[1].splitlines()[-1]
+    assert process.returncode == 3
+    assert "the machine refused: No space left on device" in last

@@ -198,8 +198,13 @@ def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoR
     from raylt.study.report import versus
     from raylt.study.run.rival import follow
 
+    unwritten: OSError | None = None
     if not as_json:
-        output.print_summary(result)
+        try:
+            output.print_summary(result)
+        except OSError as error:
+            # The rival is searched, whether anybody reads or not.
+            unwritten = error
     rival = follow(result, settings)
     comparison = None
     if rival is not None:
@@ -216,4 +221,6 @@ def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoR
     elif rival and comparison:
         output.print_summary(rival)
         output.echo("\n" + versus.text(comparison))
+    if unwritten is not None:
+        raise unwritten
     raise click.exceptions.Exit(code)

@@ -45,10 +45,20 @@ class InFiles:
         return entries
 
     def append(self, number: int, entry: Entry) -> None:
-        """Keep one more entry of a trial."""
-        with self._file(number).open("a", encoding="utf-8") as file:
-            # The newline comes first, so that half a line of a killed driver damages no other.
-            file.write("\n" + json.dumps(entry))
+        """Keep one more entry of a trial.
+
+        Raises:
+            EnvironmentError: the disk does not take it.
+        """
+        try:
+            with self._file(number).open("a", encoding="utf-8") as file:
+                # The newline comes first, so that half a line of a killed driver damages no other.
+                file.write("\n" + json.dumps(entry))
+        except OSError as error:
+            raise EnvironmentError(
+                f"{self._file(number)} must be writable, but is not: {error.strerror}; mend that, "
+                f"then go on with `raylt resume`: what was reported before is kept"
+            ) from error
 
     def _file(self, number: int) -> Path:
         return self._folder(number) / "epochs.jsonl"

@@ -1,4 +1,5 @@
-"""The lock of a study: one driver at a time, on this machine and on all that share its server."""
+"""The lock of a study: one driver at a time, on this machine and on all that share its server; and
+the folder, which must stay where it is."""
 
 from __future__ import annotations
 
@@ -8,12 +9,18 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import TextIO
 
 from raylt.schema import EnvironmentError
 from raylt.study.record import postgres
 from raylt.study.record.postgres import Driver, Hold
+
+_READERS = 0.5
+"""Seconds to wait for those who only look who drives, such as `raylt status`: each of them holds
+the lock for microseconds."""
 
 _log = logging.getLogger("raylt")
 
@@ -37,6 +44,20 @@ def driver_of(folder: Path, url: str | None) -> Driver | None:
     except FileNotFoundError:
         pass
     return postgres.driver(url, folder.name) if url else None
+
+
+def _try_to_lock(file: TextIO) -> bool:
+    """Whether this process has the lock now, and no other driver."""
+    deadline = time.monotonic() + _READERS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 @contextlib.contextmanager
@@ -66,15 +87,55 @@ def locked(folder: Path, url: str | None) -> Generator[Hold]:
             folder,
         )
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _try_to_lock(file):
             raise EnvironmentError(
                 f"study {folder.name} is already running ({driver_of(folder, None)}); wait for "
                 f"it, or interrupt it"
-            ) from None
+            )
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}\n")
         file.flush()
         with postgres.locked(url, folder.name) if url else contextlib.nullcontext(Hold()) as hold:
             yield hold
+
+
+class Place:
+    """A folder that must not be moved or removed while its study is written.
+
+    Args:
+        folder: The study's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Whoever holds a folder open learns its new name.
+        self._held: int | None = os.open(folder, os.O_RDONLY)
+        self._identity = _identity(os.stat(self._held))
+
+    def require(self) -> None:
+        """Refuse to write where the folder is no more.
+
+        Raises:
+            EnvironmentError: it was moved or removed.
+        """
+        with contextlib.suppress(OSError):
+            if _identity(self._folder.stat()) == self._identity:
+                return
+        now = Path("a place that cannot be told")
+        with contextlib.suppress(OSError):
+            now = Path(os.readlink(f"/proc/self/fd/{self._held}"))
+        raise EnvironmentError(
+            f"{self._folder} must stay where it is while its study runs, but it is now at {now}; "
+            f"what was reported before is there: move it back, or go on there with `raylt resume "
+            f"{self._folder.name} --runs {now.parent}`"
+        )
+
+    def close(self) -> None:
+        """Let the folder go."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

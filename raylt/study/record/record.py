@@ -21,6 +21,7 @@ from raylt.space import Space
 from raylt.study.record import storage
 from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.epochs import Entry, Epochs, InFiles, InTable
+from raylt.study.record.lock import Place
 from raylt.study.record.outcome import (
     Metrics,
     Outcome,
@@ -87,6 +88,7 @@ class Record:
         )
         self._live: dict[int, dict[int, Entry]] = {}
         """The epochs of the trials that run here, so that they are read once."""
+        self._place = None if cache is None else Place(folder)
         self.begun = False
         """Whether a trial was started since the study was opened."""
         self.objectives = space.study.objective
@@ -134,6 +136,8 @@ class Record:
 
     def close(self) -> None:
         """Close the database; a SQLite study is one file then."""
+        if self._place is not None:
+            self._place.close()
         self._database.remove_session()
         self._database.engine.dispose()
 
@@ -226,6 +230,7 @@ class Record:
     def report(self, number: int, metrics: Metrics) -> None:
         """Keep the metrics of a scored epoch, and its objective for the sampler."""
         epoch = int(metrics["epoch"])
+        self._require_place()
         # Optuna keeps intermediate values for one objective only.
         if len(self.objectives) == 1:
             value = metrics[self.objectives[0].metric]
@@ -288,9 +293,14 @@ class Record:
         self.study.enqueue_trial(dict(point), user_attrs={"role": role, "point": dict(point)})
 
     def _set(self, number: int, **attrs: Any) -> None:
+        self._require_place()
         # Who writes has opened the study with a sampler, and so with the cache.
         assert isinstance(self._storage, WriteThroughStorage)
         self._storage.set_trial_user_attrs(self._trial_id(number), attrs)
+
+    def _require_place(self) -> None:
+        if self._place is not None:
+            self._place.require()
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

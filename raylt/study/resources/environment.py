@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import secrets
 import sys
 
@@ -35,15 +37,43 @@ _RAY = {
 }
 
 
+_DROPPED = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR", "RAY_TUNE_CALLBACKS")
+"""Variables that Ray Tune refuses at its start, or that would run code in the search."""
+_NUMBERS = (
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING",
+    "TUNE_FORCE_TRIAL_CLEANUP_S",
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S",
+    "TUNE_GLOBAL_CHECKPOINT_S",
+    "TUNE_MAX_LEN_IDENTIFIER",
+    "TUNE_MAX_PENDING_TRIALS_PG",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS",
+    "TUNE_RESTORE_RETRY_NUM",
+    "TUNE_RESULT_BUFFER_LENGTH",
+    "TUNE_RESULT_BUFFER_MAX_TIME_S",
+    "TUNE_RESULT_BUFFER_MIN_TIME_S",
+    "TUNE_STATE_REFRESH_PERIOD",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S_AUTOSCALER",
+    "TUNE_WARN_THRESHOLD_S",
+    "RAY_CHDIR_TO_TRIAL_DIR",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE",
+)
+"""Those of Ray Tune 2.60 that must be numbers; it ends where they are not."""
+
+_log = logging.getLogger("raylt")
+
+
 def prepare_ray(*, threads: int, alone: bool) -> None:
     """Set what Ray and torch read at import; call it before either is imported.
 
-    What the user has set stays.
+    What the user has set stays, but for what Ray Tune would refuse, which is named in a warning.
 
     Args:
         threads: Threads of a process.
         alone: Whether Ray is started for this search, and not a cluster's that has its token.
     """
+    _drop_refused()
     for name, value in _RAY.items():
         os.environ.setdefault(name, value)
     # One token for this run alone: nothing is written to, or needed from, the home folder. Ray
@@ -61,6 +91,17 @@ def _spare_loopback() -> None:
         for name in ("no_proxy", "NO_PROXY"):
             spared = [part for part in os.environ.get(name, "").split(",") if part]
             os.environ[name] = ",".join(dict.fromkeys([*spared, "127.0.0.1", "localhost", "::1"]))
+
+
+def _drop_refused() -> None:
+    for name in _DROPPED:
+        if os.environ.pop(name, None):
+            _log.warning("warning: %s is set, but a search of raylt does not use it", name)
+    for name in _NUMBERS:
+        value = os.environ.get(name)
+        if value is not None and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+            del os.environ[name]
+            _log.warning("warning: %s must be a number, but is %r; it is not used", name, value)
 
 
 def prepare_mlflow() -> None:

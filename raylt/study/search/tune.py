@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import ConcurrencyLimiter
 
 from raylt.cluster import ray_compat
+from raylt.schema import RayltError
 from raylt.study.cost import packing
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.record.listener import Listener
@@ -98,7 +100,7 @@ def run(
         run_config=tune.RunConfig(
             name="run",
             storage_path=str(scratch),
-            stop=Stopper(interrupted, budget),
+            stop=Stopper(lambda: limited.trouble is not None or interrupted(), budget),
             callbacks=[watch],
             # The searcher hands a trial out again whose process died. Tune itself does so for a
             # machine that was taken away with a notice, which costs no retry.
@@ -110,11 +112,19 @@ def run(
         with ray_compat.out_of_memory_is_a_death():
             tuner.fit()
         limited.deliver()
+    except Exception as error:
+        if limited.trouble is not None:
+            raise limited.trouble from error
+        raise
     finally:
-        searcher.interrupt()
-        budget.write()
-        # The study of record has everything; Tune's own folder would only mislead.
-        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            searcher.interrupt()
+            budget.write()
+        finally:
+            # The study of record has everything; Tune's own folder would only mislead.
+            shutil.rmtree(scratch, ignore_errors=True)
+    if limited.trouble is not None:
+        raise limited.trouble
     return searcher.stopped
 
 
@@ -206,6 +216,9 @@ class _Limited(ConcurrencyLimiter):
     def __init__(self, searcher: TruthfulSearcher, room: Callable[[], int]) -> None:
         self._room = room
         self._scores: list[tuple[str, dict[str, Any]]] = []
+        self.trouble: Exception | None = None
+        """What the study's files or a listener refused. Tune would take it for a failure of a
+        trial, or end with a text of its own."""
         super().__init__(searcher, max_concurrent=room())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -220,7 +233,8 @@ class _Limited(ConcurrencyLimiter):
         """As many trials as there is room for, then None."""
         self.deliver()
         self.max_concurrent = self._room()
-        return super().suggest(trial_id)
+        with self._remembered():
+            return super().suggest(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep a score until `deliver`."""
@@ -231,12 +245,22 @@ class _Limited(ConcurrencyLimiter):
     ) -> None:
         """Pass on every score, and then at once that the trial is over."""
         self.deliver()
-        super().on_trial_complete(trial_id, result, error)
+        with self._remembered():
+            super().on_trial_complete(trial_id, result, error)
 
     def deliver(self) -> None:
         """Pass on the scores that were kept, in their order."""
         while self._scores:
-            super().on_trial_result(*self._scores.pop(0))
+            with self._remembered():
+                super().on_trial_result(*self._scores.pop(0))
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Generator[None]:
+        try:
+            yield
+        except (RayltError, OSError) as error:
+            self.trouble = self.trouble or error
+            raise
 
 
 def why_dead(text: str) -> str:

@@ -79,6 +79,7 @@ class MlflowRuns:
             "fingerprint": record.facts["fingerprint"],
         }
         self._record = record
+        self._artifacts = artifacts
         self._known: dict[str, Run] = {}
         self.experiment = self._find_experiment(artifacts)
 
@@ -102,6 +103,7 @@ class MlflowRuns:
 
     def create(self, key: str, *, name: str, tags: Mapping[str, str], began: float) -> Run:
         """A new run, which `note` has still to write down."""
+        self._require_place()
         created = self.client.create_run(
             self.experiment,
             start_time=int(1000 * began),
@@ -164,6 +166,7 @@ class MlflowRuns:
         """Put files, by their paths, beside the numbers of a run."""
         if not files:
             return
+        self._require_place()
         with scratch.folder("mlflow") as folder:
             content_folder = folder / "files"
             for name, content in files.items():
@@ -208,6 +211,11 @@ class MlflowRuns:
     def _command(self, words: str) -> str:
         """A command of MLflow that finds this store."""
         return f"MLFLOW_TRACKING_URI={shlex.quote(self.uri)} mlflow {words}"
+
+    def _require_place(self) -> None:
+        """Refuse to make MLflow's folder anew where the runs were moved away."""
+        if self._artifacts is not None and not self._artifacts.parent.is_dir():
+            raise FileNotFoundError(f"{self._artifacts.parent} was moved or removed")
 
     def _tag(self, key: str) -> str:
         return f"{self._record.facts['id']}/{key}"

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from raylt import uris
 from raylt.schema import EnvironmentError, InputError
+from raylt.study.tracking import moved
 
 _PING = 4.0
 """Seconds in which a server must say anything at all."""
 
 
 def ensure(uri: str) -> str:
-    """The URI of a store; a SQLite file is created where it is missing.
+    """The URI of a store; a SQLite file is created where it is missing, and finds the artifacts
+    beside it where it was moved with them.
 
     MLflow creates its tables in many steps, and cannot open a file again whose creation was
     killed between two of them.
@@ -40,6 +42,7 @@ def ensure(uri: str) -> str:
                 left.unlink()
             MlflowClient(tracking_uri=uris.sqlite(draft))
             draft.replace(file)
+        moved.heal(file)
     finally:
         os.close(folder)
     return uri

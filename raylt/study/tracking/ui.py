@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raylt import uris
 from raylt.schema import EnvironmentError, InputError
+from raylt.study.tracking import moved
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = 3
@@ -36,6 +37,8 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
             f"the tracking URI is a server with a UI of its own; open "
             f"{uris.public(tracking_uri)} in a browser"
         )
+    if tracking_uri is None:
+        moved.heal(store)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

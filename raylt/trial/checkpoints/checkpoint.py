@@ -106,7 +106,8 @@ def writing(
         optimizer: Its optimizer.
         history: What was reported before, by which the place for the scores is measured.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    # No more: where the folder of runs was moved, nothing may grow in its old place.
+    folder.mkdir(exist_ok=True)
     path = folder / checkpoint_names.checkpoint(epoch)
     draft = path.with_suffix(f".{os.getpid()}.draft")
     tensors = _tensors(method, optimizer)

@@ -96,7 +96,7 @@ def keep(
     before = read(folder)
     best = before.best if before and before.best.accuracy >= now.accuracy else now
     counted = Classes(tuple(train_counts), last=now, best=best, names=tuple(names))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     draft = folder / f"{FILE}.{os.getpid()}.draft"
     draft.write_text(text(counted), "utf-8")
     draft.replace(folder / FILE)

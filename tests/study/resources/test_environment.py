@@ -1,3 +1,4 @@
+import logging
 import os
 
 import pytest
@@ -51,3 +52,35 @@ def test_a_proxy_is_for_the_world_and_not_for_this_machine(proxy, before, after,
             monkeypatch.delenv(name)
     environment.prepare_ray(threads=1, alone=True)
     assert (os.environ.get("no_proxy"), os.environ.get("NO_PROXY")) == (after, after)
+
+
+def test_what_ray_tune_refuses_is_dropped_with_a_line(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, logger="raylt")
+    monkeypatch.setenv("TUNE_RESULT_DIR", "/scratch")
+    monkeypatch.setenv("RAY_AIR_LOCAL_CACHE_DIR", "/scratch")
+    monkeypatch.setenv("RAY_TUNE_CALLBACKS", "mine.Callback")
+    monkeypatch.setenv("TUNE_STATE_REFRESH_PERIOD", "often")
+    monkeypatch.setenv("TUNE_WARN_THRESHOLD_S", "0.5")
+    environment.prepare_ray(threads=1, alone=False)
+    for name in ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR", "RAY_TUNE_CALLBACKS"):
+        assert name not in os.environ
+    assert "TUNE_STATE_REFRESH_PERIOD" not in os.environ
+    assert os.environ["TUNE_WARN_THRESHOLD_S"] == "0.5"
+    assert len(caplog.messages) == 4
+    assert "TUNE_STATE_REFRESH_PERIOD must be a number, but is 'often'" in caplog.text
+
+
+def test_the_list_of_numbers_has_what_this_ray_tune_reads():
+    from ray.tune import constants
+
+    others = {
+        *environment._DROPPED,
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS",
+        "TUNE_DISABLE_AUTO_INIT",
+        "TUNE_DISABLE_DATED_SUBDIR",
+        "TUNE_DISABLE_SIGINT_HANDLER",
+        "TUNE_PLACEMENT_GROUP_PREFIX",
+        "TUNE_PLACEMENT_GROUP_RECON_INTERVAL",
+        "TUNE_RESULT_DELIM",
+    }
+    assert {*others, *environment._NUMBERS} >= constants.TUNE_ENV_VARS
