@@ -1,0 +1,82 @@
+"""The schema admits what the program admits, and no more where a schema can tell."""
+
+import copy
+
+import jsonschema
+import pytest
+
+from raylt import encoders, plugins
+from raylt.space.json_schema import json_schema
+from tests.space.made import RECIPE
+
+VALID = {"study": {"name": "a"}, "recipe": RECIPE}
+
+
+@pytest.fixture(scope="module")
+def judge():
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def changed(path, value):
+    values = copy.deepcopy(VALID)
+    *sections, last = path.split(".")
+    inner = values
+    for section in sections:
+        inner = inner.setdefault(section, {})
+    inner[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("study.trials", 3),
+        ("study.objective", "val/few"),
+        ("study.objective", ["val/few", {"metric": "val/many"}]),
+        ("recipe.method.prune", {"low": 0.1, "high": 0.9, "log": "complement"}),
+        ("recipe.method.prune", {"low": 0.1, "high": 0.9, "when": "epochs > 3"}),
+        ("recipe.method.head_depth", {"choices": [2, 3]}),
+        ("recipe.optimizer.lr", {"low": 0.1, "high": 0.9, "step": 0.1}),
+        ("recipe.data.imbalance", 50),
+    ],
+)
+def test_what_is_right_is_admitted(judge, path, value):
+    assert list(judge.iter_errors(VALID)) == []
+    assert list(judge.iter_errors(changed(path, value))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("study.trials", 0),
+        ("study.objective", "test/few"),
+        ("study.trails", 3),
+        ("recipe.method.prune", 1.5),
+        ("recipe.method.prune", {"low": 0.1}),
+        ("recipe.method.prune", {"low": 0.1, "high": 0.9, "steps": 3}),
+        ("recipe.method.tau", 1.0),
+        ("recipe.method.name", "sdlcr"),
+        ("recipe.data.name", {"choices": ["digits", "cifar10"]}),
+        ("recipe.encoder", "resnet19"),
+        ("recipe.epochs", "ten"),
+    ],
+)
+def test_what_is_wrong_is_one_fault(judge, path, value):
+    assert len(list(judge.iter_errors(changed(path, value)))) == 1
+
+
+def test_every_plugin_is_in_it():
+    properties = json_schema()["properties"]["recipe"]["properties"]
+    assert set(properties["method"]["properties"]["name"]["enum"]) == {*plugins.names("methods")}
+    assert set(properties["data"]["properties"]["name"]["enum"]) == {*plugins.names("datasets")}
+    rule, *_ = properties["encoder"]["anyOf"]
+    assert rule["enum"] == list(encoders.names())
+
+
+def test_every_definition_is_used_and_fields_are_explained():
+    schema = json_schema()
+    text = str(schema)
+    assert all(f"#/$defs/{name}'" in text for name in schema["$defs"])
+    assert schema["properties"]["study"]["properties"]["trials"]["description"]
