@@ -168,7 +168,7 @@ def _answer(address: str, path: str) -> Mapping[str, Any]:
         if error.code in (401, 403):
             raise token.refused(address) from error
         raise EnvironmentError(_no_dashboard(address, f"HTTP {error.code}")) from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         trouble = str(getattr(error, "reason", error)) or type(error).__name__
         raise EnvironmentError(_no_dashboard(address, trouble)) from error
     return values if isinstance(values, dict) else {}

@@ -139,6 +139,13 @@ def _download(archive: Archive, source: str, part: Path, progress: Progress) -> 
             f"download it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
         ) from error
     except ValueError as error:
+        if "hash" not in str(error):
+            # Such as a length that is no number.
+            raise EnvironmentError(
+                f"cannot download {archive.dataset} from {source}, whose answer makes no sense "
+                f"({error}); download it elsewhere and run `raylt data get {archive.dataset} "
+                f"--from FILE`"
+            ) from error
         raise EnvironmentError(
             f"{source} is not the published archive of {archive.dataset}, for its SHA-256 sum is "
             f"another; nothing was unpacked: {error}"

@@ -22,8 +22,11 @@ def read(path: Path, *, key: str) -> NDArray[np.int64]:
         InputError: the file is missing, or no one-dimensional array of whole numbers.
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        if path.exists() and not path.is_file():
+            raise ValueError("no regular file")  # it might never end
+        # Mapped, so that a header which promises more than the file has takes no memory.
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError, OverflowError, SyntaxError, MemoryError) as error:
         reason = (
             isinstance(error, OSError) and error.strerror
         ) or "it is damaged or another kind of file"

@@ -17,6 +17,8 @@ from raylt.space.file.explain import dotted, shown
 
 COMPLEMENT = "complement"
 """Word for a scale that is even in the logarithm of one minus the value."""
+_FINEST = 10**9
+"""Values that a range in steps may have: more are no steps."""
 KEYS = ("low", "high", "log", "step", "choices", "when")
 """The keys that an open leaf may have."""
 
@@ -244,6 +246,11 @@ class _Opening:
             raise self._error(
                 "low", f"must be <= high, but got low {low} and high {high}; swap them"
             )
+        if not math.isfinite(float(high) - float(low)):
+            raise self._error(
+                "high",
+                f"must be near enough to low to count between them, but got {high}; lower it",
+            )
         if isinstance(low, int) and isinstance(high, int) and not self.real:
             return low, high
         return float(low), float(high)
@@ -280,6 +287,10 @@ class _Opening:
             raise self._error(
                 "step",
                 f"must be a whole number, as the values are, but got {step}; take 1 or more",
+            )
+        if (high - low) / step >= _FINEST:
+            raise self._error(
+                "step", f"must leave at most {_FINEST:,} values, but got {step}; leave it out"
             )
         if not is_whole((high - low) / step) or step > high - low:
             steps = max(1, math.floor((high - low) / step))

@@ -1,9 +1,12 @@
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from raylt import datasets
+from raylt.data import indices
 from raylt.datasets import folder
 from raylt.schema import InputError
 from tests.data.made import parts, shown
@@ -127,3 +130,21 @@ def test_indices_that_leave_no_validation_are_named(tmp_path):
     np.save(path, np.arange(2, 240))  # all of class 2
     with pytest.raises(InputError, match="class 0 must have 10 images for test or validation"):
         parts(validation=10, indices=str(path))
+
+
+@pytest.mark.parametrize(
+    "shape", ["(100000000000000,)", "(" + "9" * 400 + ",)", "(-1,)", "(1,)" * 99]
+)
+def test_a_header_that_promises_more_than_the_file_has_takes_no_memory(shape, tmp_path):
+    head = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".ljust(1021) + "\n"
+    path = tmp_path / "part.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode())
+    with pytest.raises(InputError, match="cannot be read as one"):
+        indices.read(path, key="indices")
+
+
+def test_what_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError, match="cannot be read as one"):
+            indices.read(path, key="indices")

@@ -30,6 +30,8 @@ Keys = tuple[str | int, ...]
 
 DEEPEST = 20
 """Levels of nesting that a file may have."""
+LARGEST = 2**63
+"""Whole numbers are smaller, as in everything that computes with them."""
 LONGEST = 20_000
 """Values that a file may have: a second of parsing."""
 
@@ -182,7 +184,14 @@ class _Builder:
                 f"a number must have at most 400 digits, but this has {len(text)}; shorten it",
             )
         if decimal or other:
-            return int(text, base=10 if decimal else 0)
+            number = int(text, base=10 if decimal else 0)
+            if abs(number) >= LARGEST:
+                raise self._error(
+                    event,
+                    f"a whole number must be less than 2^63, but got {text[:20]}...; write a real "
+                    f"one such as 1e30, or quote it if it is a text",
+                )
+            return number
         if real:
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         return text

@@ -87,7 +87,7 @@ def _read(runs: Path) -> dict[str, Any]:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} must hold what recipes cost, but cannot be read: {error}; remove it, and "
             f"measure again with `raylt check FILE --measure`"

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 import optuna
@@ -112,18 +112,19 @@ def _combinations(space: Space, point: Mapping[str, Value]) -> Iterator[Point]:
         yield from _combinations(space, {**point, fresh[0].path: value})
 
 
-def _values(leaf: Leaf) -> tuple[Value, ...]:
+def _values(leaf: Leaf) -> Iterable[Value]:
+    # Lazily: a grid that is too large is refused before all of its values are made.
     if leaf.choices is not None:
         return leaf.choices
     law = distribution(leaf)
     if law.single():
         return (from_optuna(leaf, only_value(law)),)
     if isinstance(law, IntDistribution) and not law.log:
-        return tuple(range(law.low, law.high + 1, law.step))
+        return range(law.low, law.high + 1, law.step)
     if isinstance(law, FloatDistribution) and law.step is not None:
         count = round((law.high - law.low) / law.step) + 1
         # 0.1 + 2 * 0.1 is meant to be 0.3.
-        return tuple(round(law.low + i * law.step, 12) for i in range(count))
+        return (round(law.low + i * law.step, 12) for i in range(count))
     raise InputError(
         f"a grid needs a finite list of values, but {leaf.path} is a range without steps; "
         f"give it `step` or `choices`, or choose sampler.name tpe"

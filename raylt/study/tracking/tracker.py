@@ -219,16 +219,13 @@ class Tracker(Listener):
                 self._send(mirror)
                 if closing:
                     mirror.finish(interrupted=self._cut_short)
-            except EnvironmentError as error:
-                # Somebody deleted the experiment or the run; no retry brings it back.
-                self._refusal = error
-                self._warn(error)
-                self._answered.set()
-                return
             except Exception as error:
                 # Whatever it is, the trials go on; `close` says what MLflow lacks.
-                self._warn(error)
+                self._refusal = self._refusal_of(error)
+                self._warn(self._refusal or error)
                 self._answered.set()
+                if self._refusal is not None:
+                    return
                 failures += 1
                 last_tries -= closing
                 if not last_tries:
@@ -272,6 +269,18 @@ class Tracker(Listener):
                 # run or experiment no other trial can be sent.
                 mirror.runs.require_study()
                 self._refused[number] = uris.redacted(store.line(error), [self._private_uri])
+
+    def _refusal_of(self, error: Exception) -> EnvironmentError | None:
+        """The error with a remedy where somebody deleted the study: no retry brings it back."""
+        try:
+            if self._mirror is not None and self._mirror.is_refusal(error):
+                self._mirror.runs.require_study()
+        except EnvironmentError as refusal:
+            return refusal
+        except Exception:
+            # MLflow does not answer now, so it is tried again.
+            return None
+        return error if isinstance(error, EnvironmentError) else None
 
     def _warn(self, error: Exception) -> None:
         text = str(error) if isinstance(error, EnvironmentError) else store.line(error)

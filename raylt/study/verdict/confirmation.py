@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from raylt.schema import Value
+from raylt.schema import EnvironmentError, Value
 from raylt.space.metric_names import GROUPS
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
@@ -106,9 +106,18 @@ def stored(study: Record) -> dict[str, Any] | None:
     """The last finished confirmation of a study, as plain values; None if there is none.
 
     As `Confirmation`, with lists for tuples.
+
+    Raises:
+        EnvironmentError: its file is damaged.
     """
     path = study.folder / FOLDER / _FILE
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    try:
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise EnvironmentError(
+            f"{path} must hold the last confirmation, but cannot be read: {error}; remove it, and "
+            f"confirm again with `raylt confirm {study.name}`"
+        ) from error
 
 
 def summary(study: Record) -> dict[str, Any] | None:

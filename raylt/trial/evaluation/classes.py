@@ -141,7 +141,7 @@ def read(folder: Path) -> Classes | None:
         return Classes(tuple(content["train_counts"]), last, best, names)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise EnvironmentError(
             f"{path} must be readable, but is damaged ({type(error).__name__}: {error}); remove it"
         ) from error
