@@ -7,11 +7,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, SerializeAsAny, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SerializeAsAny,
+    create_model,
+    model_validator,
+)
 
 from raylt import encoders, plugins
+from raylt.encoders import EncoderConfig
 from raylt.schema import DatasetConfig, Frozen, InputError, MethodConfig, Value
 from raylt.sections import Augment, Evaluation, Optimizer, Schedule
 
@@ -26,7 +34,8 @@ class Recipe(Frozen):
 
     data: SerializeAsAny[DatasetConfig]
     method: SerializeAsAny[MethodConfig]
-    encoder: str
+    encoder: str | EncoderConfig
+    """Its name, or a mapping with `name` where there is more to say about its weights."""
     size: int = Field(default=32, ge=8)
     """Height and width of the views in pixels."""
     augment: Augment = Augment()
@@ -93,18 +102,28 @@ class Recipe(Frozen):
         released must therefore stay as it is.
         """
         chosen = self.model_dump(mode="json", exclude_defaults=True)
+        if list(chosen["encoder"]) == ["name"]:
+            # A mapping that says no more than its name does.
+            chosen["encoder"] = str(self.encoder)
         names = {"method": self.method.name, "data": self.data.name}
         text = json.dumps({"names": names, **chosen}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.cache
-def model(method: str, dataset: str) -> type[Recipe]:
-    """The Recipe model of the method and the dataset, with the encoders that are installed."""
+def model(method: str, dataset: str, *, described: bool = False) -> type[Recipe]:
+    """The Recipe model of the method and the dataset.
+
+    Args:
+        method: Its name.
+        dataset: Its name.
+        described: Whether the encoder is a mapping, and not its name alone.
+    """
+    name = Annotated[str, AfterValidator(encoders.known)]
     sections: dict[str, Any] = {
         "method": (plugins.config("methods", method), ...),
         "data": (plugins.config("datasets", dataset), ...),
-        "encoder": (Literal[encoders.names()], ...),
+        "encoder": (EncoderConfig if described else name, Field(examples=["small"])),
     }
     return create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
 
@@ -125,7 +144,13 @@ def model_of(values: Mapping[str, Any]) -> type[Recipe]:
     Raises:
         InputError: `method.name` or `data.name` is missing or unknown.
     """
-    return model(_name(values, "method", "methods"), _name(values, "data", "datasets"))
+    encoder = values.get("encoder")
+    return model(
+        _name(values, "method", "methods"),
+        _name(values, "data", "datasets"),
+        # Several names to choose from are a mapping, too.
+        described=isinstance(encoder, Mapping) and "choices" not in encoder,
+    )
 
 
 def dataset(values: Mapping[str, Any]) -> DatasetConfig:

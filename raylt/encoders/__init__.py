@@ -1,44 +1,123 @@
-"""One file, one family of encoders: its `NAMES`, and `build`."""
+"""One file, one family of encoders: its `NAMES`, and `build`; torchvision's and timm's beside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from raylt import plugins
+from raylt.encoders import _libraries
+from raylt.encoders._base import EncoderConfig
+from raylt.schema import EnvironmentError, InputError, RayltError
 
 if TYPE_CHECKING:
+    from raylt.encoders._base import Network
     from raylt.nn.encoder import Encoder
 
+__all__ = ["EncoderConfig", "build", "known", "names", "require_installed", "sha256", "untrained"]
 
-def names() -> tuple[str, ...]:
-    """Every encoder, family by family; torch is not imported."""
-    return tuple(_families())
+known = _libraries.known
+names = _libraries.own_names
+require_installed = _libraries.require_installed
 
 
 def build(
-    name: str, *, channels: int, size: int, mean: tuple[float, ...], std: tuple[float, ...]
+    encoder: str | EncoderConfig,
+    *,
+    channels: int,
+    size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    root: Path = Path(),
 ) -> Encoder:
-    """An encoder with fresh weights from torch's generator.
+    """An encoder with its first weights; random ones come from torch's generator.
 
     Args:
-        name: One of `names()`.
-        channels: Channels of an image.
+        encoder: Its name, or more about it.
+        channels: Channels of an image; grey ones become three alike where a library's network
+            takes three.
         size: Height and width of an image.
-        mean: Mean of each channel, for pixels in [0, 1].
-        std: Standard deviation of each channel, for pixels in [0, 1].
+        mean: Mean of each channel of the dataset, for pixels in [0, 1].
+        std: Standard deviation of each channel of the dataset, for pixels in [0, 1].
+        root: Folder that a file of weights is below.
+
+    Raises:
+        InputError: it does not take images of this size, or the file of weights is not its own.
+        EnvironmentError: its library is not installed, or its weights cannot be downloaded.
     """
     # A recipe checks names on machines where importing torch would take most of the time.
-    from raylt.nn.encoder import Encoder
+    from raylt.encoders import _weights
+    from raylt.nn.encoder import Encoder, width_of, without_chance
 
-    family = plugins.module("encoders", _families()[name])
-    network, width = family.build(name, channels=channels, size=size)
-    return Encoder(network, width=width, mean=mean, std=std)
+    config = EncoderConfig(name=encoder) if isinstance(encoder, str) else encoder
+    wanted, classifier = None, ()
+    if _libraries.library(config.name):
+        network = _of_library(config, size)
+        module, classifier = network.module, network.classifier
+        wanted = (network.mean, network.std)
+        mean, std = (mean * 3, std * 3) if channels == 1 else (mean, std)
+        channels = 3
+        without_chance(module)
+    else:
+        family = plugins.module("encoders", _libraries.families()[config.name])
+        module = family.build(config.name, channels=channels, size=size)
+        classifier = ("fc",)
+    width = width_of(module, str(config), channels=channels, size=size)
+    if config.weights is not None:
+        wanted = _weights.load(module, root / config.weights, classifier=classifier) or wanted
+    if wanted is not None and config.begins_trained:
+        mean, std = wanted
+    if config.mean is not None and config.std is not None:
+        mean, std = config.mean, config.std
+    _require_channels(mean, std, channels)
+    return Encoder(module, width=width, mean=mean, std=std, frozen=config.freeze)
 
 
-def _families() -> dict[str, str]:
-    """Name of an encoder -> name of its file."""
-    return {
-        name: family
-        for family in plugins.names("encoders")
-        for name in plugins.declared("encoders", family, "NAMES")
-    }
+def untrained(encoder: str | EncoderConfig) -> str | EncoderConfig:
+    """The same encoder for weights that a checkpoint has: nothing is downloaded or read."""
+    if isinstance(encoder, str):
+        return encoder
+    return encoder.model_copy(update={"pretrained": False, "weights": None})
+
+
+def sha256(encoder: EncoderConfig, root: Path) -> str | None:
+    """Of the file of weights below `root`; None where there is none."""
+    if encoder.weights is None:
+        return None
+    from raylt.encoders import _weights
+
+    with _weights.file(root / encoder.weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_library(config: EncoderConfig, size: int) -> Network:
+    _libraries.require_installed(config.name)
+    source, _, name = config.name.partition("/")
+    library: Any = importlib.import_module(f"raylt.encoders._{source}")
+    try:
+        return library.build(name, pretrained=config.pretrained, size=size)
+    except RayltError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if config.pretrained:
+            raise EnvironmentError(
+                f"the weights of {config.name} must be at hand or be downloaded, but they are not "
+                f"({reason}); download them where there is a network, or name a file with "
+                f"encoder.weights"
+            ) from error
+        raise InputError(
+            f"encoder: {config.name} must take images of {size}x{size} pixels, but cannot be "
+            f"built for them ({reason}); change size"
+        ) from error
+
+
+def _require_channels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> None:
+    for key, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, channels):
+            raise InputError(
+                f"encoder.{key} must have {channels} numbers, one for each channel, but has "
+                f"{len(values)}; give all of them"
+            )

@@ -19,8 +19,8 @@ _RESNET18 = ((64, 2), (128, 2), (256, 2), (512, 2))
 _RESNET32 = ((16, 5), (32, 5), (64, 5))
 
 
-def build(name: str, *, channels: int, size: int) -> tuple[nn.Module, int]:
-    """A network for normalised images, and the width of its features.
+def build(name: str, *, channels: int, size: int) -> nn.Module:
+    """A network for normalised images.
 
     Convolutions are drawn by Kaiming's normal law over the fan-out; norms begin as the identity.
     For `resnet32_fan_in` it is the fan-in, as in LDAM's program (Cao et al., NeurIPS 2019), from
@@ -29,15 +29,15 @@ def build(name: str, *, channels: int, size: int) -> tuple[nn.Module, int]:
     """
     match name:
         case "small":
-            return _residual(channels, _SMALL, size, Projected, cells=2), 4 * 64
+            return _residual(channels, _SMALL, size, Projected, cells=2)
         case "resnet18":
-            return _residual(channels, _RESNET18, size, Projected, cells=1), 512
+            return _residual(channels, _RESNET18, size, Projected, cells=1)
         case "resnet32":
-            return _residual(channels, _RESNET32, size, Padded, cells=1), 64
+            return _residual(channels, _RESNET32, size, Padded, cells=1)
         case "resnet32_fan_in":
-            return _residual(channels, _RESNET32, size, Padded, cells=1, fan="fan_in"), 64
+            return _residual(channels, _RESNET32, size, Padded, cells=1, fan="fan_in")
         case _:
-            return _bottleneck(name, channels, size), 2048
+            return _bottleneck(name, channels, size)
 
 
 def _residual(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from raylt import encoders, plugins
+from raylt.encoders import EncoderConfig
 from raylt.recipe import Recipe
 from raylt.space.leaf import COMPLEMENT
 from raylt.space.metric_names import METRICS
@@ -41,6 +42,10 @@ _LEAF: dict[str, Any] = {
         "additionalProperties": False,
     },
 }
+_ENCODER = {
+    "anyOf": [{"enum": list(encoders.names())}, {"pattern": "^(torchvision|timm)/[\\w.]+$"}]
+}
+"""The name of an encoder."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -54,11 +59,19 @@ def json_schema() -> dict[str, Any]:
         "anyOf": [*choices, {"type": "array", "minItems": 1, "items": {"anyOf": choices}}],
     }
     recipe = _of(Recipe, definitions)
-    recipe["properties"]["encoder"]["enum"] = list(encoders.names())
+    encoder = recipe["properties"].pop("encoder")
     recipe = _opened(recipe, definitions)
     recipe["properties"] |= {
         "method": _plugin("methods", definitions),
         "data": _plugin("datasets", definitions),
+        "encoder": {
+            "description": encoder["description"],
+            "anyOf": [
+                _ENCODER,
+                {"$ref": "#/$defs/choices"},
+                _opened(_of(EncoderConfig, definitions), definitions),
+            ],
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -53,7 +53,7 @@ def text(space: Space) -> str:
         f"study      {study.name}: {_plan(study, searched=bool(space.leaves))}",
         f"objective  {', '.join(f'{o.better} {o.metric}' for o in study.objective)}"
         + "".join(f"; {c.metric} {_bounds(c.min, c.max)}" for c in study.constraints),
-        f"method     {values['method']}, encoder {space.known.get('encoder', 'searched')}, "
+        f"method     {values['method']}, encoder {_encoder(space)}, "
         f"{values['epochs'] or 'searched'} epochs",
         f"dataset    {values['dataset']}{_counts(values['train_counts'])}",
     ]
@@ -72,6 +72,17 @@ def text(space: Space) -> str:
     if study.baseline:
         lines += ["", f"baseline   {study.baseline.source}"]
     return "\n".join(lines)
+
+
+def _encoder(space: Space) -> str:
+    values = space.fixed.get("encoder", "searched")
+    if not isinstance(values, Mapping):
+        return str(values)
+    more = {key: value for key, value in values.items() if key != "name"}
+    words = [key if value is True else f"{key} {value}" for key, value in more.items() if value]
+    return " ".join(
+        [str(values.get("name", "searched")), *(f"({', '.join(words)})",) * bool(words)]
+    )
 
 
 def _leaf(open_leaf: Leaf) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Parts:
 def build(recipe: Recipe, *, root: Path, device: torch.device) -> Parts:
     """The untrained parts of a run on a device, for this process of it."""
     splits = splits_of(recipe, root)
-    method = method_of(recipe, splits, device)
+    method = method_of(recipe, splits, device, root=root)
     return Parts(
         recipe=recipe,
         device=device,
@@ -103,14 +103,29 @@ def _read(data: str, root: Path) -> Splits:
     return dataclasses.replace(datasets.load(config, root), test=Sealed())
 
 
-def method_of(recipe: Recipe, splits: Splits, device: torch.device) -> _base.Method:
-    """The untrained method of a recipe on a device; its weights are a function of the seed."""
+def method_of(
+    recipe: Recipe, splits: Splits, device: torch.device, *, root: Path | None = None
+) -> _base.Method:
+    """The untrained method of a recipe on a device; its weights are a function of the seed.
+
+    Args:
+        recipe: The run.
+        splits: Its images.
+        device: Where it is to lie.
+        root: Folder of the datasets, from which an encoder that begins trained has its weights;
+            None where a checkpoint has them all, and nothing is to be read or downloaded.
+    """
     channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
     # The weights are drawn on the CPU, so that they are the same on every device.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         encoder = encoders.build(
-            recipe.encoder, channels=channels, size=recipe.size, mean=splits.mean, std=splits.std
+            recipe.encoder if root is not None else encoders.untrained(recipe.encoder),
+            channels=channels,
+            size=recipe.size,
+            mean=splits.mean,
+            std=splits.std,
+            root=root or Path(),
         )
         method = _base.build(recipe.method, encoder, splits.train_counts)
     return method.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

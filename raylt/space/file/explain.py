@@ -183,6 +183,8 @@ def _meaning(field: FieldInfo | None) -> str:
 def _example(field: FieldInfo | None) -> str:
     """A legal value for a missing key, as one would write it."""
     annotation = field.annotation if field else None
+    if field and field.examples:
+        return str(field.examples[0])
     section = _model(annotation)
     if section:
         needed = {k: v for k, v in section.model_fields.items() if v.is_required()}

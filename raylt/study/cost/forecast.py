@@ -28,6 +28,8 @@ from raylt.trial.cost.cost import Cost
 _HEAVY = (
     "optimizer.batch_size",
     "encoder",
+    "encoder.name",
+    "encoder.freeze",
     "size",
     "precision",
     "compile",

@@ -55,6 +55,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                     "floor": dict(floor()),
                     "fingerprint": plan.fingerprint,
                     "data": plan.data,
+                    "encoders": plan.encoders,
                     "command": settings.command,
                     "versions": provenance.tags(),
                 }

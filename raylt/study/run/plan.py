@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raylt import encoders, recipe
+from raylt.encoders import EncoderConfig
 from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.space import Point, Space, metrics_check, strategy
@@ -33,6 +36,8 @@ class Plan:
     """Of the dataset; only studies with equal ones may be compared."""
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The names of the classes, and what was left out of the dataset."""
+    encoders: tuple[Mapping[str, Any], ...] = ()
+    """Those with more than a name of raylt's: their features, normalisation and weights."""
 
     @property
     def folder(self) -> Path:
@@ -49,10 +54,12 @@ def check_space(space: Space, *, here: bool = True) -> None:
 
     Raises:
         InputError: the method of `study.versus` cannot be searched.
-        EnvironmentError: the sampler's package is not installed.
+        EnvironmentError: a package of the sampler or of an encoder is not installed.
     """
     if here:
         strategy.require_installed(space.study.sampler)
+        for config, _ in _encoders(space):
+            encoders.require_installed(config.name)
     if space.study.versus is not None:
         rival(space)
 
@@ -66,7 +73,7 @@ def check(space: Space, settings: Settings) -> Plan:
     """
     check_space(space)
     # These import Optuna and what finds machines; `raylt check` does without.
-    from raylt import datasets, recipe
+    from raylt import datasets
     from raylt.study.record import storage, studies
     from raylt.study.resources import allocation
     from raylt.study.search import sampler
@@ -87,7 +94,47 @@ def check(space: Space, settings: Settings) -> Plan:
         floor=lambda: _floor(space, splits),
         fingerprint=splits.fingerprint,
         data=splits.facts,
+        encoders=tuple(_built(space, splits, settings.data)),
     )
+
+
+def _encoders(space: Space) -> Iterator[tuple[EncoderConfig, int]]:
+    """The encoders of a space, each with each size of its images."""
+    open_leaves = [x for x in space.leaves if x.path.split(".")[0] in ("encoder", "size")]
+    for ends in itertools.product(*(open_leaf.ends for open_leaf in open_leaves)):
+        point = dict(zip((x.path for x in open_leaves), ends, strict=True))
+        values = recipe.filled(space.fixed, point)
+        chosen = values["encoder"]
+        described = {"name": chosen} if isinstance(chosen, str) else chosen
+        config = EncoderConfig.model_validate(described)
+        yield config, values.get("size", space.known["size"])
+
+
+def _built(space: Space, splits: Splits, root: Path) -> Iterator[Mapping[str, Any]]:
+    """Build each encoder once that has more than a name of raylt's: its library, weights and size
+    may not go together, and what is downloaded now is at hand for the trials.
+
+    Raises:
+        InputError: a file of weights is not the encoder's, or it does not take the size.
+        EnvironmentError: its library is missing, or its weights cannot be downloaded.
+    """
+    import numpy as np
+
+    for config, size in _encoders(space):
+        if config.is_plain:
+            continue
+        channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
+        built = encoders.build(
+            config, channels=channels, size=size, mean=splits.mean, std=splits.std, root=root
+        )
+        yield {
+            **config.model_dump(mode="json"),
+            "size": size,
+            "width": built.width,
+            "mean": [round(value, 6) for value in built.mean.flatten().tolist()],
+            "std": [round(value, 6) for value in built.std.flatten().tolist()],
+            "sha256": encoders.sha256(config, root),
+        }
 
 
 def _require_metrics(space: Space, splits: Splits) -> None:

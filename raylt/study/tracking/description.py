@@ -39,12 +39,29 @@ def description(record: Record, *, command: str) -> str:
     if floor := record.facts["floor"]:
         levels = [f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items()]
         lines += ["", f"Pixel baseline: {', '.join(levels)}"]
+    lines += _encoders(record)
     first = record.facts.get("command", "")
     if first:
         lines += ["", f"Begun with {escape.code(first)}"]
     if command and command != first:
         lines += ["", f"Then {escape.code(command)}"]
     return "\n".join(lines)
+
+
+def _encoders(record: Record) -> list[str]:
+    """What is known of encoders that begin trained or come from a library."""
+    lines: list[str] = []
+    for encoder in record.facts.get("encoders", ()):
+        begun = "published weights" if encoder["pretrained"] else encoder["weights"]
+        from_file = f", SHA-256 {encoder['sha256']}" if encoder["sha256"] else ""
+        lines += [
+            "",
+            f"Encoder {encoder['name']} at size {encoder['size']}: {encoder['width']} features, "
+            f"begun from {begun or 'random weights'}{from_file}"
+            f"{', frozen' if encoder['freeze'] else ''}; pixels are normalised by the mean "
+            f"{encoder['mean']} and the deviation {encoder['std']}",
+        ]
+    return lines
 
 
 def _table(outcomes: Sequence[Outcome], paths: Sequence[str]) -> list[str]:

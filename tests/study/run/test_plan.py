@@ -1,8 +1,11 @@
 """What is refused before Ray starts."""
 
-import pytest
+import importlib.util
 
-from raylt import datasets
+import pytest
+from safetensors.torch import save_file
+
+from raylt import datasets, encoders
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import strategy
 from raylt.study.run import plan
@@ -66,3 +69,51 @@ def test_a_plan_knows_its_data(tmp_path):
         ).fingerprint
     )
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "said"),
+    [
+        (("encoder=torchvision/vgg11", "size=16"), InputError, "must take images of 16x16"),
+        (
+            ("encoder={name: small, weights: lost.safetensors}",),
+            InputError,
+            r"lost.safetensors cannot be read",
+        ),
+        (
+            ("encoder={choices: [small, torchvision/vgg11]}", "study.baseline=null"),
+            InputError,
+            "vgg11 must take",
+        ),
+    ],
+)
+def test_an_encoder_that_cannot_be_built_is_refused_before_anything_starts(
+    tmp_path, overrides, error, said
+):
+    with pytest.raises(error, match=said):
+        plan.check(toy(tmp_path, *overrides), settings(tmp_path))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_plan_knows_the_normalisation_that_weights_want(tmp_path):
+    network = encoders.build("small", channels=1, size=8, mean=(0.1,), std=(0.7,))
+    (tmp_path / "data").mkdir(exist_ok=True)
+    state = {f"encoder.{key}": tensor for key, tensor in network.state_dict().items()}
+    save_file(state, tmp_path / "data" / "w.safetensors")
+    chosen = "encoder={name: small, weights: w.safetensors, freeze: true}"
+    (known,) = plan.check(
+        toy(tmp_path, chosen), settings(tmp_path, data=tmp_path / "data")
+    ).encoders
+    assert (known["width"], known["mean"], known["std"]) == (256, [0.1], [0.7])
+    assert len(known["sha256"]) == 64
+
+
+def test_a_library_that_is_missing_is_told_without_reading_the_data(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *_: None if name == "timm" else find(name)
+    )
+    space = toy(tmp_path, "encoder=timm/test_vit")
+    with pytest.raises(EnvironmentError, match=r"raylt\[timm\]"):
+        plan.check_space(space)
+    plan.check_space(space, here=False)
