@@ -36,7 +36,12 @@ FENCES = {
     "matplotlib": ("study/report/charts/png.py",),
     "pandas": ("study/notebook.py",),
     "scipy": ("study/verdict/significance.py",),
-    "safetensors": ("study/export.py", "trial/checkpoints/checkpoint_file.py"),
+    "safetensors": (
+        "study/export.py",
+        "trial/checkpoints/checkpoint_file.py",
+        "encoders/_weights.py",
+    ),
+    "timm": ("encoders/_timm.py",),
     "torchvision": ("encoders/",),
     "PIL": ("data/",),
     "ruamel": ("space/file/", "study/record/text.py"),

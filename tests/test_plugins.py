@@ -37,7 +37,7 @@ def test_the_folder_is_the_registry() -> None:
 
 
 def test_encoders_are_named_without_being_built() -> None:
-    assert encoders.names() == ("small", "resnet18", "resnet32", "resnet50", "resnext50")
+    assert {"small", "resnet18", "resnet32", "resnet50", "resnext50"} <= set(encoders.names())
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

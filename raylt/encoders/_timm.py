@@ -39,7 +39,7 @@ def build(name: str, *, pretrained: bool, size: int) -> Network:
             f"encoder.pretrained must be false for timm/{name}, of which timm has no weights; "
             f"remove it, or name a file with encoder.weights"
         )
-    sized = {"img_size": size} if published and published.fixed_input_size else {}
+    sized: dict[str, Any] = {"img_size": size} if published and published.fixed_input_size else {}
     with _without_waiting() if pretrained else contextlib.nullcontext():
         module: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, **sized)
     classifier = module.pretrained_cfg.get("classifier") or ()

@@ -12,9 +12,9 @@ from raylt.encoders import EncoderConfig
 from raylt.methods import _base
 from raylt.schema import EnvironmentError, InputError
 from raylt.trial.compiled import Compiled
-from tests.nn.test_masked import photographs
 
 DATA = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2)}
+PHOTOGRAPHS = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 TINY = ("test_resnet", "test_convnext", "test_vit", "test_efficientnet")
 
 
@@ -70,7 +70,7 @@ def test_sdclr_trains_them_in_channels_last_as_it_does_without(name):
         torch.manual_seed(0)
         method = sdclr(name).double().to(memory_format=layout)
         method.begin_epoch(0)
-        images = photographs().to(memory_format=layout)
+        images = PHOTOGRAPHS.double().to(memory_format=layout)
         loss = sum(method([images, images.flip(3)], torch.zeros(4)).values())
         loss.backward()
         losses.append((loss, method.encoder.network.get_parameter(first(method)).grad))
@@ -93,7 +93,7 @@ def test_their_steps_are_compiled(name):
     torch.manual_seed(0)
     method = sdclr(name)
     method.begin_epoch(0)
-    images = photographs().float()
+    images = PHOTOGRAPHS
     views, labels = [images, images.flip(3)], torch.zeros(4)
     expected = sum(copy.deepcopy(method)(views, labels).values())
     program = Compiled(method)
