@@ -43,11 +43,13 @@ def test_a_search_on_this_machine_has_a_token_of_its_own(tmp_path):
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a network namespace")
-def test_a_search_on_this_machine_is_alone(tmp_path):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_search_on_this_machine_is_alone(tmp_path, workers):
     """It has no network but loopback, is told of a proxy, and writes into a folder of its own."""
     temporary = tmp_path / ("a" * 84)
     temporary.mkdir()
-    command = f"ip link set lo up && exec {sys.executable} -m tests.cluster.alone {tmp_path}/runs"
+    python = f"exec {sys.executable} -m tests.cluster.alone"
+    command = f"ip link set lo up && {python} {tmp_path}/runs --workers {workers}"
     plain = {
         k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYLT_", "MLFLOW_"))
     }

@@ -16,6 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import Tensor, nn
 
+from raylt import uris
 from raylt.schema import EnvironmentError
 from raylt.trial.portable import Portable
 
@@ -65,7 +66,8 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
         client.set_terminated(run, before.status, before.end_time)
     except MlflowException as error:
         raise EnvironmentError(
-            f"MLflow must take the model, but does not: {' '.join(str(error).split())[:300]}"
+            f"MLflow must take the model, but does not: "
+            f"{uris.redacted(' '.join(str(error).split()), [uri])[:300]}"
         ) from error
     finally:
         mlflow.set_tracking_uri(cast(str, uri_of_user))
