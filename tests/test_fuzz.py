@@ -211,6 +211,13 @@ KEYS = [
     "recipe.method.own_norms",
     "recipe.method.x",
     "recipe.encoder",
+    "recipe.encoder.name",
+    "recipe.encoder.weights",
+    "recipe.encoder.image_size",
+    "recipe.data.train",
+    "recipe.data.images",
+    "recipe.data.path",
+    "recipe.data.split",
     "recipe.optimizer",
     "recipe.optimizer.lr",
     "recipe.optimizer.batch_size",
@@ -369,7 +376,20 @@ words = st.sampled_from(WORDS).filter(lambda word: "\x00" not in word) | st.text
     st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=6
 )
 verbs = st.sampled_from(
-    ["status", "best", "logs", "report", "export", "resume", "confirm", "compare"]
+    [
+        "init",
+        "check",
+        "spaces",
+        "space",
+        "status",
+        "best",
+        "logs",
+        "report",
+        "export",
+        "resume",
+        "confirm",
+        "compare",
+    ]
 )
 flags = st.sampled_from(
     [
