@@ -51,6 +51,40 @@ def supervised_contrastive(
     return total / counted if counted else 0.0
 
 
+def k_positive_contrastive(
+    features: Sequence[Vector], drawn: Sequence[Sequence[int]], temperature: float
+) -> float:
+    """Kang et al. as Li et al. (CVPR 2022) write it: the mean over the twin v~ and the drawn.
+
+    L_i = -1/(k+1) sum_{v+ in {v~_i} u V+_i} log(e^{v_i.v+/t} / sum_{v in V - v_i} e^{v_i.v/t}); k
+    is the number of those that are drawn. Rows 2i and 2i + 1 are views of one image.
+    """
+    total = 0.0
+    for i, z in enumerate(features):
+        twin = i + 1 if i % 2 == 0 else i - 1
+        below = sum(exp(dot(z, v) / temperature) for j, v in enumerate(features) if j != i)
+        likelihoods = [exp(dot(z, features[p]) / temperature) / below for p in (twin, *drawn[i])]
+        total += -sum(log(likelihood) for likelihood in likelihoods) / (len(drawn[i]) + 1)
+    return total / len(features)
+
+
+def queued_contrastive(
+    queries: Sequence[Vector],
+    twins: Sequence[Vector],
+    queue: Sequence[Vector],
+    drawn: Sequence[Sequence[int]],
+    temperature: float,
+) -> float:
+    """The same with the own twin and a queue for what a query is compared with."""
+    total = 0.0
+    for q, twin, places in zip(queries, twins, drawn, strict=True):
+        below = sum(exp(dot(q, key) / temperature) for key in (twin, *queue))
+        positives = [twin, *(queue[place] for place in places)]
+        likelihoods = [exp(dot(q, key) / temperature) / below for key in positives]
+        total += -sum(log(likelihood) for likelihood in likelihoods) / len(positives)
+    return total / len(queries)
+
+
 def class_weights(counts: Sequence[int], weight: float, power: float) -> list[float]:
     """alpha_k = w r_k / mean_j(r_j) with r_k = (n_max / n_k)^power."""
     clamped = [max(n, 1) for n in counts]
@@ -111,6 +145,84 @@ def logit_adjusted_cross_entropy(
         adjusted = [f + tau * log(p) for f, p in zip(row, pi, strict=True)]
         total += -log(exp(adjusted[y]) / sum(exp(f) for f in adjusted))
     return total / len(labels)
+
+
+def targeted_contrastive(
+    features: Sequence[Vector],
+    drawn: Sequence[Sequence[int]],
+    targets: Sequence[Vector],
+    labels: Sequence[int],
+    temperature: float,
+    target_weight: float,
+) -> float:
+    """Li et al. (CVPR 2022), supplement: KCL with the targets U in the denominator, and
+    lambda log(e^{v_i.c*_i/t} / sum_{V_i u U} e^{v_i.v_j/t}). Rows 2i and 2i + 1 are of image i.
+    """
+    total = 0.0
+    for i, v in enumerate(features):
+        others = [u for j, u in enumerate(features) if j != i] + list(targets)
+        below = sum(exp(dot(v, u) / temperature) for u in others)
+        twin = i + 1 if i % 2 == 0 else i - 1
+        positives = [features[j] for j in (twin, *drawn[i])]
+        total -= sum(log(exp(dot(v, u) / temperature) / below) for u in positives) / len(positives)
+        own = targets[labels[i // 2]]
+        total -= target_weight * log(exp(dot(v, own) / temperature) / below)
+    return total / len(features)
+
+
+def parametric_contrastive(
+    keys: Sequence[Vector],
+    logits: Sequence[Vector],
+    labels: Sequence[int],
+    key_labels: Sequence[int],
+    counts: Sequence[int],
+    *,
+    temperature: float,
+    alpha: float,
+    beta: float,
+    gamma: float,
+) -> float:
+    """Cui et al. (ICCV 2021): L_i = -sum_{z in P(i) u {c_y}} w(z) log(e^{z.T(x_i)} / S_i) / sum w.
+
+    S_i = sum_k pi_k e^{c_k.x_i} + gamma sum_{j != i} e^{z_j.z_i/t}; w is alpha for a key of the
+    class and beta for its centre, whose e^{...} has its pi, too. Key i is query i.
+    """
+    total = 0.0
+    for i, (row, y) in enumerate(zip(logits, labels, strict=True)):
+        centres = [n / sum(counts) * exp(f) for f, n in zip(row, counts, strict=True)]
+        near = {j: exp(dot(keys[i], key) / temperature) for j, key in enumerate(keys) if j != i}
+        s = sum(centres) + gamma * sum(near.values())
+        positives = [(beta, centres[y])]
+        positives += [(alpha, e) for j, e in near.items() if key_labels[j] == y]
+        pulled = sum(w * log(e / s) for w, e in positives)
+        total += -pulled / sum(w for w, _ in positives)
+    return total / len(labels)
+
+
+def tau_normalised(weight: Sequence[Vector], tau: float) -> list[list[float]]:
+    """Kang et al. (ICLR 2020): w~_i = w_i / |w_i|^tau."""
+    return [[a / sqrt(dot(w, w)) ** tau for a in w] for w in weight]
+
+
+def nearest_mean(
+    features: Sequence[Vector], labels: Sequence[int], rows: Sequence[Vector], classes: int
+) -> list[list[float]]:
+    """classifier-balancing's "cl2n": centred, then of length 1; -|f - mean of the class|^2."""
+    n = len(features)
+    centre = [sum(f[d] for f in features) / n for d in range(len(features[0]))]
+    z = [unit([a - b for a, b in zip(f, centre, strict=True)]) for f in features]
+    logits: list[list[float]] = []
+    for row in rows:
+        q = unit([a - b for a, b in zip(row, centre, strict=True)])
+        logits.append([])
+        for k in range(classes):
+            members = [x for x, label in zip(z, labels, strict=True) if label == k]
+            if not members:
+                logits[-1].append(-math.inf)
+                continue
+            mean = [sum(x[d] for x in members) / len(members) for d in range(len(q))]
+            logits[-1].append(-sum((a - b) ** 2 for a, b in zip(q, mean, strict=True)))
+    return logits
 
 
 def log_bessel(order: float, x: float) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from raylt import plugins
 from raylt.nn.encoder import Encoder
+from raylt.nn.probe import Fit
 from raylt.schema import MethodConfig
 
 Classifier = Callable[[Tensor], Tensor]
@@ -55,7 +56,13 @@ class Method(nn.Module, ABC):
         return self.encoder(images)
 
     def classifier(self) -> Classifier | None:
-        """The method's own images -> logits, or None: a linear probe on `encode` is fitted."""
+        """The method's own images -> logits, or None: a probe on `encode` is fitted."""
+        return None
+
+    def probe(self) -> Fit | None:
+        """How a method without a classifier fits one on frozen features of its training images,
+        whenever it is scored; None: as the recipe's `evaluation` says, on the labels named there.
+        """
         return None
 
     def begin_epoch(self, epoch: int) -> None:

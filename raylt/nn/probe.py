@@ -20,6 +20,8 @@ _NOTHING = 1e-20
 """Probabilities below this one are taken for 0: no sum of a step in float32 would notice them."""
 Head = Callable[[Tensor], Tensor]
 """Features (n, width) -> logits (n, classes)."""
+Fit = Callable[[Tensor, Tensor], Head]
+"""Frozen features (n, width) of images and their classes (n,) -> a classifier of features."""
 
 # Similarities of this many images with all training images are in memory at a time.
 _CHUNK = 1024
@@ -165,7 +167,7 @@ def _sgd(
     seed: int,
 ) -> Head:
     generator = torch.Generator().manual_seed(seed)
-    fitted = Descent(features.shape[1], classes, generator, features.device)
+    fitted = Descent(features.shape[1], classes, generator, features.device, decay=0.0)
     for rate in rates:
         for chosen in _batches(len(labels), batch_size, generator, features.device):
             fitted.step(features[chosen], labels[chosen], rate)
@@ -173,18 +175,26 @@ def _sgd(
 
 
 class Descent:
-    """A linear layer that SDCLR's linear evaluation trains: SGD with momentum, without decay.
+    """A linear layer that SGD with momentum trains on features.
 
     Args:
         width: Features of an image.
         classes: Classes.
         generator: Draws the initial weights; a generator of the CPU.
         device: Where the features lie.
+        decay: L2 penalty; SDCLR's linear evaluation has none.
     """
 
     def __init__(
-        self, width: int, classes: int, generator: torch.Generator, device: torch.device
+        self,
+        width: int,
+        classes: int,
+        generator: torch.Generator,
+        device: torch.device,
+        *,
+        decay: float,
     ) -> None:
+        self._decay = decay
         layer = _layer(width, classes, generator, device)
         self._weight, self._bias = layer.weight.detach(), layer.bias.detach()
         self._velocities = torch.zeros_like(self._weight), torch.zeros_like(self._bias)
@@ -206,6 +216,8 @@ class Descent:
             (self._weight, self._bias), self._velocities, slopes, strict=True
         ):
             velocity.mul_(_MOMENTUM).add_(slope)
+            if self._decay:
+                velocity.add_(parameter, alpha=self._decay)
             parameter.sub_(velocity, alpha=rate)
 
     def head(self) -> Head:

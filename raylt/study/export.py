@@ -58,8 +58,8 @@ normalisation is inside. Out come logits (n, {classes}) in the order of the clas
 {probe}
 """
 _PROBE = """
-The method learns without labels: its classifier is the probe that the study scored it by, fitted
-on the labels `{labels}`.
+The method trains no classifier: this one is the probe that the study scored it by, fitted on the
+labels `{labels}`.
 """
 
 
@@ -188,7 +188,7 @@ def _readme(record: Record, trial: Outcome, model: Portable, *, torch: str, size
         for metric in metrics
         if metric in trial.last
     )
-    needs_probe = model.method.classifier() is None
+    needs_probe = model.method.classifier() is None and model.method.probe() is None
     return _README.format(
         name=f"{record.name}, trial {trial.number}",
         number=trial.number,

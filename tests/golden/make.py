@@ -53,6 +53,71 @@ def supervised_contrastive(
     return sum(losses, D(0)) / len(losses)
 
 
+def k_positive_contrastive(
+    m: dict[str, Matrix], *, chosen: list[list[bool]], temperature: Decimal
+) -> Decimal:
+    z, loss = m["features"], D(0)
+    for i, row in enumerate(chosen):
+        e = {j: (scalar(z[i], z[j]) / temperature).exp() for j in range(len(z)) if j != i}
+        wanted = [j for j in e if row[j] or j == i ^ 1]
+        loss -= sum((e[j] / sum(e.values())).ln() for j in wanted) / len(wanted)
+    return loss / len(z)
+
+
+def queued_contrastive(
+    m: dict[str, Matrix], *, chosen: list[list[bool]], temperature: Decimal
+) -> Decimal:
+    loss = D(0)
+    for q, k, row in zip(m["anchors"], m["twins"], chosen, strict=True):
+        e = [(scalar(q, key) / temperature).exp() for key in [k, *m["keys"]]]
+        wanted = [e[0], *(x for x, positive in zip(e[1:], row, strict=True) if positive)]
+        loss -= sum((x / sum(e)).ln() for x in wanted) / len(wanted)
+    return loss / len(m["anchors"])
+
+
+def targeted_contrastive(
+    m: dict[str, Matrix],
+    *,
+    chosen: list[list[bool]],
+    labels: list[int],
+    temperature: Decimal,
+    target_weight: Decimal,
+) -> Decimal:
+    z, t, loss = m["features"], m["targets"], D(0)
+    for i, row in enumerate(chosen):
+        near = {j: (scalar(z[i], z[j]) / temperature).exp() for j in range(len(z)) if j != i}
+        far = [(scalar(z[i], target) / temperature).exp() for target in t]
+        whole = sum(near.values()) + sum(far)
+        wanted = [j for j in near if row[j] or j == i ^ 1]
+        loss -= sum((near[j] / whole).ln() for j in wanted) / len(wanted)
+        loss -= target_weight * (far[labels[i // 2]] / whole).ln()
+    return loss / len(z)
+
+
+def parametric_contrastive(
+    m: dict[str, Matrix],
+    *,
+    labels: list[int],
+    key_labels: list[int],
+    class_counts: list[int],
+    temperature: Decimal,
+    alpha: Decimal,
+    beta: Decimal,
+    gamma: Decimal,
+) -> Decimal:
+    keys, loss, n = m["queries"] + m["keys"], D(0), sum(class_counts)
+    for i, (q, row) in enumerate(zip(m["queries"], m["logits"], strict=True)):
+        odds = [f.exp() * c / n for f, c in zip(row, class_counts, strict=True)]
+        e = {j: (scalar(q, k) / temperature).exp() for j, k in enumerate(keys) if j != i}
+        whole = sum(odds) + gamma * sum(e.values())
+        own = [j for j in e if key_labels[j] == labels[i]]
+        pulled = beta * (odds[labels[i]] / whole).ln() + alpha * sum(
+            ((e[j] / whole).ln() for j in own), D(0)
+        )
+        loss -= pulled / (beta + alpha * len(own))
+    return loss / len(labels)
+
+
 def balanced_contrastive(
     m: dict[str, Matrix],
     *,
@@ -194,7 +259,63 @@ def main() -> None:
     classes = [[round(x * 0.7, 6) for x in row] for row in drawn(2, 64, few)]
     found = {"features": drawn(2, 64, few), "means": classes}
 
+    # Of the classes 0 0 1 1, whose images have two views each: three images of the other views of
+    # the class, one, or none, as they may be drawn.
+    drawn_views = [[False] * 8 for _ in range(8)]
+    for anchor, key in ((0, 2), (0, 3), (1, 3), (2, 0), (4, 7), (6, 4), (6, 5)):
+        drawn_views[anchor][key] = True
+    queue = {
+        name: drawn(rows, 3, few) for name, rows in (("anchors", 3), ("twins", 3), ("keys", 4))
+    }
+    drawn_keys = [[True, False, True, False], [False] * 4, [False, True, False, False]]
+
+    centres = {
+        "queries": drawn(3, 3, few),
+        "keys": drawn(5, 3, few),
+        "logits": drawn(3, 4, few, long=True),
+    }
+
+    places = {"features": batch["features"], "targets": drawn(3, 3, few)}
+
     files = {
+        "targeted_contrastive": [
+            golden(
+                targeted_contrastive,
+                places,
+                chosen=drawn_views,
+                labels=[0, 0, 2, 2],
+                temperature=temperature,
+                target_weight=weight,
+            )
+            for temperature, weight in ((0.07, 0.2), (0.5, 1.0))
+        ],
+        "parametric_contrastive": [
+            golden(
+                parametric_contrastive,
+                centres,
+                labels=[0, 2, 0],
+                key_labels=[0, 2, 0, 0, 2, 0, 1, -1],
+                class_counts=[50, 8, 4, 1],
+                temperature=temperature,
+                alpha=alpha,
+                beta=1.0,
+                gamma=gamma,
+            )
+            for temperature, alpha, gamma in ((0.05, 0.01, 1.0), (0.2, 0.5, 0.25))
+        ],
+        "k_positive_contrastive": [
+            golden(
+                k_positive_contrastive,
+                {"features": batch["features"]},
+                chosen=drawn_views,
+                temperature=temperature,
+            )
+            for temperature in (0.07, 0.5)
+        ],
+        "queued_contrastive": [
+            golden(queued_contrastive, queue, chosen=drawn_keys, temperature=temperature)
+            for temperature in (0.07, 0.5)
+        ],
         "probabilistic_contrastive": [
             golden(
                 probabilistic_contrastive,

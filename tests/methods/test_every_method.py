@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
@@ -33,6 +34,13 @@ VARIANTS = {
         SWING,
     ],
     "cross_entropy": [{"classifier": "cosine", "tau": 0.0}],
+    "decoupled": [{"classifier": "tau"}, {"classifier": "ncm"}, {"classifier": "linear"}],
+    "kcl": [
+        {"positives": 0},
+        {"positives": 1, "queue": 12, "momentum": 0.9},
+        SWING,
+    ],
+    "paco": [{"query_view": "weak", "queue": 12, "momentum": 0.9, "gamma": 0.5}, SWING],
     "sdclr": [
         {"own_norms": False, "head_depth": 3},
         {"prune": 0.0},
@@ -42,6 +50,7 @@ VARIANTS = {
     "proco": [{"classifier": "cosine", "tau": 0.0}, SWING],
     "simclr": [{"head_depth": 3}, SWING],
     "supcon": [SWING],
+    "tsc": [{"out_dim": 3}, {"warmup": 1000, "positives": 0}, SWING],
 }
 NAMES = plugins.names("methods")
 CASES = [(name, changes) for name in NAMES for changes in ({}, *VARIANTS.get(name, []))]
@@ -148,6 +157,8 @@ def test_a_few_steps_descend(name, changes):
     method, config = build(name, changes)
     images = views(config, method)
     method.begin_epoch(0)
+    method(images, LABELS)
+    # A queue begins with noise, which is easily told apart: compared is what follows these images.
     before = sum(method(images, LABELS).values()).item()
     steps(method, images, 15)
     assert sum(method(images, LABELS).values()).item() < before
@@ -236,10 +247,32 @@ def _step(name, changes, labels, dtype):
         method, images = method.double(), [view.double() for view in images]
     method.begin_epoch(0)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        method(images, labels)
+        # The second step, for a queue begins with noise, against which the loss is nearly 0.
         loss = sum(method(images, labels).values())
     loss.backward()
     slopes = [weight.grad.flatten().double() for weight in method.parameters()]
     return loss.item(), torch.cat(slopes)
+
+
+@every_case
+def test_a_step_on_a_gpu_reads_nothing_back(name, changes):
+    """Fake tensors say they lie on a GPU, and raise where the host would look at their values."""
+    method, config = build(name, changes)
+    method.begin_epoch(0)
+    with FakeTensorMode():
+        for module in method.modules():
+            for tensors in (module._parameters, module._buffers):
+                tensors.update({key: _on_gpu(value) for key, value in tensors.items()})
+        terms = method([_on_gpu(view) for view in views(config, method)], _on_gpu(LABELS))
+    assert {term.device.type for term in terms.values()} == {"cuda"}
+
+
+def _on_gpu(tensor):
+    if tensor is None:
+        return None
+    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+    return torch.nn.Parameter(fake) if isinstance(tensor, torch.nn.Parameter) else fake
 
 
 def _trained(name, changes, labels):

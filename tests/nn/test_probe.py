@@ -135,7 +135,7 @@ def test_the_learning_rate_falls_where_the_program_has_it(few, early, falls, epo
 
 def test_a_step_is_one_of_torchs_own_optimizer():
     features, labels = clusters(96, 4, 8, seed=0, spread=3.0)
-    fitted = probe.Descent(8, 4, torch.Generator().manual_seed(3), torch.device("cpu"))
+    fitted = probe.Descent(8, 4, torch.Generator().manual_seed(3), torch.device("cpu"), decay=0.0)
     layer = torch.nn.Linear(8, 4)
     torch.nn.init.normal_(layer.weight, std=0.01, generator=torch.Generator().manual_seed(3))
     torch.nn.init.zeros_(layer.bias)
@@ -164,7 +164,7 @@ def test_an_early_fall_is_another_probe():
 
 def test_a_head_does_not_move_with_later_steps():
     features, labels = clusters(60, 2, 4, seed=0)
-    fitted = probe.Descent(4, 2, torch.Generator().manual_seed(0), torch.device("cpu"))
+    fitted = probe.Descent(4, 2, torch.Generator().manual_seed(0), torch.device("cpu"), decay=0.0)
     head = fitted.head()
     before = head(features)
     fitted.step(features, labels, 1.0)

@@ -98,7 +98,9 @@ def fitted(
     few = evaluation.labels == "few-shot"
     plan = protocol(size=recipe.size, few=few, early=evaluation.early_falls)
     batches = _batches(labelled, plan, recipe, device)
-    layer = Descent(seen.shape[1], classes, torch.Generator().manual_seed(recipe.seed), device)
+    layer = Descent(
+        seen.shape[1], classes, torch.Generator().manual_seed(recipe.seed), device, decay=0.0
+    )
     best, chosen = -1.0, layer.head()
     for epoch, rate in enumerate(plan.rates):
         for batch in batches.epoch(epoch):

@@ -101,8 +101,14 @@ def _head(
     recipe: Recipe,
     device: torch.device,
 ) -> probe.Head:
-    """The recipe's probe, from the labelled images or their features `known`."""
+    """The method's probe, or the recipe's from the labelled images or their features `known`."""
     images, kind = labelled(splits, recipe.evaluation), recipe.evaluation.probe
+    own = method.probe()
+    if own is not None:
+        training = (
+            known if images is splits.train else _over(splits.train, method.encode, recipe, device)
+        )
+        return own(training, _labels(splits.train, device))
     if kind == "reforward":
         return linear_evaluation.fitted(
             method.encode,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from raylt.trial import parts
-from raylt.trial.evaluation.score import score
+from raylt.trial.evaluation.score import classifier, score
 from tests import distributed
 from tests.trial.made import small
 
@@ -25,3 +25,23 @@ def scored():
 def test_images_shared_out_over_workers_score_as_in_one(workers):
     alone = scored()
     assert distributed.run(scored, workers=workers) == [alone] * workers
+
+
+def test_a_method_fits_its_own_probe_on_the_training_images_whatever_the_recipe_names():
+    recipe, cpu = small(evaluation={"labels": "balanced"}), torch.device("cpu")
+    splits = parts.splits_of(recipe, Path("unused"))
+    assert len(splits.balanced) != len(splits.train)
+    method, seen = parts.method_of(recipe, splits, cpu), []
+
+    def fit(features, labels):
+        seen.append((features, labels))
+        return lambda rows: torch.eye(splits.classes)[torch.full((len(rows),), 3)]
+
+    method.probe = lambda: fit
+    found = score(method, splits, splits.validation, recipe, device=cpu)
+    assert set(found.predictions.tolist()) == {3}
+    classify = classifier(method, splits, recipe, device=cpu)
+    assert classify(torch.rand(2, 1, recipe.size, recipe.size)).argmax(1).tolist() == [3, 3]
+    for features, labels in seen:
+        assert labels.tolist() == splits.train.labels.tolist()
+        assert features.shape == (len(splits.train), method.encoder.width)

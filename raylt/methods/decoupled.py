@@ -1,0 +1,192 @@
+"""Decoupled training: features by cross-entropy, then a classifier that is balanced (Kang et al.,
+ICLR 2020).
+
+The second stage sees the images as they are, once through the frozen encoder; the program's
+re-training (facebookresearch/classifier-balancing) disturbs them anew in every epoch.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from raylt.contrast import unit, widened
+from raylt.methods._base import Classifier, Method
+from raylt.nn.encoder import Encoder
+from raylt.nn.probe import Descent, Fit, Head
+from raylt.schema import MethodConfig, Published
+
+
+class Config(MethodConfig):
+    """The hyperparameters of decoupled training; the defaults are those for ImageNet-LT."""
+
+    name: Literal["decoupled"] = "decoupled"
+    """Decoupled training."""
+    classifier: Literal["crt", "tau", "ncm", "linear"] = "crt"
+    """What classifies the features: a linear layer that is trained anew on class-balanced draws,
+    the layer they were trained with after its class vectors are divided by the `tau`-th power of
+    their lengths, the nearest class mean, or the layer as it is."""
+    tau: float = Field(1.0, ge=0, le=2)
+    """Strength of the normalisation, for `tau`: at 0 the lengths stay, at 1 all are equal. The
+    program tries 0 to 2 in steps of 0.1."""
+    crt_epochs: int = Field(10, ge=1)
+    """Epochs of the second stage, for `crt`; 10 in the program. One is as long as if each class
+    had as many images as the largest."""
+    crt_lr: float = Field(0.2, gt=0)
+    """Learning rate at the beginning of the second stage, for `crt`; 0.2 in the program, falling
+    in a cosine."""
+    view: Literal["weak", "policy", "crop", "class"] = "weak"
+    """Augmentation of the first stage: pad-crop and flip, those with AutoAugment and Cutout, a
+    random resized crop and flip, or that with jitter and RandAugment. The program has `crop` with
+    a jitter of every image."""
+
+
+PUBLISHED = Published(
+    source="Kang et al., Decoupling Representation and Classifier, ICLR 2020, the program for "
+    "ImageNet-LT",
+    values={
+        "method.classifier": "crt",
+        "method.crt_epochs": 10,
+        "method.crt_lr": 0.2,
+        "optimizer.lr": 0.2,
+        "optimizer.weight_decay": 0.0005,
+    },
+)
+
+_BATCH, _DECAY = 512, 5e-4
+"""Draws of a step of the second stage, and its L2 penalty, in the program."""
+
+
+class Decoupled(Method):
+    """An encoder and a linear layer, trained on one view; the classifier is made afterwards."""
+
+    Config = Config
+    seed: Tensor
+
+    def __init__(self, config: Config, encoder: Encoder, class_counts: Tensor) -> None:
+        super().__init__(config, encoder, class_counts)
+        self.config = config
+        self.head = nn.Linear(encoder.width, len(class_counts))
+        self.register_buffer("seed", torch.randint(2**62, ()))
+
+    @staticmethod
+    def views(config: Config) -> tuple[str, ...]:
+        """The one that `view` names."""
+        return (config.view,)
+
+    def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """The cross-entropy, in which each image counts the same."""
+        logits = self.head(self.encoder(views[0]))
+        return {"classification": functional.cross_entropy(widened(logits), labels)}
+
+    def classifier(self) -> Classifier | None:
+        """The trained layer, normalised or as it is; None where one is fitted afterwards."""
+        match self.config.classifier:
+            case "linear":
+                return lambda images: self.head(self.encode(images))
+            case "tau":
+                weight = normalised(self.head.weight.detach(), tau=self.config.tau)
+                return lambda images: functional.linear(self.encode(images), weight)
+            case "crt" | "ncm":
+                return None
+
+    def probe(self) -> Fit | None:
+        """How the classifier is made from the training images' features, if it is."""
+        classes = self.head.out_features
+        match self.config.classifier:
+            case "crt":
+                return functools.partial(
+                    retrained,
+                    classes=classes,
+                    epochs=self.config.crt_epochs,
+                    lr=self.config.crt_lr,
+                    seed=int(self.seed),
+                )
+            case "ncm":
+                return functools.partial(nearest_mean, classes=classes)
+            case "linear" | "tau":
+                return None
+
+
+def normalised(
+    weight: Float[Tensor, "class feature"], *, tau: float
+) -> Float[Tensor, "class feature"]:
+    """Class vectors over the `tau`-th power of their lengths; the program drops their biases."""
+    return weight / weight.norm(dim=1, keepdim=True) ** tau
+
+
+def nearest_mean(
+    features: Float[Tensor, "image feature"], labels: Int[Tensor, " image"], *, classes: int
+) -> Head:
+    """Logits are minus the squared distances to the means of the classes.
+
+    As in the program, features are taken from the mean of all images and brought to length 1
+    before anything else; the means of the classes are not. A class without an image is never
+    chosen.
+    """
+    centre = features.mean(0)
+    members = functional.one_hot(labels, classes).T.to(features.dtype)
+    counts = members.sum(1, keepdim=True)
+    means = members @ unit(features - centre) / counts.clamp(min=1)
+
+    def logits(rows: Tensor) -> Tensor:
+        distances = (unit(rows - centre)[:, None] - means).square().sum(2)
+        return -distances.masked_fill(counts[:, 0] == 0, torch.inf)
+
+    return logits
+
+
+def retrained(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    classes: int,
+    epochs: int,
+    lr: float,
+    seed: int,
+) -> Head:
+    """cRT: a linear layer trained on draws in which each class is as frequent as any other.
+
+    SGD with momentum 0.9 on batches of 512; the learning rate falls in a cosine from epoch to
+    epoch.
+
+    Args:
+        features: Frozen features of the training images.
+        labels: Their classes.
+        classes: Classes.
+        epochs: Epochs, of as many draws as if each class were as large as the largest.
+        lr: Learning rate of the first epoch.
+        seed: Decides the initial weights and the draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    fitted = Descent(features.shape[1], classes, generator, features.device, decay=_DECAY)
+    order = labels.cpu().argsort(stable=True)
+    for epoch in range(epochs):
+        rate = lr * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        drawn = order[balanced(labels.cpu().bincount(), generator)].to(features.device)
+        for chosen in drawn.split(_BATCH):
+            fitted.step(features[chosen], labels[chosen], rate)
+    return fitted.head()
+
+
+def balanced(counts: Int[Tensor, " class"], generator: torch.Generator) -> Int[Tensor, " draw"]:
+    """Images of an epoch in which every class that has any is drawn equally often, at random.
+
+    Args:
+        counts: Images of each class; they are numbered class after class.
+        generator: A generator of the CPU.
+    """
+    present = counts.nonzero().flatten()
+    size, starts = int(counts.max()), counts.cumsum(0) - counts
+    classes = present.repeat_interleave(size)
+    classes = classes[torch.randperm(len(classes), generator=generator)]
+    places = torch.rand(len(classes), generator=generator, dtype=torch.float64) * counts[classes]
+    return starts[classes] + places.long()
