@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -22,9 +23,12 @@ _LOCK = "owner.lock"
 _YOUNG = 60.0
 """Seconds in which a folder may still wait for its lock."""
 _KEPT = 86400.0
-"""Seconds that a folder without a lock is kept, such as the logs of a Ray that did not start."""
+"""Seconds that what `keep` has put aside is kept."""
 _RANDOM = 8
 """Characters that `tempfile` puts behind a prefix."""
+_ASIDE = "-logs"
+_OWN = re.compile(rf"{_PREFIX}[a-z]+-[a-z0-9_]{{{_RANDOM}}}(?P<aside>{_ASIDE})?")
+"""The name of a folder that was made here."""
 VARIABLES = ("RAY_TMPDIR", "TMPDIR", "TEMP", "TMP")
 
 
@@ -49,6 +53,14 @@ def folder(purpose: str, *, longest: int = 4096) -> Generator[Path]:
     finally:
         # A process that is about to end may still write there.
         shutil.rmtree(made, ignore_errors=True)
+
+
+def keep(logs: Path, made: Path) -> Path:
+    """Put logs aside for a day, out of a folder that is about to be removed; says where."""
+    kept = made.with_name(made.name + _ASIDE)
+    with contextlib.suppress(OSError):
+        logs.rename(kept)
+    return kept
 
 
 def place(purpose: str, *, longest: int = 4096) -> Path:
@@ -94,21 +106,21 @@ def _unusable(name: str, most: int) -> str:
 def _sweep(where: Path) -> None:
     """Remove the folders that processes of this user have left there."""
     for path in where.glob(f"{_PREFIX}*"):
+        own = _OWN.fullmatch(path.name)
         with contextlib.suppress(OSError):
             stat = path.lstat()
             age = time.time() - stat.st_mtime
-            if stat.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
+            if own is None or stat.st_uid != os.getuid() or path.is_symlink():
                 continue
-            if age > _YOUNG and _abandoned(path, age):
+            if age > _KEPT if own["aside"] else age > _YOUNG and _is_abandoned(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _abandoned(path: Path, age: float) -> bool:
+def _is_abandoned(path: Path) -> bool:
+    """Whether a folder has a lock that nobody holds."""
     try:
         with (path / _LOCK).open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):
         return False
-    except FileNotFoundError:
-        return age > _KEPT

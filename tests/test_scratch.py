@@ -64,14 +64,31 @@ def test_what_a_killed_process_has_left_is_swept_and_a_living_one_keeps_its_fold
         killed.communicate()
         assert left.is_dir()
         before = time.time() - 2 * scratch._YOUNG  # pyright: ignore[reportPrivateUsage]
-        foreign = tmp_path / "raylt-notes"
-        foreign.mkdir()
-        for path in (left, kept, foreign):
+        # Folders of the user's own, however old and whatever their names.
+        foreign = [
+            tmp_path / name for name in ("raylt-notes", "raylt-ray-mine", "raylt-ray-abcdefgh")
+        ]
+        for path in foreign:
+            path.mkdir()
+        for path in (left, kept):
             os.utime(path, (before, before))
+        for path in foreign:
+            os.utime(path, (0, 0))
         with scratch.folder("test"):
             assert not left.exists()
             assert kept.is_dir()
-            assert foreign.is_dir()
+            assert all(path.is_dir() for path in foreign)
     finally:
         living.kill()
         living.communicate()
+
+
+def test_logs_are_kept_for_a_day(tmp_path):
+    with scratch.folder("ray") as folder:
+        (folder / "logs").mkdir()
+        kept = scratch.keep(folder / "logs", folder)
+    with scratch.folder("ray"):
+        assert kept.is_dir()
+        os.utime(kept, (0, 0))
+    with scratch.folder("ray"):
+        assert not kept.exists()

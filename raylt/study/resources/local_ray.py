@@ -92,9 +92,11 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
                     **ray_compat.private_and_quiet(folder, preload),
                 )
         except Exception as error:
+            logs = (folder / "ray" / "session_latest" / "logs").resolve()
+            kept = scratch.keep(logs, folder)
             raise EnvironmentError(
                 f"Ray must start on this machine, but it did not: "
-                f"{' '.join(str(error).split())[:300]}; look into {_kept_logs(folder)}, and free "
+                f"{' '.join(str(error).split())[:300]}; look into {kept}, and free "
                 f"memory and disk"
             ) from error
         try:
@@ -103,14 +105,6 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
         finally:
             _shut_down()
             os.environ.pop("RAY_API_SERVER_ADDRESS", None)
-
-
-def _kept_logs(folder: Path) -> Path:
-    """The logs of a Ray that did not start, out of the folder that is removed now."""
-    kept = folder.with_name(f"{folder.name}-logs")
-    with contextlib.suppress(OSError):
-        (folder / "ray" / "session_latest" / "logs").resolve().rename(kept)
-    return kept
 
 
 def _shut_down() -> None:

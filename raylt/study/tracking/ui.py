@@ -61,7 +61,7 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
     # The URI may hold a password, and every user of the machine sees the words of a command.
     uri = tracking_uri or uris.sqlite(store.resolve())
     environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
-    command += ["--artifacts-destination", str((runs / "artifacts").resolve())]
+    command += ["--artifacts-destination", (runs / "artifacts").resolve().as_uri()]
     page = f"http://{_LOOPBACK}:{port}/#/experiments"
     print(f"MLflow shows {runs} on {page} (Ctrl-C ends it)", flush=True)
     # MLflow does not pass signals on to its children, so all of them are one process group.
