@@ -145,7 +145,7 @@ def _examine_here(
         )
         yield from judge(survey)
     yield _sockets()
-    yield _room([node], trial)
+    yield _trials_at_a_time([node], trial)
 
 
 def _examine_cluster(
@@ -171,7 +171,7 @@ def _examine_cluster(
                 bucket=bucketed,
             )
         )
-    yield _room(machines, trial)
+    yield _trials_at_a_time(machines, trial)
 
 
 def _finding(check: str, where: str, state: State, found: str, remedy: str) -> Finding:
@@ -268,7 +268,7 @@ def _tracker(node: Node, answer: Facts) -> Finding:
     return _finding("MLflow", node.name, state, detail, remedy)
 
 
-def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
+def _trials_at_a_time(nodes: Sequence[Node], trial: Trial) -> Finding:
     least = trial.min_workers or trial.workers
     try:
         gpus = capacity.gpus(nodes, workers=least, asked=trial.gpus_per_worker, pack=trial.pack)
@@ -282,9 +282,9 @@ def _room(nodes: Sequence[Node], trial: Trial) -> Finding:
         trials = capacity.require_fit(nodes, shape)
     except RayltError as error:
         detail, _, remedy = str(error).rpartition("; ")
-        return _finding("room", "cluster", "error", detail, remedy)
+        return _finding("trials", "cluster", "error", detail, remedy)
     detail = f"{trials} trials at a time, each {capacity.describe(shape)}"
-    return _finding("room", "cluster", "ok", detail, "")
+    return _finding("trials", "cluster", "ok", detail, "")
 
 
 def _sockets() -> Finding:

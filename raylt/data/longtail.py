@@ -248,14 +248,12 @@ def cut(
     counts = np.bincount(pool.labels[train], minlength=classes).tolist()
     if min(counts) < 1:
         raise InputError(empty_class(counts, "name images of it in data.indices"))
-    if (balanced := named.get("balanced_indices")) is None:
-        balanced = left
-        if config.balanced is not None:
-            balanced = left[hold_out(labels, [config.balanced] * classes)]
-    if (few_shot := named.get("few_shot_indices")) is None:
-        few = [min(n, config.few_shot or max(4, n // 100)) for n in available]
-        shuffled = left[subsample(labels, available, config.stream())]
-        few_shot = _seen_first(shuffled, pool.labels, train, few)
+    balanced = named.get("balanced_indices")
+    if balanced is None:
+        balanced = _balanced(pool.labels, left, config.balanced)
+    few_shot = named.get("few_shot_indices")
+    if few_shot is None:
+        few_shot = _few_shot(pool.labels, left, train, config)
     return Splits(
         train=pool.only(train),
         balanced=pool if len(balanced) == len(pool) else pool.only(balanced),
@@ -277,14 +275,26 @@ def empty_class(counts: Sequence[int], remedy: str = "lower data.imbalance") -> 
     )
 
 
-def _seen_first(
-    shuffled: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    counts: Sequence[int],
+def _balanced(
+    labels: NDArray[np.int64], left: NDArray[np.int64], each: int | None
 ) -> NDArray[np.int64]:
-    """The first `counts[k]` images of each class k, those of `train` before all others."""
+    """The labels of a full-shot probe: `each` of every class out of what is left, or all of it."""
+    if each is None:
+        return left
+    return left[hold_out(labels[left], [each] * (int(labels.max()) + 1))]
+
+
+def _few_shot(
+    labels: NDArray[np.int64],
+    left: NDArray[np.int64],
+    train: NDArray[np.int64],
+    config: LongTailed,
+) -> NDArray[np.int64]:
+    """The labels of a few-shot probe: of each class those of `train` before all others."""
+    available = np.bincount(labels[left], minlength=int(labels.max()) + 1).tolist()
+    shuffled = left[subsample(labels[left], available, config.stream())]
     order = shuffled[np.argsort(~np.isin(shuffled, train), kind="stable")]
+    counts = [min(n, config.few_shot or max(4, n // 100)) for n in available]
     members = _members(labels[order], len(counts))
     return np.concatenate([order[of[:n]] for of, n in zip(members, counts, strict=True)])
 

@@ -96,7 +96,7 @@ def idle(kind: str, name: str) -> tuple[str, ...]:
     return tuple(key for key in SECTIONS[kind].model_fields if key not in used)
 
 
-def own(section: Sampler | Scheduler, config: type[Section]) -> Section:
+def config_of(section: Sampler | Scheduler, config: type[Section]) -> Section:
     """The plug-in's `Config` with the values of a section."""
     return config(**{key: getattr(section, key) for key in config.model_fields})
 
@@ -116,7 +116,7 @@ def grace(scheduler: Scheduler, epochs: int) -> int:
         scheduler: One that stops trials.
         epochs: Of the longest trial.
     """
-    config = own(scheduler, plugins.config("schedulers", scheduler.name))
+    config = config_of(scheduler, plugins.config("schedulers", scheduler.name))
     assert isinstance(config, StoppingConfig)
     return max(1, epochs // config.patience())
 

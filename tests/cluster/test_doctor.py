@@ -118,7 +118,7 @@ def test_this_machine_by_itself_needs_no_cluster(tmp_path):
     )
     checks = {finding.check: finding for finding in findings}
     assert checks["storage"].state == "ok"
-    assert checks["room"].found.startswith("2 trials at a time")
+    assert checks["trials"].found.startswith("2 trials at a time")
     # Nothing of the probe stays behind.
     assert list((tmp_path / "runs").iterdir()) == []
 
@@ -133,7 +133,7 @@ def test_a_dead_tracker_and_no_room_are_told(tmp_path):
     )
     bad = {finding.check: finding.state for finding in findings if finding.state != "ok"}
     assert bad["MLflow"] == "warning"
-    assert bad["room"] == "error"
+    assert bad["trials"] == "error"
 
 
 def test_a_cluster_that_is_not_there_is_one_finding_with_its_remedy(tmp_path):

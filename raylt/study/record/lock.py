@@ -61,6 +61,22 @@ def _try_to_lock(file: TextIO) -> bool:
 
 
 @contextlib.contextmanager
+def writing(folder: Path) -> Generator[None]:
+    """The body of a `with` writes into a study's folder.
+
+    Raises:
+        EnvironmentError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentError(
+            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
+            f"choose another with --runs or RAYLT_RUNS"
+        ) from error
+
+
+@contextlib.contextmanager
 def locked(folder: Path, url: str | None) -> Generator[Hold]:
     """Lock a study for one driver; the lock is released however the process ends.
 
@@ -73,14 +89,9 @@ def locked(folder: Path, url: str | None) -> Generator[Hold]:
             server does not answer.
     """
     path = folder / "driver.lock"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
-    except OSError as error:
-        raise EnvironmentError(
-            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
-            f"choose another with --runs or RAYLT_RUNS"
-        ) from error
     if folder.stat().st_mode & stat.S_IWOTH:
         _log.warning(
             "warning: every user of this machine may change the results in %s; chmod o-w it",

@@ -17,7 +17,7 @@ from raylt._version import __version__
 from raylt.plugins import did_you_mean
 from raylt.schema import EnvironmentError, InputError, Value
 from raylt.space import Space
-from raylt.study.record import postgres, sqlite, storage
+from raylt.study.record import lock, postgres, sqlite, storage
 from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.record import REAL_ENDS, Record
 
@@ -84,17 +84,12 @@ def create(
     name = name or space.study.name
     # Another process may have begun it since it was first looked for; under the lock this is sure.
     require_new(folder, url, name)
-    try:
+    with lock.writing(folder):
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         # A driver may have been killed in the middle of this function.
         for left in folder.glob(f"{sqlite.FILE}*"):
             left.unlink()
         _write_files(folder, space.text, url)
-    except OSError as error:
-        raise EnvironmentError(
-            f"the folder of runs must be writable, but {folder} is not: {error.strerror}; "
-            f"choose another with --runs or RAYLT_RUNS"
-        ) from error
     database = storage.opened(folder, url)
     if name in optuna.get_all_study_names(database):
         optuna.delete_study(study_name=name, storage=database)
@@ -113,6 +108,13 @@ def create(
     }
     for key, value in {**own, **space_facts(space, url), **facts}.items():
         record.note(key, value)
+    _enqueue(record, space, queue)
+    record.note(storage.WHOLE, True)
+    return record
+
+
+def _enqueue(record: Record, space: Space, queue: Sequence[Mapping[str, Value]]) -> None:
+    """Each point that runs first, once: the baseline, the space's own points, then `queue`."""
     baseline = [] if space.baseline_point is None else [space.baseline_point]
     queued: list[Mapping[str, Value]] = []
     for role, points in (("baseline", baseline), ("point", space.points), ("draw", queue)):
@@ -120,8 +122,6 @@ def create(
             if point not in queued:
                 record.enqueue(point, role=role)
                 queued.append(point)
-    record.note(storage.WHOLE, True)
-    return record
 
 
 def load(

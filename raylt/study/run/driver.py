@@ -14,16 +14,15 @@ from typing import TypeVar
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
-from raylt.space import Space, strategy
+from raylt.space import Space
 from raylt.study.cost import budget
 from raylt.study.record import bucket, lock, provenance, revise, storage, studies
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
-from raylt.study.resources import allocation
 from raylt.study.run import session
 from raylt.study.run.guard import RayLost
-from raylt.study.run.plan import Plan
+from raylt.study.run.plan import Plan, check_going_on
 from raylt.study.run.result import Result
 from raylt.study.search.sampler import sampler
 from raylt.study.tracking.tracker import Tracker, open_mirror
@@ -121,7 +120,6 @@ def resume(
         InputError: there is no such study, or its trials would not mean the same in the space.
         EnvironmentError: another process runs it, or as for `run`.
     """
-    allocation.require_fit(settings)
     session.prepare(settings)
     folder = settings.runs / name
     seen = studies.open_study(name, settings.runs, settings.storage)
@@ -129,8 +127,7 @@ def resume(
         update={"checkpoints": bucket.chosen(seen, settings.checkpoints)}
     )
     searched = space or seen.space
-    strategy.require_installed(searched.study.sampler)
-    allocation.require_even(searched, settings)
+    check_going_on(searched, settings)
     with lock.locked(folder, seen.url) as hold:
         # Before anything is changed: a sampler that cannot be built refuses the search.
         chosen = sampler(searched, begun=len(seen.outcomes()))
@@ -146,15 +143,20 @@ def resume(
             if _left(study):
                 with session.ray_session(settings) as nodes:
                     return _run(study, settings, nodes, hold, listeners)
-            # Nothing is left to train: Ray, which takes seconds to start, is not needed.
-            began = time.monotonic()
-            tracker = _tracker(study, settings)
-            tracker.start()
-            tracker.require()
-            notices = tracker.close(interrupted=False)
-            return _result(study, tracker, began=began, notices=notices)
+            return _without_ray(study, settings)
         finally:
             study.close()
+
+
+def _without_ray(study: Record, settings: Settings) -> Result:
+    """The result of a study of which nothing is left to train: Ray, which takes seconds to start,
+    is not needed."""
+    began = time.monotonic()
+    tracker = _tracker(study, settings)
+    tracker.start()
+    tracker.require()
+    notices = tracker.close(interrupted=False)
+    return _result(study, tracker, began=began, notices=notices)
 
 
 def send(name: str, settings: Settings) -> tuple[str, ...]:

@@ -75,14 +75,12 @@ def check(space: Space, settings: Settings) -> Plan:
     # These import Optuna and what finds machines; `raylt check` does without.
     from raylt import datasets
     from raylt.study.record import storage, studies
-    from raylt.study.resources import allocation
     from raylt.study.search import sampler
 
     folder = settings.runs / space.study.name
     url = storage.chosen(folder, settings.storage)
     studies.require_new(folder, url, space.study.name)
-    allocation.require_even(space, settings)
-    allocation.require_fit(settings)
+    _require_resources(space, settings)
     queue = sampler.grid(space) if space.study.sampler.name == "grid" else ()
     splits = datasets.load(recipe.dataset(space.fixed), settings.data)
     _require_metrics(space, splits)
@@ -96,6 +94,25 @@ def check(space: Space, settings: Settings) -> Plan:
         data=splits.facts,
         encoders=tuple(_built(space, splits, settings.data)),
     )
+
+
+def check_going_on(space: Space, settings: Settings) -> None:
+    """Refuse to go on with a study that cannot run here: what `check` refuses, but for its data,
+    which were looked at when it began.
+
+    Raises:
+        InputError: the space does not suit the settings.
+        EnvironmentError: no trial fits the machine, or a package is missing.
+    """
+    check_space(space)
+    _require_resources(space, settings)
+
+
+def _require_resources(space: Space, settings: Settings) -> None:
+    from raylt.study.resources import allocation
+
+    allocation.require_even(space, settings)
+    allocation.require_fit(settings)
 
 
 def _encoders(space: Space) -> Iterator[tuple[EncoderConfig, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from raylt import escape
@@ -163,9 +163,6 @@ def tracked(
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    measure = packing.weigher(
-        study, root=settings.data, runs=settings.runs, threads=settings.cpus_per_worker, say=say
-    )
     with (
         # Until the very end: the tracker counts in the record what MLflow lacks.
         postgres.answering(study.url) if study.url else contextlib.nullcontext(),
@@ -174,11 +171,8 @@ def tracked(
     ):
         tracker.start()
         try:
-            allocation = allocate(settings, nodes, measure, trials=trials)
+            allocation = _allocated(study, settings, nodes, trials, say)
             tracker.require()
-            say(str(allocation))
-            if settings.pack == "auto":
-                say(packing.sentence(allocation))
             session = Session(
                 settings=settings,
                 tracker=tracker,
@@ -197,3 +191,21 @@ def tracked(
             notices = tracker.close(interrupted=interruption.seen or bool(guard.lost))
             if session is not None:
                 session.notices = notices
+
+
+def _allocated(
+    study: Record,
+    settings: Settings,
+    nodes: Sequence[Node],
+    trials: int | None,
+    say: Callable[[str], None],
+) -> Allocation:
+    """What each trial gets and how many run at a time; the user is told."""
+    measure = packing.weigher(
+        study, root=settings.data, runs=settings.runs, threads=settings.cpus_per_worker, say=say
+    )
+    allocation = allocate(settings, nodes, measure, trials=trials)
+    say(str(allocation))
+    if settings.pack == "auto":
+        say(packing.sentence(allocation))
+    return allocation

@@ -19,7 +19,7 @@ from raylt.schema import InputError, Value
 from raylt.space import Point, Space
 from raylt.space import leaf as leaves
 from raylt.space.leaf import Leaf
-from raylt.space.strategy import own
+from raylt.space.strategy import config_of
 from raylt.study.record.distributions import distribution, from_optuna, only_value, parameter
 
 SUGGESTIONS = 20
@@ -43,7 +43,7 @@ def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         # `group` and `constant_liar` are marked experimental; the tests hold what we rely on.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return module.build(own(chosen, module.Config), seed=seed)
+        return module.build(config_of(chosen, module.Config), seed=seed)
 
 
 def draw(

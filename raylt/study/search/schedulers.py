@@ -20,7 +20,7 @@ def scheduler(record: Record) -> TrialScheduler:
     module = plugins.module("schedulers", chosen.name)
     metric = space.study.watched
     built = module.build(
-        strategy.own(chosen, module.Config),
+        strategy.config_of(chosen, module.Config),
         metric=metric,
         mode={"maximize": "max", "minimize": "min"}[METRICS[metric]],
         epochs=space.longest,

@@ -60,13 +60,7 @@ def run(
     Returns:
         Why no further trial was started though some were wanted, or "".
     """
-    watch, shape = _Watch(), allocation.shape
-    budget = BudgetMeter(
-        record,
-        cpus=shape.workers * shape.cpus,
-        gpus=shape.workers * shape.gpus,
-        alone=(shape.workers * allocation.alone.cpus, shape.workers * allocation.alone.gpus),
-    )
+    watch, budget = _Watch(), _budget(record, allocation)
     on_shared_oom = functools.partial(_on_shared_oom, record, allocation, say)
     searcher = TruthfulSearcher(
         record,
@@ -86,27 +80,11 @@ def run(
         "system_metrics": system_metrics,
         "bucket": record.bucket(),
     }
+    stop = Stopper(lambda: limited.trouble is not None or interrupted(), budget)
     tuner = tune.Tuner(
         _trainable(allocation, constants, wanted=record.wanted),
-        tune_config=tune.TuneConfig(
-            search_alg=limited,
-            scheduler=schedulers.scheduler(record),
-            # The searcher says when it is enough.
-            num_samples=-1,
-            # A process takes seconds to start, but one that waits for a group cannot be reused.
-            reuse_actors=shape.workers == 1,
-            trial_dirname_creator=_folder_name,
-        ),
-        run_config=tune.RunConfig(
-            name="run",
-            storage_path=str(scratch),
-            stop=Stopper(lambda: limited.trouble is not None or interrupted(), budget),
-            callbacks=[watch],
-            # The searcher hands a trial out again whose process died. Tune itself does so for a
-            # machine that was taken away with a notice, which costs no retry.
-            failure_config=tune.FailureConfig(max_failures=0),
-            verbose=0,
-        ),
+        tune_config=_tune_config(record, allocation, limited),
+        run_config=_run_config(scratch, stop, watch),
     )
     try:
         with ray_compat.out_of_memory_is_a_death():
@@ -126,6 +104,41 @@ def run(
     if limited.trouble is not None:
         raise limited.trouble
     return searcher.stopped
+
+
+def _budget(record: Record, allocation: Allocation) -> BudgetMeter:
+    shape, alone = allocation.shape, allocation.alone
+    return BudgetMeter(
+        record,
+        cpus=shape.workers * shape.cpus,
+        gpus=shape.workers * shape.gpus,
+        alone=(shape.workers * alone.cpus, shape.workers * alone.gpus),
+    )
+
+
+def _tune_config(record: Record, allocation: Allocation, searcher: _Limited) -> tune.TuneConfig:
+    return tune.TuneConfig(
+        search_alg=searcher,
+        scheduler=schedulers.scheduler(record),
+        # The searcher says when it is enough.
+        num_samples=-1,
+        # A process takes seconds to start, but one that waits for a group cannot be reused.
+        reuse_actors=allocation.shape.workers == 1,
+        trial_dirname_creator=_folder_name,
+    )
+
+
+def _run_config(scratch: Path, stop: Stopper, watch: _Watch) -> tune.RunConfig:
+    return tune.RunConfig(
+        name="run",
+        storage_path=str(scratch),
+        stop=stop,
+        callbacks=[watch],
+        # The searcher hands a trial out again whose process died. Tune itself does so for a
+        # machine that was taken away with a notice, which costs no retry.
+        failure_config=tune.FailureConfig(max_failures=0),
+        verbose=0,
+    )
 
 
 def _on_shared_oom(

@@ -39,14 +39,7 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
         )
     if tracking_uri is None:
         moved.heal(store)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_LOOPBACK, port))
-        except OSError as error:
-            raise EnvironmentError(
-                f"port {port} must be free, but {error.strerror}; choose another with --port"
-            ) from None
+    _require_free(port)
     environment = {
         **os.environ,
         # The job runner would start eight more processes, which nothing here needs.
@@ -77,6 +70,17 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
         f"MLflow's server must run until Ctrl-C, but it ended with code {code}; its messages "
         f"above say why"
     )
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError as error:
+            raise EnvironmentError(
+                f"port {port} must be free, but {error.strerror}; choose another with --port"
+            ) from None
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
