@@ -23,6 +23,7 @@ import torch
 
 from benchmarks import (
     augment,
+    blows,
     checkpoints,
     cifar100,
     drills,
@@ -68,6 +69,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
     ),
     "search": ("Searching", lambda short: search.section(short=short)),
     "scale": ("A study of thousands of trials", lambda short: scale.section(short=short)),
+    "blows": ("When something of this machine fails", lambda short: blows.section()),
     "drills": ("When machines fail", lambda short: drills.section()),
 }
 

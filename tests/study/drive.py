@@ -78,7 +78,11 @@ def drive(verb: str, folder: Path, options: Settings, *overrides: str) -> int:
         result = driver.resume("toy", options, retry_failed=False)
     print(
         json.dumps(
-            {"interrupted": result.interrupted, "states": [o.state for o in result.ranking]}
+            {
+                "interrupted": result.interrupted,
+                "states": [o.state for o in result.ranking],
+                "notices": result.notices,
+            }
         )
     )
     return result.exit_code

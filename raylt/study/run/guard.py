@@ -178,7 +178,8 @@ def _name(process: psutil.Process) -> str:
 
 def _how_it_died(process: psutil.Process) -> str:
     """By what a process ended, as far as its parent, which this process may be, can still tell."""
-    with contextlib.suppress(OSError):
+    # macOS has no such call before Python 3.13.
+    with contextlib.suppress(OSError, AttributeError):
         ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         if ended is not None and ended.si_code == os.CLD_EXITED:
             return f"ended with exit code {ended.si_status}"

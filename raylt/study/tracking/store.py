@@ -93,7 +93,9 @@ def line(error: Exception) -> str:
     """What went wrong, in one line; of a connection only what the system said."""
     if match := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
         return match[0]
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    # A database adds the statement and its values.
+    said = str(error).partition("[SQL:")[0]
+    return " ".join(f"{type(error).__name__}: {said}".split())[:300]
 
 
 def sqlite_trouble(uri: str) -> str | None:

@@ -49,8 +49,10 @@ def open_mirror(record: Record, *, uri: str, artifacts: Path, command: str) -> M
     `artifacts` is where files go if the store is a database, which cannot hold any.
     """
     environment.prepare_mlflow()
-    # Its warnings of retries would break into the live table; the tracker's own say enough.
+    # Warnings of retries, and a database's errors with all statements and values, would break into
+    # the live table; the tracker's own say enough.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
     from raylt.study.tracking.mirror import MlflowMirror

@@ -53,10 +53,12 @@ def processes_of(pid):
 class Drive:
     """The toy study driven by a process of its own."""
 
-    def __init__(self, verb, folder, *overrides):
+    def __init__(self, verb, folder, *overrides, tracking_uri=None):
         self.folder = folder
         # What another test has set for MLflow in this process is nobody's setting.
         clean = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+        if tracking_uri is not None:
+            clean["MLFLOW_TRACKING_URI"] = tracking_uri
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.study.drive", verb, str(folder), *overrides],
             cwd=REPOSITORY,

@@ -408,3 +408,11 @@ def test_out_of_memory_without_company_is_a_failure_at_once(study):
     search.started("a")
     search.on_trial_complete("a", SHORT)
     assert made.outcome(0).state == "failed"
+
+
+def test_a_trial_that_died_with_ray_has_not_failed(study):
+    made, heard = study("study.trials=1"), Heard()
+    search = TruthfulSearcher(made, [heard], lambda name: "died", ray_lost=lambda: True)
+    run(search, "a", [0.5], error=True)
+    assert heard.events[-1] == ("interrupted", 0)
+    assert made.outcome(0).state == "running"

@@ -5,8 +5,10 @@ import types
 import pytest
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.search import Searcher
 
 from raylt.cluster import ray_compat
+from raylt.schema import EnvironmentError
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search import tune
 from raylt.study.search.trials import OUT_OF_MEMORY
@@ -61,3 +63,25 @@ def test_what_a_trial_books_beside_others_and_alone(machine, booked, beside, alo
     share = Allocation(shape=booked, concurrent=2, machines=(machine,))
     assert tune._books(share, {"alone": False}).bundles == [beside]
     assert tune._books(share, {"alone": True}).bundles == [alone]
+
+
+def test_what_the_study_s_files_refuse_is_remembered_whatever_tune_makes_of_it():
+    class Full(Searcher):
+        def suggest(self, trial_id):
+            return {"number": 0}
+
+        def on_trial_result(self, trial_id, result):
+            raise EnvironmentError("no space is left")
+
+        def on_trial_complete(self, trial_id, result=None, error=False):
+            raise EnvironmentError("still none")
+
+    limited = tune._Limited(Full(), lambda: 1)
+    assert limited.suggest("a")
+    assert limited.trouble is None
+    limited.on_trial_result("a", {})
+    with pytest.raises(EnvironmentError, match="no space is left"):
+        limited.deliver()
+    with pytest.raises(EnvironmentError, match="still none"):
+        limited.on_trial_complete("a")
+    assert str(limited.trouble) == "no space is left"

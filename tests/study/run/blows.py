@@ -1,0 +1,135 @@
+"""Blows that a driven study must survive, and an account of it that asks raylt nothing."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import psutil
+
+PARTS = ("raylet", "agent", "control process", "driver", "trial", "tracker")
+SIGNALS = ("SIGKILL", "SIGSTOP")
+FATAL = ("raylet", "agent", "control process")
+"""Without these no trial goes on: the driver must end by itself."""
+
+
+def plan(rng, count):
+    """What is struck, and by which signal: everything as often as anything else."""
+    pairs = [(part, name) for part in PARTS for name in SIGNALS]
+    blows = []
+    while len(blows) < count:
+        rng.shuffle(pairs)
+        blows += pairs
+    return blows[:count]
+
+
+def target(part, driver, tracker, rng):
+    """A process of the driver's Ray, of its trials, the driver or the tracker."""
+    if part in ("driver", "tracker"):
+        return psutil.Process(driver if part == "driver" else tracker)
+    marks = {
+        "raylet": ("raylet/raylet",),
+        "agent": ("ray::DashboardAgent", "ray::RuntimeEnvAgent"),
+        "control process": ("gcs_server",),
+        "trial": ("ray::ImplicitFunc",),
+    }[part]
+    found = []
+    for process in psutil.Process(driver).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(mark in (process.cmdline() or [""])[0] for mark in marks):
+                found.append(process)
+    return rng.choice(found) if found else None
+
+
+def alive(pids):
+    """Those of some processes that are still there."""
+    left = []
+    for process in pids:
+        with contextlib.suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(" ".join(process.cmdline())[:80])
+    return left
+
+
+def rows(path, query, *values):
+    with contextlib.closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)) as base:
+        return base.execute(query, values).fetchall()
+
+
+def account(runs, study, trials, epochs):
+    """Read study.db, epochs.jsonl and mlflow.db, and compare them point by point.
+
+    Returns:
+        The number of epochs that were compared.
+    """
+    database = runs / study / "study.db"
+    found = rows(database, "SELECT trial_id, number, state FROM trials ORDER BY number")
+    # Every trial once, and each at its end.
+    assert [number for _, number, _ in found] == list(range(trials))
+    assert {state for *_, state in found} <= {"COMPLETE", "PRUNED"}
+    query = "SELECT value_json FROM trial_user_attributes WHERE key = 'digest'"
+    assert len(set(rows(database, query))) == trials
+    runs_of = mlflow_runs(runs / "mlflow.db", study)
+    assert sorted(runs_of) == list(range(trials))
+    compared = 0
+    for trial_id, number, state in found:
+        entries = epochs_of(runs / study / "trials" / str(number) / "epochs.jsonl")
+        numbers = [int(entry["epoch"]) for entry in entries]
+        assert numbers == list(range(1, len(numbers) + 1)), (number, numbers)
+        assert numbers
+        assert state == "PRUNED" or len(numbers) == epochs, (number, state, numbers)
+        query = "SELECT step, intermediate_value FROM trial_intermediate_values WHERE trial_id = ?"
+        optuna = sorted(rows(database, query, trial_id))
+        assert optuna == [(int(e["epoch"]), e["val/accuracy"]) for e in entries], number
+        if state == "COMPLETE":
+            ((value,),) = rows(
+                database, "SELECT value FROM trial_values WHERE trial_id = ?", trial_id
+            )
+            assert value == entries[-1]["val/accuracy"]
+        run, status = runs_of[number]
+        assert status == "FINISHED", number
+        for key in entries[0].keys() - {"time", "epoch"}:
+            query = "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ?"
+            points = sorted(rows(runs / "mlflow.db", query, run, key))
+            assert points == [(int(e["epoch"]), e[key]) for e in entries], (number, key)
+        compared += len(entries)
+    return compared
+
+
+def mlflow_runs(database, study):
+    """The run and status of each trial; two of one trial are an error."""
+    found = {}
+    query = (
+        "SELECT runs.run_uuid, runs.status, tags.value FROM runs "
+        "JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'trial' "
+        "JOIN experiments USING (experiment_id) "
+        "WHERE experiments.name = ? AND runs.lifecycle_stage = 'active'"
+    )
+    for run, status, number in rows(database, query, study):
+        assert int(number) not in found, number
+        found[int(number)] = run, status
+    return found
+
+
+def epochs_of(path):
+    """Every entry; half a line of a killed driver is none."""
+    entries = {}
+    for line in path.read_bytes().split(b"\n"):
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            entries.setdefault(int(entry["epoch"]), entry)
+    return [entries[epoch] for epoch in sorted(entries)]
+
+
+def leftovers(runs):
+    """What a study that has ended must not leave behind."""
+    wrong = [*runs.rglob("*.draft*"), *runs.rglob(".tune"), *runs.rglob("*.db-journal")]
+    return [*wrong, *runs.glob("*/study.db-*")]
+
+
+def strike(process, name):
+    os.kill(process.pid, getattr(signal, name))
+    return time.monotonic()
