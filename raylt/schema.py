@@ -158,6 +158,7 @@ class InputError(RayltError):
 
 
 class EnvironmentError(RayltError):
-    """The machine, the storage or a service is not ready: nothing was started."""
+    """The machine, the storage or a service is not ready, and nothing was started; or it failed
+    meanwhile, and what was reported before is kept."""
 
     exit_code = 3

@@ -194,3 +194,24 @@ def fill(hog):
     with contextlib.suppress(OSError), hog.open("ab", buffering=0) as file:
         while True:
             file.write(bytes(4096))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_runs_that_are_moved_meanwhile_are_one_study_afterwards(tmp_path, rng):
+    behave(tmp_path, seconds=0.3)
+    runs, there = tmp_path / "runs", tmp_path / "there"
+    run = Drive("search", tmp_path, "study.trials=20")
+    run.until(run.epoch(0, 1))
+    time.sleep(rng.uniform(0.0, 3.0))
+    runs.rename(there)
+    code, _, err = run.end(120)
+    assert code == 3, err
+    assert f"is now at {there / 'toy'}" in err.splitlines()[-1]
+    assert not runs.exists(), list(runs.rglob("*"))
+    there.rename(runs)
+    behave(tmp_path, seconds=0.01)
+    code, _, err = Drive("resume", tmp_path).end(300)
+    assert code == 0, err
+    blows.account(runs, "toy", 20, EPOCHS)
