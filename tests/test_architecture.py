@@ -78,6 +78,7 @@ WHOLE = {
     "study/confirm/test_confirm_pool.py",
     "study/cost/test_cost_metrics.py",
     "study/report/test_browser.py",
+    "study/run/test_blows.py",
     "study/run/test_crash.py",
     "study/run/test_secrets.py",
     "study/search/test_every_sampler.py",
