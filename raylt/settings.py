@@ -231,6 +231,10 @@ class Settings(Trial, Shared):
     """Show nothing while the command runs."""
     command: Annotated[str, AfterValidator(uris.redacted)] = ""
     """The command line, for the description of the study in MLflow."""
+    profile: Folder | None = None
+    """The profile's file, for the commands that messages name."""
+    given: tuple[str, ...] = Field(default=(), strict=False)
+    """The settings that are not from the profile, by name."""
     work: str = "raylt.trial.worker:work"
     """The `package.module:function` that trains one recipe."""
 
@@ -281,7 +285,7 @@ def merged(
         # A number of workers on the command line is meant as it stands.
         values.pop("min_workers", None)
     try:
-        return model.model_validate({**values, **given})
+        return model.model_validate({**values, **given, "given": tuple(given)})
     except ValidationError as error:
         loc, text = explain.placed(error.errors(include_url=False)[0], model)
         blamed = [name for name in given if name in loc] or [

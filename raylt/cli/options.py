@@ -68,22 +68,20 @@ class Verb(click.Command):
 
     With a `--cluster` option the function takes a `target`, else the `settings` themselves. Their
     options are made of the settings' model when the verb is called: `raylt --help` does not need
-    them, and importing the model takes time.
+    them, and importing the model takes time. `raylt.printed.TAKES` says which a verb has.
 
     Args:
-        takes: Names of the settings that are options of the verb; every one where empty.
         model: The settings that there are.
     """
 
     def __init__(
         self,
         *args: Any,
-        takes: Sequence[str] = (),
         model: type[Settings] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
-        self._takes, self._model = takes, model
+        self._model = model
 
     @cached_property
     def model(self) -> type[Settings]:
@@ -95,10 +93,13 @@ class Verb(click.Command):
     @cached_property
     def settings(self) -> tuple[click.Option, ...]:
         """The options of the settings, in the order of the model."""
+        from raylt.printed import TAKES
+
+        takes = TAKES.get(str(self.name))
         return tuple(
             _option(name, field)
             for name, field in self.model.model_fields.items()
-            if (name in self._takes if self._takes else _has_flag(field))
+            if (name in takes if takes else _has_flag(field))
         )
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

@@ -47,7 +47,8 @@ class Target:
     @cached_property
     def settings(self) -> Settings:
         """What was given, before the profile, before the defaults."""
-        return model.merged(self.given, self.profile, self.model)
+        file = {"profile": self.profile_file} if self.profile_file else {}
+        return model.merged({**self.given, **file}, self.profile, self.model)
 
     @property
     def is_here(self) -> bool:

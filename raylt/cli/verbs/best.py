@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from raylt.settings import Settings
 
 
-@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.command(cls=options.Verb)
 @click.argument("study")
 @options.json_option
 def best(study: str, as_json: bool, settings: Settings) -> None:
@@ -33,7 +33,7 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
         output.echo(report.best_text(record))
 
 
-@click.command(cls=options.Verb, takes=("runs", "data", "tracking_uri", "storage"))
+@click.command(cls=options.Verb)
 @click.argument("study")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--trial", type=int, metavar="N", help="Trial to export; default: the best one")

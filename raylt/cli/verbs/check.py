@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from raylt.space import Space
 
 
-@click.command(cls=options.Verb, takes=("runs", "data", "workers", "concurrent", "pack"))
+@click.command(cls=options.Verb)
 @click.option(
     "--schema",
     is_flag=False,

@@ -33,7 +33,7 @@ def data(context: click.Context) -> None:
     output.help_without_verb(context)
 
 
-@data.command(cls=options.Verb, takes=("data",))
+@data.command(cls=options.Verb)
 @options.space_options
 @click.option(
     "-o",
@@ -69,7 +69,7 @@ def show(
         output.echo(f"{dataset.text(facts)}\n\nThe chart is in {chart}")
 
 
-@data.command(cls=options.Verb, takes=("data",))
+@data.command(cls=options.Verb)
 @click.argument("name")
 @click.option(
     "--from",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from raylt.cli.target import Target
 
 
-@click.command(cls=options.Verb, takes=("address", "runs", "tracking_uri"))
+@click.command(cls=options.Verb)
 @options.sending_options
 @options.json_option
 def doctor(as_json: bool, target: Target) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from raylt.settings import Settings
 
 
-@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.command(cls=options.Verb)
 @click.argument("study")
 @click.option(
     "-o",
@@ -37,7 +37,7 @@ def report(study: str, file: Path | None, settings: Settings) -> None:
     output.echo(write(record, file or record.folder / "report.html"))
 
 
-@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.command(cls=options.Verb)
 @click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
 @click.option(
     "--metric", metavar="NAME", help="Metric to rank by; default: the first study's objective"

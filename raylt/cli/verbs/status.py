@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from raylt.settings import Settings
 
 
-@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.command(cls=options.Verb)
 @click.argument("study", required=False)
 @options.json_option
 def status(study: str | None, as_json: bool, settings: Settings) -> None:
@@ -40,7 +40,7 @@ def status(study: str | None, as_json: bool, settings: Settings) -> None:
         output.echo(text)
 
 
-@click.command(cls=options.Verb, takes=("runs", "storage"))
+@click.command(cls=options.Verb)
 @click.argument("study")
 @click.argument("trial", type=click.IntRange(min=0))
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the trial ends")

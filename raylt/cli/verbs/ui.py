@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from raylt.settings import Settings
 
 
-@click.command(cls=options.Verb, takes=("runs", "tracking_uri"))
+@click.command(cls=options.Verb)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),

@@ -12,10 +12,12 @@ from typing import Any
 
 import optuna
 
+from raylt import printed
 from raylt import space as spaces
 from raylt._version import __version__
 from raylt.plugins import did_you_mean
 from raylt.schema import EnvironmentError, InputError, Value
+from raylt.settings import Settings
 from raylt.space import Space
 from raylt.study.record import lock, postgres, sqlite, storage
 from raylt.study.record.cache import WriteThroughStorage
@@ -27,8 +29,16 @@ _TEXT = "space.yaml"
 """The fact that holds the text of a space on a server."""
 
 
-def require_new(folder: Path, url: str | None, name: str) -> None:
+def require_new(
+    folder: Path, url: str | None, name: str, settings: Settings | None = None
+) -> None:
     """Refuse the name of a study that exists in the folder or on the server.
+
+    Args:
+        folder: The study's folder.
+        url: The server; None for the folder.
+        name: The study.
+        settings: Those of the command, for the one that continues the study.
 
     Raises:
         InputError: the study exists.
@@ -37,10 +47,10 @@ def require_new(folder: Path, url: str | None, name: str) -> None:
     if not storage.exists(folder, url, name):
         _require_no_remains(folder, url)
     else:
+        resume = printed.command("resume", [name], settings or Settings(runs=folder.parent))
         raise InputError(
             f"study.name: must be new, but {postgres.public(url) if url else folder} holds a "
-            f"study already; continue it with `raylt resume {name}`, or choose another name with "
-            f"--study"
+            f"study already; continue it with `{resume}`, or choose another name with --study"
         )
 
 

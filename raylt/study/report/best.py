@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from raylt.schema import InputError
+from raylt.study.record import commands
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, plain, score, table
@@ -28,7 +29,8 @@ def best(record: Record) -> dict[str, Any]:
         states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
         raise InputError(
             f"{record.name}: a trial must have finished and kept the constraints, but the trials "
-            f"are: {states}; go on with `raylt resume {record.name}`"
+            f"are: {states}; go on with "
+            f"`{commands.command(record, 'resume', record.name)}`"
         )
     return {
         "study": record.name,
@@ -78,5 +80,5 @@ def retrain(record: Record, trial: Outcome) -> str:
         f"{path}={value if isinstance(value, str) else json.dumps(value)}"
         for path, value in trial.point.items()
     ]
-    file = record.folder / "space.yaml"
-    return " ".join(["raylt train -s", str(file), "--study", f"{record.name}-best", *values])
+    file = str(record.folder / "space.yaml")
+    return commands.command(record, "train", "-s", file, "--study", f"{record.name}-best", *values)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt.study.cost import budget
-from raylt.study.record import lock, postgres, revise, storage
+from raylt.study.record import commands, lock, postgres, revise, storage
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
 from raylt.study.record.text import assignments, duration, score, scores
@@ -24,8 +24,10 @@ def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
         trials = [asdict(trial) for trial in record.ranking()]
         for trial in trials:
             trial["state"] = _trial_state(trial["state"], driven=state["pid"] is not None)
+        failed = [str(trial["number"]) for trial in trials if trial["state"] == "failed"]
+        logs = commands.command(record, "logs", record.name, failed[0]) if failed else None
         told = confirmation.brief(record)
-        return {**state, **confirmation_of(record), "told": told, "trials": trials}
+        return {**state, **confirmation_of(record), "told": told, "trials": trials, "logs": logs}
 
 
 def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
@@ -57,9 +59,8 @@ def study_text(state: Mapping[str, Any]) -> str:
             f"{trial['number']:>4}  {trial['state']:<11}  epoch {epoch:>3}  {result}  "
             f"{assignments(trial['point'])}  {duration(trial['seconds'])}"
         )
-    failed = [trial["number"] for trial in state["trials"] if trial["state"] == "failed"]
-    if failed:
-        lines += ["", f"Why a trial failed: raylt logs {state['study']} {failed[0]}"]
+    if state["logs"]:
+        lines += ["", f"Why a trial failed: {state['logs']}"]
     return "\n".join([*lines, "", *state["told"]])
 
 
@@ -87,6 +88,7 @@ def _state(record: Record) -> dict[str, Any]:
         "objective": record.objectives[0].metric,
         "best": None if best is None else asdict(best),
         "budget": budget.sentence(record),
+        "resume": commands.command(record, "resume", record.name),
     }
 
 
@@ -108,5 +110,5 @@ def _sentence(state: Mapping[str, Any]) -> str:
     if state["budget"]:
         parts.append(state["budget"])
     if state["state"] == "unfinished":
-        parts.append(f"go on with `raylt resume {name}`")
+        parts.append(f"go on with `{state['resume']}`")
     return "; ".join(parts)

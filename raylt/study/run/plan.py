@@ -79,7 +79,7 @@ def check(space: Space, settings: Settings) -> Plan:
 
     folder = settings.runs / space.study.name
     url = storage.chosen(folder, settings.storage)
-    studies.require_new(folder, url, space.study.name)
+    studies.require_new(folder, url, space.study.name, settings)
     _require_resources(space, settings)
     queue = sampler.grid(space) if space.study.sampler.name == "grid" else ()
     splits = datasets.load(recipe.dataset(space.fixed), settings.data)

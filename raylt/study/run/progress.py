@@ -221,18 +221,18 @@ def closing(result: Result) -> list[str]:
         f"{result.tracking_uri}; {text.duration(result.seconds)}",
         "",
     ]
-    resume = f"raylt resume {result.name}"
+    commands = result.commands
     if result.interrupted:
-        return [*lines, f"Interrupted; go on with: {resume}"]
+        return [*lines, f"Interrupted; go on with: {commands['resume']}"]
     missing = sum(trial.over for trial in result.ranking) < result.wanted
     return [
         *lines,
-        f"Next: raylt best {result.name}   (the best recipe)",
-        f"      raylt confirm {result.name}   (is it really better?)",
-        "      raylt ui   (compare the trials in MLflow)",
-        f"      {resume}   (go on with what is not finished)"
+        f"Next: {commands['best']}   (the best recipe)",
+        f"      {commands['confirm']}   (is it really better?)",
+        f"      {commands['ui']}   (compare the trials in MLflow)",
+        f"      {commands['resume']}   (go on with what is not finished)"
         if missing
-        else f"      {resume} --trials +{result.wanted}   (as many trials again)",
+        else f"      {commands['more']}   (as many trials again)",
     ]
 
 

@@ -36,6 +36,8 @@ class Result:
     """MLflow's store, without credentials."""
     seconds: float
     """Wall-clock time of this command."""
+    commands: Mapping[str, str]
+    """What may be done next, by the verb: best, confirm, ui, resume, and `more` trials."""
     interrupted: bool
     stopped: str
     """Why no further trial was started though some were wanted; "" where none is missing."""

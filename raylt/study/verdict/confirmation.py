@@ -9,6 +9,7 @@ from typing import Any
 
 from raylt.schema import EnvironmentError, Value
 from raylt.space.metric_names import GROUPS
+from raylt.study.record import commands
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
 from raylt.study.verdict import test_openings
@@ -136,7 +137,7 @@ def brief(study: Record) -> list[str]:
     known = summary(study)
     lines = [_as_sentence(test_openings.sentence(study))]
     if known is None:
-        return [*lines, f"Is it really better? raylt confirm {study.name}"]
+        return [*lines, f"Is it really better? {commands.command(study, 'confirm', study.name)}"]
     for verdict in known["verdicts"]:
         mean = f" by {_signed(verdict['mean'])} points" if verdict["mean"] is not None else ""
         lines.append(
@@ -146,10 +147,15 @@ def brief(study: Record) -> list[str]:
     return lines
 
 
-def text(result: Confirmation) -> str:
-    """A confirmation for people."""
+def text(result: Confirmation, *, again: str = "") -> str:
+    """A confirmation for people.
+
+    Args:
+        result: What was found.
+        again: The command that goes on with one that was interrupted.
+    """
     if result.interrupted:
-        return f"Interrupted; go on with: raylt confirm {result.study}"
+        return f"Interrupted; go on with: {again or f'raylt confirm {result.study}'}"
     count = len(result.candidates)
     lines = [
         f"{result.study}: {'a candidate' if count == 1 else f'{count} candidates'} against the "

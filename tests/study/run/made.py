@@ -154,6 +154,13 @@ def search_result(*ranking, **changes):
         "floor": {"floor/logistic/accuracy": 0.83},
         "tracking_uri": "sqlite:///runs/mlflow.db",
         "seconds": 90,
+        "commands": {
+            "best": "raylt best toy",
+            "confirm": "raylt confirm toy",
+            "ui": "raylt ui",
+            "resume": "raylt resume toy",
+            "more": "raylt resume toy --trials +4",
+        },
         "interrupted": False,
         "stopped": "",
         "notices": (),

@@ -21,7 +21,7 @@ def unread(monkeypatch):
 @pytest.mark.usefixtures("unread")
 def test_a_study_that_exists_is_refused_with_the_way_to_continue_it(study, tmp_path):
     study()
-    with pytest.raises(InputError, match="continue it with `raylt resume toy`"):
+    with pytest.raises(InputError, match=r"continue it with `raylt resume toy --runs .*/runs "):
         plan.check(toy(tmp_path), settings(tmp_path))
 
 

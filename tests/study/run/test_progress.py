@@ -74,7 +74,7 @@ def test_long_names_of_leaves_are_not_broken_within_a_word():
 
 @pytest.mark.parametrize(
     ("wanted", "told"),
-    [(2, "raylt resume toy --trials +2"), (3, "raylt resume toy   (go on with what is not")],
+    [(2, "raylt resume toy --trials +4"), (3, "raylt resume toy   (go on with what is not")],
 )
 def test_the_summary_says_how_to_go_on(wanted, told):
     ended = [outcome(n, 0.9, state="stopped") for n in range(2)]

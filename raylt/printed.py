@@ -1,0 +1,85 @@
+"""The commands that messages name: complete, so that they run as pasted from the folder in which
+they were printed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raylt import uris
+from raylt.settings import Settings, flag, option_of
+
+TAKES: Mapping[str, tuple[str, ...]] = {
+    "best": ("runs", "storage"),
+    "check": ("runs", "data", "workers", "concurrent", "pack"),
+    "compare": ("runs", "storage"),
+    "doctor": ("address", "runs", "tracking_uri"),
+    "export": ("runs", "data", "tracking_uri", "storage"),
+    "get": ("data",),
+    "init": ("data", "workers", "concurrent", "pack"),
+    "logs": ("runs", "storage"),
+    "report": ("runs", "storage"),
+    "show": ("data",),
+    "status": ("runs", "storage"),
+    "ui": ("runs", "tracking_uri"),
+}
+"""The settings that a verb has options for; the others have all, and `--cluster`."""
+
+
+def command(verb: str, words: Sequence[str], settings: Settings) -> str:
+    """A command with every setting that is not the default.
+
+    Args:
+        verb: Such as "resume".
+        words: What it is about, and its other options.
+        settings: Those that it is to have.
+    """
+    options: list[str] = []
+    if settings.profile is not None and verb not in TAKES:
+        options += ["--cluster", _shown(settings.profile)]
+    for name, value in _chosen(settings, TAKES.get(verb)).items():
+        options += [flag(name), *([] if value is True else [_shown(value)])]
+    return shlex.join(["raylt", verb, *words, *options])
+
+
+def kept(settings: Settings) -> dict[str, Any]:
+    """What a study remembers of its settings for later commands: plain values, absolute paths, no
+    passwords."""
+    values = _chosen(settings, None)
+    if settings.profile is not None:
+        values |= {"profile": settings.profile, "given": settings.given}
+    plain = {name: value for name, value in values.items() if name not in ("runs", "quiet")}
+    return {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in plain.items()
+    }
+
+
+def _chosen(settings: Settings, names: Sequence[str] | None) -> dict[str, Any]:
+    """The settings that are not what a command has without an option for them."""
+    values: dict[str, Any] = {}
+    for name, field in type(settings).model_fields.items():
+        option, value = option_of(field), getattr(settings, name)
+        # What the profile says is said by --cluster, which the verbs in TAKES do not have.
+        by_profile = names is None and settings.profile and name not in settings.given
+        if option is None or by_profile or value is None or (names and name not in names):
+            continue
+        if not _is_default(value, field.default):
+            # User and password belong into variables of the environment.
+            values[name] = uris.public(value) if option.credentials else value
+    return values
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, Path):
+        return value.absolute() == default.absolute()
+    return value == default
+
+
+def _shown(value: Any) -> str:
+    """A value as a word; a path below the working directory is named from there."""
+    if isinstance(value, Path) and value.is_relative_to(Path.cwd()):
+        return str(value.relative_to(Path.cwd()))
+    return str(value)

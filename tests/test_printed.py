@@ -1,0 +1,165 @@
+"""Every command that is printed runs as pasted, from the folder in which it was printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from raylt import cli, printed
+from raylt.settings import Settings, load, merged
+from raylt.study.record import commands
+from raylt.study.report import best, findings, status
+from raylt.study.run import driver
+from tests.study import made
+
+COMMAND = re.compile(r"raylt [a-z]+(?: (?:'[^']*'|[^\s`']+))*")
+
+
+def parsed(command: str) -> click.Context:
+    """The context of the verb, with its parameters; a mistake raises."""
+    words = shlex.split(command)
+    assert words[0] == "raylt"
+    group = cli.commands.make_context("raylt", words[1:2])
+    verb = cli.commands.get_command(group, words[1])
+    assert verb is not None
+    return verb.make_context(words[1], words[2:], parent=group)
+
+
+def given(command: str) -> dict[str, Any]:
+    """What the options of a command say that is not the default."""
+    context = parsed(command)
+    return {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that have nothing in common with the defaults."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("my profile.yaml").write_text("trial: {cpus_per_worker: 1, gpus_per_worker: 0}\n")
+    words = {
+        "runs": Path("my runs"),
+        "data": tmp_path / "images",
+        "tracking_uri": "http://me:secret@mlflow:5000",
+        "concurrent": 2,
+        "tracking_optional": True,
+        "profile": Path("my profile.yaml"),
+    }
+    return merged(words, load("my profile.yaml"))
+
+
+def test_what_is_default_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert printed.command("resume", ["toy"], Settings()) == "raylt resume toy"
+    settings = Settings(runs=tmp_path / "runs", data=tmp_path / "other" / "data")
+    assert printed.command("resume", ["toy"], settings) == "raylt resume toy --data other/data"
+    assert printed.command("best", ["toy"], settings) == "raylt best toy"
+
+
+def test_a_command_carries_what_its_verb_takes(elsewhere: Settings, tmp_path: Path) -> None:
+    assert given(printed.command("resume", ["toy"], elsewhere)) == {
+        "study": "toy",
+        "cluster": Path("my profile.yaml"),
+        "runs": Path("my runs"),
+        "data": tmp_path / "images",
+        "tracking_uri": "http://mlflow:5000",
+        "concurrent": 2,
+        "tracking_optional": True,
+    }
+    assert given(printed.command("best", ["toy"], elsewhere)) == {
+        "study": "toy",
+        "runs": Path("my runs"),
+    }
+
+
+def test_a_profile_says_what_it_says_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.yaml").write_text("runs: /shared/runs\ntrial: {workers: 2}\n")
+    settings = merged({"profile": Path("p.yaml")}, load("p.yaml"))
+    assert printed.command("confirm", ["toy"], settings) == "raylt confirm toy --cluster p.yaml"
+    # A verb without --cluster is told where the runs are.
+    assert printed.command("ui", [], settings) == "raylt ui --runs /shared/runs"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://host/db"),
+        ("postgresql://host/db?user=me&password=secret", "postgresql://host/db"),
+    ],
+)
+def test_a_password_is_never_printed(url: str, shown: str) -> None:
+    settings = Settings(storage=url)
+    assert given(printed.command("best", ["toy"], settings))["storage"] == shown
+    assert "secret" not in str(printed.kept(settings))
+
+
+@pytest.fixture
+def record(elsewhere: Settings) -> Any:
+    """A study that was searched with those settings."""
+    found = made.study(elsewhere.runs, name="toy")
+    commands.note(found, elsewhere)
+    yield found
+    found.close()
+
+
+def test_a_study_remembers_its_settings(
+    record: Any, elsewhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = commands.command(record, "resume", "toy")
+    assert given(here) == given(printed.command("resume", ["toy"], elsewhere))
+    # From another folder the paths are others.
+    monkeypatch.chdir(tmp_path)
+    record.folder = Path("here/my runs/toy")
+    there = given(commands.command(record, "resume", "toy"))
+    assert there["runs"] == Path("here/my runs")
+    assert there["cluster"] == Path("here/my profile.yaml")
+    assert there["data"] == Path("images")
+
+
+def test_all_that_is_printed_about_a_study_can_be_pasted(
+    record: Any, elsewhere: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = status.study("toy", elsewhere.runs)
+    texts = [
+        *driver.next_commands(record).values(),
+        best.best_text(record),
+        status.study_text({**state, "state": "unfinished"}),
+        *findings.sentences(record),
+    ]
+    found = [command for text in texts for command in COMMAND.findall(text)]
+    found = [command for command in found if command.split()[1] in cli.commands.commands]
+    verbs = {command.split()[1] for command in found}
+    assert verbs >= {"best", "confirm", "ui", "resume", "train", "logs"}
+    for command in found:
+        values = given(command)
+        assert values["runs"] == Path("my runs"), command
+        takes = printed.TAKES.get(command.split()[1])
+        if takes is None:
+            assert values["data"] == elsewhere.data, command
+            assert values["cluster"] == Path("my profile.yaml"), command
+    # Those that only read are run.
+    for command in found:
+        if command.split()[1] in ("best", "logs"):
+            assert cli.run(shlex.split(command)[1:]) == 0, command
+    capsys.readouterr()
+
+
+def test_a_study_of_before_has_only_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = made.study(tmp_path / "r", name="toy")
+    assert commands.command(found, "resume", "toy") == "raylt resume toy --runs r"
+    found.close()
