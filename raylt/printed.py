@@ -18,7 +18,7 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("address", "runs", "tracking_uri"),
     "export": ("runs", "data", "tracking_uri", "storage"),
     "get": ("data",),
-    "init": ("data", "workers", "concurrent", "pack"),
+    "init": ("data", "concurrent"),
     "logs": ("runs", "storage"),
     "report": ("runs", "storage"),
     "show": ("data",),

@@ -28,9 +28,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from raylt import bundled, uris
+from raylt import uris
 from raylt.schema import Frozen, InputError
-from raylt.space.file import document, explain
+from raylt.space.file import bundled, document, explain
 from raylt.trial.checkpoints import bucket
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file")

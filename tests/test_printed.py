@@ -12,7 +12,7 @@ import pytest
 
 from raylt import cli, printed
 from raylt.settings import Settings, load, merged
-from raylt.study.record import commands
+from raylt.study.record import provenance
 from raylt.study.report import best, findings, status
 from raylt.study.run import driver
 from tests.study import made
@@ -109,7 +109,7 @@ def test_a_password_is_never_printed(url: str, shown: str) -> None:
 def record(elsewhere: Settings) -> Any:
     """A study that was searched with those settings."""
     found = made.study(elsewhere.runs, name="toy")
-    commands.note(found, elsewhere)
+    provenance.note(found, elsewhere)
     yield found
     found.close()
 
@@ -117,12 +117,12 @@ def record(elsewhere: Settings) -> Any:
 def test_a_study_remembers_its_settings(
     record: Any, elsewhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = commands.command(record, "resume", "toy")
+    here = provenance.command(record, "resume", "toy")
     assert given(here) == given(printed.command("resume", ["toy"], elsewhere))
     # From another folder the paths are others.
     monkeypatch.chdir(tmp_path)
     record.folder = Path("here/my runs/toy")
-    there = given(commands.command(record, "resume", "toy"))
+    there = given(provenance.command(record, "resume", "toy"))
     assert there["runs"] == Path("here/my runs")
     assert there["cluster"] == Path("here/my profile.yaml")
     assert there["data"] == Path("images")
@@ -161,5 +161,5 @@ def test_a_study_of_before_has_only_its_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = made.study(tmp_path / "r", name="toy")
-    assert commands.command(found, "resume", "toy") == "raylt resume toy --runs r"
+    assert provenance.command(found, "resume", "toy") == "raylt resume toy --runs r"
     found.close()

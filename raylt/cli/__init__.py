@@ -17,6 +17,7 @@ from raylt.cli.verbs import (
     confirm,
     data,
     doctor,
+    init,
     report,
     space,
     status,
@@ -68,12 +69,16 @@ def commands(context: click.Context) -> None:
     \b
     A first search, minutes on a laptop:
       raylt tune --space sdclr
+    \b
+    Your own images, a folder for each class:
+      raylt init FOLDER
     """
     output.help_without_verb(context)
 
 
 # The order of the help.
 for verb in (
+    init.init,
     tune.tune,
     tune.train,
     check.check,

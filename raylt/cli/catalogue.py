@@ -7,8 +7,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from raylt import bundled, recipe
-from raylt.space.file import document
+from raylt import recipe
+from raylt.space.file import bundled, document
 
 
 def spaces() -> list[dict[str, Any]]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raylt import bundled, uris
 from raylt import settings as model
+from raylt import uris
 from raylt.cli import output
 from raylt.cluster import address as addresses
 from raylt.schema import InputError
 from raylt.settings import Profile, Settings
+from raylt.space.file import bundled
 
 if TYPE_CHECKING:
     from raylt.cluster.submit import Job

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from raylt import bundled, recipe
+from raylt import recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
 from raylt.space import baseline, leaf, metrics_check, recipe_section, settings
+from raylt.space.file import bundled, explain, presets, removed
 from raylt.space.file import document as documents
-from raylt.space.file import explain, presets, removed
 from raylt.space.file.document import Document, Keys
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf

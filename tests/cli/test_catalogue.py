@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from raylt import bundled, cli
+from raylt import cli
 from raylt.cli import catalogue
+from raylt.space.file import bundled
 
 
 def test_every_bundled_space_says_what_it_is_where_it_is_from_and_what_it_costs() -> None:

@@ -105,7 +105,7 @@ def test_every_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[st
 
 def test_a_misspelt_verb_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["tnue", "x.yaml"]) == 2
-    assert "error: unknown verb 'tnue'; did you mean 'tune'?; known: tune, train" in (
+    assert "error: unknown verb 'tnue'; did you mean 'tune'?; known: init, tune" in (
         capsys.readouterr().err
     )
 

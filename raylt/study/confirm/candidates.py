@@ -12,7 +12,7 @@ from raylt import recipe as recipes
 from raylt.schema import InputError
 from raylt.space import plan
 from raylt.study.confirm.runs import Setting
-from raylt.study.record import commands
+from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome, violations
 from raylt.study.record.record import Record
 
@@ -56,7 +56,7 @@ def choose(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...
         raise InputError(
             f"{study.name}: a trial besides the baseline must have finished and kept the "
             f"constraints, but none has; go on with "
-            f"`{commands.command(study, 'resume', study.name)}`"
+            f"`{provenance.command(study, 'resume', study.name)}`"
         )
     best = finished[: options.top or study.space.study.confirm.top]
     try:

@@ -30,7 +30,7 @@ from raylt.study.confirm import candidates, runs, scoring
 from raylt.study.confirm.candidates import Options
 from raylt.study.confirm.race import Race
 from raylt.study.confirm.runs import Setting
-from raylt.study.record import bucket, commands, lock, revise, studies
+from raylt.study.record import bucket, lock, provenance, revise, studies
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names
@@ -139,7 +139,7 @@ def _tracker(race: Race, settings: Settings) -> Tracker:
         connect,
         record=race.runs.record,
         uri=uri,
-        resume_command=commands.command(race.study, "confirm", race.study.name),
+        resume_command=provenance.command(race.study, "confirm", race.study.name),
         optional=settings.tracking_optional,
     )
 
@@ -156,7 +156,7 @@ def _run(race: Race, running: Session, options: Options) -> Confirmation:
             raise EnvironmentError(
                 f"{race.study.name}: the confirmation stopped: {stopped}; fix the cause, then run "
                 f""
-                f"`{commands.command(race.study, 'confirm', race.study.name, '--retry-failed')}`"
+                f"`{provenance.command(race.study, 'confirm', race.study.name, '--retry-failed')}`"
             )
     unscored: dict[int, str] = {}
     if untested := race.untested():

@@ -1,4 +1,5 @@
-"""Where a study comes from: versions of the libraries and the commit of the program."""
+"""Where a study comes from: versions of the libraries, the commit of the program, and the settings
+that the commands about it repeat."""
 
 from __future__ import annotations
 
@@ -6,8 +7,13 @@ import importlib.metadata
 import subprocess
 from pathlib import Path
 
+from raylt import printed
 from raylt._version import __version__
+from raylt.settings import Settings
+from raylt.study.record.record import Record
 
+FACT = "settings"
+"""The fact of a study that holds its settings."""
 _LIBRARIES = ("torch", "ray", "optuna", "mlflow")
 
 
@@ -35,3 +41,20 @@ def commit(folder: Path) -> dict[str, str]:
     except (OSError, subprocess.SubprocessError):
         # Installed from a package, or no git: then there is no commit to name.
         return {}
+
+
+def command(record: Record, verb: str, *words: str) -> str:
+    """A command about a study that runs as pasted.
+
+    Args:
+        record: The study.
+        verb: Such as "resume".
+        words: The study's name, if the verb takes it, and other options.
+    """
+    values = {**record.facts.get(FACT, {}), "runs": record.folder.parent}
+    return printed.command(verb, words, Settings.model_validate(values))
+
+
+def note(record: Record, settings: Settings) -> None:
+    """Keep the settings that a study goes on with."""
+    record.note(FACT, printed.kept(settings))

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from raylt.schema import InputError
-from raylt.study.record import commands
+from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, plain, score, table
@@ -30,7 +30,7 @@ def best(record: Record) -> dict[str, Any]:
         raise InputError(
             f"{record.name}: a trial must have finished and kept the constraints, but the trials "
             f"are: {states}; go on with "
-            f"`{commands.command(record, 'resume', record.name)}`"
+            f"`{provenance.command(record, 'resume', record.name)}`"
         )
     return {
         "study": record.name,
@@ -81,4 +81,6 @@ def retrain(record: Record, trial: Outcome) -> str:
         for path, value in trial.point.items()
     ]
     file = str(record.folder / "space.yaml")
-    return commands.command(record, "train", "-s", file, "--study", f"{record.name}-best", *values)
+    return provenance.command(
+        record, "train", "-s", file, "--study", f"{record.name}-best", *values
+    )

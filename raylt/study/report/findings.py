@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raylt.study.record import commands
+from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import lead, scores
@@ -15,7 +15,7 @@ def sentences(record: Record) -> list[str]:
     if best is None:
         return [
             "No trial has finished and kept the constraints yet.",
-            f"Go on with: {commands.command(record, 'resume', record.name)}",
+            f"Go on with: {provenance.command(record, 'resume', record.name)}",
         ]
     held_out = any(name.startswith("val/") for name in best.last)
     where = "on the validation images" if held_out else "in training, since nothing is held out"
@@ -30,7 +30,7 @@ def sentences(record: Record) -> list[str]:
     return [
         *result,
         f"Nothing is confirmed yet: the best of {len(record.outcomes())} trials is best in part "
-        f"by luck. `{commands.command(record, 'confirm', record.name)}` trains it and the "
+        f"by luck. `{provenance.command(record, 'confirm', record.name)}` trains it and the "
         f"baseline again over several seeds.",
         opened,
     ]

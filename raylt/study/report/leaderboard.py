@@ -9,7 +9,7 @@ from typing import Any
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError
 from raylt.space.metric_names import METRICS
-from raylt.study.record import commands
+from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, assignments, duration, score, table
@@ -62,7 +62,7 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Le
         if not scored:
             raise InputError(
                 f"{record.name} must have a finished trial with {metric}, but has none; go on "
-                f"with `{commands.command(record, 'resume', record.name)}`, or choose another "
+                f"with `{provenance.command(record, 'resume', record.name)}`, or choose another "
                 f"--metric"
             )
         ranking += scored

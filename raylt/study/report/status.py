@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt.study.cost import budget
-from raylt.study.record import commands, lock, postgres, revise, storage
+from raylt.study.record import lock, postgres, provenance, revise, storage
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
 from raylt.study.record.text import assignments, duration, score, scores
@@ -25,7 +25,7 @@ def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
         for trial in trials:
             trial["state"] = _trial_state(trial["state"], driven=state["pid"] is not None)
         failed = [str(trial["number"]) for trial in trials if trial["state"] == "failed"]
-        logs = commands.command(record, "logs", record.name, failed[0]) if failed else None
+        logs = provenance.command(record, "logs", record.name, failed[0]) if failed else None
         told = confirmation.brief(record)
         return {**state, **confirmation_of(record), "told": told, "trials": trials, "logs": logs}
 
@@ -88,7 +88,7 @@ def _state(record: Record) -> dict[str, Any]:
         "objective": record.objectives[0].metric,
         "best": None if best is None else asdict(best),
         "budget": budget.sentence(record),
-        "resume": commands.command(record, "resume", record.name),
+        "resume": provenance.command(record, "resume", record.name),
     }
 
 

@@ -17,7 +17,7 @@ from raylt.schema import EnvironmentError
 from raylt.settings import Settings
 from raylt.space import Space
 from raylt.study.cost import budget
-from raylt.study.record import bucket, commands, lock, provenance, revise, storage, studies
+from raylt.study.record import bucket, lock, provenance, revise, storage, studies
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
@@ -58,7 +58,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                     "encoders": plan.encoders,
                     "command": settings.command,
                     "versions": provenance.tags(),
-                    commands.FACT: printed.kept(settings),
+                    provenance.FACT: printed.kept(settings),
                 }
                 study = studies.create(
                     folder,
@@ -140,7 +140,7 @@ def resume(
         seen.close()
         study = studies.load(folder, sampler=chosen, url=seen.url)
         try:
-            commands.note(study, settings)
+            provenance.note(study, settings)
             if retry_failed:
                 revise.retry_failed(study)
             if _left(study):
@@ -244,11 +244,11 @@ def _result(
 
 def next_commands(study: Record) -> dict[str, str]:
     """What may be done after a search."""
-    more = commands.command(study, "resume", study.name, "--trials", f"+{study.wanted}")
+    more = provenance.command(study, "resume", study.name, "--trials", f"+{study.wanted}")
     named = {
-        verb: commands.command(study, verb, study.name) for verb in ("best", "confirm", "resume")
+        verb: provenance.command(study, verb, study.name) for verb in ("best", "confirm", "resume")
     }
-    return {**named, "ui": commands.command(study, "ui"), "more": more}
+    return {**named, "ui": provenance.command(study, "ui"), "more": more}
 
 
 def _tracker(study: Record, settings: Settings) -> Tracker:
@@ -264,6 +264,6 @@ def _tracker(study: Record, settings: Settings) -> Tracker:
         connect,
         record=study,
         uri=uri,
-        resume_command=commands.command(study, "resume", study.name),
+        resume_command=provenance.command(study, "resume", study.name),
         optional=settings.tracking_optional,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from raylt.schema import EnvironmentError, Value
 from raylt.space.metric_names import GROUPS
-from raylt.study.record import commands
+from raylt.study.record import provenance
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
 from raylt.study.verdict import test_openings
@@ -137,7 +137,7 @@ def brief(study: Record) -> list[str]:
     known = summary(study)
     lines = [_as_sentence(test_openings.sentence(study))]
     if known is None:
-        return [*lines, f"Is it really better? {commands.command(study, 'confirm', study.name)}"]
+        return [*lines, f"Is it really better? {provenance.command(study, 'confirm', study.name)}"]
     for verdict in known["verdicts"]:
         mean = f" by {_signed(verdict['mean'])} points" if verdict["mean"] is not None else ""
         lines.append(

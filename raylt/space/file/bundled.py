@@ -16,7 +16,7 @@ Kind = Literal["search_spaces", "clusters"]
 _NOUNS = {"search_spaces": "space", "clusters": "profile"}
 _NO_PROFILES = ("skypilot",)
 """Files of `clusters/` that are for other programs."""
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[2]
 
 
 def files(kind: Kind) -> dict[str, Path]:

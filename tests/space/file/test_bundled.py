@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from raylt import bundled, cli, settings, space
+from raylt import cli, settings, space
 from raylt.schema import InputError
+from raylt.space.file import bundled
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["sdclr", "sdclr.yaml", "search_spaces/sdclr.yaml"])

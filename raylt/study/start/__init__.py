@@ -1,0 +1,1 @@
+"""A first space file for images that a user brings."""

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raylt import cli, datasets, recipe, space
+from raylt.trial.cost import cost
+from raylt.trial.cost.cost import Cost
+from tests.study.start.made import folder
+
+COUNTS = {"ant": 30, "bee": 12, "größer\nals": 6}
+COST = Cost(
+    start=2.0,
+    epoch=0.5,
+    score=0.1,
+    save=0.1,
+    disk=1,
+    memory=1,
+    gpu_memory=0,
+    gpu_size=0,
+    gpu_busy=0.0,
+    device="cpu",
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory beside the images, in which steps cost what they cost."""
+    folder(tmp_path / "my photos", COUNTS)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(cost, "measured", lambda *args, **options: COST)
+    return tmp_path / "here"
+
+
+def loaded(file: str) -> tuple[Any, Any]:
+    """The space of a file, without warnings, and its images."""
+    found = space.load(file)
+    assert found.warnings == ()
+    return found, datasets.load(recipe.dataset(found.fixed), Path("data"))
+
+
+@pytest.mark.parametrize("method", ["bcl", "sdclr"])
+@pytest.mark.parametrize("absolute", [True, False])
+@pytest.mark.usefixtures("here")
+def test_a_folder_becomes_a_space_that_runs_as_it_is(
+    method: str, absolute: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Path("../my photos")
+    source = source.resolve() if absolute else source
+    assert cli.run(["init", str(source), "-o", "mine.yaml", "--method", method]) == 0
+    shown = capsys.readouterr()
+    assert "48 images of 3 classes" in shown.err
+    assert "ant 30, bee 12, größer\\nals 6; imbalance 5" in shown.err
+    assert "20x20" in shown.err
+    assert "raylt tune --space mine.yaml" in shown.out
+    found, splits = loaded("mine.yaml")
+    assert found.study.name == f"my-photos-{method}"
+    assert found.known["method.name"] == method
+    # A fifth of the smallest class, which has six.
+    assert len(splits.validation) == len(splits.test) == 3
+    assert sorted(splits.train_counts) == [4, 10, 28]
+    assert "worth 33 points" in Path("mine.yaml").read_text("utf-8")
+    assert found.baseline_point is not None
+    assert found.study.baseline.source.startswith(f"the published values of {method}")
+    assert cli.run(["check", "mine.yaml"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("here")
+def test_nothing_is_replaced_unless_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my photos.yaml").write_text("mine")
+    Path("mine.yaml").write_text("mine")
+    assert cli.run(["init", "../my photos", "-o", "mine.yaml"]) == 2
+    assert "mine.yaml: must be a new file, but is there already" in capsys.readouterr().err
+    assert Path("mine.yaml").read_text() == "mine"
+    assert not Path("data").exists()
+    assert cli.run(["init", "../my photos", "-o", "mine.yaml", "--force"]) == 0
+    assert Path("mine.yaml").read_text("utf-8").startswith("# Written by `raylt init`")
+    assert cli.run(["init", "../my photos", "-o", "absent/mine.yaml"]) == 2
+    assert "must lie in a folder that exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("absent", "is not there"),
+        (".", "must not hold the data root"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_is_no_source_is_refused_and_nothing_written(
+    source: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["init", source]) == 2
+    assert said in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_class_that_is_too_small_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder(here.parent / "few", {"a": 9, "b": 2})
+    assert cli.run(["init", "../few"]) == 2
+    assert "every class must have 3 images" in capsys.readouterr().err
+    assert not Path("few.yaml").exists()
+    assert not Path("data/few").exists()
+
+
+def test_images_below_the_data_root_need_no_link(here: Path) -> None:
+    folder(here / "data" / "flies", {"a": 9, "b": 5})
+    assert cli.run(["init", "data/flies"]) == 0
+    found, _ = loaded("flies.yaml")
+    assert found.known["data.images"] == "flies"
+    assert [path.name for path in Path("data").iterdir()] == ["flies"]
+
+
+def test_a_table_and_parts_of_ones_own(here: Path) -> None:
+    source = folder(here.parent / "parts" / "train", {"a": 9, "b": 5}).parent
+    folder(source / "val", {"a": 2, "b": 2})
+    assert cli.run(["init", str(source), "-o", "parts.yaml"]) == 0
+    _, splits = loaded("parts.yaml")
+    assert (len(splits.validation), len(splits.test)) == (4, 2)
+    lines = ["path,label", *(f"ant/{i}.png,ant" for i in range(30))]
+    lines += [f"bee/{i}.png,bee" for i in range(12)]
+    (here.parent / "my photos" / "labels.csv").write_text("\n".join(lines))
+    assert cli.run(["init", "../my photos/labels.csv"]) == 0
+    _, splits = loaded("labels.yaml")
+    assert splits.train_counts == (26, 8)
+
+
+def test_a_broken_image_is_left_out_and_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here.parent / "my photos" / "ant" / "torn.png").write_bytes(b"\x89PNG\r\n")
+    assert cli.run(["init", "../my photos", "-o", "mine.yaml"]) == 0
+    assert "torn.png" in capsys.readouterr().err
+    _, splits = loaded("mine.yaml")
+    assert len(splits.broken) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_result_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["init", "../my photos", "-o", "mine.yaml", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["path"] == "mine.yaml"
+    assert found["choices"]["held"] == 1
+    assert found["point"] == pytest.approx(100 / 3)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_bundled_space_is_a_beginning_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["init", "--from", "sdclr"]) == 0
+    text = Path("sdclr.yaml").read_text("utf-8")
+    assert "#   raylt check sdclr.yaml" in text
+    assert space.load("sdclr.yaml").digest == space.load("search_spaces/sdclr.yaml").digest
+    assert cli.run(["init", "--from", "sdclr"]) == 2
+    assert cli.run(["init", "--from", "sdlcr", "-o", "x.yaml"]) == 2
+    assert "did you mean 'sdclr'?" in capsys.readouterr().err
+    assert cli.run(["init"]) == 2
+    assert cli.run(["init", "../my photos", "--from", "sdclr"]) == 2
+    assert cli.run(["init", "--from", "sdclr", "-i"]) == 2
+
+
+@pytest.mark.usefixtures("here")
+def test_it_asks_only_when_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sdclr\n0.5\n1\n16\nresnet18\n"))
+    assert cli.run(["init", "../my photos", "-o", "mine.yaml", "-i"]) == 0
+    found, _ = loaded("mine.yaml")
+    assert found.known["method.name"] == "sdclr"
+    assert (found.known["size"], found.known["encoder"]) == (16, "resnet18")
+    capsys.readouterr()
