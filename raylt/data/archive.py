@@ -24,6 +24,8 @@ _CHUNK = 2**18
 _WEB = ("https://", "http://")
 _LARGEST = 2**30
 """Bytes of the largest file that is unpacked; the CIFAR sets stay far below."""
+_LARGEST_ARCHIVE = 2**30
+"""Bytes of the largest archive that is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _download(archive: Archive, source: str, part: Path, progress: Progress) -> 
     # Once more: a proxy's error page or a broken connection is often gone a moment later.
     fetcher = pooch.create(part, "", registry=registry, urls={name: source}, retry_if_failed=1)
     try:
-        packed = Path(fetcher.fetch(name, downloader=_downloader(source, _Bar(progress))))
+        packed = Path(fetcher.fetch(name, downloader=_downloader(source, _Bar(source, progress))))
     except RequestException as error:
         raise EnvironmentError(
             f"cannot download {archive.dataset} from {source} ({_cause(error)}); try again, or "
@@ -170,12 +172,15 @@ class _Bar:
 
     total = 0
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, source: str, progress: Progress) -> None:
+        self._source = source
         self._progress = progress
         self._done = 0
 
     def update(self, count: int) -> None:
         self._done += count
+        if max(self._done, self.total) > _LARGEST_ARCHIVE:
+            raise EnvironmentError(f"{self._source} {_too_large(max(self._done, self.total))}")
         if count:
             # Pooch counts the last chunk as a whole one.
             self._progress(min(self._done, self.total or self._done), self.total)
@@ -194,6 +199,15 @@ def _require_source(source: str) -> None:
             f"--from: must be a web address or a file that can be read, but got {source!r}; "
             "leave it out to download from the published address"
         )
+    if not source.startswith(_WEB) and (size := file.stat().st_size) > _LARGEST_ARCHIVE:
+        raise InputError(f"--from: {source} {_too_large(size)}")
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"must be a published archive, of at most {_LARGEST_ARCHIVE:,} bytes, but has {size:,} or "
+        "more; name another"
+    )
 
 
 def _cause(error: BaseException) -> str:

@@ -7,13 +7,14 @@ between them, and none of them waits for its decoding.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
     """The arrays that files decode to, mapped from two `.npy` files beside the first of them.
 
-    They are decoded again when a source was changed, and stay in this process's own memory where
-    the folder cannot be written.
+    They are decoded again when a source was changed or when their content is not the one that was
+    written, by its SHA-256 in a third file. They stay in this process's own memory where the
+    folder cannot be written.
 
     Args:
         sources: The files; a missing one is left for `decode` to report.
@@ -38,16 +40,29 @@ def once(sources: Iterable[Path], decode: Callable[[], Arrays]) -> Arrays:
     except OSError:
         return decode()
     files = (paths[0].with_name(f".{key}.pixels.npy"), paths[0].with_name(f".{key}.labels.npy"))
+    digest = paths[0].with_name(f".{key}.sha256")
     with contextlib.suppress(OSError, ValueError, EOFError):
-        return _mapped(files[0]), _mapped(files[1])
+        mapped = _mapped(files[0]), _mapped(files[1])
+        if digest.read_text("ascii") == _digest(mapped):
+            return mapped
     arrays = decode()
     try:
-        mode = paths[0].stat().st_mode
+        mode = stat.S_IMODE(paths[0].stat().st_mode)
         for path, array in zip(files, arrays, strict=True):
-            _write(path, array, mode=stat.S_IMODE(mode))
+            _write(path, functools.partial(np.save, arr=array, allow_pickle=False), mode=mode)
+        written = _digest(arrays).encode()
+        _write(digest, lambda file: file.write(written), mode=mode)
     except OSError:
         return arrays
     return _mapped(files[0]), _mapped(files[1])
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _key(paths: Iterable[Path]) -> str:
@@ -63,12 +78,12 @@ def _mapped(path: Path) -> NDArray[Any]:
     return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
-def _write(path: Path, array: NDArray[Any], *, mode: int) -> None:
+def _write(path: Path, write: Callable[[BinaryIO], object], *, mode: int) -> None:
     """Write a file that is there whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.save(file, array, allow_pickle=False)
+            write(file)
         # Who may read the dataset may read this, and nobody else.
         os.chmod(name, mode)
         os.replace(name, path)

@@ -125,6 +125,11 @@ def centred(image: Image.Image, size: int) -> Image.Image:
     return resized.crop((left, top, left + size, top + size))
 
 
+def centre(size: int) -> float:
+    """The share of the shorter side that `centred` keeps."""
+    return size / round(size * _MARGIN)
+
+
 def as_array(image: Image.Image) -> NDArray[np.uint8]:
     """(3, height, width) of an image in colour."""
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))

@@ -130,6 +130,8 @@ class Splits:
     """Mean of each channel that pixels in [0, 1] are normalised with, inside the encoder."""
     std: tuple[float, ...]
     """Standard deviation of each channel, for pixels in [0, 1]."""
+    centre: float = 1.0
+    """Share of the shorter side of an image that evaluation shows: a central square."""
     names: tuple[str, ...] = ()
     """The name of each class, (classes,); their numbers where there are no names."""
     broken: tuple[str, ...] = ()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from raylt.data.longtail import LongTailed
 
@@ -34,6 +34,23 @@ class OwnImages(LongTailed):
     """What to do about images that cannot be read: name them and stop, or go on without them."""
     workers: int = Field(4, ge=0)
     """Processes that decode images for each worker of a trial."""
+
+    def own_validation(self) -> str | None:
+        """The key that names validation images of the user's own, if there are such."""
+        return None
+
+    def has_validation(self) -> bool:
+        """Whether any images are held out, as far as is known without the files."""
+        return self.own_validation() is not None or super().has_validation()
+
+    @model_validator(mode="after")
+    def _validation_is_used(self) -> Self:
+        if self.validation == 0 and (key := self.own_validation()) is not None:
+            raise ValueError(
+                f"data.validation must be at least 1 beside data.{key}, never trained on, "
+                "but got 0; leave it out"
+            )
+        return self
 
     def counts_of(self, available: tuple[int, ...]) -> tuple[int, ...]:
         """Training images of each class, where `available` are at hand, in class order."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raylt.data.files import FileImages
+from raylt.data.files import FileImages, centre
 from raylt.data.images import Splits
 from raylt.data.longtail import Listed, hold_out, subsample
 from raylt.data.reading import rows, table
@@ -69,7 +69,8 @@ def load(
         sizes = np.bincount(balanced.labels, minlength=classes).tolist()
         few = [min(size, max(4, size // 100)) for size in sizes]
         few_shot = balanced.only(subsample(balanced.labels, few, _FEW_SHOT_SEED))
-    return Splits(train, balanced, few_shot, validation, test, classes, mean, std)
+    shown = centre(config.resolution)
+    return Splits(train, balanced, few_shot, validation, test, classes, mean, std, shown)
 
 
 def _require_lists(config: Listed, root: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raylt.data.files import FileImages, unreadable
+from raylt.data.files import FileImages, centre, unreadable
 from raylt.data.images import ArrayImages, Images, Splits
 from raylt.data.longtail import cut, hold_out
 from raylt.data.own import OwnImages
@@ -31,6 +31,11 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
         InputError: a class has too few images, or the tail asked for cannot be cut.
         EnvironmentError: some images cannot be read, and `broken` is `stop`.
     """
+    if "validation" in whole.parts and config.validation == 0:
+        raise InputError(
+            "data.validation must be at least 1 where there are validation images already, "
+            "which are never trained on, but is 0; leave it out"
+        )
     broken = {name: f"{place}: it is not there" for name, place in whole.missing.items()}
     if broken and config.broken == "stop":
         raise unreadable([*broken.values()])
@@ -77,7 +82,13 @@ def _cut(
         train = train.only(np.setdiff1d(np.arange(len(train)), held))
     validation = parts.get("validation")
     splits = cut(train, test, config, root=root, mean=_MEAN, std=_STD, validation=validation)
-    return replace(splits, names=whole.classes, broken=tuple(broken), left_out=whole.left_out)
+    return replace(
+        splits,
+        centre=centre(config.resolution),
+        names=whole.classes,
+        broken=tuple(broken),
+        left_out=whole.left_out,
+    )
 
 
 def _require_room(parts: Mapping[str, Images], classes: Sequence[str], config: OwnImages) -> None:

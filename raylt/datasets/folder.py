@@ -34,9 +34,9 @@ class Config(OwnImages):
     """Folder of the sealed test images with classes of the same names; without it `test` images of
     each class are taken from `images`, before anything else."""
 
-    def has_validation(self) -> bool:
-        """Whether any images are held out."""
-        return self.validation_images is not None or super().has_validation()
+    def own_validation(self) -> str | None:
+        """The key that names validation images of the user's own, if there are such."""
+        return None if self.validation_images is None else "validation_images"
 
 
 def load(config: Config, root: Path) -> Splits:

@@ -41,10 +41,9 @@ class Config(OwnImages):
     split_column: str | None = None
     """The column of the splits; without it one that is called split, set or so."""
 
-    def has_validation(self) -> bool:
-        """Whether any images are held out, as far as is known without the table."""
-        own = self.validation_table is not None or self.split_column is not None
-        return own or super().has_validation()
+    def own_validation(self) -> str | None:
+        """The key that names validation images of the user's own, if there are such."""
+        return None if self.validation_table is None else "validation_table"
 
 
 def load(config: Config, root: Path) -> Splits:

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raylt import escape, uris
 from raylt import recipe as recipes
-from raylt import uris
+from raylt.data.reading.paths import shown
 from raylt.schema import EnvironmentError, InputError
 from raylt.space.metric_names import BEST, GROUPS
 from raylt.study.record import bucket
@@ -21,24 +22,63 @@ if TYPE_CHECKING:
 
     from raylt.trial.portable import Portable
 
-_LOADER = '''"""Classify images with the exported model; this needs torch and nothing else."""
+_LOADER = '''"""Name what is on a picture: this needs torch, and Pillow to open files.
 
+    from load import predict
+    predict("photo.jpg")  # [("cat", 0.93), ("dog", 0.05), ...]
+"""
+
+import json
+import sys
 from pathlib import Path
 
 import torch
 
-model = torch.export.load(Path(__file__).parent / "model.pt2").module()
+_files = {{"classes.json": ""}}
+model = torch.export.load(Path(__file__).parent / "model.pt2", extra_files=_files).module()
+CLASSES = json.loads(_files["classes.json"])
 
 
 def classify(images):
-    """Logits (n, {classes}) and features (n, width) of float32 images in [0, 1], {shape}."""
+    """Logits (n, {classes}) and features (n, width) of float32 images in [0, 1] of any size,
+    (n, {channels}, height, width); the model crops, resizes and normalises them itself."""
     with torch.no_grad():
         return model(images)
 
 
+def predict(image):
+    """The classes and their probabilities, the likeliest first, of a file or of the pixels of an
+    image, ({channels}, height, width): uint8, or floats in [0, 1]."""
+    if not isinstance(image, torch.Tensor):
+        image = opened(image)
+    pixels = image if image.is_floating_point() else image / 255
+    chances = classify(pixels[None])[0][0].softmax(0).tolist()
+    return sorted(zip(CLASSES, chances), key=lambda pair: -pair[1])
+
+
+def opened(path):
+    """The pixels of a file as a viewer shows them."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        raise ValueError(f"{{path}} must have 8 bits a channel; pass its pixels as floats")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("{mode}")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.view(image.height, image.width, {channels}).permute(2, 0, 1)
+
+
 if __name__ == "__main__":
-    logits, features = classify(torch.rand(3, {size}))
-    print("logits", tuple(logits.shape), "features", tuple(features.shape))
+    for path in sys.argv[1:]:
+        best = ", ".join(f"{{name}} {{chance:.1%}}" for name, chance in predict(path)[:5])
+        print(f"{{path}}: {{best}}")
+    if not sys.argv[1:]:
+        logits, features = classify(torch.rand(3, {channels}, 40, 50))
+        print("logits", tuple(logits.shape), "features", tuple(features.shape))
 '''
 
 _README = """# {name}
@@ -46,17 +86,30 @@ _README = """# {name}
 Trial {number} of the study {study}: {scores} on the validation images, after {epoch}.
 {method} on {data} (fingerprint {fingerprint}), trained with raylt {raylt}.
 
+Name what is on a new picture, from this folder and with torch and Pillow alone:
+
+```python
+from load import predict
+print(predict("photo.jpg"))  # the classes and their probabilities, the likeliest first
+```
+
+or `python load.py photo.jpg`.
+
 | file | holds |
 |---|---|
-| model.pt2 | the model as a program; `torch.export.load` of torch {torch} or newer reads it |
+| model.pt2 | the model as a program; `torch.export.load` of torch {torch} or newer reads it, and \
+the names of its classes as the extra file `classes.json` |
 | weights.safetensors | the method's weights, names as in raylt, for any version of torch |
 | recipe.yaml | every choice of the training run |
-| load.py | loads the model and classifies: `python load.py` |
+| load.py | loads the model: `predict` for a picture, `classify` for a batch |
 
-Images go in as float32 (n, {size}) with pixels in [0, 1], resized to {side} pixels; the
-normalisation is inside. Out come logits (n, {classes}) in the order of the classes and features.
+Images go in as float32 (n, {channels}, height, width) with pixels in [0, 1], of any size: the
+model takes a central square, resizes it to {side} pixels and normalises it. Out come logits
+(n, {classes}) and features. The classes in order: {names}.
 {probe}
 """
+_NAMED = 200
+"""Classes that the README names at most."""
 _PROBE = """
 The method trains no classifier: this one is the probe that the study scored it by, fitted on the
 labels `{labels}`.
@@ -123,11 +176,10 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
             {"recipe": recipes.parse(dict(trial.recipe)).model_dump_json()},
         )
         (draft / "recipe.yaml").write_text(yaml(trial.recipe), "utf-8")
-        size = ", ".join(map(str, model.shape))
-        (draft / "load.py").write_text(
-            _LOADER.format(classes=model.classes, shape=f"(n, {size})", size=size), "utf-8"
-        )
-        readme = _readme(record, trial, model, torch=torch.__version__, size=size)
+        mode = {1: "L", 3: "RGB"}[model.channels]
+        loader = _LOADER.format(classes=len(model.names), channels=model.channels, mode=mode)
+        (draft / "load.py").write_text(loader, "utf-8")
+        readme = _readme(record, trial, model, torch=torch.__version__)
         (draft / "README.md").write_text(readme, "utf-8")
         if folder.exists():
             folder.rmdir()
@@ -180,7 +232,7 @@ def _by_best_epoch(record: Record) -> bool:
     return record.objectives[0].metric.startswith(BEST)
 
 
-def _readme(record: Record, trial: Outcome, model: Portable, *, torch: str, size: str) -> str:
+def _readme(record: Record, trial: Outcome, model: Portable, *, torch: str) -> str:
     best = _by_best_epoch(record)
     metrics = [f"{BEST}{group}" for group in GROUPS] if best else SHOWN
     scores = ", ".join(
@@ -188,6 +240,7 @@ def _readme(record: Record, trial: Outcome, model: Portable, *, torch: str, size
         for metric in metrics
         if metric in trial.last
     )
+    more = [f"and {len(model.names) - _NAMED} more"] if len(model.names) > _NAMED else []
     needs_probe = model.method.classifier() is None and model.method.probe() is None
     return _README.format(
         name=f"{record.name}, trial {trial.number}",
@@ -200,8 +253,9 @@ def _readme(record: Record, trial: Outcome, model: Portable, *, torch: str, size
         fingerprint=record.facts["fingerprint"],
         raylt=record.facts["raylt"],
         torch=torch.split("+")[0],
-        size=size,
-        side=trial.recipe["size"],
-        classes=model.classes,
+        channels=model.channels,
+        side=model.size,
+        classes=len(model.names),
+        names=", ".join([escape.markdown(shown(name)) for name in model.names[:_NAMED]] + more),
         probe=_PROBE.format(labels=trial.recipe["evaluation"]["labels"]) if needs_probe else "",
     )

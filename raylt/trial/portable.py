@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -11,12 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from raylt import datasets
+from raylt.data import frames
+from raylt.data.images import Splits
+from raylt.data.reading.paths import shown
 from raylt.methods._base import Classifier, Method
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
 from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import score
+
+CLASSES = "classes.json"
+_FREE = {0: "batch", 2: "height", 3: "width"}
 
 
 class Portable(nn.Module):
@@ -25,35 +32,49 @@ class Portable(nn.Module):
     Args:
         method: The trained method.
         classify: Images -> logits.
-        shape: Channels, height and width of an image.
-        classes: Classes.
+        size: Height and width that the encoder sees.
+        splits: Where the images came from: how evaluation cuts them, and what the classes are
+            called.
     """
 
-    def __init__(
-        self, method: Method, classify: Classifier, *, shape: tuple[int, int, int], classes: int
-    ) -> None:
+    def __init__(self, method: Method, classify: Classifier, *, size: int, splits: Splits) -> None:
         super().__init__()
         self.method = method
-        self.shape = shape
-        self.classes = classes
+        self.size = size
+        self.names = splits.names
+        _, self.channels, _, self._kept = splits.train.take(np.zeros(1, np.int64)).shape
+        self._centre = splits.centre
         self._classify = classify
 
     def forward(
         self, images: Float[Tensor, "image channel height width"]
     ) -> tuple[Float[Tensor, "image class"], Float[Tensor, "image feature"]]:
-        """Logits and features of images with pixels in [0, 1]."""
-        return self._classify(images), self.method.encode(images)
+        """Logits and features of images of any size with pixels in [0, 1].
+
+        They are cut and resized as evaluation does it: a central square of the original to the
+        size at which the dataset keeps images, and that to the size that the encoder sees.
+        """
+        one = images.new_ones(images.shape[0])
+        height, width = one * images.shape[2], one * images.shape[3]
+        side = self._centre * torch.minimum(height, width)
+        square = frames.Boxes(
+            (height - side) / 2, (width - side) / 2, side, side, one < 0, padded=False
+        )
+        shown = frames.resample(images * 255, square, self._kept, kernel="bilinear")
+        whole = frames.whole(one * self._kept, one * self._kept)
+        views = frames.resample(shown * 255, whole, self.size, kernel="bicubic")
+        return self._classify(views), self.method.encode(views)
 
     def example(self) -> Float[Tensor, "image channel height width"]:
         """Two black images, to trace the program with."""
-        return torch.zeros(2, *self.shape)
+        return torch.zeros(2, self.channels, self.size + 1, self.size)
 
     def program(self) -> torch.export.ExportedProgram:
-        """The computation as a graph with its weights; any number of images goes in."""
-        batch = torch.export.Dim("batch")
+        """The computation as a graph with its weights, for any number and size of images."""
+        free = {axis: torch.export.Dim(name) for axis, name in _FREE.items()}
         with torch.no_grad():
             return torch.export.export(
-                self, (self.example(),), dynamic_shapes=({0: batch},), strict=False
+                self, (self.example(),), dynamic_shapes=(free,), strict=False
             )
 
 
@@ -87,14 +108,15 @@ def load(
         )
     method.load_state_dict(trained.method)
     classify = score.classifier(method, splits, recipe, device=device)
-    shape = (splits.train.take(np.zeros(1, np.int64)).shape[1], recipe.size, recipe.size)
-    model = Portable(method, classify, shape=shape, classes=splits.classes)
+    model = Portable(method, classify, size=recipe.size, splits=splits)
     return model.eval(), trained.method
 
 
 def save(model: Portable, path: Path) -> None:
-    """Write the program to a file that `torch.export.load` reads."""
+    """Write the program to a file that `torch.export.load` reads, with the names of its classes as
+    its extra file `classes.json`."""
     with warnings.catch_warnings():
         # Weights that share one storage are written once; torch says so in a warning.
         warnings.filterwarnings("ignore", message="No complete tensor found", category=UserWarning)
-        torch.export.save(model.program(), path)
+        names = json.dumps([*map(shown, model.names)])
+        torch.export.save(model.program(), path, extra_files={CLASSES: names})

@@ -180,6 +180,22 @@ def test_a_source_that_is_nothing_is_the_users_mistake(local):
         fetched(toy, root, "nowhere.tar.gz")
 
 
+def test_what_is_larger_than_any_archive_is_not_fetched(local, tmp_path, monkeypatch):
+    toy, path, root = local
+    monkeypatch.setattr(archive, "_LARGEST_ARCHIVE", path.stat().st_size - 1)
+    with pytest.raises(InputError, match=r"--from: .* must be a published archive, of at most"):
+        fetched(toy, root, path)
+    # Whether a server says how much there is or goes on for ever.
+    monkeypatch.setattr(archive, "_LARGEST_ARCHIVE", 1_000_000)
+    for size in (0, 4_000_000):
+        with (
+            answering((bytes(4_000_000), size)) as address,
+            pytest.raises(EnvironmentError, match="of at most 1,000,000 bytes, but has"),
+        ):
+            fetched(toy, root, f"{address}/toy.tar.gz")
+    assert left_behind(root) == []
+
+
 def test_a_half_written_folder_is_completed(local):
     toy, path, root = local
     (root / "toy-set").mkdir(parents=True)

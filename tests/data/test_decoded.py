@@ -38,7 +38,11 @@ def test_the_second_who_asks_maps_what_the_first_has_decoded(source):
     # Whoever writes to them writes to a copy.
     first[0][:] = 0
     assert second[0].min() == decoded.once([source], decode)[0].min() == 7
-    assert {path.name.rpartition(".")[2] for path in source.parent.iterdir()} == {"batch", "npy"}
+    assert {path.name.rpartition(".")[2] for path in source.parent.iterdir()} == {
+        "batch",
+        "npy",
+        "sha256",
+    }
 
 
 def test_a_source_that_was_changed_is_decoded_again(source):
@@ -55,6 +59,26 @@ def test_what_was_cut_short_is_decoded_again(source):
     pixels, labels = decoded.once([source], decode)
     assert decode.calls == 1
     assert (pixels.shape, labels.shape) == ((4, 3, 2, 2), (4,))
+
+
+def test_what_was_changed_afterwards_is_decoded_again(source):
+    """Of the same size, and with the time that it had."""
+    decoded.once([source], Decode())
+    (pixels,) = source.parent.glob("*.pixels.npy")
+    content, status = pixels.read_bytes(), pixels.stat()
+    pixels.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(pixels, ns=(status.st_atime_ns, status.st_mtime_ns))
+    decode = Decode()
+    for _ in range(2):
+        assert set(decoded.once([source], decode)[0].ravel()) == {7}
+    assert decode.calls == 1
+
+
+def test_what_has_no_digest_is_decoded_again(source):
+    decoded.once([source], Decode())
+    (digest,) = source.parent.glob("*.sha256")
+    digest.unlink()
+    assert decoded.once([source], Decode(9))[0].max() == 9
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_memory(source, monkeypatch):

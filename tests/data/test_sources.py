@@ -87,7 +87,8 @@ def test_a_damaged_file_is_named_without_a_wall_of_text(tmp_path):
     (tmp_path / "7.png").write_text("no image")
     with pytest.raises(EnvironmentError) as raised:
         epoch(batches(images), 0)
-    assert str(raised.value).startswith(f"{tmp_path / '7.png'} must be an image")
+    assert str(raised.value).startswith("every image must be readable, but 1 cannot be read")
+    assert str(raised.value).endswith(f"\n  {tmp_path / '7.png'}: it is empty or no image")
 
 
 def photographs(n, size):

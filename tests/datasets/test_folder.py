@@ -61,13 +61,15 @@ def test_folders_of_test_and_validation_images_are_those_parts(root):
     assert len(splits.test) == 7
     assert set(splits.test.take(np.arange(7))[:, 0, 4, 4].tolist()) == {200}
     assert splits.train_counts == (37, 27, 25)
-    others = {"test_images": "test", "validation_images": "val", "validation": 0}
+    others = {"test_images": "test", "validation_images": "val"}
     splits = datasets.load(config(natural=True, **others), root)
     assert set(splits.validation.take(np.arange(5))[:, 0, 4, 4].tolist()) == {150}
     assert splits.train_counts == (40, 30, 28)
     assert len(splits.balanced) == 98
     assert config(**others).has_validation()
     assert not config(validation=0).has_validation()
+    with pytest.raises(ValueError, match=r"at least 1 beside data\.validation_images"):
+        config(**others, validation=0)
 
 
 def test_a_folder_of_other_classes_is_refused(root):

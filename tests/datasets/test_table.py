@@ -60,7 +60,9 @@ def test_splits_and_tables_of_their_own_are_the_parts(root):
     (root / "test.csv").write_text("\n".join([lines[0], *lines[12:]]))
     tables = {"table": "train.tsv", "validation_table": "val.csv", "test_table": "test.csv"}
     assert load(root, **tables).fingerprint == splits.fingerprint
-    assert config(validation_table="val.csv", validation=0).has_validation()
+    for validation in ({"table": "split.csv"}, tables):
+        with pytest.raises((ValueError, InputError), match="at least 1"):
+            load(root, validation=0, **validation)
 
 
 def test_what_is_missing_or_broken_stops_or_is_left_out(root):

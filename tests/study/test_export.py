@@ -1,14 +1,18 @@
 """An exported model gives, without raylt, what the trained one gave."""
 
+import ast
 import json
 import os
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
+from torch.nn import functional
 
 from raylt import cli
 from raylt import recipe as recipes
@@ -85,6 +89,35 @@ def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "logits (3, 10) features (3, 256)" in done.stdout
+
+
+def test_a_raw_image_of_any_size_goes_in(trained, exported):
+    """The middle of a picture that is larger and wider, however it is handed over."""
+    program = torch.export.load(exported["model.pt2"]).module()
+    small = torch.rand(2, 1, 8, 8)
+    large = functional.interpolate(small, scale_factor=5)
+    wide = functional.pad(large, (7, 7))
+    for images in (large, wide):
+        assert torch.allclose(program(images)[0], program(small)[0], atol=0.05)
+
+
+def test_a_newcomer_names_a_picture_in_three_lines(trained, exported, tmp_path):
+    grey = np.zeros((30, 50), np.uint8)
+    grey[5:25, 20:30] = 255
+    Image.fromarray(grey).save(tmp_path / "photo.png")
+    lines = "from load import predict\nfound = predict('photo.png')\nprint(found)"
+    environment = {**os.environ, "PYTHONPATH": str(exported["load.py"].parent)}
+    given = {"capture_output": True, "text": True, "cwd": tmp_path, "env": environment}
+    done = subprocess.run([sys.executable, "-c", lines], check=True, **given)
+    found = ast.literal_eval(done.stdout)
+    assert sorted(name for name, _ in found) == list("0123456789")
+    assert sum(chance for _, chance in found) == pytest.approx(1, abs=1e-4)
+    assert found == sorted(found, key=lambda pair: -pair[1])
+    pixels = torch.from_numpy(grey).float()[None, None] / 255
+    logits = torch.export.load(exported["model.pt2"]).module()(pixels)[0]
+    assert found[0][0] == str(int(logits.argmax()))
+    command = [sys.executable, str(exported["load.py"]), "photo.png"]
+    assert f"photo.png: {found[0][0]} " in subprocess.run(command, check=True, **given).stdout
 
 
 def test_weights_and_recipe_are_those_of_the_run(trained, exported):

@@ -41,8 +41,8 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
     client = MlflowClient(tracking_uri=uri)
     image = np.dtype(np.float32)
     signature = ModelSignature(
-        Schema([TensorSpec(image, (-1, *model.shape))]),
-        Schema([TensorSpec(image, (-1, model.classes))]),
+        Schema([TensorSpec(image, (-1, model.channels, -1, -1))]),
+        Schema([TensorSpec(image, (-1, len(model.names)))]),
     )
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     uri_of_user = os.environ.get("MLFLOW_TRACKING_URI")
