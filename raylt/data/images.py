@@ -108,6 +108,10 @@ _SEALED = (
 )
 
 
+_NAMED = 20
+"""Images that were left out and are kept by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Splits:
     """A dataset as one study sees it.
@@ -149,7 +153,8 @@ class Splits:
         numbered = self.names == tuple(map(str, range(self.classes)))
         return {
             "classes": [] if numbered else [*map(shown, self.names)],
-            "broken": [*map(shown, self.broken)],
+            "broken": len(self.broken),
+            "broken_names": [*map(shown, self.broken[:_NAMED])],
             "left_out": dict(self.left_out),
         }
 

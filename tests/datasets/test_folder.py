@@ -134,6 +134,12 @@ def test_broken_images_may_be_left_out(root, keep):
     splits = datasets.load(config(natural=True, keep=keep, broken="skip"), root)
     assert splits.broken == ("class1/broken.jpg",)
     assert splits.train_counts == whole.train_counts
+    assert splits.facts == {
+        "classes": ["class0", "class1", "class2"],
+        "broken": 1,
+        "broken_names": ["class1/broken.jpg"],
+        "left_out": {"hidden files and folders": 1, ".txt": 3},
+    }
     # The images that are left are the same, but it is another dataset.
     assert splits.fingerprint != whole.fingerprint
 

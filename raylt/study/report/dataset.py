@@ -11,6 +11,7 @@ import numpy as np
 
 from raylt import datasets, metrics, recipe
 from raylt.data.images import Splits
+from raylt.data.reading.paths import shown
 from raylt.schema import EnvironmentError
 from raylt.space import Space
 from raylt.study.record.text import table
@@ -47,9 +48,9 @@ def facts(space: Space, root: Path) -> dict[str, Any]:
         "fingerprint": splits.fingerprint,
         "parts": {name: len(getattr(splits, name)) for name in _PARTS},
         "classes": splits.classes,
-        "names": list(splits.names),
+        "names": [*map(shown, splits.names)],
         "imbalance": max(counts) / min(counts),
-        "broken": list(splits.broken),
+        "broken": [*map(shown, splits.broken)],
         "left_out": dict(splits.left_out),
         "train_counts": list(counts),
         "validation_counts": _validation_counts(splits),

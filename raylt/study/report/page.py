@@ -222,8 +222,10 @@ def _data(record: Record) -> str:
         for name, members in metrics.groups(counts, by="thresholds").items():
             images = sum(counts[k] for k in members)
             rows[f"{name}-shot"] = f"{classes.counted(len(members))}, {images} images"
-    if broken := record.facts.get("data", {}).get("broken"):
-        rows["images that cannot be read"] = f"{len(broken)} left out, such as {broken[0]}"
+    data: Mapping[str, Any] = record.facts.get("data", {})
+    if data.get("broken"):
+        such = data["broken_names"][0]
+        rows["images that cannot be read"] = f"{data['broken']} left out, such as {such}"
     rows["labels of the probe"] = str(evaluation.get("labels", "balanced"))
     for key, value in floor.items():
         classifier = key.removeprefix("floor/").replace("/", ", ")
