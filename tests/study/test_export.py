@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from torch.nn import functional
 
 from raylt import cli
 from raylt import recipe as recipes
@@ -78,7 +77,8 @@ def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
         "import sys, runpy\n"
         "for name in ('raylt', 'ray', 'mlflow', 'optuna', 'jaxtyping', 'safetensors'):\n"
         "    sys.modules[name] = None\n"
-        "runpy.run_path(sys.argv[1], run_name='__main__')\n"
+        "del sys.argv[0]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", blocked, str(exported["load.py"])],
@@ -91,14 +91,14 @@ def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
     assert "logits (3, 10) features (3, 256)" in done.stdout
 
 
-def test_a_raw_image_of_any_size_goes_in(trained, exported):
-    """The middle of a picture that is larger and wider, however it is handed over."""
+def test_a_raw_image_of_any_size_goes_in(exported):
+    """It is cut and resized as Pillow does it for the dataset."""
     program = torch.export.load(exported["model.pt2"]).module()
-    small = torch.rand(2, 1, 8, 8)
-    large = functional.interpolate(small, scale_factor=5)
-    wide = functional.pad(large, (7, 7))
-    for images in (large, wide):
-        assert torch.allclose(program(images)[0], program(small)[0], atol=0.05)
+    large = np.random.RandomState(0).rand(40, 54).astype(np.float32)
+    middle = Image.fromarray(large).crop((7, 0, 47, 40))
+    small = np.asarray(middle.resize((8, 8), Image.Resampling.BILINEAR))
+    logits, expected = (program(torch.tensor(image)[None, None])[0] for image in (large, small))
+    assert torch.allclose(logits, expected, atol=1e-3)
 
 
 def test_a_newcomer_names_a_picture_in_three_lines(trained, exported, tmp_path):
