@@ -140,7 +140,7 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
     assert recipes.parse(written).digest == best.digest
     words = exported["README.md"].read_text()
     assert f"Trial {best.number} of the study made" in words
-    assert "fitted\non the labels `tail`" in words
+    assert "fitted on the\nlabels `tail`" in words
 
 
 def test_a_study_of_best_epochs_exports_the_epoch_that_validation_chose(trained, tmp_path):
