@@ -190,7 +190,7 @@ class _Checked(click.ParamType):
             self.fail(explain.sentence(error.errors()[0], Settings), param, ctx)
 
 
-def require_none_given(context: click.Context, *, unless: str) -> None:
+def require_none_given(context: click.Context, *, unless: str, apart: Sequence[str] = ()) -> None:
     """Refuse settings that would do nothing without another option.
 
     Raises:
@@ -198,7 +198,8 @@ def require_none_given(context: click.Context, *, unless: str) -> None:
     """
     verb = context.command
     assert isinstance(verb, Verb)
-    for name in ("cluster", *(str(option.name) for option in verb.settings)):
+    names = ["cluster", *(str(option.name) for option in verb.settings)]
+    for name in (name for name in names if name not in apart):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} does nothing without {unless}", context)
 

@@ -8,6 +8,7 @@ from typing import Literal
 from raylt.data.images import Splits
 from raylt.data.own import OwnImages
 from raylt.data.reading import tree
+from raylt.data.reading.collection import Collection
 from raylt.data.reading.paths import below
 from raylt.datasets import _own
 
@@ -47,10 +48,15 @@ def load(config: Config, root: Path) -> Splits:
             training images or has too few images, or a file is in two parts.
         EnvironmentError: a file is no image.
     """
+    return _own.load(config, collection(config, root), root)
+
+
+def collection(config: Config, root: Path) -> Collection:
+    """The images, listed and not yet opened; as for `load`."""
     keys = {"train": "images", "validation": "validation_images", "test": "test_images"}
     folders = {
         part: below(root, name, key)
         for part, key in keys.items()
         if (name := getattr(config, key)) is not None
     }
-    return _own.load(config, tree.collection(folders), root)
+    return tree.collection(folders)

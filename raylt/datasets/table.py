@@ -8,6 +8,7 @@ from typing import Literal
 from raylt.data.images import Splits
 from raylt.data.own import OwnImages
 from raylt.data.reading import table
+from raylt.data.reading.collection import Collection
 from raylt.data.reading.paths import below
 from raylt.data.reading.rows import Columns
 from raylt.datasets import _own
@@ -54,6 +55,11 @@ def load(config: Config, root: Path) -> Splits:
             images, or a file is named twice.
         EnvironmentError: a file is missing or no image.
     """
+    return _own.load(config, collection(config, root), root)
+
+
+def collection(config: Config, root: Path) -> Collection:
+    """The images, listed and not yet opened; as for `load`."""
     keys = {"train": "table", "validation": "validation_table", "test": "test_table"}
     tables = {
         part: below(root, name, key)
@@ -62,4 +68,4 @@ def load(config: Config, root: Path) -> Splits:
     }
     columns = Columns(config.path_column, config.label_column, config.split_column)
     images = below(root, config.images, "images")
-    return _own.load(config, table.collection(tables, images, columns), root)
+    return table.collection(tables, images, columns)

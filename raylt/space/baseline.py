@@ -55,19 +55,18 @@ def with_published(document: Document, space: Space, allowed: Point) -> tuple[Do
     if not space.leaves:
         return document, space
     method = str(space.known["method.name"])
-    published = _published(method)
-    wanted = {open_leaf.path: _wanted(open_leaf, space, published) for open_leaf in space.leaves}
+    stated = published(method)
+    wanted = {open_leaf.path: _wanted(open_leaf, space, stated) for open_leaf in space.leaves}
     point = _nearest_admitted(space, wanted, allowed)
-    source = "; ".join(
-        [f"{_OF} {method}: {published.source}", *_differences(space, point, published)]
-    )
+    source = "; ".join([f"{_OF} {method}: {stated.source}", *_differences(space, point, stated)])
     baseline = Baseline(source=source, values=dict(point))
     document = document.put(_KEYS, baseline.model_dump(mode="json"))
     study = space.study.model_copy(update={"baseline": baseline})
     return document, replace(space, study=study, text=dump(document.values))
 
 
-def _published(method: str) -> Published:
+def published(method: str) -> Published:
+    """The setting that a method was published with, as its file states it."""
     try:
         return plugins.declared("methods", method, "PUBLISHED")
     except AttributeError:
@@ -75,9 +74,9 @@ def _published(method: str) -> Published:
         return Published(source="its file states none, so the defaults", values={})
 
 
-def _wanted(open_leaf: Leaf, space: Space, published: Published) -> Value:
+def _wanted(open_leaf: Leaf, space: Space, stated: Published) -> Value:
     """The published value of a leaf, or else the recipe's default, or else its middle."""
-    known = {**space.known, **published.values}
+    known = {**space.known, **stated.values}
     if open_leaf.path in known:
         return nearest(open_leaf, known[open_leaf.path])
     return nearest(open_leaf, _middle(open_leaf))
@@ -133,17 +132,17 @@ def _nearest_admitted(space: Space, wanted: Mapping[str, Value], allowed: Point)
     return point
 
 
-def _differences(space: Space, point: Point, published: Published) -> list[str]:
+def _differences(space: Space, point: Point, stated: Published) -> list[str]:
     """Where a point of the space is not the published setting."""
     moved = [
         f"{path} {shown(point[path])} for {shown(value)}"
-        for path, value in published.values.items()
+        for path, value in stated.values.items()
         if path in point and point[path] != value
     ]
     unpublished = [
         f"{path} {shown(value)}"
         for path, value in point.items()
-        if path not in published.values and path not in space.known
+        if path not in stated.values and path not in space.known
     ]
     return [
         *([f"nearest in this space {', '.join(moved)}"] if moved else []),

@@ -60,6 +60,28 @@ def rival(space: Space) -> Space:
     return other
 
 
+def openness(space: Space) -> list[str]:
+    """What a side of a comparison has open, a line, and a warning where published hyperparameters
+    of its method are closed, for then the other side may only have searched more."""
+    method = str(space.known["method.name"])
+    paths = [leaf.path for leaf in space.leaves]
+    lines = [f"{method} has open: {', '.join(paths)}"]
+    own = [path for path in baseline.published(method).values if path.startswith(_SECTION)]
+    if closed := [path for path in own if path not in paths]:
+        lines.append(
+            f"warning: of {method}'s own, {', '.join(closed)} "
+            f"{'is' if len(closed) == 1 else 'are'} closed; open them for an even comparison"
+        )
+    return lines
+
+
+def openness_of_both(space: Space) -> list[str]:
+    """The same of a space and of its rival; nothing without one."""
+    if space.study.versus is None:
+        return []
+    return ["", *openness(space), *openness(rival(space))]
+
+
 def name(study: str, method: str) -> str:
     """The name of the rival's study."""
     return f"{study}{BETWEEN}{method}"

@@ -293,6 +293,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
                 "interrupted": True,
                 "notices": (),
                 "wanted": 3,
+                "validation": 0,
                 "commands": {"resume": "raylt resume mine"},
             }
         )

@@ -1,6 +1,7 @@
 import pytest
 
 from raylt.schema import InputError
+from raylt.space.rival import openness_of_both
 from raylt.space.rival import rival as rival_of
 from tests.study import drive
 
@@ -37,3 +38,12 @@ def test_the_rival_searches_alike_with_the_leaves_that_it_knows(tmp_path):
 def test_a_rival_that_makes_no_sense_is_refused(tmp_path, overrides, method, told):
     with pytest.raises(InputError, match=told):
         rival(tmp_path, *overrides, method=method)
+
+
+def test_what_each_side_has_open_is_said_and_what_is_closed_of_its_own(tmp_path):
+    lines = openness_of_both(drive.toy(tmp_path, "study.versus=bcl"))
+    assert lines[1] == "sdclr has open: method.temperature, method.prune"
+    assert "warning: of sdclr's own, method.random_share is closed" in lines[2]
+    assert lines[3] == "bcl has open: method.temperature"
+    assert "method.complement_weight, method.complement_power" in lines[4]
+    assert openness_of_both(drive.toy(tmp_path)) == []

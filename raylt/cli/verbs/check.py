@@ -53,19 +53,22 @@ def check(
     if schema is not None:
         output.print_json(_schema(schema))
         return
-    from raylt.space import overview
+    from raylt.space import overview, rival
     from raylt.study.run import plan
 
     space = options.load_space(file, words, [])
     plan.check_space(space)
     if not measure:
-        options.require_none_given(context, unless="--measure")
+        options.require_none_given(context, unless="--measure", apart=("data",))
     forecast = _forecast(space, target.settings) if measure else None
     if as_json:
         more = {} if forecast is None else {"forecast": forecast[0]}
         output.print_json({**overview.overview(space), **more})
         return
     output.echo(overview.text(space))
+    few = plan.small_sample(plan.validation_images(space, target.settings.data))
+    for line in [*([few] if few else []), *rival.openness_of_both(space)]:
+        output.echo(line)
     if forecast is not None:
         output.echo("\n" + "\n".join(forecast[1]))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from raylt.schema import InputError
 from raylt.space.metric_names import METRICS
-from raylt.space.rival import BETWEEN, name
+from raylt.space.rival import BETWEEN, name, openness
 from raylt.study.record.outcome import improvements
 from raylt.study.record.text import score
 
@@ -62,6 +62,7 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
             {
                 "study": record.name,
                 "method": record.space.known["method.name"],
+                "openness": openness(record.space),
                 "trials": len(curve),
                 "best": curve[-1]["best"] if curve else None,
                 "best_at_cost": next(
@@ -86,6 +87,7 @@ def text(values: Mapping[str, Any]) -> str:
                 f"{values['cost']:.0f} s"
                 for study in values["studies"]
             ),
+            *(f"  {line}" for study in values["studies"] for line in study["openness"]),
         ]
     )
 

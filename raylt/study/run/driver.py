@@ -54,6 +54,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 facts = {
                     "floor": dict(floor()),
                     "fingerprint": plan.fingerprint,
+                    "validation": plan.validation,
                     "data": plan.data,
                     "encoders": plan.encoders,
                     "command": settings.command,
@@ -235,6 +236,7 @@ def _result(
         floor=study.facts["floor"],
         tracking_uri=tracker.uri,
         seconds=time.monotonic() - began,
+        validation=study.facts.get("validation", 0),
         commands=next_commands(study),
         interrupted=interrupted,
         stopped=stopped,

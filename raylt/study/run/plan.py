@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raylt import encoders, recipe
+from raylt import encoders, plugins, recipe
 from raylt.encoders import EncoderConfig
-from raylt.schema import InputError
+from raylt.schema import InputError, RayltError
 from raylt.settings import Settings
 from raylt.space import Point, Space, metrics_check, strategy
 from raylt.space.metric_names import BEST, GROUPS
@@ -36,6 +36,8 @@ class Plan:
     """Of the dataset; only studies with equal ones may be compared."""
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The names of the classes, and what was left out of the dataset."""
+    validation: int = 0
+    """How many validation images there are; 0 where nobody has counted."""
     encoders: tuple[Mapping[str, Any], ...] = ()
     """Those with more than a name of raylt's: their features, normalisation and weights."""
 
@@ -64,6 +66,35 @@ def check_space(space: Space, *, here: bool = True) -> None:
         rival(space)
 
 
+def small_sample(images: int) -> str | None:
+    """What to know of few validation images: one of them is worth more than a point."""
+    if not 0 < images < 100:
+        return None
+    return (
+        f"One of the {images} validation images is worth {100 / images:.2g} points of accuracy: "
+        f"smaller differences are noise"
+    )
+
+
+def validation_images(space: Space, root: Path) -> int:
+    """How many validation images a space has; 0 where its files are not here to be counted.
+
+    Args:
+        space: Its `data` section says what is held out.
+        root: Folder of the datasets.
+    """
+    config: Any = recipe.dataset(space.fixed)
+    held = getattr(config, "validation", 0)
+    if (counts := config.train_counts()) is not None:
+        return held * len(counts)
+    try:
+        whole = plugins.module("datasets", config.name).collection(config, root)
+    except (AttributeError, RayltError):
+        return 0
+    own = "validation" in whole.parts
+    return int(whole.counts("validation").sum()) if own else held * len(whole.classes)
+
+
 def check(space: Space, settings: Settings) -> Plan:
     """Refuse a search that cannot run; what is cheap to find out comes first.
 
@@ -90,6 +121,7 @@ def check(space: Space, settings: Settings) -> Plan:
         url=url,
         queue=queue,
         floor=lambda: _floor(space, splits),
+        validation=len(splits.validation),
         fingerprint=splits.fingerprint,
         data=splits.facts,
         encoders=tuple(_built(space, splits, settings.data)),

@@ -20,6 +20,7 @@ from raylt.study.record import text
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, failures
 from raylt.study.record.record import Record
+from raylt.study.run.plan import small_sample
 from raylt.study.run.result import Result
 
 _OTHER_LINES = 8
@@ -210,6 +211,8 @@ def summary(result: Result, console: Console) -> None:
 def closing(result: Result) -> list[str]:
     """The summary's lines below the ranking: best against baseline, floor, files, what next."""
     lines = [*_verdict(result), *_floor(result.floor)]
+    if few := small_sample(result.validation):
+        lines.append(few)
     for numbers, failure in failures(result.ranking)[:_FAILURES]:
         trials = "trial" if len(numbers) == 1 else "trials"
         lines.append(f"Failed: {trials} {', '.join(map(str, numbers))}: {failure}")

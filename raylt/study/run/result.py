@@ -36,6 +36,8 @@ class Result:
     """MLflow's store, without credentials."""
     seconds: float
     """Wall-clock time of this command."""
+    validation: int
+    """Validation images; 0 where they were not counted."""
     commands: Mapping[str, str]
     """What may be done next, by the verb: best, confirm, ui, resume, and `more` trials."""
     interrupted: bool

@@ -176,3 +176,9 @@ def test_the_leader_has_finished_if_anybody_has():
     assert progress.leader(trials[:1], "val/accuracy") == 0
     assert progress.leader([], "val/accuracy") is None
     assert progress.leader(trials, "val/medium") is None
+
+
+def test_a_ranking_by_few_validation_images_says_so():
+    few = shown(progress.summary, search_result(outcome(0, 0.9), validation=20))
+    assert "One of the 20 validation images is worth 5 points of accuracy" in few
+    assert "worth" not in shown(progress.summary, search_result(outcome(0, 0.9)))
