@@ -84,19 +84,17 @@ def public(uri: str) -> str:
         return uri
     if _kind(uri) not in _FILES:
         rest = _without_user(uri, rest)
-    base, _, fragment = rest.partition("#")
+    base, sharp, fragment = rest.partition("#")
     base, question, query = base.partition("?")
     if "@" in query + fragment:
         # It may be part of a parameter, or of a password with a raw `?` or `#`.
         return f"{scheme}://{HIDDEN}"
     shown = _without_secrets(query)
-    if shown != query:
-        # A secret with a raw `#` goes on behind it.
-        fragment = ""
-    fragment = _without_secrets(fragment)
-    return (
-        f"{scheme}://{base}" + (question and shown and f"?{shown}") + (fragment and f"#{fragment}")
-    )
+    question = question if shown or not query else ""
+    # A secret with a raw `#` goes on behind it.
+    shown_fragment = _without_secrets(fragment) if shown == query else ""
+    sharp = sharp if shown_fragment or not fragment else ""
+    return f"{scheme}://{base}{question}{shown}{sharp}{shown_fragment}"
 
 
 def redacted(text: str, uris: Iterable[str] = ()) -> str:
