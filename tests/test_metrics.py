@@ -68,8 +68,8 @@ def scored(draw):
 def test_accuracy_is_the_rule_read_slowly(drawn):
     counts, pairs = drawn
     predictions, labels = [p for p, _ in pairs], [y for _, y in pairs]
-    found = shot_accuracy(predictions, labels, counts)
-    named = {name: getattr(found, name) for name in ("all", "many", "medium", "few")}
+    numbers = shot_accuracy(predictions, labels, counts)
+    named = {name: getattr(numbers, name) for name in ("all", "many", "medium", "few")}
     expected = references.shot_accuracy(predictions, labels, counts)
     assert {k: v for k, v in named.items() if v is not None} == pytest.approx(expected)
 
@@ -90,19 +90,19 @@ def test_neither_the_order_of_images_nor_the_names_of_classes_matter(drawn, rand
 def test_groups_weigh_their_classes_alike():
     labels = [0, 0, 0, 0, 1, 2, 2]
     predictions = [0, 0, 0, 1, 1, 2, 0]
-    found = shot_accuracy(predictions, labels, [200, 150, 5])
-    assert found.per_class == (0.75, 1.0, 0.5)
-    assert found.many == 0.875
-    assert found.medium is None
-    assert found.few == 0.5
-    assert found.all == 0.75
+    numbers = shot_accuracy(predictions, labels, [200, 150, 5])
+    assert numbers.per_class == (0.75, 1.0, 0.5)
+    assert numbers.many == 0.875
+    assert numbers.medium is None
+    assert numbers.few == 0.5
+    assert numbers.all == 0.75
 
 
 def test_a_class_without_a_test_image_has_no_accuracy():
-    found = shot_accuracy([0, 1], [0, 0], [200, 50])
-    assert found.per_class == (0.5, None)
-    assert found.medium is None
-    assert found.all == 0.5
+    numbers = shot_accuracy([0, 1], [0, 0], [200, 50])
+    assert numbers.per_class == (0.5, None)
+    assert numbers.medium is None
+    assert numbers.all == 0.5
 
 
 def test_nothing_to_score_is_nothing_found():
@@ -113,8 +113,8 @@ def test_nothing_to_score_is_nothing_found():
 def test_the_summary_names_what_there_is():
     labels = [0, 0, 1, 1, 2, 2]
     predictions = [0, 0, 1, 0, 2, 0]
-    found = summary(predictions, labels, [200, 150, 5])
-    assert found == pytest.approx(
+    numbers = summary(predictions, labels, [200, 150, 5])
+    assert numbers == pytest.approx(
         {
             "accuracy": 2 / 3,
             "many": 0.75,
@@ -133,11 +133,11 @@ def test_the_summary_names_what_there_is():
 def test_each_cut_of_the_classes_has_a_spread_of_its_own():
     labels = np.repeat(np.arange(4), 4)
     predictions = np.where(np.arange(16) % 4 < labels + 1, labels, (labels + 1) % 4)
-    found = summary(predictions, labels, [15, 110, 150, 30])
+    numbers = summary(predictions, labels, [15, 110, 150, 30])
     # The classes are hit for 0.25 (few), 0.5, 0.75 (many) and 1 (medium).
-    assert found["shots/std"] == pytest.approx(np.std([0.25, 0.625, 1.0]))
+    assert numbers["shots/std"] == pytest.approx(np.std([0.25, 0.625, 1.0]))
     # The larger third is rounded up: two classes, then one and one.
-    assert found["thirds/std"] == pytest.approx(np.std([0.625, 1.0, 0.25]))
+    assert numbers["thirds/std"] == pytest.approx(np.std([0.625, 1.0, 0.25]))
     other = summary(predictions, labels, [110, 150, 200, 30])
     assert "shots/std" not in other
     assert other["std"] == other["thirds/std"] == pytest.approx(np.std([0.625, 0.25, 1.0]))
@@ -146,17 +146,17 @@ def test_each_cut_of_the_classes_has_a_spread_of_its_own():
 
 
 def test_the_harmonic_mean_is_zero_where_a_class_is_always_missed():
-    found = summary([0, 0], [0, 1], [200, 5])
-    assert found["harmonic"] == 0
-    assert found["worst"] == 0
+    numbers = summary([0, 0], [0, 1], [200, 5])
+    assert numbers["harmonic"] == 0
+    assert numbers["worst"] == 0
 
 
 def test_on_a_balanced_set_all_is_the_share_of_hits():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(7), 11)
     predictions = rng.integers(0, 7, len(labels))
-    found = shot_accuracy(predictions, labels, [10] * 7)
-    assert found.all == pytest.approx((predictions == labels).mean())
+    numbers = shot_accuracy(predictions, labels, [10] * 7)
+    assert numbers.all == pytest.approx((predictions == labels).mean())
 
 
 def test_confusion_counts_truth_by_row():

@@ -26,6 +26,9 @@ def test_without_validation_the_tail_is_the_published_one(module, imbalance, tot
     assert sum(config.train_counts()) == total
 
 
+FILES = ("first", "second", "test")
+
+
 class Python2Pickler(pickle._Pickler):
     """Writes the strings of Python 2, as the published files hold them."""
 
@@ -36,24 +39,41 @@ class Python2Pickler(pickle._Pickler):
 
 
 def written(tmp_path, content):
-    """An archive of one file, unpacked."""
+    """An archive of three files with the same content, unpacked."""
     buffer = io.BytesIO()
     Python2Pickler(buffer, protocol=2).dump(content)
     # NumPy has moved a function since.
     pickled = buffer.getvalue().replace(b"numpy._core.", b"numpy.core.")
     (tmp_path / "toy").mkdir()
-    (tmp_path / "toy" / "one").write_bytes(pickled)
-    sums = {"one": hashlib.md5(pickled).hexdigest()}
+    for name in FILES:
+        (tmp_path / "toy" / name).write_bytes(pickled)
+    sums = dict.fromkeys(FILES, hashlib.md5(pickled).hexdigest())
     return Archive("toy", "http://127.0.0.1:9/", "", "toy", sums)
+
+
+def loaded(toy, tmp_path):
+    np.save(tmp_path / "all.npy", np.arange(12))
+    config = cifar10.Config(validation=0, indices="all.npy")
+    return _cifar.load(
+        toy,
+        config,
+        tmp_path,
+        names=("a", "b", "c"),
+        sealed="test",
+        labels="labels",
+        normalise="cifar",
+    )
 
 
 def test_files_are_read_as_torchvision_reads_them(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 3072), dtype=np.uint8)
     toy = written(tmp_path, {"data": pixels, "labels": [0, 1, 2, 0, 1, 2]})
-    images = _cifar._images(toy, tmp_path, ["one", "one"], "labels")
-    assert images.pixels.shape == (12, 3, 32, 32)
-    assert images.labels.tolist() == [0, 1, 2] * 4
-    np.testing.assert_array_equal(images.pixels[6:].reshape(6, -1), pixels)
+    splits = loaded(toy, tmp_path)
+    images = splits.train.take(np.arange(12))
+    assert images.shape == (12, 3, 32, 32)
+    assert splits.train.labels.tolist() == [0, 1, 2] * 4
+    np.testing.assert_array_equal(images[6:].reshape(6, -1), pixels)
+    np.testing.assert_array_equal(splits.test.take(np.arange(6)), images[:6])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +95,7 @@ class Payload:
 def test_a_file_that_would_run_a_program_is_refused(tmp_path, capsys):
     toy = written(tmp_path, {"data": Payload()})
     with pytest.raises(pickle.UnpicklingError, match="arrays only"):
-        _cifar._images(toy, tmp_path, ["one"], "labels")
+        loaded(toy, tmp_path)
     assert "this program ran" not in capsys.readouterr().out
 
 

@@ -53,8 +53,14 @@ def test_another_seed_cuts_another_tail_from_the_same_pool(splits):
     )
 
 
-def test_scans_are_scikit_learns():
+def test_scans_are_scikit_learns(tmp_path):
     theirs = load_digits()
-    scans, labels = digits._scans()
-    assert np.array_equal(scans, theirs.images)
-    assert np.array_equal(labels, theirs.target)
+    pixels = np.round(theirs.images * (255 / 16)).astype(np.uint8)
+    known = {image.tobytes(): label for image, label in zip(pixels, theirs.target, strict=True)}
+    splits = digits.load(digits.Config(validation=0), tmp_path)
+    ours: dict[bytes, int] = {}
+    for part in (splits.balanced, splits.test):
+        images = part.take(np.arange(len(part)))[:, 0]
+        ours |= {image.tobytes(): k for image, k in zip(images, part.labels, strict=True)}
+    assert ours == known
+    assert len(splits.balanced) + len(splits.test) == len(pixels)

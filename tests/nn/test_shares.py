@@ -16,7 +16,7 @@ def built():
 def test_every_part_has_statistics_of_its_own_and_the_first_ones_stay():
     module, rows = built(), torch.randn(12, 3)
     copies = [copy.deepcopy(module) for _ in range(4)]
-    expected = [one(part) for one, part in zip(copies, rows.chunk(4), strict=True)]
+    expected = [copied(part) for copied, part in zip(copies, rows.chunk(4), strict=True)]
     result = in_shares(module, rows, 4)
     assert_close(result, torch.cat(expected))
     for name, buffer in module.named_buffers():
@@ -27,10 +27,10 @@ def test_the_gradient_is_the_sum_over_the_parts():
     module, rows = built(), torch.randn(12, 3)
     copies = [copy.deepcopy(module) for _ in range(3)]
     in_shares(module, rows, 3).square().sum().backward()
-    for part, one in zip(rows.chunk(3), copies, strict=True):
-        one(part).square().sum().backward()
+    for part, copied in zip(rows.chunk(3), copies, strict=True):
+        copied(part).square().sum().backward()
     for name, parameter in module.named_parameters():
-        parts = [dict(one.named_parameters())[name].grad for one in copies]
+        parts = [dict(copied.named_parameters())[name].grad for copied in copies]
         assert_close(parameter.grad, torch.stack(parts).sum(0))
 
 

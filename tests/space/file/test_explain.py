@@ -62,8 +62,8 @@ def sentences(values):
     ],
 )
 def test_a_broken_rule_is_a_place_and_a_sentence(values, place, sentence):
-    ((found, said),) = sentences({"inner": values})
-    assert found == place
+    ((at, said),) = sentences({"inner": values})
+    assert at == place
     assert said.startswith(sentence)
 
 

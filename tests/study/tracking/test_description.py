@@ -20,9 +20,9 @@ def test_the_verdict_comes_first_and_what_is_confirmed_before_the_search(record,
     said = ["Test set opened 1x.", "Confirmed over 6 seeds: trial 3 better"]
     monkeypatch.setattr(confirmation, "brief", lambda study: said)
     monkeypatch.setattr(confirmation, "stored", lambda study: {})
-    confirmed, found, opened = description.verdict(record)
+    confirmed, searched, opened = description.verdict(record)
     assert (confirmed, opened) == (said[1], said[0])
-    assert found.startswith(best)
+    assert searched.startswith(best)
 
 
 def test_the_ranking_is_a_table_with_the_baseline_marked(record):
