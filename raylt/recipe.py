@@ -110,7 +110,6 @@ class Recipe(Frozen):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@functools.cache
 def model(method: str, dataset: str, *, described: bool = False) -> type[Recipe]:
     """The Recipe model of the method and the dataset.
 
@@ -119,10 +118,17 @@ def model(method: str, dataset: str, *, described: bool = False) -> type[Recipe]
         dataset: Its name.
         described: Whether the encoder is a mapping, and not its name alone.
     """
+    return _model(
+        plugins.config("methods", method), plugins.config("datasets", dataset), described
+    )
+
+
+@functools.cache
+def _model(method: type[Frozen], dataset: type[Frozen], described: bool) -> type[Recipe]:
     name = Annotated[str, AfterValidator(encoders.known)]
     sections: dict[str, Any] = {
-        "method": (plugins.config("methods", method), ...),
-        "data": (plugins.config("datasets", dataset), ...),
+        "method": (method, ...),
+        "data": (dataset, ...),
         "encoder": (EncoderConfig if described else name, Field(examples=["small"])),
     }
     return create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)

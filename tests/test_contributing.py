@@ -31,3 +31,25 @@ def test_the_examples_are_searched_together(tmp_path):
     assert sorted(line[:2] for line in lines) == [["0", "complete"], ["1", "stopped"]]
     # Eight directions: chance is 0.125.
     assert max(float(accuracy) for *_, accuracy in lines) > 0.4
+
+
+@pytest.mark.ray
+def test_the_same_files_work_beside_a_space_file_and_go_with_the_study(tmp_path):
+    texts = dict(EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")))
+    (tmp_path / "mine").mkdir()
+    for path in ("raylt/methods/prototypes.py", "raylt/datasets/stripes.py", "tiny.py"):
+        (tmp_path / "mine" / Path(path).name).write_text(texts[path], "utf-8")
+    (tmp_path / "mine" / "outside.yaml").write_text(texts["outside.yaml"], "utf-8")
+
+    def raylt(*words):
+        command = [sys.executable, "-m", "raylt", *words, "--runs", str(tmp_path / "runs")]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    raylt("tune", "--space", str(tmp_path / "mine" / "outside.yaml"))
+    # Without the folder that it was begun from, the study goes on with its copies.
+    shutil.rmtree(tmp_path / "mine")
+    kept = {path.name for path in (tmp_path / "runs" / "outside" / "plugins").glob("*.py")}
+    assert kept == {"prototypes.py", "stripes.py", "tiny.py"}
+    raylt("best", "outside")
+    raylt("export", "outside", str(tmp_path / "exported"))
+    assert (tmp_path / "exported" / "model.pt2").is_file()

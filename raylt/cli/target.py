@@ -20,6 +20,7 @@ from raylt.space.file import bundled
 
 if TYPE_CHECKING:
     from raylt.cluster.submit import Job
+    from raylt.space import Space
 
 _PROFILE = "profile.yaml"
 _SPACE = "space.yaml"
@@ -61,7 +62,7 @@ class Target:
         return addresses.way(self.settings.address) != "submit"
 
     def send_unless_here(
-        self, words: Sequence[str], *, label: str, as_json: bool, space: str | None = None
+        self, words: Sequence[str], *, label: str, as_json: bool, space: Space | None = None
     ) -> None:
         """Send a command to its cluster, and leave with its exit code; do nothing if it is here.
 
@@ -69,7 +70,8 @@ class Target:
             words: The verb, with what is no setting.
             label: What the command is about, for the job's id.
             as_json: Whether its result is printed as JSON.
-            space: Text of the space file, which the command reads as `space.yaml`.
+            space: The space, which the command reads as `space.yaml`; the modules that stand
+                beside its file go along.
         """
         if self.is_here:
             return
@@ -90,7 +92,7 @@ class Target:
         address = str(self.settings.address).rstrip("/")
         raise click.exceptions.Exit(submit.run(sent, address, wait=self.wait, say=say))
 
-    def job(self, words: Sequence[str], *, label: str, space: str | None) -> Job:
+    def job(self, words: Sequence[str], *, label: str, space: Space | None) -> Job:
         """A command as a job of the cluster: its words, the settings, and the files of both.
 
         Raises:
@@ -98,7 +100,12 @@ class Target:
         """
         from raylt.cluster.submit import Job
 
-        files = {} if space is None else {_SPACE: space}
+        files = {}
+        if space is not None:
+            # What --ship names is taken as it is there.
+            shipped = {path.resolve().name for path in self.ship}
+            beside = {k: v for k, v in space.modules.items() if k.split("/")[0] not in shipped}
+            files = {_SPACE: space.text, **beside}
         words = [*words, *self._settings_as_words()]
         if self.profile_file is not None:
             file = bundled.find(self.profile_file, "clusters")

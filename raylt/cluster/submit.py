@@ -98,6 +98,7 @@ def pack(job: Job, folder: Path) -> None:
         InputError: a path is missing or is a repository, or the files are too large.
     """
     for name, text in job.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
     for path in job.ship:
         _require_shippable(path, taken=folder)

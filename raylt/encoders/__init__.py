@@ -60,10 +60,12 @@ def build(
         mean, std = (mean * 3, std * 3) if channels == 1 else (mean, std)
         channels = 3
         without_chance(module)
-    else:
-        family = plugins.module("encoders", _libraries.families()[config.name])
+    elif config.name in (families := _libraries.families()):
+        family = plugins.module("encoders", families[config.name])
         module = family.build(config.name, channels=channels, size=size)
         classifier = ("fc",)
+    else:
+        module = plugins.chosen("encoders", config.name)(channels=channels, size=size)
     width = width_of(module, str(config), channels=channels, size=size)
     if config.weights is not None:
         wanted = _weights.load(module, root / config.weights, classifier=classifier) or wanted

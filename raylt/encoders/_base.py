@@ -68,7 +68,7 @@ class EncoderConfig(Frozen):
     @property
     def is_plain(self) -> bool:
         """Whether it is one of raylt's own that begins at random."""
-        return not (self.begins_trained or _libraries.library(self.name))
+        return not self.begins_trained and self.name in _libraries.families()
 
     def __str__(self) -> str:
         return self.name

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from raylt import plugins
-from raylt.schema import EnvironmentError
+from raylt.plugins import outside
+from raylt.schema import EnvironmentError, InputError
 
 LIBRARIES = ("torchvision", "timm")
 """What `LIBRARY/NAME` may begin with; raylt/encoders has a file `_LIBRARY.py` for each."""
@@ -30,6 +31,12 @@ def known(name: str) -> str:
     own, source = own_names(), library(name)
     if not source:
         if name in own:
+            return name
+        if plugins.is_reference("encoders", name):
+            try:
+                outside.file(name.partition(":")[0])
+            except InputError as error:
+                raise ValueError(str(error)) from None
             return name
         everything = [*own, *(f"{x}/{bare}" for x in LIBRARIES for bare in names(x))]
         hint = plugins.did_you_mean(name, own) or plugins.did_you_mean(name, everything)
@@ -62,15 +69,17 @@ def require_installed(name: str) -> None:
 
 
 def own_names() -> tuple[str, ...]:
-    """Every encoder of raylt's own, family by family; torch is not imported."""
-    return tuple(families())
+    """Every encoder of raylt's own, family by family, and those of entry points; torch is not
+    imported."""
+    own = families()
+    return (*own, *(name for name in plugins.entries("encoders") if name not in own))
 
 
 def families() -> dict[str, str]:
     """Name of an encoder -> name of its file."""
     return {
         name: family
-        for family in plugins.names("encoders")
+        for family in plugins.files("encoders")
         for name in plugins.declared("encoders", family, "NAMES")
     }
 

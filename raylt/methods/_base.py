@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from raylt import plugins
 from raylt.nn.encoder import Encoder
 from raylt.nn.probe import Fit
-from raylt.schema import MethodConfig
+from raylt.schema import InputError, MethodConfig
 
 Classifier = Callable[[Tensor], Tensor]
 """Images (n, channels, size, size) in [0, 1] -> logits (n, classes)."""
@@ -70,22 +70,24 @@ class Method(nn.Module, ABC):
 
 
 def named(name: str) -> type[Method]:
-    """The method of the file `name`.
+    """The method of that name.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such method.
     """
+    module, chosen = plugins.module("methods", name), plugins.chosen("methods", name)
     methods = [
         value
-        for value in vars(plugins.module("methods", name)).values()
-        if isinstance(value, type)
-        and issubclass(value, Method)
-        and value.__module__ == f"raylt.methods.{name}"
+        for value in (vars(module).values() if chosen is None else [chosen])
+        if isinstance(value, type) and issubclass(value, Method)
     ]
-    assert len(methods) == 1, (
-        f"raylt/methods/{name}.py must define exactly one Method, not {methods}"
-    )
-    return methods[0]
+    own = [method for method in methods if chosen or method.__module__ == module.__name__]
+    if len(own) != 1:
+        raise InputError(
+            f"method {name!r} must be one Method of raylt.methods._base, but "
+            f"{module.__file__} has {chosen or own}"
+        )
+    return own[0]
 
 
 def build(config: MethodConfig, encoder: Encoder, class_counts: Sequence[int]) -> Method:
@@ -93,5 +95,7 @@ def build(config: MethodConfig, encoder: Encoder, class_counts: Sequence[int]) -
     method = named(config.name)
     # A recipe is read with the light part of the method's file (see plugins.config), whose Config
     # is another class of the same content; the method gets its own.
-    own = method.Config.model_validate(config.model_dump())
+    kind = plugins.named(method.Config, "methods", config.name)
+    own = kind.model_validate(config.model_dump())
+    assert isinstance(own, MethodConfig)
     return method(own, encoder, torch.tensor(class_counts))

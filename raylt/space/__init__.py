@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from raylt import recipe
-from raylt.plugins import did_you_mean
+from raylt.plugins import did_you_mean, outside
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
 from raylt.space import baseline, leaf, metrics_check, recipe_section, settings
@@ -46,7 +46,9 @@ def load(source: Path | str, overrides: Sequence[str] = ()) -> Space:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
     file = bundled.find(source, "search_spaces")
-    return of(_overridden(documents.read(file), overrides))
+    document = _overridden(documents.read(file), overrides)
+    outside.use(Path() if str(source) == "-" else Path(file).parent)
+    return of(document)
 
 
 def stored(source: Path, overrides: Sequence[str] = (), *, whole_ends: bool = False) -> Space:
@@ -62,6 +64,7 @@ def stored(source: Path, overrides: Sequence[str] = (), *, whole_ends: bool = Fa
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
     document = _overridden(settings.with_first_grace(documents.read(source)), overrides)
+    outside.use(source.parent / outside.FOLDER, kept=True)
     return of(document, begun=True, whole_ends=whole_ends)
 
 
@@ -98,6 +101,7 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
             for i, text in enumerate(study.require)
         ),
         known=content.known,
+        modules=outside.sources(),
         warnings=(
             *content.warnings,
             *kept,

@@ -42,8 +42,16 @@ _LEAF: dict[str, Any] = {
         "additionalProperties": False,
     },
 }
+_REFERENCE = {
+    "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+    "description": "module:Object on Python's path or beside the space file.",
+}
 _ENCODER = {
-    "anyOf": [{"enum": list(encoders.names())}, {"pattern": "^(torchvision|timm)/[\\w.]+$"}]
+    "anyOf": [
+        {"enum": list(encoders.names())},
+        {"pattern": r"^(torchvision|timm)/[\w.]+$"},
+        _REFERENCE,
+    ]
 }
 """The name of an encoder."""
 
@@ -97,7 +105,7 @@ def _plugin(package: str, definitions: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "required": ["name"],
-        "properties": {"name": {"enum": list(names)}},
+        "properties": {"name": {"anyOf": [{"enum": list(names)}, _REFERENCE]}},
         "allOf": [
             {
                 "if": {"properties": {"name": {"const": name}}, "required": ["name"]},

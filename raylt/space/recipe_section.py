@@ -124,7 +124,12 @@ class _Reader:
                 "must be one name, but is left open; make one space for each, and compare the "
                 "studies with `raylt compare`",
             )
-        if name not in known:
+        if isinstance(name, str) and plugins.exists(package, name):
+            try:
+                plugins.config(package, name)
+            except InputError as error:
+                raise self.document.error((*keys, "name"), str(error)) from None
+        else:
             raise self.document.error(
                 (*keys, "name"),
                 f"must be one of {', '.join(known)}, but got {shown(name)}"

@@ -84,7 +84,8 @@ def openness_of_both(space: Space) -> list[str]:
 
 def name(study: str, method: str) -> str:
     """The name of the rival's study."""
-    return f"{study}{BETWEEN}{method}"
+    # That of a plug-in may be `module:Object`, and a study's name is one of a folder.
+    return f"{study}{BETWEEN}{method.replace(':', '.')}"
 
 
 def _foreign(path: str, fields: Mapping[str, Any]) -> bool:

@@ -128,7 +128,7 @@ def resume(
     sent += ["--trials", trials] if trials is not None else []
     wider = None if file is None else options.load_space(file, words, [])
     sent += words if wider is None else []
-    target.send_unless_here(sent, label=study, as_json=as_json, space=wider and wider.text)
+    target.send_unless_here(sent, label=study, as_json=as_json, space=wider)
     from raylt import space
     from raylt.study.record import studies
     from raylt.study.run import driver
@@ -164,7 +164,7 @@ def _search(verb: str, space: Space, target: Target, as_json: bool) -> NoReturn:
 
     if not target.is_here:
         plan.check_space(space, here=False)
-    target.send_unless_here([verb], label=space.study.name, as_json=as_json, space=space.text)
+    target.send_unless_here([verb], label=space.study.name, as_json=as_json, space=space)
     from raylt.study.run import driver
 
     result = driver.run(plan.check(space, target.settings))

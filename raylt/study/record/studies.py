@@ -15,7 +15,7 @@ import optuna
 from raylt import printed
 from raylt import space as spaces
 from raylt._version import __version__
-from raylt.plugins import did_you_mean
+from raylt.plugins import did_you_mean, outside
 from raylt.schema import EnvironmentError, InputError, Value
 from raylt.settings import Settings
 from raylt.space import Space
@@ -27,6 +27,8 @@ NEXT = "space.next.yaml"
 """The file of a new space until the database has it."""
 _TEXT = "space.yaml"
 """The fact that holds the text of a space on a server."""
+_MODULES = "modules"
+"""The fact that holds the modules that stood beside it."""
 
 
 def require_new(
@@ -99,7 +101,7 @@ def create(
         # A driver may have been killed in the middle of this function.
         for left in folder.glob(f"{sqlite.FILE}*"):
             left.unlink()
-        _write_files(folder, space.text, url)
+        _write_files(folder, space.text, space.modules, url)
     database = storage.opened(folder, url)
     if name in optuna.get_all_study_names(database):
         optuna.delete_study(study_name=name, storage=database)
@@ -169,7 +171,11 @@ def load(
             f"`raylt tune`, or name the folder with --runs"
         )
     if url:
-        _write_files(folder, json.loads(postgres.fact(url, name, _TEXT) or '""'), url)
+        text, modules = (
+            json.loads(postgres.fact(url, name, key) or empty)
+            for key, empty in ((_TEXT, '""'), (_MODULES, "{}"))
+        )
+        _write_files(folder, text, modules, url)
     file = folder / "space.yaml"
     space = spaces.stored(file, whole_ends=False)
     database = storage.opened(folder, url)
@@ -210,7 +216,8 @@ def open_study(name: str, runs: Path, url: str | None = None) -> Record:
 
 def space_facts(space: Space, url: str | None) -> dict[str, Any]:
     """What the database keeps of a space; on a server all of it, for machines without the file."""
-    return {"space": space.digest, **({_TEXT: space.text} if url else {})}
+    whole = {_TEXT: space.text, _MODULES: dict(space.modules)} if url else {}
+    return {"space": space.digest, **whole}
 
 
 def _record(
@@ -249,9 +256,10 @@ def _only_json(folder: Path, url: str | None) -> Generator[None]:
         raise EnvironmentError(sqlite.damage(where, folder, str(error))) from error
 
 
-def _write_files(folder: Path, text: str, url: str | None) -> None:
+def _write_files(folder: Path, text: str, modules: Mapping[str, str], url: str | None) -> None:
     """Write the files that mark a folder as a study's, where they are missing or differ."""
     (folder / "trials").mkdir(parents=True, exist_ok=True)
+    outside.write(modules, folder / outside.FOLDER)
     files = {"space.yaml": text, **({storage.POINTER: postgres.public(url)} if url else {})}
     for name, content in files.items():
         path = folder / name

@@ -79,6 +79,7 @@ def run(
         "scratch": str(scratch),
         "system_metrics": system_metrics,
         "bucket": record.bucket(),
+        "modules": dict(record.space.modules),
     }
     stop = Stopper(lambda: limited.trouble is not None or interrupted(), budget)
     tuner = tune.Tuner(

@@ -11,7 +11,6 @@ there is room for more workers. The trial then goes on in a new group.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import socket
@@ -59,7 +58,7 @@ def trial(config: dict[str, Any]) -> None:
     folder = Path(config["folder"])
     trainable.require_shared(folder, None)
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = recipes.parse(json.loads(config["recipe"]))
+    recipe = trainable.recipe_of(config)
     shape = Shape(**config["shape"])
     counts = _counts(recipe, shape)
     if not counts:
@@ -198,7 +197,7 @@ def _recipe(config: Mapping[str, Any]) -> recipes.Recipe:
     Raises:
         ValueError: it differs from the recipe with which the trial began.
     """
-    recipe = recipes.parse(json.loads(config["recipe"]))
+    recipe = trainable.recipe_of(config)
     if recipe.digest != config["digest"]:
         raise ValueError(
             f"every machine must read the same recipe, but {socket.gethostname()} reads "

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
+from raylt.plugins import outside
+from raylt.recipe import Recipe
 from raylt.study.workers import system_metrics
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
@@ -54,7 +56,7 @@ def trial(config: dict[str, Any]) -> None:
         try:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
-            recipe = recipes.parse(json.loads(config["recipe"]))
+            recipe = recipe_of(config)
             with system_metrics.read(report, on=config["system_metrics"]) as report_all:
                 work(config["work"])(
                     recipe,
@@ -71,6 +73,14 @@ def trial(config: dict[str, Any]) -> None:
         # Only now are the variables of the work gone.
         memory.release()
         tune.report(end)
+
+
+def recipe_of(config: Mapping[str, Any]) -> Recipe:
+    """The recipe of a trial, once the modules that it names may be imported here, too."""
+    kept = Path(config["folder"]).parents[1] / outside.FOLDER
+    outside.write(config["modules"], kept)
+    outside.use(kept, kept=True)
+    return recipes.parse(json.loads(config["recipe"]))
 
 
 def require_shared(folder: Path, bucketed: str | None) -> None:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from raylt.plugins import outside
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
 
@@ -62,7 +63,13 @@ def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
     Raises:
         EnvironmentError: it failed, or it took too long.
     """
-    task = json.dumps({"recipe": recipe.model_dump(mode="json"), "root": str(root.resolve())})
+    task = json.dumps(
+        {
+            "recipe": recipe.model_dump(mode="json"),
+            "root": str(root.resolve()),
+            "modules": outside.folder(),
+        }
+    )
     command = [sys.executable, "-m", "raylt.trial.cost.measure"]
     hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
     try:

@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from raylt import recipe as recipes
 from raylt import scratch
 from raylt.data.batches import Batch, Batches
+from raylt.plugins import outside
 from raylt.recipe import Recipe
 from raylt.schema import RayltError
 from raylt.trial import parts
@@ -192,6 +193,8 @@ def _held(device: torch.device) -> int:
 def main() -> None:
     """Measure the recipe on standard input and print its cost in one line of JSON."""
     task = json.load(sys.stdin)
+    if task["modules"] is not None:
+        outside.use(Path(task["modules"]), kept=True)
     try:
         cost = measure(recipes.parse(task["recipe"]), root=Path(task["root"]), device=None)
     except RayltError as error:

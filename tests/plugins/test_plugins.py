@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import importlib.metadata
 import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,9 @@ import pytest
 
 import raylt.methods
 from raylt import encoders, plugins
+from raylt.plugins import outside
 from raylt.schema import InputError
+from raylt.space.json_schema import json_schema
 
 EVERY = [
     (package, name)
@@ -160,3 +165,97 @@ from raylt.schema import MethodConfig
     assert config.temperature == pytest.approx(0.2)
     assert not hasattr(config, "half") or config.half() == pytest.approx(0.1)
     assert config.name == "heavy"
+
+
+METHOD = """
+from pydantic import Field
+
+from a_library_that_takes_long import nn
+from raylt.schema import DatasetConfig, MethodConfig
+
+
+class Own(MethodConfig):
+    {name}
+    sharpness: float = Field(2.0, gt=0)
+    \"\"\"How sharp.\"\"\"
+
+
+class Mine(nn.Module):
+    Config = Own
+
+
+class Data(DatasetConfig):
+    \"\"\"Whose images are drawn.\"\"\"
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a module of plug-ins."""
+    outside.use(tmp_path)
+    (tmp_path / "mine.py").write_text(METHOD.format(name=""))
+    yield tmp_path
+    outside.use(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["", 'name: Literal["own"] = "own"'])
+def test_a_plugin_beside_the_space_is_read_without_what_takes_long(mine: Path, name: str) -> None:
+    (mine / "mine.py").write_text("from typing import Literal\n" + METHOD.format(name=name))
+    config: Any = plugins.config("methods", "mine:Mine")
+    assert config().model_dump() == {"name": "mine:Mine", "sharpness": 2.0}
+    assert config.model_fields["sharpness"].description == "How sharp."
+    with pytest.raises(ValueError, match="greater than 0"):
+        config(sharpness=0)
+    assert plugins.config("datasets", "mine:Data")().name == "mine:Data"  # type: ignore[attr-defined]
+    assert "mine" not in sys.modules
+
+
+def test_what_is_wrong_with_a_plugin_is_told_in_one_line(mine: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"method 'mine:Mine' must be importable, but .*takes_long"
+    ):
+        plugins.module("methods", "mine:Mine")
+    (mine / "other.py").write_text("class Prototypes: ...\n")
+    with pytest.raises(InputError, match=r"other.py has no Prototype; did you mean 'Prototypes'"):
+        plugins.chosen("methods", "other:Prototype")
+    with pytest.raises(InputError, match=r"'other:Prototypes' must have Config, but .*has none"):
+        plugins.config("methods", "other:Prototypes")
+    with pytest.raises(InputError, match="there is no lost"):
+        plugins.config("methods", "lost:Mine")
+    # Only the packages whose plug-ins may stand outside.
+    with pytest.raises(InputError, match="unknown sampler 'mine:Mine'"):
+        plugins.module("samplers", "mine:Mine")
+
+
+def entry_points(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
+    found = [EntryPoint(name, value, "raylt.methods") for name, value in points]
+    monkeypatch.setattr(
+        importlib.metadata,
+        "entry_points",
+        lambda *, group: [point for point in found if point.group == group],
+    )
+    plugins.entries.cache_clear()
+    outside.use(Path("/nothing"))
+
+
+def test_an_entry_point_is_a_name_like_any_other(
+    mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_points(monkeypatch, ("mine", "mine:Mine"), ("mine", "mine:Mine"))
+    outside.use(mine)
+    assert "mine" in plugins.names("methods")
+    assert plugins.config("methods", "mine")().name == "mine"  # type: ignore[attr-defined]
+    schema = json_schema()["properties"]["recipe"]["properties"]["method"]
+    assert "mine" in schema["properties"]["name"]["anyOf"][0]["enum"]
+    monkeypatch.undo()
+    plugins.entries.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["sdclr", "twice"])
+def test_two_plugins_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    entry_points(monkeypatch, ("sdclr", "a:A"), ("twice", "a:A"), ("twice", "b:B"))
+    with pytest.raises(InputError, match=rf"method '{name}' must be one plug-in, but is .* and "):
+        plugins.config("methods", name)
+    assert plugins.config("methods", "bcl")
+    monkeypatch.undo()
+    plugins.entries.cache_clear()
