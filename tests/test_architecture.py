@@ -35,7 +35,7 @@ FENCES = {
     "plotly": ("study/report/",),
     "matplotlib": ("study/report/charts/png.py",),
     "pandas": ("study/notebook.py",),
-    "scipy": ("study/verdict/significance.py",),
+    "scipy": ("methods/tsc.py", "study/verdict/significance.py"),
     "safetensors": (
         "study/export.py",
         "trial/checkpoints/checkpoint_file.py",

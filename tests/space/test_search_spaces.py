@@ -170,6 +170,16 @@ PUBLISHED = {
         "optimizer.weight_decay": 5e-4,
         "schedule.name": "cosine",
     },
+    "tsc-cifar100-lt": {
+        "method.name": "tsc",
+        "method.temperature": 0.07,
+        "method.target_weight": 0.2,
+        "method.warmup": 500,
+        "encoder": "resnet32",
+        "epochs": 1000,
+        "optimizer.lr": 0.5,
+        "optimizer.batch_size": 1024,
+    },
     "simclr-ts-cifar100-lt": {
         "method.name": "simclr",
         "epochs": 2000,

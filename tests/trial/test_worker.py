@@ -12,7 +12,7 @@ from raylt.trial.evaluation.test_score import open_test
 from tests.trial.made import Killed, killed_after, run, small, weights
 
 
-@pytest.mark.parametrize("method", ["sdclr", "bcl", "proco"])
+@pytest.mark.parametrize("method", ["sdclr", "bcl", "decoupled", "kcl", "paco", "proco", "tsc"])
 def test_a_killed_and_resumed_run_equals_one_never_killed(method, tmp_path):
     wanted = small(method)
     whole = run(wanted, tmp_path / "whole")
