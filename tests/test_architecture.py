@@ -85,10 +85,35 @@ WHOLE = {
     "test_architecture.py",
     "test_bad_inputs.py",
     "test_contributing.py",
+    "test_fuzz.py",
     "test_public_names.py",
     "test_released.py",
     "trial/test_imports.py",
     "trial/test_workers.py",
+}
+PLUGINS = {"datasets", "encoders", "methods", "samplers", "schedulers"}
+ELSEWHERE = {
+    # Modules whose tests stand in another file, since they are tried together with its module.
+    "_version.py": "cli/test_cli.py",
+    "cli/verbs/best.py": "study/report/test_best.py",
+    "cli/verbs/check.py": "cli/test_cli.py",
+    "cli/verbs/confirm.py": "study/confirm/test_confirm.py",
+    "cli/verbs/doctor.py": "cli/test_target.py",
+    "cli/verbs/init.py": "study/start/test_start.py",
+    "cli/verbs/report.py": "study/report/test_page.py",
+    "cli/verbs/space.py": "cli/test_catalogue.py",
+    "cli/verbs/status.py": "study/report/test_status.py",
+    "cli/verbs/tune.py": "cli/test_cli.py",
+    "cli/verbs/ui.py": "cli/test_cli.py",
+    "cluster/facts.py": "cluster/test_connect.py",
+    "cluster/ray_compat.py": "cluster/test_connect.py",
+    "data/own.py": "datasets/test_folder.py",
+    "study/run/session.py": "study/run/test_driver.py",
+    "study/start/file.py": "study/start/test_start.py",
+    "study/tracking/mlflow_runs.py": "study/tracking/test_tracker.py",
+    "study/tracking/registry.py": "study/test_export.py",
+    "trial/checkpoints/checkpoint_file.py": "trial/checkpoints/test_checkpoint.py",
+    "trial/portable.py": "study/test_export.py",
 }
 
 
@@ -271,6 +296,19 @@ def test_a_file_of_tests_has_its_module() -> None:
     names = {path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
     lost = {name for name in names if not any(path.exists() for path in _tested(name))}
     assert lost == WHOLE
+
+
+def test_every_module_has_its_file_of_tests() -> None:
+    """A plug-in may have its folder's tests, which try every file of it; ELSEWHERE is the rest."""
+    untested: set[str] = set()
+    for name, path in FILES.items():
+        folder = TESTS / Path(name).parent
+        own = folder / f"test_{path.stem.removeprefix('_')}.py"
+        suites = folder.glob("test_every_*.py") if Path(name).parts[0] in PLUGINS else ()
+        if not path.name.startswith("__") and not own.exists() and not any(suites):
+            untested.add(name)
+    assert untested == set(ELSEWHERE)
+    assert [tests for tests in ELSEWHERE.values() if not (TESTS / tests).is_file()] == []
 
 
 def test_every_folder_of_modules_has_its_folder_of_tests() -> None:

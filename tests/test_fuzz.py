@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from raylt import cli
 from raylt.schema import InputError
 from raylt.space.file import document
-from tests.test_bad_inputs import BASE
+from tests.spoilt import BASE
 
 DIGITS = "9" * 400
 NUMBERS = [
