@@ -88,6 +88,7 @@ WHOLE = {
     "test_fuzz.py",
     "test_public_names.py",
     "test_released.py",
+    "test_wheel.py",
     "trial/test_imports.py",
     "trial/test_workers.py",
 }
