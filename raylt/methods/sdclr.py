@@ -49,7 +49,6 @@ PUBLISHED = Published(
     values={
         "method.prune": 0.9,
         "method.temperature": 0.2,
-        "method.random_share": 0.0,
         "optimizer.lr": 0.5,
         "optimizer.weight_decay": 0.0001,
     },

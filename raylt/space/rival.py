@@ -70,7 +70,8 @@ def openness(space: Space) -> list[str]:
     if closed := [path for path in own if path not in paths]:
         lines.append(
             f"warning: of {method}'s own, {', '.join(closed)} "
-            f"{'is' if len(closed) == 1 else 'are'} closed; open them for an even comparison"
+            f"{'is' if len(closed) == 1 else 'are'} closed; for an even comparison open what is "
+            f"to be searched"
         )
     return lines
 

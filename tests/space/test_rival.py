@@ -43,7 +43,6 @@ def test_a_rival_that_makes_no_sense_is_refused(tmp_path, overrides, method, tol
 def test_what_each_side_has_open_is_said_and_what_is_closed_of_its_own(tmp_path):
     lines = openness_of_both(drive.toy(tmp_path, "study.versus=bcl"))
     assert lines[1] == "sdclr has open: method.temperature, method.prune"
-    assert "warning: of sdclr's own, method.random_share is closed" in lines[2]
-    assert lines[3] == "bcl has open: method.temperature"
-    assert "method.complement_weight, method.complement_power" in lines[4]
+    assert lines[2] == "bcl has open: method.temperature"
+    assert "method.complement_weight, method.complement_power" in lines[3]
     assert openness_of_both(drive.toy(tmp_path)) == []
