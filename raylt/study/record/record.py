@@ -143,7 +143,9 @@ class Record:
 
     def remove(self, *, folder: bool) -> None:
         """Delete a study whose search did not start, and its `folder`, if that was made for it."""
-        optuna.delete_study(study_name=self.study.study_name, storage=self._database)
+        if self.url is not None or not folder:
+            # Not where the folder goes as a whole: its disk may be full.
+            optuna.delete_study(study_name=self.study.study_name, storage=self._database)
         self.close()
         (self.folder / storage.POINTER).unlink(missing_ok=True)
         if folder:

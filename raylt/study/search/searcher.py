@@ -15,13 +15,22 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from raylt import recipe as recipes
+from raylt.schema import EnvironmentError
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.record import distributions
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome, baseline_of, signature
 from raylt.study.record.record import Record
 from raylt.study.search import sampler
-from raylt.study.search.trials import OUT_OF_MEMORY, Live, Pending, own_metrics, unrankable
+from raylt.study.search.trials import (
+    OUT_OF_MEMORY,
+    Live,
+    Pending,
+    disk_full,
+    is_disk_full,
+    own_metrics,
+    unrankable,
+)
 
 SAME_FAILURES = 3
 """Trials that fail in the same way, with none that did not, before the study stops."""
@@ -140,6 +149,9 @@ class TruthfulSearcher(Searcher):
             self._leave_open(live)
         elif died and self._ray_lost():
             self._leave_open(live)
+        elif is_disk_full(live.failure):
+            self._leave_open(live)
+            raise EnvironmentError(disk_full(self._record.folder))
         elif died and self._is_retried(live):
             self._pending.append(Pending(number, "died"))
             self._leave_open(live)

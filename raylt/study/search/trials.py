@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from raylt.space.plan import Objective
@@ -14,9 +15,23 @@ from raylt.study.workers import system_metrics
 
 OUT_OF_MEMORY = "the trial's process was killed: the machine ran out of memory"
 """The cause of a process that Ray or the kernel ended to save the machine."""
+_DISK_FULL = ("No space left on device", "Disk quota exceeded")
 Reason = Literal["unfinished", "died", "alone"]
 """Why a trial is run again: an earlier driver left it, its process died, or it ran out of memory
 while other trials shared its GPU or machine."""
+
+
+def is_disk_full(text: str) -> bool:
+    """Whether an error says that the disk is full, which is no trial's failure: all share it."""
+    return any(words in text for words in _DISK_FULL)
+
+
+def disk_full(folder: Path) -> str:
+    """What to do about the full disk of a study."""
+    return (
+        f"no space is left on the disk of {folder}; free some, then go on with `raylt resume "
+        f"{folder.name}`: what was reported before is kept"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import ConcurrencyLimiter
 
 from raylt.cluster import ray_compat
-from raylt.schema import RayltError
+from raylt.schema import EnvironmentError, RayltError
 from raylt.study.cost import packing
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.record.listener import Listener
@@ -24,7 +24,7 @@ from raylt.study.record.record import Record
 from raylt.study.resources.allocation import Allocation
 from raylt.study.search import schedulers
 from raylt.study.search.searcher import TruthfulSearcher
-from raylt.study.search.trials import OUT_OF_MEMORY
+from raylt.study.search.trials import OUT_OF_MEMORY, disk_full, is_disk_full
 from raylt.study.workers import group, trainable
 
 
@@ -94,6 +94,8 @@ def run(
     except Exception as error:
         if limited.trouble is not None:
             raise limited.trouble from error
+        if is_disk_full(str(error)):
+            raise EnvironmentError(disk_full(record.folder)) from error
         raise
     finally:
         try:

@@ -9,8 +9,10 @@ import contextlib
 import importlib
 import json
 import math
+import os
 import socket
 import sysconfig
+import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
 from raylt.trial.cost import memory
 
+_LOOK = 1.0
+"""Seconds between two looks at whether Ray is still there."""
 _PACKAGE = str(Path(__file__).parents[2])
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 """Folders whose code is not what a user wants to be shown."""
@@ -52,7 +56,11 @@ def trial(config: dict[str, Any]) -> None:
         tune.report(dict(metrics))
 
     # What it printed on another machine is fetched first, and then continued.
-    with sending(folder, bucket_of(config)), output(folder / "output.txt"):
+    with (
+        ending_with_ray(),
+        sending(folder, bucket_of(config)),
+        output(folder / "output.txt"),
+    ):
         try:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
@@ -66,7 +74,9 @@ def trial(config: dict[str, Any]) -> None:
                     device=None,
                 )
         except Exception as error:
-            (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+            # Where the disk is full there is no place for it.
+            with contextlib.suppress(OSError):
+                (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             end = {"failure": one_line(error), "out_of_memory": memory.ran_out(error)}
         else:
             return
@@ -81,6 +91,27 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe:
     outside.write(config["modules"], kept)
     outside.use(kept, kept=True)
     return recipes.parse(json.loads(config["recipe"]))
+
+
+@contextlib.contextmanager
+def ending_with_ray() -> Generator[None]:
+    """End this process if the one that started it, Ray's raylet, dies in a `with`.
+
+    After the death of a driver Ray itself takes a minute for that, in which a resumed study would
+    train the same trial beside it.
+    """
+    parent, over = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def require_shared(folder: Path, bucketed: str | None) -> None:

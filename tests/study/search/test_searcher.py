@@ -4,6 +4,7 @@ import math
 import pytest
 from ray.tune.search import Searcher
 
+from raylt.schema import EnvironmentError
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.search.trials import OUT_OF_MEMORY
 from tests.study.search.made import Heard, result, run, searcher
@@ -414,5 +415,17 @@ def test_a_trial_that_died_with_ray_has_not_failed(study):
     made, heard = study("study.trials=1"), Heard()
     search = TruthfulSearcher(made, [heard], lambda name: "died", ray_lost=lambda: True)
     run(search, "a", [0.5], error=True)
+    assert heard.events[-1] == ("interrupted", 0)
+    assert made.outcome(0).state == "running"
+
+
+def test_a_full_disk_ends_the_search_and_fails_no_trial(study):
+    made, heard = study("study.trials=1"), Heard()
+    search = TruthfulSearcher(made, [heard], lambda name: "died")
+    search.suggest("a")
+    search.started("a")
+    failure = {"failure": "OSError: [Errno 28] No space left on device (checkpoint.py:1 in keep)"}
+    with pytest.raises(EnvironmentError, match=r"no space is left .* `raylt resume toy`"):
+        search.on_trial_complete("a", failure)
     assert heard.events[-1] == ("interrupted", 0)
     assert made.outcome(0).state == "running"

@@ -1,9 +1,13 @@
 import json
 import math
+import subprocess
+import sys
 
+import psutil
 import pytest
 
 from raylt.study.workers import trainable
+from tests.patience import wait_for
 
 
 def test_only_finite_metrics_pass():
@@ -36,3 +40,29 @@ def test_what_a_trial_prints_is_kept_in_its_folder(tmp_path, capsys):
             print(word)
     assert (tmp_path / "output.txt").read_text() == "one\ntwo\n"
     assert capsys.readouterr().out == ""
+
+
+ORPHAN = """
+import os, sys, time
+from raylt.study.workers import trainable
+from tests.patience import wait_for
+if os.fork() == 0:
+    trainable._LOOK = 0.1
+    with trainable.ending_with_ray():
+        open(sys.argv[1], "w").write(str(os.getpid()))
+        time.sleep(600)
+while not (os.path.exists(sys.argv[1]) and open(sys.argv[1]).read()):
+    time.sleep(0.05)
+time.sleep(0.5)
+os._exit(0)
+"""
+
+
+def test_a_trial_ends_with_the_process_that_started_it(tmp_path):
+    note = tmp_path / "pid"
+    subprocess.run([sys.executable, "-c", ORPHAN, str(note)], check=True, timeout=60)
+    wait_for(lambda: not psutil.pid_exists(int(note.read_text())) or is_zombie(note))
+
+
+def is_zombie(note):
+    return psutil.Process(int(note.read_text())).status() == psutil.STATUS_ZOMBIE
