@@ -48,6 +48,7 @@ FENCES = {
     "click": ("cli/",),
     "rich": ("cli/", "escape.py", "study/"),
     "torch": (
+        "testing/",
         "collectives.py",
         "contrast.py",
         "data/",

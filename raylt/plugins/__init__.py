@@ -134,10 +134,15 @@ def config(package: str, name: str) -> type[Frozen]:
 @functools.cache
 def _config(package: str, name: str, generation: int) -> type[Frozen]:
     _, attribute = _target(package, name)
+    declaration, inside = ("Config", attribute)
     if package == "datasets":
-        own = declared(package, name, attribute or "Config", "", generation)
-    else:
-        own = declared(package, name, "Config", attribute, generation)
+        declaration, inside = (attribute or "Config", "")
+    try:
+        own = declared(package, name, declaration, inside, generation)
+    except AttributeError as error:
+        raise InputError(
+            f"{_kind(package)} {name!r} must have {declaration}, but its file has none"
+        ) from error
     return named(own, package, name)
 
 
@@ -179,6 +184,7 @@ def declared(
 
     Raises:
         InputError: no plug-in has that name.
+        AttributeError: its file has no such declaration.
     """
     target, _attribute = _target(package, name)
     if target.startswith("raylt."):
@@ -190,9 +196,10 @@ def declared(
     light = _light(path, f"{target}:{declaration}")
     if hasattr(light, at_top):
         return getattr(light, at_top)
+    if not inside and declaration not in path.read_text("utf-8"):
+        # What takes long is not imported to see that it is not there.
+        raise AttributeError(f"{path} does not declare {declaration}")
     whole = chosen(package, name) if inside else module(package, name)
-    if not hasattr(whole, declaration):
-        raise InputError(f"{_kind(package)} {name!r} must have {declaration}, but {path} has none")
     return getattr(whole, declaration)
 
 

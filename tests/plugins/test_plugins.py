@@ -13,6 +13,7 @@ import raylt.methods
 from raylt import encoders, plugins
 from raylt.plugins import outside
 from raylt.schema import InputError
+from raylt.space.baseline import published
 from raylt.space.json_schema import json_schema
 
 EVERY = [
@@ -218,13 +219,18 @@ def test_what_is_wrong_with_a_plugin_is_told_in_one_line(mine: Path) -> None:
     (mine / "other.py").write_text("class Prototypes: ...\n")
     with pytest.raises(InputError, match=r"other.py has no Prototype; did you mean 'Prototypes'"):
         plugins.chosen("methods", "other:Prototype")
-    with pytest.raises(InputError, match=r"'other:Prototypes' must have Config, but .*has none"):
+    with pytest.raises(InputError, match=r"'other:Prototypes' must have Config, but its file"):
         plugins.config("methods", "other:Prototypes")
     with pytest.raises(InputError, match="there is no lost"):
         plugins.config("methods", "lost:Mine")
     # Only the packages whose plug-ins may stand outside.
     with pytest.raises(InputError, match="unknown sampler 'mine:Mine'"):
         plugins.module("samplers", "mine:Mine")
+
+
+def test_a_method_of_ones_own_need_not_have_been_published(mine: Path) -> None:
+    assert published("mine:Mine").values == {}
+    assert "mine" not in sys.modules
 
 
 def entry_points(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
