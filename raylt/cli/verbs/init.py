@@ -82,13 +82,11 @@ def init(
         def ask(name: str, chosen: Any) -> Any:
             return click.prompt(name, default=chosen, type=type(chosen), err=True)
 
-        asked = {"ask": ask} if interactive else {}
-        method, hours = method or "bcl", hours or 1.0
+        asked: dict[str, Any] = {"ask": ask} if interactive else {}
+        plan: dict[str, Any] = {"method": method or "bcl", "hours": hours or 1.0}
         if interactive:
-            method, hours = ask("method, bcl or sdclr", method), ask("hours", hours)
-        started = start(
-            source, out, settings, method=method, hours=hours, force=force, say=say, **asked
-        )
+            plan = {name: ask(name, value) for name, value in plan.items()}
+        started = start(source, out, settings, force=force, say=say, **plan, **asked)
         values, path = started.plain(), started.path
         for line in started.lines():
             say(line)

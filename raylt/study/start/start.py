@@ -97,6 +97,9 @@ def start(
         InputError: there are no images, too few of a class, or the file is there already.
         EnvironmentError: an image or folder cannot be read, or a step cannot be trained.
     """
+    if method not in file.METHODS:
+        known = ", ".join(file.METHODS)
+        raise InputError(f"the method must be one of {known}, but got {method!r}")
     whole = Path(os.path.abspath(source.expanduser()))
     out = out or Path(f"{_slug(whole.stem if whole.is_file() else whole.name)}.yaml")
     require_free(out, force=force)
