@@ -16,6 +16,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -206,7 +207,8 @@ def training(data: Path | None, budget: float, *, short: bool) -> list[str]:
     """The published settings on CIFAR-100-LT, as long as they may take."""
     if data is None:
         return ["The published settings: left out, for --data names no folder with CIFAR-100."]
-    return reproduce.sections(data, budget, short=short)
+    with tempfile.TemporaryDirectory() as folder:
+        return reproduce.sections(data, budget, short=short, folder=Path(folder))
 
 
 def report(device: torch.device, *, data: Path | None, budget: float, short: bool) -> list[str]:

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import contextlib
+from collections.abc import Generator, Iterable
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
+
+_T = TypeVar("_T")
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def alone() -> Generator[None]:
+    """In a `with` this process does everything as the only worker of its trial."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def agreed(value: _T) -> _T:
+    """The first worker's value, in every worker; it is pickled."""
+    if not _together():
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
 
 
 def world() -> int:
@@ -72,7 +96,9 @@ def _through(layers: Iterable[nn.Module], tensor: Tensor) -> Tensor:
 
 
 def _together() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    if _alone.get() or not dist.is_available() or not dist.is_initialized():
+        return False
+    return dist.get_world_size() > 1
 
 
 class _Gather(torch.autograd.Function):

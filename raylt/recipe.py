@@ -45,12 +45,13 @@ class Recipe(Frozen):
     epochs: int = Field(ge=1)
     """Passes over the training set."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; auto takes bfloat16 on GPUs that have it and on CPUs with AMX
-    tiles, and float32 elsewhere."""
-    compile: bool = False
+    """Arithmetic of the network; auto times a few steps on the machine that trains, and takes the
+    faster one, with the memory layout and the threads that are fastest there."""
+    compile: bool | Literal["auto"] = False
     """Whether a step runs as one compiled program, on a GPU as CUDA graphs: worth its minute where
-    a run takes many. The numbers differ in their last digits. Steps of several workers, and those
-    that cannot be compiled, run as they are, and a line says so."""
+    a run takes many; auto tries it where that costs at most a hundredth of the run. The numbers
+    differ in their last digits. Steps of several workers, and those that cannot be compiled, run
+    as they are, and a line says so."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the initial weights, the order of the images and every augmentation."""
 

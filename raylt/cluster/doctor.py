@@ -16,6 +16,7 @@ from raylt.cluster.facts import Facts
 from raylt.schema import RayltError
 from raylt.settings import Trial
 from raylt.trial.checkpoints import bucket
+from raylt.trial.execution import choice, kept
 
 State = Literal["ok", "warning", "error"]
 
@@ -146,6 +147,7 @@ def _examine_here(
         yield from judge(survey)
     yield _sockets()
     yield _trials_at_a_time([node], trial)
+    yield from _steps(runs)
 
 
 def _examine_cluster(
@@ -172,6 +174,7 @@ def _examine_cluster(
             )
         )
     yield _trials_at_a_time(machines, trial)
+    yield from _steps(runs)
 
 
 def _finding(check: str, where: str, state: State, found: str, remedy: str) -> Finding:
@@ -266,6 +269,16 @@ def _tracker(node: Node, answer: Facts) -> Finding:
     detail = answer.tracker or "answers, or is a file"
     remedy = "start it, open its port, and allow its name (`mlflow server --allowed-hosts`)"
     return _finding("MLflow", node.name, state, detail, remedy)
+
+
+def _steps(runs: Path) -> Iterator[Finding]:
+    """How each kind of machine computes the steps that were measured in a folder of runs."""
+    measured = kept.everything(runs)
+    if not measured:
+        here = f"none was measured yet on {choice.processor()}; the first trial does it"
+        yield _finding("steps", "this machine", "ok", here, "")
+    for execution in measured:
+        yield _finding("steps", execution.machine, "ok", f"{execution.step}: {execution}", "")
 
 
 def _trials_at_a_time(nodes: Sequence[Node], trial: Trial) -> Finding:

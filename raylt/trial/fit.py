@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,13 +90,7 @@ def fit(
             rate = learning_rate(number * batches.steps + steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with record_function("raylt/forward"), autocast():
-                terms = step(batch.views, batch.labels)
-            with record_function("raylt/backward"):
-                torch.stack(tuple(terms.values())).sum().backward()
-            with record_function("raylt/optimizer"):
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+            terms = descend(step, batch.views, batch.labels, optimizer, autocast)
             for name, term in terms.items():
                 total[name] = total.get(name, 0) + term.detach()
             images += len(batch.labels) * collectives.world()
@@ -104,6 +98,24 @@ def fit(
         losses = _mean_over_steps(total, steps)
         _require_finite(losses, number + 1)
         yield Epoch(number + 1, losses, rate, images, time.perf_counter() - began)
+
+
+def descend(
+    step: nn.Module,
+    views: Sequence[torch.Tensor],
+    labels: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    autocast: Callable[[], AbstractContextManager[None]],
+) -> Mapping[str, torch.Tensor]:
+    """One step: forward, backward, optimizer; returns the loss terms."""
+    with record_function("raylt/forward"), autocast():
+        terms: Mapping[str, torch.Tensor] = step(views, labels)
+    with record_function("raylt/backward"):
+        torch.stack(tuple(terms.values())).sum().backward()
+    with record_function("raylt/optimizer"):
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return terms
 
 
 def _named(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -27,8 +27,14 @@ from raylt.recipe import Recipe
 from raylt.schema import DatasetConfig
 from raylt.trial.compiled import Compiled
 from raylt.trial.cost import memory
+from raylt.trial.execution import choice
+from raylt.trial.execution.choice import Execution, Layout
 from raylt.trial.fit import Epoch, Training, fit
 
+_FORMATS: dict[Layout, torch.memory_format] = {
+    "channels_last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
 _log = logging.getLogger("raylt")
 
 
@@ -42,9 +48,11 @@ class Parts:
     """The test images are sealed."""
     method: _base.Method
     step: nn.Module
-    """What is called for the loss terms: the method, compiled, or DDP around it."""
+    """What is called for the loss terms."""
     optimizer: torch.optim.Optimizer
     batches: Batches
+    execution: Execution
+    """How the steps are computed."""
 
     def epochs(self, batches: Training, *, start: int) -> Iterator[Epoch]:
         """Train on `batches` from epoch `start`, counted from 0, and yield after each epoch."""
@@ -54,26 +62,37 @@ class Parts:
             batches,
             self.optimizer,
             learning_rate=_learning_rate(self.recipe, batches.steps),
-            autocast=_autocast(self.recipe, self.device),
+            autocast=autocast(self.execution, self.device),
             start=start,
             epochs=self.recipe.epochs,
         )
 
 
-def build(recipe: Recipe, *, root: Path, device: torch.device) -> Parts:
-    """The untrained parts of a run on a device, for this process of it."""
+def build(
+    recipe: Recipe, *, root: Path, device: torch.device, execution: Execution | None = None
+) -> Parts:
+    """The untrained parts of a run on a device, for this process of it.
+
+    Args:
+        recipe: The run.
+        root: Folder of the datasets.
+        device: Where it trains.
+        execution: How its steps are computed; None for the way in which nothing is measured.
+    """
+    if execution is None:
+        execution = as_given(recipe, device)
+    use_threads(execution, device)
     splits = splits_of(recipe, root)
-    method = method_of(recipe, splits, device, root=root)
+    method = method_of(recipe, splits, device, root=root, layout=execution.layout)
     return Parts(
         recipe=recipe,
         device=device,
         splits=splits,
         method=method,
-        step=_step(recipe, method, device),
-        optimizer=optim.optimizer(
-            method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
-        ),
-        batches=_batches(recipe, splits, method, device),
+        step=step_of(method, execution, device),
+        optimizer=optimizer_of(recipe, method),
+        batches=_batches(recipe, splits, method, device, execution),
+        execution=execution,
     )
 
 
@@ -104,7 +123,12 @@ def _read(data: str, root: Path) -> Splits:
 
 
 def method_of(
-    recipe: Recipe, splits: Splits, device: torch.device, *, root: Path | None = None
+    recipe: Recipe,
+    splits: Splits,
+    device: torch.device,
+    *,
+    root: Path | None = None,
+    layout: Layout = "channels_last",
 ) -> _base.Method:
     """The untrained method of a recipe on a device; its weights are a function of the seed.
 
@@ -114,6 +138,7 @@ def method_of(
         device: Where it is to lie.
         root: Folder of the datasets, from which an encoder that begins trained has its weights;
             None where a checkpoint has them all, and nothing is to be read or downloaded.
+        layout: How its convolutions lie in memory.
     """
     channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
     # The weights are drawn on the CPU, so that they are the same on every device.
@@ -128,13 +153,21 @@ def method_of(
             root=root or Path(),
         )
         method = _base.build(recipe.method, encoder, splits.train_counts)
-    return method.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return method.to(device=device, memory_format=_FORMATS[layout])  # pyright: ignore[reportCallIssue]
 
 
-def _step(recipe: Recipe, method: _base.Method, device: torch.device) -> nn.Module:
+def optimizer_of(recipe: Recipe, method: _base.Method) -> torch.optim.Optimizer:
+    """The optimizer of a recipe for a method."""
+    return optim.optimizer(
+        method, **recipe.optimizer.model_dump(exclude={"batch_size", "drop_last"})
+    )
+
+
+def step_of(method: _base.Method, execution: Execution, device: torch.device) -> nn.Module:
+    """What is called for the loss terms: the method, compiled, or DDP around it."""
     if collectives.world() == 1:
-        return Compiled(method) if recipe.compile else method
-    if recipe.compile and collectives.rank() == 0:
+        return Compiled(method) if execution.compile else method
+    if execution.compile and collectives.rank() == 0:
         _log.warning("steps of several workers are not compiled, and run as they are")
     collectives.synchronise_norms(method)
     ids = [device] if device.type == "cuda" else None
@@ -143,7 +176,11 @@ def _step(recipe: Recipe, method: _base.Method, device: torch.device) -> nn.Modu
 
 
 def _batches(
-    recipe: Recipe, splits: Splits, method: _base.Method, device: torch.device
+    recipe: Recipe,
+    splits: Splits,
+    method: _base.Method,
+    device: torch.device,
+    execution: Execution,
 ) -> Batches:
     return Batches(
         splits.train,
@@ -156,7 +193,7 @@ def _batches(
         device=device,
         rank=collectives.rank(),
         world=collectives.world(),
-        channels_last=True,
+        channels_last=execution.layout == "channels_last",
     )
 
 
@@ -170,17 +207,51 @@ def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
     )
 
 
-def _autocast(recipe: Recipe, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
-    wanted = recipe.precision
-    if wanted == "float32" or (wanted == "auto" and not _has_bfloat16(device)):
+def as_given(recipe: Recipe, device: torch.device) -> Execution:
+    """How a recipe's steps are computed where nothing is measured.
+
+    What the recipe leaves open is as version 0.1.0 took it: bfloat16 on GPUs that have it and on
+    CPUs with AMX tiles, and nothing is compiled.
+    """
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bfloat16" if _has_bfloat16(device) else "float32"
+    return Execution(
+        machine=kind_of(device),
+        step=choice.step_of(recipe, recipe.optimizer.batch_size // collectives.world()),
+        precision=precision,
+        layout="channels_last",
+        threads=torch.get_num_threads() if device.type == "cpu" else 0,
+        compile=recipe.compile is True,
+    )
+
+
+def kind_of(device: torch.device) -> str:
+    """The model of a GPU or of this machine's processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else choice.processor()
+
+
+def use_threads(execution: Execution, device: torch.device) -> None:
+    """Let torch compute with the threads of an execution, where the device is a CPU."""
+    if device.type == "cpu" and torch.get_num_threads() != execution.threads:
+        torch.set_num_threads(execution.threads)
+
+
+def memory_format(execution: Execution) -> torch.memory_format:
+    """How images lie in memory."""
+    return _FORMATS[execution.layout]
+
+
+def autocast(
+    execution: Execution, device: torch.device
+) -> Callable[[], AbstractContextManager[None]]:
+    """Opens the context in which a forward pass runs."""
+    if execution.precision == "float32":
         return contextlib.nullcontext
     return functools.partial(torch.autocast, device.type, dtype=torch.bfloat16)  # pyright: ignore[reportReturnType]
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 pays on this hardware; asked and not assumed, and alike in every run."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # A CPU with the instructions but without tiles may be slower in bfloat16: ResNet-18 trained
-    # at 0.8 times the speed of float32 on one, and at twice on another.
     return device.type == "cpu" and torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]

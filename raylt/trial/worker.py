@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import torch
 from torch.profiler import record_function
 
 from raylt import collectives
@@ -16,6 +17,8 @@ from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import classes
 from raylt.trial.evaluation.score import Score, score
+from raylt.trial.execution import choice, probe
+from raylt.trial.execution.choice import Execution
 from raylt.trial.fit import Epoch
 from raylt.trial.parts import Parts
 
@@ -61,7 +64,11 @@ def work(
     Raises:
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
-    run = parts.build(recipe, root=root, device=parts.device_of(device))
+    where = parts.device_of(device)
+    execution = probe.choose(recipe, root=root, device=where, began=_began(recipe, where, folder))
+    run = parts.build(recipe, root=root, device=where, execution=execution)
+    if collectives.rank() == 0:
+        choice.write(folder, execution)
     resumed = checkpoint.latest(folder, recipe.digest, method=run.method)
     if resumed is not None:
         resumed.restore(run.method, run.optimizer)
@@ -93,6 +100,15 @@ def work(
     return newest
 
 
+def _began(recipe: Recipe, device: torch.device, folder: Path) -> Execution | None:
+    """How a run that goes on has computed its steps so far; None for one that begins."""
+    header = checkpoint.header(folder)
+    if header is None or header.digest != recipe.digest:
+        return None
+    # Version 0.1.0 measured nothing.
+    return choice.parse(header.execution) if header.execution else parts.as_given(recipe, device)
+
+
 def _writing(
     folder: Path, run: Parts, epoch: Epoch, history: Sequence[dict[str, float]], *, due: bool
 ) -> AbstractContextManager[checkpoint.Keep | None]:
@@ -106,6 +122,7 @@ def _writing(
         method=run.method,
         optimizer=run.optimizer,
         history=history,
+        execution=run.execution,
     )
 
 

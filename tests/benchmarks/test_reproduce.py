@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ DIGITS = Setting(
 def test_a_setting_is_the_published_one(one):
     found = reproduce.setting(one, short=False)
     assert (found.epochs, found.evaluation.every, sum(found.data.train_counts() or ())) == (
-        (200, 200, 10_847) if "bcl" in one.space else (2000, 2000, 9_754)
+        (200, 10, 10_847) if "bcl" in one.space else (2000, 2000, 9_754)
     )
     assert found.encoder == ("resnet32" if "bcl" in one.space else "resnet18")
     if "bcl" in one.space:
@@ -32,7 +33,7 @@ def test_a_setting_is_the_published_one(one):
 def test_fewer_epochs_keep_the_shape_of_the_schedule():
     whole = reproduce.setting(reproduce.SETTINGS[0], short=False)
     found = reproduce.shortened(whole, 20)
-    assert (found.epochs, found.evaluation.every) == (20, 20)
+    assert (found.epochs, found.evaluation.every) == (20, 1)
     assert (found.schedule.warmup, found.schedule.milestones) == (0, (16, 18))
     assert found.optimizer == whole.optimizer
     assert reproduce.shortened(whole, 1).schedule.warmup == 0
@@ -62,12 +63,21 @@ def test_a_budget_gives_the_epochs_that_fit(monkeypatch):
     assert epochs == [2, 4, 1]
 
 
-def test_every_seed_is_trained_and_tested_beside_the_paper(monkeypatch):
+def test_the_run_that_was_begun_by_hand_is_this_one():
+    found = reproduce.setting(reproduce.SETTINGS[0], short=False, overrides=["precision=bfloat16"])
+    assert found.digest == "27df132728b48cb1"
+
+
+def digits(folder, monkeypatch, **changes):
     monkeypatch.setattr(reproduce, "SETTINGS", (DIGITS,))
-    lines = reproduce.sections(Path("unused"), 1e6, short=False)
+    return reproduce.sections(Path("unused"), None, short=False, folder=folder, **changes)
+
+
+def test_every_seed_is_trained_and_tested_beside_the_paper(monkeypatch, tmp_path):
+    lines = digits(tmp_path, monkeypatch)
     assert lines[0] == "### bcl: small, 4 of 4 epochs, seeds 0 ... 1"
     assert lines[2].startswith("351 training images, 104 ... 5 a class; ")
-    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| ")][1:]
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| ")][1:3]
     assert [row[0].strip() for row in rows] == ["accuracy", "few"]
     for row, published in zip(rows, (50.0, 20.0), strict=True):
         mean, spread = (float(number) for number in row[1].split("±"))
@@ -75,3 +85,46 @@ def test_every_seed_is_trained_and_tested_beside_the_paper(monkeypatch):
         assert spread > 0
         assert float(row[2]) == published
         assert float(row[3]) == pytest.approx(mean - published, abs=0.11)
+    curve = lines[lines.index("| epoch | loss, seed 0 | loss, seed 1 |") + 2 :]
+    assert [line.split("|")[1].strip() for line in curve] == ["1", "2", "3", "4"]
+
+
+def test_a_killed_run_goes_on_and_opens_the_test_once(monkeypatch, tmp_path):
+    whole = digits(tmp_path / "whole", monkeypatch, seeds=1)
+    work, opened = reproduce.worker.work, []
+    open_test = reproduce.test_score.open_test
+
+    def killed(recipe, *, report, **more):
+        def two_epochs(row):
+            report(row)
+            if row["epoch"] == 2:
+                raise KeyboardInterrupt
+
+        return work(recipe, report=two_epochs, **more)
+
+    def counted(*words, **more):
+        opened.append(more["folder"])
+        return open_test(*words, **more)
+
+    monkeypatch.setattr(reproduce.test_score, "open_test", counted)
+    monkeypatch.setattr(reproduce.worker, "work", killed)
+    with pytest.raises(KeyboardInterrupt):
+        digits(tmp_path / "killed", monkeypatch, seeds=1)
+    assert "epoch 2 of 4" in reproduce.status(tmp_path / "killed")[0]
+    monkeypatch.setattr(reproduce.worker, "work", work)
+    again = digits(tmp_path / "killed", monkeypatch, seeds=1)
+    assert again[4:] == whole[4:]
+    assert digits(tmp_path / "killed", monkeypatch, seeds=1)[4:] == whole[4:]
+    assert len(opened) == 1
+    folder = tmp_path / "killed" / "bcl-seed0"
+    assert len(json.loads((folder / "openings.json").read_text())) == 1
+    assert reproduce.status(tmp_path / "killed")[0].endswith("and tested")
+
+
+def test_a_folder_is_trained_in_by_one_process(tmp_path):
+    with (
+        reproduce.alone(tmp_path),
+        pytest.raises(SystemExit, match="is being trained in"),
+        reproduce.alone(tmp_path),
+    ):
+        pass

@@ -102,6 +102,8 @@ class Forecast:
     """Bytes of the host's memory that one trial holds at most."""
     gpu_memory: int
     """Bytes of a GPU's memory that one trial holds at most."""
+    steps: tuple[str, ...]
+    """How the steps of the measured recipes are computed."""
     budget: tuple[Account, ...]
     """Every limit of the study's budget, with what the whole search will use of it."""
 
@@ -147,6 +149,7 @@ def forecast(space: Space, measured: Measured, allocation: Allocation, *, trials
         * _kept(space.study, trials, allocation.concurrent),
         memory=max(cost.memory for _, cost in measured),
         gpu_memory=max(cost.gpu_memory for _, cost in measured),
+        steps=tuple(dict.fromkeys(cost.steps for _, cost in measured if cost.steps)),
         budget=tuple(
             Account(name, used[name], limit)
             for name, limit in budget.limits(space.study.budget).items()
@@ -231,6 +234,7 @@ def lines(forecast: Forecast, *, free: int | None) -> list[str]:
         f"search     {forecast.trials} trials to their end: {forecast.cpu_hours:.3g} CPU-hours"
         f"{gpus}, {duration(forecast.wall)} with {forecast.concurrent} at a time",
     ]
+    text += [f"steps      {sentence}" for sentence in forecast.steps]
     if forecast.share < 1:
         text.append(
             f"           early stopping trains about {100 * forecast.share:.0f} % of the epochs "

@@ -50,7 +50,9 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             threads=threads,
             gpu=gpu,
             say=say,
-            how=lambda recipe: cost.measured(recipe, root=settings.data, threads=threads, gpu=gpu),
+            how=lambda recipe: cost.measured(
+                recipe, root=settings.data, runs=settings.runs, threads=threads, gpu=gpu
+            ),
         )
         return packing.need([measurement for _, measurement in costs])
 

@@ -51,7 +51,7 @@ def weigher(
             threads=threads,
             gpu=gpu,
             say=say,
-            how=lambda recipe: _by_ray(recipe, shape, root=root, threads=threads),
+            how=lambda recipe: _by_ray(recipe, shape, root=root, runs=runs, threads=threads),
         )
         return learned(need([measurement for _, measurement in costs]), record)
 
@@ -102,7 +102,7 @@ def sentence(allocation: Allocation) -> str:
     )
 
 
-def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
+def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, runs: Path, threads: int) -> Cost:
     """Measure a recipe on a machine of the cluster that has what a trial books."""
     import ray
     from ray.exceptions import RayError, RayTaskError
@@ -112,7 +112,9 @@ def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, threads: int) -> Cost:
         num_cpus=shape.cpus, num_gpus=1 if shape.gpus else 0, max_retries=0
     )
     try:
-        return ray.get(remote.remote(recipe, root=root, threads=threads, gpu=bool(shape.gpus)))
+        return ray.get(
+            remote.remote(recipe, root=root, runs=runs, threads=threads, gpu=bool(shape.gpus))
+        )
     except RayTaskError as error:
         raise error.cause from None
     except RayError as error:

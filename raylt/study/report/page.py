@@ -14,7 +14,7 @@ from typing import Any
 from raylt import escape, metrics
 from raylt.schema import EnvironmentError
 from raylt.study.cost import budget, tables
-from raylt.study.record import text
+from raylt.study.record import executions, text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, duration, percent, plain, score, short
@@ -207,8 +207,10 @@ def _ranking(record: Record) -> str:
 
 def _costs(record: Record) -> str:
     sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in tables.sentences(record))
-    both = (tables.hours(record), tables.states(record.outcomes()))
-    return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(_table(*table) for table in both)
+    shown = [tables.hours(record), tables.states(record.outcomes())]
+    if steps := executions.rows(record):
+        shown.append((["machine", "a step of", "computed in"], steps))
+    return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(_table(*table) for table in shown)
 
 
 def _data(record: Record) -> str:

@@ -16,6 +16,7 @@ from raylt.settings import Settings
 from raylt.study.cost import packing
 from raylt.study.record import postgres
 from raylt.study.record.bucket import Fetching
+from raylt.study.record.executions import Executions
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record
@@ -89,7 +90,7 @@ class Session:
             Retention(study) as retention,
         ):
             # A trial's files are fetched before any other listener reads them.
-            own = (Fetching(study), progress, self.tracker, dog, retention)
+            own = (Fetching(study), Executions(study), progress, self.tracker, dog, retention)
             return tune.run(
                 study,
                 allocation=self.allocation,
@@ -99,6 +100,7 @@ class Session:
                 ray_lost=self.guard.look,
                 retries=settings.retries,
                 root=settings.data,
+                runs=settings.runs,
                 work=settings.work,
                 system_metrics=settings.system_metrics,
                 say=progress.say,

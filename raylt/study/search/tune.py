@@ -38,6 +38,7 @@ def run(
     ray_lost: Callable[[], bool],
     retries: int,
     root: Path,
+    runs: Path,
     work: str,
     system_metrics: bool,
     say: Callable[[str], None],
@@ -53,6 +54,7 @@ def run(
         ray_lost: Whether Ray itself died: then no trial whose process died has failed.
         retries: How often a trial is started again whose process died.
         root: Folder of the datasets.
+        runs: Folder of all studies, which share how their steps are computed.
         work: `package.module:function` that trains one recipe.
         system_metrics: Whether each epoch comes with what the trial's machine did meanwhile.
         say: Takes a line for the user.
@@ -76,6 +78,7 @@ def run(
     constants = {
         "work": work,
         "root": str(root.resolve()),
+        "runs": str(runs.resolve()),
         "scratch": str(scratch),
         "system_metrics": system_metrics,
         "bucket": record.bucket(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raylt import escape
+from raylt.study.record import executions
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, plain, scores, short
@@ -40,6 +41,8 @@ def description(record: Record, *, command: str) -> str:
         levels = [f"{key.removeprefix('floor/')} {percent(v)}" for key, v in floor.items()]
         lines += ["", f"Pixel baseline: {', '.join(levels)}"]
     lines += _encoders(record)
+    for machine, step, words in executions.rows(record):
+        lines += ["", f"Steps of {step} on {machine}: {words}"]
     first = record.facts.get("command", "")
     if first:
         lines += ["", f"Begun with {escape.code(first)}"]

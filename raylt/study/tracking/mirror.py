@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt import escape
+from raylt.study.record import executions
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
 from raylt.study.tracking import artifacts, description
@@ -171,6 +172,8 @@ class MlflowMirror:
         tags = {"state": outcome.state, "attempt": str(outcome.attempts)}
         if outcome.failure:
             tags |= {"failure": outcome.failure, MLFLOW_RUN_NOTE: escape.markdown(outcome.failure)}
+        if execution := executions.of_trial(self._record, outcome.number):
+            tags |= {"machine": execution.machine, "execution": str(execution)}
         self.runs.log(run, metrics, at=outcome.ended, step=outcome.epoch, tags=tags)
         drawn = (
             self._record.wanted <= DRAWN

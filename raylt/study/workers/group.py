@@ -25,6 +25,7 @@ from raylt.cluster.capacity import Shape
 from raylt.study.workers import elastic, system_metrics, trainable
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
+from raylt.trial.execution import kept
 
 if TYPE_CHECKING:
     from ray.train.torch import TorchTrainer
@@ -142,7 +143,10 @@ def worker(config: dict[str, Any]) -> Reason | None:
             recipe = _recipe(config)
             # Only the first worker's report is read, so only its machine is watched.
             watched = config["system_metrics"] and rank == 0
-            with system_metrics.read(report, on=watched) as report_all:
+            with (
+                kept.shared_in(Path(config["runs"])),
+                system_metrics.read(report, on=watched) as report_all,
+            ):
                 trainable.work(config["work"])(
                     recipe,
                     root=Path(config["root"]),

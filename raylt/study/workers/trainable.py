@@ -25,6 +25,7 @@ from raylt.study.workers import system_metrics
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
 from raylt.trial.cost import memory
+from raylt.trial.execution import kept
 
 _LOOK = 1.0
 """Seconds between two looks at whether Ray is still there."""
@@ -42,7 +43,8 @@ def trial(config: dict[str, Any]) -> None:
 
     Args:
         config: What `TruthfulSearcher.suggest` returns, and from the driver `work`, `root`,
-            `system_metrics`, `gpu_share`, the share of a GPU that a trial gets beside others, and
+            `runs`, `system_metrics`,
+            `gpu_share`, the share of a GPU that a trial gets beside others, and
             `bucket`, that of all trials or None.
     """
     from ray import tune
@@ -65,7 +67,10 @@ def trial(config: dict[str, Any]) -> None:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
             recipe = recipe_of(config)
-            with system_metrics.read(report, on=config["system_metrics"]) as report_all:
+            with (
+                kept.shared_in(Path(config["runs"])),
+                system_metrics.read(report, on=config["system_metrics"]) as report_all,
+            ):
                 work(config["work"])(
                     recipe,
                     root=Path(config["root"]),

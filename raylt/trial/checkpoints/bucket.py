@@ -36,6 +36,7 @@ CREDENTIALS = (
 OUTPUTS = (
     checkpoint_names.PATTERN,
     "classes.json",
+    "execution.json",
     "output*.txt",
     "error*.txt",
     "test*.json",

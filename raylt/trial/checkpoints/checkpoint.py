@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from raylt.schema import InputError
 from raylt.trial.checkpoints import checkpoint_file, checkpoint_names
-from raylt.trial.checkpoints.checkpoint_file import Damaged
+from raylt.trial.checkpoints.checkpoint_file import Damaged, Header
 from raylt.trial.checkpoints.checkpoint_names import BEST
+from raylt.trial.execution.choice import Execution
 
 KEPT = 2
 """Newest checkpoints kept of a run: one more in case the newest is damaged."""
@@ -89,6 +90,7 @@ def writing(
     method: nn.Module,
     optimizer: torch.optim.Optimizer,
     history: Sequence[dict[str, float]],
+    execution: Execution | None = None,
 ) -> Generator[Keep]:
     """Write the checkpoint of `epoch` into `folder` while the epoch is scored in the `with`.
 
@@ -105,13 +107,16 @@ def writing(
         method: What is trained.
         optimizer: Its optimizer.
         history: What was reported before, by which the place for the scores is measured.
+        execution: How the steps are computed, for a run that goes on from here.
     """
     # No more: where the folder of runs was moved, nothing may grow in its old place.
     folder.mkdir(exist_ok=True)
     path = folder / checkpoint_names.checkpoint(epoch)
     draft = path.with_suffix(f".{os.getpid()}.draft")
     tensors = _tensors(method, optimizer)
-    header = {"epoch": epoch, "digest": digest}
+    header: dict[str, object] = {"epoch": epoch, "digest": digest}
+    if execution is not None:
+        header["execution"] = execution.plain
     room = len(checkpoint_file.quoted({**header, "history": list(history)})) + _ROOM
 
     def keep(history: Sequence[dict[str, float]], *, best: bool) -> Path:
@@ -172,6 +177,14 @@ def read(path: Path) -> Checkpoint:
     """
     header, tensors = checkpoint_file.read(path)
     return Checkpoint(header.epoch, header.digest, header.history, tensors)
+
+
+def header(folder: Path) -> Header | None:
+    """What the newest readable checkpoint in `folder` says of itself, which is not verified."""
+    for path in _files(folder):
+        with contextlib.suppress(Damaged):
+            return checkpoint_file.header(path)
+    return None
 
 
 def latest(folder: Path, *digests: str, method: nn.Module | None = None) -> Checkpoint | None:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +49,8 @@ class Header(_Format):
     epoch: int = Field(ge=1, lt=10**6)
     digest: str
     history: tuple[dict[str, int | float], ...]
+    execution: dict[str, Any] | None = None
+    """How the steps of the run are computed; None in files of format 1."""
 
 
 def lay_down(tensors: Mapping[str, Tensor], path: Path, *, room: int) -> bytes:
@@ -113,6 +116,19 @@ def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise Damaged(f"{path} is no complete checkpoint: {reason}") from error
+
+
+def header(path: Path) -> Header:
+    """What a file says of itself, which is not verified.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Header.model_validate_json((file.metadata() or {})[_KEY])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise Damaged(f"{path} is no complete checkpoint") from error
 
 
 def _of_file(path: Path) -> str:

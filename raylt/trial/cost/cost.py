@@ -41,6 +41,8 @@ class Cost:
     """Share of the training time in which the GPU worked; 0 without one."""
     device: str
     """`cpu`, or the GPU's name."""
+    steps: str = ""
+    """What a step is, on which machine, and how it is computed; "" if version 0.1.0 measured."""
 
     def seconds(self, recipe: Recipe) -> float:
         """Wall-clock time of a whole run whose steps are those that were measured."""
@@ -48,7 +50,7 @@ class Cost:
         return self.start + recipe.epochs * self.epoch + scores * (self.score + self.save)
 
 
-def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
+def measured(recipe: Recipe, *, root: Path, runs: Path, threads: int, gpu: bool) -> Cost:
     """Train a few steps of a recipe in a process of its own and look at what they take.
 
     The process has the whole device to itself, and its memory is that of one trial; nothing of
@@ -57,6 +59,7 @@ def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
     Args:
         recipe: The run.
         root: Folder of the datasets.
+        runs: Folder of all studies, which share how their steps are computed.
         threads: Threads of torch.
         gpu: Whether it may use a GPU, where there is one.
 
@@ -67,6 +70,7 @@ def measured(recipe: Recipe, *, root: Path, threads: int, gpu: bool) -> Cost:
         {
             "recipe": recipe.model_dump(mode="json"),
             "root": str(root.resolve()),
+            "runs": str(runs.resolve()),
             "modules": outside.folder(),
         }
     )

@@ -27,6 +27,7 @@ from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.cost.cost import Cost
 from raylt.trial.evaluation.score import score
+from raylt.trial.execution import kept, probe
 from raylt.trial.fit import Diverged
 from raylt.trial.worker import Parts
 
@@ -103,7 +104,8 @@ def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
     where = parts.device_of(device)
     # An epoch may be a single step, and all of them are to be real ones.
     longer = recipe.model_copy(update={"epochs": max(recipe.epochs, _WARM + _STEPS)})
-    run = parts.build(longer, root=root, device=where)
+    execution = probe.choose(recipe, root=root, device=where, began=None)
+    run = parts.build(longer, root=root, device=where, execution=execution)
     few = _Few(run.batches, where)
     with _watch(where) as watch, contextlib.suppress(Diverged):
         # A setting that diverges at once costs as much as one that does not.
@@ -128,6 +130,7 @@ def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
         gpu_size=torch.cuda.get_device_properties(where).total_memory if cuda else 0,
         gpu_busy=min(1.0, _gpu_seconds(watch, few) / trained_for) if cuda else 0.0,
         device=torch.cuda.get_device_name(where) if cuda else "cpu",
+        steps=f"{execution.step} on {execution.machine}: {execution}",
     )
 
 
@@ -196,7 +199,8 @@ def main() -> None:
     if task["modules"] is not None:
         outside.use(Path(task["modules"]), kept=True)
     try:
-        cost = measure(recipes.parse(task["recipe"]), root=Path(task["root"]), device=None)
+        with kept.shared_in(Path(task["runs"])):
+            cost = measure(recipes.parse(task["recipe"]), root=Path(task["root"]), device=None)
     except RayltError as error:
         print(json.dumps({"failure": str(error)}))
     else:

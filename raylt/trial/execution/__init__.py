@@ -1,0 +1,1 @@
+"""How a machine computes the steps of a recipe: what is left to it, it is asked."""
