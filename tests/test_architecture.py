@@ -91,6 +91,7 @@ WHOLE = {
     "test_released.py",
     "test_wheel.py",
     "trial/test_imports.py",
+    "trial/test_rehearsal.py",
     "trial/test_workers.py",
 }
 PLUGINS = {"datasets", "encoders", "methods", "samplers", "schedulers"}

@@ -73,6 +73,12 @@ class SDCLR(Method):
         self.competitor = Competitor(encoder, self.head, own_norms=config.own_norms)
         # Drawn like the initial weights, so that all workers and a resumed run hold the same.
         self.register_buffer("seed", torch.randint(2**62, ()))
+        # On the host, too: no epoch waits for the device to read it there.
+        self._read_seed()
+        self.register_load_state_dict_post_hook(SDCLR._read_seed)
+
+    def _read_seed(self, _: object = None) -> None:
+        self._seed = int(self.seed)
 
     @staticmethod
     def views(config: Config) -> tuple[str, ...]:
@@ -93,7 +99,7 @@ class SDCLR(Method):
                 weights,
                 magnitude=prune * (1 - self.config.random_share),
                 random=prune * self.config.random_share,
-                generator=torch.Generator().manual_seed(int(self.seed) + epoch),
+                generator=torch.Generator().manual_seed(self._seed + epoch),
             )
         )
 

@@ -134,3 +134,20 @@ def test_a_pruning_ratio_out_of_range_is_refused(prune):
 def test_a_temperature_out_of_range_is_refused(temperature):
     with pytest.raises(ValueError, match="temperature"):
         Config(temperature=temperature)
+
+
+def test_random_masks_follow_the_loaded_seed():
+    first, second = (built(prune=0.5, random_share=1.0) for _ in range(2))
+    state = first.state_dict() | {"seed": torch.tensor(7)}
+    second.load_state_dict(state)
+    first.begin_epoch(3)
+    second.begin_epoch(3)
+    assert not _equal_masks(first, second)
+    first.load_state_dict(state)
+    first.begin_epoch(3)
+    assert _equal_masks(first, second)
+
+
+def _equal_masks(first, second):
+    masks = [method.competitor.masks.buffers() for method in (first, second)]
+    return all(torch.equal(*pair) for pair in zip(*masks, strict=True))
