@@ -11,7 +11,7 @@ settings of their space files and of the overrides. `--folder` keeps everything:
 checkpoints and the curve of each run. The same command goes on after any kill, and loses one epoch
 or a minute at most. With `--background` the training outlives the terminal and gives way to other
 programs; `--status` tells how far it is. Each run is scored on the test images once, at its end,
-and the folder says when. With `--budget` a run that begins takes as many epochs as fit into a time.
+and the folder says when. With `--budget` a run that begins takes as many epochs as fit into it.
 `--short` shrinks the encoder and the epochs to a look whether it runs; its numbers mean nothing.
 """
 

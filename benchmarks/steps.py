@@ -262,8 +262,8 @@ def section(device: torch.device, *, short: bool) -> list[str]:
     """The table as Markdown."""
     return [
         "Seconds of processor time on one thread; the views are made beforehand. Both forms train "
-        "the same network. bfloat16 is `precision: bfloat16`; `auto` takes it on GPUs and on "
-        "processors with AMX tiles only. What compiling takes, a minute or more here, is not in a "
+        "the same network. bfloat16 is `precision: bfloat16`; `auto` takes the faster of both "
+        "once it has timed a few steps. What compiling takes, a minute or more here, is not in a "
         "step.",
         "",
         *pairs.table(

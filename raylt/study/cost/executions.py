@@ -40,6 +40,6 @@ def noted(record: Record) -> tuple[Execution, ...]:
     return tuple(choice.parse(values) for values in record.facts.get(_FACT, ()))
 
 
-def rows(record: Record) -> list[tuple[str, str, str]]:
+def rows(record: Record) -> list[list[str]]:
     """Machine, step and choice of each way, for a table."""
-    return sorted((e.machine, e.step, str(e)) for e in noted(record))
+    return sorted([e.machine, e.step, str(e)] for e in noted(record))

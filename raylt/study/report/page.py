@@ -13,8 +13,8 @@ from typing import Any
 
 from raylt import escape, metrics
 from raylt.schema import EnvironmentError
-from raylt.study.cost import budget, tables
-from raylt.study.record import executions, text
+from raylt.study.cost import budget, executions, tables
+from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, duration, percent, plain, score, short

@@ -14,9 +14,9 @@ from raylt.cluster import ray_compat
 from raylt.cluster.capacity import Node
 from raylt.settings import Settings
 from raylt.study.cost import packing
+from raylt.study.cost.executions import Executions
 from raylt.study.record import postgres
 from raylt.study.record.bucket import Fetching
-from raylt.study.record.executions import Executions
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record

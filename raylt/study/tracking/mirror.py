@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt import escape
-from raylt.study.record import executions
+from raylt.study.cost import executions
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
 from raylt.study.tracking import artifacts, description
@@ -27,9 +27,10 @@ _EPOCHS = 50
 """Epochs of one request at most; MLflow takes 1000 metrics in one."""
 _REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE")
 _ENDED = {"complete": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
-DRAWN = 200
+DRAWN = 10
 """Trials of a study up to which each has its charts; of a larger one only the baseline and those
-that were the best when they ended, for a chart costs half a second of the driver's processor."""
+that were the best when they ended, for three charts take half a second of the driver's processor,
+which the trials need. Every trial has the table that they are drawn from."""
 _RANKED = 200
 """Trials that get their rank at the end of a search, which waits for it."""
 

@@ -37,6 +37,8 @@ _LAST_TRIES = 2
 """How often the end of a search tries to send what is left."""
 _WARN = 60.0
 """Seconds between two warnings."""
+_GATHER = 3.0
+"""Seconds of news that are sent together: a write costs as much for many points as for one."""
 _NICE = 5
 """The thread gives way to everything else on the machine."""
 
@@ -249,9 +251,10 @@ class Tracker(Listener):
         return mirror
 
     def _await_news(self) -> bool:
-        """Sleep until there is something to send; true if this is the last of it."""
+        """Sleep until there is some time's news to send; true if this is the last of it."""
         with self._news:
             self._news.wait_for(lambda: self._pending or self._closing)
+            self._news.wait_for(lambda: self._closing, timeout=_GATHER)
             return self._closing
 
     def _send(self, mirror: MlflowMirror) -> None:
