@@ -84,7 +84,6 @@ def families() -> dict[str, str]:
     }
 
 
-@functools.cache
 def names(source: str) -> tuple[str, ...]:
     """The classifiers of a library, read off its files, those of timm without the tags of their
     weights; empty where it is not installed."""
@@ -93,6 +92,10 @@ def names(source: str) -> tuple[str, ...]:
         return ()
     folder = Path(package.submodule_search_locations[0], "models")
     # Beside its classifiers torchvision has folders of models for other tasks.
-    files = folder.glob("*.py") if source == "torchvision" else folder.rglob("*.py")
-    texts = [path.read_text("utf-8") for path in files]
+    return _registered(folder, "*.py" if source == "torchvision" else "**/*.py")
+
+
+@functools.cache
+def _registered(folder: Path, pattern: str) -> tuple[str, ...]:
+    texts = [path.read_text("utf-8") for path in folder.glob(pattern)]
     return tuple(sorted({name for text in texts for name in _REGISTERED.findall(text)}))

@@ -42,14 +42,16 @@ _LEAF: dict[str, Any] = {
         "additionalProperties": False,
     },
 }
+# A pattern alone admits everything that is no text.
 _REFERENCE = {
+    "type": "string",
     "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
     "description": "module:Object on Python's path or beside the space file.",
 }
 _ENCODER = {
     "anyOf": [
         {"enum": list(encoders.names())},
-        {"pattern": r"^(torchvision|timm)/[\w.]+$"},
+        {"type": "string", "pattern": r"^(torchvision|timm)/[\w.]+$"},
         _REFERENCE,
     ]
 }

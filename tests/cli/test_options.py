@@ -6,6 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from raylt import printed
 from raylt.cli import options
 from raylt.schema import InputError
 from tests.space.made import text
@@ -69,8 +70,9 @@ def test_a_wrong_value_is_refused_beside_its_flag(words, complaint):
     assert seen == []
 
 
-def test_a_verb_takes_the_settings_that_it_names():
-    command, seen = verb(options.json_option, takes=("runs", "data"))
+def test_a_verb_takes_the_settings_that_are_listed_for_its_name(monkeypatch):
+    monkeypatch.setitem(printed.TAKES, "look", ("runs", "data"))
+    command, seen = verb(options.json_option, name="look")
     assert [option.name for option in command.settings] == ["runs", "data"]
     shown = called(command, ["--help"]).output
     # The settings stand before --json and --help.

@@ -5,13 +5,24 @@ from typing import Any
 
 import pytest
 
-from raylt import cli, plugins, space
+from raylt import cli, space
 from raylt.space import baseline
 from raylt.space.leaf import Leaf
 from tests.space.made import loaded
 
 PRUNE = {"low": 0.1, "high": 0.99}
 LR = {"low": 0.1, "high": 1.0, "log": True}
+OWN = """
+from raylt.schema import MethodConfig
+
+
+class Own(MethodConfig):
+    prune: float = 0.7
+
+
+class Mine:
+    Config = Own
+"""
 
 
 def test_a_space_without_a_baseline_has_its_methods_published_values(tmp_path: Path) -> None:
@@ -75,24 +86,14 @@ def test_the_rival_has_the_published_values_of_its_own_method(tmp_path: Path) ->
     assert other.study.baseline.source.startswith("the published values of bcl: Zhu et al.")
 
 
-def test_a_method_that_states_none_has_its_defaults(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def declared(package: str, name: str, declaration: str) -> Any:
-        raise AttributeError(declaration)
-
-    found = loaded(tmp_path, {}, {"method.prune": PRUNE})
-    monkeypatch.setattr(plugins, "declared", declared)
-    _, again = baseline.with_published(_document(found.text), found, {"method.prune": 0.2})
-    assert again.study.baseline is not None
-    assert again.study.baseline.values == {"method.prune": 0.9}
-    assert "states none" in again.study.baseline.source
-
-
-def _document(text: str) -> Any:
-    from raylt.space.file import document
-
-    return document.parse(text, "again.yaml")
+def test_a_method_that_states_none_has_its_defaults(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN, "utf-8")
+    found = loaded(tmp_path, {}, {"method.name": "own:Mine", "method.prune": PRUNE})
+    assert found.baseline_point == {"method.prune": 0.7}
+    assert found.study.baseline is not None
+    assert found.study.baseline.source == (
+        "the published values of own:Mine: its file states none, so the defaults"
+    )
 
 
 @pytest.mark.parametrize(

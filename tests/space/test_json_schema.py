@@ -40,6 +40,10 @@ def changed(path, value):
         ("recipe.method.head_depth", {"choices": [2, 3]}),
         ("recipe.optimizer.lr", {"low": 0.1, "high": 0.9, "step": 0.1}),
         ("recipe.data.imbalance", 50),
+        ("recipe.data", {"name": "own:Data", "sharpness": 2}),
+        ("recipe.method", {"name": "lib.own:Mine"}),
+        ("recipe.encoder", "own:Net"),
+        ("recipe.encoder", "timm/test_vit"),
     ],
 )
 def test_what_is_right_is_admitted(judge, path, value):
@@ -59,7 +63,9 @@ def test_what_is_right_is_admitted(judge, path, value):
         ("recipe.method.tau", 1.0),
         ("recipe.method.name", "sdlcr"),
         ("recipe.data.name", {"choices": ["digits", "cifar10"]}),
+        ("recipe.data.name", 3),
         ("recipe.encoder", "resnet19"),
+        ("recipe.encoder", 18),
         ("recipe.epochs", "ten"),
     ],
 )
@@ -69,9 +75,10 @@ def test_what_is_wrong_is_one_fault(judge, path, value):
 
 def test_every_plugin_is_in_it():
     properties = json_schema()["properties"]["recipe"]["properties"]
-    assert set(properties["method"]["properties"]["name"]["enum"]) == {*plugins.names("methods")}
-    assert set(properties["data"]["properties"]["name"]["enum"]) == {*plugins.names("datasets")}
-    rule, *_ = properties["encoder"]["anyOf"]
+    for section, package in (("method", "methods"), ("data", "datasets")):
+        rule, _ = properties[section]["properties"]["name"]["anyOf"]
+        assert rule["enum"] == list(plugins.names(package))
+    rule, *_ = properties["encoder"]["anyOf"][0]["anyOf"]
     assert rule["enum"] == list(encoders.names())
 
 

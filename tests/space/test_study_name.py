@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from raylt.space.study_name import study_name
 
 
-@pytest.mark.parametrize("name", ["a", "my-study_2.1", "-x", "7", "A" * 100])
+@pytest.mark.parametrize("name", ["a", "my-study_2.1", "_x", "7", "A" * 100])
 def test_a_name_is_a_folders_name(name):
     assert study_name(name) == name
 
@@ -16,6 +16,7 @@ def test_a_name_is_a_folders_name(name):
         ("mon étude", "'mon-etude'"),
         ("a/b", "'a-b'"),
         (".hidden", "'hidden'"),
+        ("-x", "'x'"),
         ("..", "'my-study'"),
         ("", "'my-study'"),
         ("a" * 101, repr("a" * 100)),

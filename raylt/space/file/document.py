@@ -144,7 +144,8 @@ def value(text: str, source: str) -> Any:
 
 
 def dump(values: dict[str, Any]) -> str:
-    """The text of a file that `parse` reads back to equal values."""
+    """The text of a file that `parse` reads back to equal values; whole numbers must be smaller
+    than 2^63, as there."""
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
