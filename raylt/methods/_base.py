@@ -66,7 +66,11 @@ class Method(nn.Module, ABC):
         return None
 
     def begin_epoch(self, epoch: int) -> None:
-        """Hook before epoch `epoch` (0-based) in training mode; SDCLR renews its mask here."""
+        """Hook before epoch `epoch` (0-based) in training mode; SDCLR renews its mask here.
+
+        The device has done the steps of the epoch before, so that what the host must compute, as
+        TSC's matching, belongs here; in `forward` it would hold up each step.
+        """
 
 
 def named(name: str) -> type[Method]:

@@ -202,7 +202,10 @@ def among(
 def matched(
     centroids: Float[Tensor, "class dim"], targets: Float[Tensor, "class dim"]
 ) -> Int[Tensor, " class"]:
-    """The target of each class: the assignment that moves the centroids least, by cosines."""
+    """The target of each class: the assignment that moves the centroids least, by cosines.
+
+    It reads from the device: the assignment is found on the host.
+    """
     from scipy.optimize import linear_sum_assignment
 
     _, columns = linear_sum_assignment((centroids @ targets.T).cpu().numpy(), maximize=True)

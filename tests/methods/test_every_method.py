@@ -5,7 +5,6 @@ import inspect
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
@@ -220,26 +219,6 @@ def _step(name, changes, labels, dtype):
     loss.backward()
     slopes = [weight.grad.flatten().double() for weight in method.parameters()]
     return loss.item(), torch.cat(slopes)
-
-
-@every_case
-def test_a_step_on_a_gpu_reads_nothing_back(name, changes):
-    """Fake tensors say they lie on a GPU, and raise where the host would look at their values."""
-    method, config = build(name, changes)
-    method.begin_epoch(0)
-    with FakeTensorMode():
-        for module in method.modules():
-            for tensors in (module._parameters, module._buffers):
-                tensors.update({key: _on_gpu(value) for key, value in tensors.items()})
-        terms = method([_on_gpu(view) for view in views(config, method)], _on_gpu(LABELS))
-    assert {term.device.type for term in terms.values()} == {"cuda"}
-
-
-def _on_gpu(tensor):
-    if tensor is None:
-        return None
-    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
-    return torch.nn.Parameter(fake) if isinstance(tensor, torch.nn.Parameter) else fake
 
 
 def _trained(name, changes, labels):

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from raylt import encoders, optim
 from raylt.data.augment import VIEWS, AugmentParams
-from raylt.methods import _base
+from raylt.methods import _base, tsc
 from raylt.nn import probe
 from raylt.trial.fit import descend
 from tests.methods.made import CASES, COUNTS
@@ -109,14 +109,32 @@ class PretendedGenerator(torch.Generator):
 every_case = pytest.mark.parametrize(("name", "changes"), CASES, ids=str)
 
 
+@pytest.fixture
+def matchings(monkeypatch):
+    """TSC's matching is the one thing that goes by way of the host: once an epoch, before its
+    first step, when nothing is under way on the device. What it gets and gives lies there."""
+    calls = []
+
+    def matched(centroids, targets):
+        calls.append((centroids.device.type, targets.device.type))
+        return torch.empty(len(targets), dtype=torch.int64, device=targets.device)
+
+    monkeypatch.setattr(tsc, "matched", matched)
+    return calls
+
+
 @every_case
-def test_an_epoch_begins_and_a_step_goes_forward_without_the_host(name, changes):
+def test_an_epoch_begins_and_a_step_goes_forward_without_the_host(name, changes, matchings):
     method, views = built(name, changes)
     with pretended():
         moved(method, GPU).train()
         for epoch in range(2):
             method.begin_epoch(epoch)
+            begun = len(matchings)
             terms = method(*batch(views, GPU))
+            assert len(matchings) == begun
+        expected = 2 if name == "tsc" and method.config.warmup == 0 else 0
+        assert matchings == [("cuda", "cuda")] * expected
         assert all(term.device.type == "cuda" and term.ndim == 0 for term in terms.values())
         method.eval()
         images = batch(views, GPU)[0][0]
@@ -159,6 +177,7 @@ def test_neighbours_are_found_without_the_host():
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
+        (lambda x: tsc.matched(x[:, None], x[:, None]), ReadBack),
         (lambda x: x.sum().item(), Exception),
         (lambda x: x.cpu(), ReadBack),
         (lambda x: x[x > 0], Exception),
