@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from raylt import scratch
 from raylt import space as spaces
 from raylt.cluster.capacity import Need, Shape
 from raylt.data import survey as surveys
@@ -281,7 +282,12 @@ def _measured(survey: Survey, chosen: Choices, settings: Settings, *, gpu: bool)
     text = file.text(survey, chosen, measured="", file="")
     space = spaces.of(document.parse(text, "the space"))
     assert space.baseline_point is not None
-    threads = settings.cpus_per_worker
-    return cost.measured(
-        space.at(space.baseline_point), root=settings.data, threads=threads, gpu=gpu
-    )
+    # Beside the file nothing stays: the folder of the studies is made by the search.
+    with scratch.folder("init") as runs:
+        return cost.measured(
+            space.at(space.baseline_point),
+            root=settings.data,
+            runs=runs,
+            threads=settings.cpus_per_worker,
+            gpu=gpu,
+        )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -32,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder(tmp_path / "my photos", COUNTS)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(cost, "measured", lambda *args, **options: COST)
+    monkeypatch.setattr(cost, "measured", create_autospec(cost.measured, return_value=COST))
     return tmp_path / "here"
 
 
