@@ -18,6 +18,14 @@ def cifar100_root(pytestconfig):
     return root
 
 
+@pytest.fixture
+def linked_root(cifar100_root, tmp_path):
+    """A data root with CIFAR-100 by links, where a test may lay files of its own."""
+    for entry in cifar100_root.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def released_splits():
     """The folder of the index files that SDCLR's authors released for CIFAR-100."""

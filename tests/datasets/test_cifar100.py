@@ -65,11 +65,10 @@ def test_the_search_holds_out_a_tenth_before_the_tail(cifar100_root):
 
 
 @pytest.mark.slow
-def test_a_users_split_file_is_the_training_set(cifar100_root, tmp_path):
+def test_a_users_split_file_is_the_training_set(linked_root):
     chosen = np.concatenate([np.arange(k, 50_000, 1000) for k in range(100)])
-    np.save(tmp_path / "chosen.npy", chosen)
-    config = cifar100.Config(indices=str(tmp_path / "chosen.npy"))
-    splits = cifar100.load(config, cifar100_root)
+    np.save(linked_root / "chosen.npy", chosen)
+    splits = cifar100.load(cifar100.Config(indices="chosen.npy"), linked_root)
     assert len(splits.train) == len(chosen)
     held = {image.tobytes() for image in splits.validation.pixels}
     shared = held & {image.tobytes() for image in splits.train.pixels}
@@ -78,18 +77,20 @@ def test_a_users_split_file_is_the_training_set(cifar100_root, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", [1, 2])
-def test_the_released_splits_are_used_as_they_are(cifar100_root, released_splits, split):
+def test_the_released_splits_are_used_as_they_are(linked_root, released_splits, split):
+    # Files elsewhere are reached by a link below the data root, which is the user's own choice.
+    (linked_root / "released").symlink_to(released_splits)
     files = {
         "indices": f"cifar100_split{split}_D_i.npy",
         "few_shot_indices": f"cifar100_split{split}_S_b.npy",
         "validation_indices": "cifar100_valIdxList.npy",
         "balanced_indices": "cifar100_trainIdxList.npy",
     }
-    paths = {key: str(released_splits / name) for key, name in files.items()}
-    splits = datasets.load(cifar100.Config(**paths), cifar100_root)
+    paths = {key: f"released/{name}" for key, name in files.items()}
+    splits = datasets.load(cifar100.Config(**paths), linked_root)
     parts = (splits.train, splits.few_shot, splits.validation, splits.balanced)
     for part, path in zip(parts, paths.values(), strict=True):
-        np.testing.assert_array_equal(part.rows, np.load(path))
+        np.testing.assert_array_equal(part.rows, np.load(linked_root / path))
     assert [len(part) for part in parts] == [9754, 400, 5000, 40_000]
     # The sizes of raylt's own tail, in another order of the classes.
     own = cifar100.Config(split=split).train_counts()
@@ -97,6 +98,6 @@ def test_the_released_splits_are_used_as_they_are(cifar100_root, released_splits
     assert splits.train_counts != own
     # Without the file of few-shot labels they are drawn from the training images.
     del paths["few_shot_indices"]
-    drawn = datasets.load(cifar100.Config(**paths), cifar100_root).few_shot
+    drawn = datasets.load(cifar100.Config(**paths), linked_root).few_shot
     assert np.bincount(drawn.labels).tolist() == [4] * 100
     assert np.isin(drawn.rows, splits.train.rows).all()
