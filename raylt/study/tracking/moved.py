@@ -32,6 +32,9 @@ def heal(database: Path) -> None:
     """
     here = (database.parent / ARTIFACTS).resolve()
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        table = "SELECT 1 FROM sqlite_master WHERE name = 'experiments'"
+        if connection.execute(table).fetchone() is None:
+            return  # MLflow has not made its tables yet.
         rows = connection.execute("SELECT artifact_location FROM experiments").fetchall()
         for old in {base for (place,) in rows if (base := _elsewhere(place, here))}:
             for table, column in _COLUMNS:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -37,9 +38,13 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
             f"the tracking URI is a server with a UI of its own; open "
             f"{uris.public(tracking_uri)} in a browser"
         )
+    _require_free(port)
+    uri = tracking_uri or uris.sqlite(store.resolve())
+    if file := uris.sqlite_file(uri):
+        # MLflow itself tries for two minutes to open what it cannot.
+        _require_database(file)
     if tracking_uri is None:
         moved.heal(store)
-    _require_free(port)
     environment = {
         **os.environ,
         # The job runner would start eight more processes, which nothing here needs.
@@ -52,7 +57,6 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
     command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     # The URI may hold a password, and every user of the machine sees the words of a command.
-    uri = tracking_uri or uris.sqlite(store.resolve())
     environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
     command += ["--artifacts-destination", (runs / "artifacts").resolve().as_uri()]
     page = f"http://{_LOOPBACK}:{port}/#/experiments"
@@ -81,6 +85,17 @@ def _require_free(port: int) -> None:
             raise EnvironmentError(
                 f"port {port} must be free, but {error.strerror}; choose another with --port"
             ) from None
+
+
+def _require_database(file: Path) -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master")
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise EnvironmentError(
+            f"{file} must be MLflow's database, but SQLite says: {error}; restore it from a copy, "
+            f"or name another one with --runs or --tracking-uri"
+        ) from None
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

@@ -78,6 +78,12 @@ def test_artifacts_go_where_the_runs_are_now(move, name, tracked, tmp_path):
     assert "space.yaml" in names
 
 
+def test_a_database_without_tables_names_no_place(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    moved.heal(tmp_path / "mlflow.db")
+    assert (tmp_path / "mlflow.db").read_bytes() == b""
+
+
 def test_what_the_user_put_elsewhere_stays_there(tracked, tmp_path):
     with sqlite3.connect(tracked / "mlflow.db") as database:
         database.execute(

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from raylt.schema import InputError
+from raylt.schema import EnvironmentError, InputError
 from raylt.study.tracking import ui
 
 URI = "postgresql://me:canary-8b1f@127.0.0.1:9/mlflow"
@@ -35,6 +35,16 @@ def test_no_other_user_sees_the_password_among_the_words_of_a_command(
     assert "canary" not in " ".join(seen["command"])
     assert seen["env"]["MLFLOW_BACKEND_STORE_URI"] == URI
     assert "canary" not in "".join(capsys.readouterr())
+
+
+def test_what_is_no_database_is_told_before_a_server_starts(tmp_path):
+    (tmp_path / "mlflow.db").write_text(
+        "no database, but a text that is as long as a header\n" * 9
+    )
+    with pytest.raises(EnvironmentError, match="SQLite says: file is not a database; restore it"):
+        ui.serve(tmp_path, None, 0)
+    with pytest.raises(EnvironmentError, match="SQLite says: unable to open database file"):
+        ui.serve(tmp_path, f"sqlite:///{tmp_path}/none/mlflow.db", 0)
 
 
 def test_a_server_that_has_a_ui_is_named_without_its_password(tmp_path):
