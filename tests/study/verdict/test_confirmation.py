@@ -137,7 +137,8 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
     study = made.study(tmp_path, trials=4, stopped=(), failed=(), tables=False)
     assert confirmation.stored(study) is None
     assert confirmation.summary(study) is None
-    assert confirmation.brief(study)[1] == "Is it really better? raylt confirm made"
+    words = f"Is it really better? raylt confirm made --runs {tmp_path}"
+    assert confirmation.brief(study)[1] == words
     test_openings.open_test(study, ["a"])
     result = confirmed()
     (study.folder / confirmation.FOLDER).mkdir()

@@ -44,11 +44,16 @@ def test_a_group_leaves_when_a_machine_is_about_to_go(monkeypatch):
     assert (departure(), departure.reason) == (True, "notice")
 
 
-def test_a_machine_that_reads_another_recipe_is_named():
-    text = wanted().model_dump_json()
-    assert group._recipe({"recipe": text, "digest": wanted().digest}) == wanted()
+def test_a_machine_that_reads_another_recipe_is_named(tmp_path):
+    config = {
+        "recipe": wanted().model_dump_json(),
+        "digest": wanted().digest,
+        "folder": str(tmp_path / "trials" / "0"),
+        "modules": {},
+    }
+    assert group._recipe(config) == wanted()
     with pytest.raises(ValueError, match="install one version of raylt everywhere"):
-        group._recipe({"recipe": text, "digest": wanted(batch_size=32).digest})
+        group._recipe(config | {"digest": wanted(batch_size=32).digest})
 
 
 def test_the_programs_own_failure_is_told_and_not_that_of_its_partner(tmp_path):

@@ -77,8 +77,13 @@ def _noted(save, written):
     return saved
 
 
-def test_what_cannot_be_measured_is_told_in_one_line(monkeypatch, capsys):
-    task = {"recipe": VALUES | {"data": {"name": "cifar10"}, "size": 32}, "root": "nowhere"}
+def test_what_cannot_be_measured_is_told_in_one_line(monkeypatch, capsys, tmp_path):
+    task = {
+        "recipe": VALUES | {"data": {"name": "cifar10"}, "size": 32},
+        "root": "nowhere",
+        "runs": str(tmp_path),
+        "modules": None,
+    }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(task)))
     measure.main()
     told = json.loads(capsys.readouterr().out)
