@@ -16,7 +16,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from raylt import cli
@@ -439,6 +439,9 @@ def test_no_profile_is_a_fault_of_raylt(values: dict[str, Any]) -> None:
 
 @settings(max_examples=100, **COMMON)
 @given(verbs, words, st.lists(flags | words, max_size=4))
+@example("init", "9" * 400, [])
+@example("export", "study", ["a" * 400])
+@example("init", "--from", ["a" * 400])
 def test_no_command_line_is_a_fault_of_raylt(verb: str, study: str, more: list[str]) -> None:
     check_command(verb, study, more)
 

@@ -142,6 +142,9 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except _Unwritable as error:
         return _unwritable(error)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG and error.filename:
+            # raylt's own names are short: the user's path is in it, from a file or a variable.
+            return fail(too_long(error.filename), 2)
         if error.errno not in _WORLD:
             return fail(_fault(error, arguments), 1)
         where = f" ({error.filename})" if error.filename else ""
@@ -156,6 +159,15 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         if isinstance(error, RayltError):
             return fail(str(error), error.exit_code)
         return fail(_fault(error, arguments), 1)
+
+
+def too_long(path: object) -> str:
+    """That the file system takes no path of this length."""
+    name = str(path)
+    return (
+        f"a path must be as short as the file system has them, but {name[:60]}... has "
+        f"{len(name)} characters; name a shorter one"
+    )
 
 
 def _fail(message: str, code: int, *, known: Sequence[str]) -> int:

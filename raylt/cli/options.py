@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from raylt.cli import output
+from raylt.cli.exits import too_long
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -20,10 +23,29 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+class PathType(click.Path):
+    """A path that the file system can have, whether or not it is there."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, once the system has taken its name."""
+        try:
+            os.lstat(value)
+        except ValueError as error:
+            self.fail(f"must be a path, but got {value!r}: {error}", param, ctx)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                self.fail(too_long(value), param, ctx)
+        return super().convert(value, param, ctx)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON")
 cluster_option = click.option(
     "--cluster",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE|NAME",
     envvar="RAYLT_CLUSTER",
     show_envvar=True,
@@ -49,7 +71,7 @@ def sending_options(verb: Function) -> Function:
     """How a verb is sent to a cluster."""
     verb = click.option(
         "--ship",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="PATH",
         multiple=True,
         help="File or folder to send along with the command, such as a module of your own",
@@ -161,7 +183,7 @@ def _option(name: str, field: FieldInfo) -> click.Option:
 def _type(field: FieldInfo) -> click.ParamType:
     """What the text of an option is turned into, and checked by."""
     if field.annotation is Path:
-        return click.Path(file_okay=False, path_type=Path)
+        return PathType(file_okay=False)
     return _Checked(field)
 
 

@@ -77,7 +77,14 @@ def _read(path: Path) -> State:
         if path.suffix == ".safetensors":
             return load_file(path)
         return _state(torch.load(path, map_location="cpu", weights_only=True), path)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+    ) as error:
         text = " ".join(str(error).split())[:120]
         reason = getattr(error, "strerror", None) or text or "it ends too early"
         raise InputError(

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
 
 from raylt import cli
+from raylt.cli import exits
 
 PROGRAM = """
 import atexit, sys, threading, time
@@ -96,6 +99,19 @@ def test_a_full_standard_output_says_so_after_the_work(tmp_path):
         assert done.exists()
         process, _ = says(tmp_path, stdout=full, stderr=full)
         assert process.wait() == 3
+
+
+@click.command()
+def deep():
+    """Look at a path that no command line has."""
+    Path("a/" * 3000).stat()
+
+
+def test_a_path_that_is_too_long_is_the_users(capsys):
+    assert exits.run(deep, []) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: a path must be as short as the file system has them, but a/a/a")
+    assert len(line) < 200
 
 
 def test_a_full_disk_is_not_a_fault_of_the_program(tmp_path):

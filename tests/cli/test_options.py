@@ -59,11 +59,15 @@ def test_the_command_line_goes_before_the_environment():
         (["--workers", "0"], "must be >= 1, but got '0'"),
         (["--workers", "two"], "must be a whole number, but got 'two'"),
         (["--pack", "some"], "must be auto or a whole number from 1, but got 'some'"),
+        (["--runs", "a" * 300], "has 300 characters; name a shorter one"),
+        (["--runs", "a/" * 3000], "has 6000 characters; name a shorter one"),
+        (["--runs", "a\0b"], "must be a path, but got 'a\\x00b'"),
+        (["--cluster", "a" * 300], "has 300 characters; name a shorter one"),
         (["--wrokers", "1"], "No such option '--wrokers'. Did you mean '--workers'?"),
     ],
 )
 def test_a_wrong_value_is_refused_beside_its_flag(words, complaint):
-    command, seen = verb()
+    command, seen = verb(options.cluster_option)
     refused = called(command, words)
     assert refused.exit_code == 2
     assert complaint in refused.output

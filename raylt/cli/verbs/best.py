@@ -35,7 +35,7 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
 
 @click.command(cls=options.Verb)
 @click.argument("study")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PathType())
 @click.option("--trial", type=int, metavar="N", help="Trial to export; default: the best one")
 @click.option(
     "--register",

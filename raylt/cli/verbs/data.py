@@ -38,7 +38,7 @@ def data(context: click.Context) -> None:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.PathType(dir_okay=False),
     metavar="FILE",
     help="PNG file for the chart; default: data-NAME.png in this folder",
 )

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=options.Verb)
-@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("source", required=False, type=options.PathType())
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.PathType(),
     metavar="FILE",
     help="Space file to write; default: one called like the source, in this folder",
 )
@@ -96,18 +96,28 @@ def init(
     from raylt import printed
 
     output.echo(f"Written to {path}. Next:")
-    output.echo(f"  {printed.command('check', [str(path)], settings)}")
+    # Without --measure the check has no use for other settings, and refuses them.
+    checked = type(settings)(data=settings.data)
+    output.echo(f"  {printed.command('check', [str(path)], checked)}")
     output.echo(f"  {printed.command('tune', ['--space', str(path)], settings)}")
 
 
 def _copied(name: str, out: Path | None, *, force: bool) -> Path:
     """A copy of a bundled space, whose comments name it."""
+    from raylt.schema import InputError
     from raylt.space.file import bundled
     from raylt.study.start.start import require_free, write
 
     source = Path(bundled.find(name, "search_spaces"))
     path = out or Path(source.name)
     require_free(path, force=force)
-    text = source.read_text("utf-8").replace(f"search_spaces/{source.name}", str(path))
+    try:
+        text = source.read_text("utf-8").replace(f"search_spaces/{source.name}", str(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"--from: must be a space that comes with raylt, but got {name[:60]!r}, which cannot "
+            f"be read: {reason}; see `raylt spaces`"
+        ) from None
     write(path, text, force=force)
     return path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     "file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.PathType(dir_okay=False),
     help="HTML file to write; default: report.html in the study's folder",
 )
 def report(study: str, file: Path | None, settings: Settings) -> None:

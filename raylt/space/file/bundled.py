@@ -5,6 +5,7 @@ In a checkout they are the folders `search_spaces/` and `clusters/`; a wheel hol
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -39,7 +40,7 @@ def find(source: Path | str, kind: Kind) -> Path | str:
         InputError: there is neither such a file nor a bundled one.
     """
     path = Path(source)
-    if str(source) == "-" or path.is_file():
+    if str(source) == "-" or os.path.isfile(path):
         return source
     bundled = files(kind)
     named = path.suffix in ("", ".yaml") and str(path.parent) in (".", kind)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -142,6 +143,16 @@ def test_a_broken_image_is_left_out_and_named(
 
 
 @pytest.mark.usefixtures("here")
+def test_the_commands_that_come_next_run_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--data", "../data", "--concurrent", "1"]
+    assert cli.run(["init", "../my photos", "-o", "mine.yaml", *options]) == 0
+    check, tune = (shlex.split(line) for line in capsys.readouterr().out.splitlines()[1:])
+    assert cli.run(check[1:]) == 0
+    assert check[-2:] == ["--data", "../data"]
+    assert tune[-4:] == options
+
+
+@pytest.mark.usefixtures("here")
 def test_a_result_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["init", "../my photos", "-o", "mine.yaml", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -159,6 +170,10 @@ def test_a_bundled_space_is_a_beginning_too(capsys: pytest.CaptureFixture[str]) 
     assert cli.run(["init", "--from", "sdclr"]) == 2
     assert cli.run(["init", "--from", "sdlcr", "-o", "x.yaml"]) == 2
     assert "did you mean 'sdclr'?" in capsys.readouterr().err
+    for unreadable in (".", "-", "a\0b", "a" * 300):
+        assert cli.run(["init", "--from", unreadable, "-o", "x.yaml"]) == 2
+        assert "which cannot be read: " in capsys.readouterr().err
+    assert not Path("x.yaml").exists()
     assert cli.run(["init"]) == 2
     assert cli.run(["init", "../my photos", "--from", "sdclr"]) == 2
     assert cli.run(["init", "--from", "sdclr", "-i"]) == 2
