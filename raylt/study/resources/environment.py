@@ -108,6 +108,8 @@ def prepare_mlflow() -> None:
     """Set what MLflow reads at import; what the user has set stays."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Only results belong on standard output.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # With MLflow's own settings one call to a dead server blocks for four minutes.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",

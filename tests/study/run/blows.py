@@ -1,6 +1,7 @@
 """Blows that a driven study must survive, and an account of it that asks raylt nothing."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -14,15 +15,20 @@ PARTS = ("raylet", "agent", "control process", "driver", "trial", "tracker")
 SIGNALS = ("SIGKILL", "SIGSTOP")
 FATAL = ("raylet", "agent", "control process")
 """Without these no trial goes on: the driver must end by itself."""
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 
 def plan(rng, count):
-    """What is struck, and by which signal: everything as often as anything else."""
+    """What is struck, and by which signal: everything as often as anything else, and a part of
+    Ray every other time."""
     pairs = [(part, name) for part in PARTS for name in SIGNALS]
+    fatal = [pair for pair in pairs if pair[0] in FATAL]
+    others = [pair for pair in pairs if pair[0] not in FATAL]
     blows = []
     while len(blows) < count:
-        rng.shuffle(pairs)
-        blows += pairs
+        rng.shuffle(fatal)
+        rng.shuffle(others)
+        blows += itertools.chain(*zip(fatal, others, strict=True))
     return blows[:count]
 
 
@@ -32,7 +38,7 @@ def target(part, driver, tracker, rng):
         return psutil.Process(driver if part == "driver" else tracker)
     marks = {
         "raylet": ("raylet/raylet",),
-        "agent": ("ray::DashboardAgent", "ray::RuntimeEnvAgent"),
+        "agent": AGENTS,
         "control process": ("gcs_server",),
         "trial": ("ray::ImplicitFunc",),
     }[part]
@@ -44,14 +50,32 @@ def target(part, driver, tracker, rng):
     return rng.choice(found) if found else None
 
 
-def alive(pids):
-    """Those of some processes that are still there."""
-    left = []
-    for process in pids:
+def agents(processes):
+    """Those of some processes that are agents of Ray."""
+    found = []
+    for process in processes:
         with contextlib.suppress(psutil.Error):
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                left.append(" ".join(process.cmdline())[:80])
+            if (process.cmdline() or [""])[0].strip() in AGENTS:
+                found.append(process)
+    return found
+
+
+def alive(processes):
+    """Those of some processes that are still there: number, state and command."""
+    left = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            state = process.status()
+            if process.is_running() and state != psutil.STATUS_ZOMBIE:
+                left.append(f"{process.pid} {state}: {' '.join(process.cmdline())[:80]}")
     return left
+
+
+def wait_until_gone(processes, seconds):
+    end = time.monotonic() + seconds
+    while left := alive(processes):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
 
 
 def rows(path, query, *values):

@@ -222,7 +222,7 @@ def test_an_optional_tracker_that_is_away_is_warned_of_and_gets_everything_later
 
 @pytest.mark.slow
 def test_a_server_that_comes_late_dies_and_returns_has_every_point_once(
-    study, tmp_path, monkeypatch
+    study, tmp_path, monkeypatch, capsys
 ):
     port, log = server.free_port(), tmp_path / "server.log"
     uri, command = f"http://127.0.0.1:{port}", server.mlflow(tmp_path, port)
@@ -251,6 +251,8 @@ def test_a_server_that_comes_late_dies_and_returns_has_every_point_once(
             for key in ("val/accuracy", "val/few", "train/loss"):
                 assert runs.history(name, key) == [(e["epoch"], e[key]) for e in entries]
             assert runs[name].info.status == "FINISHED"
+    # Only results belong there.
+    assert capsys.readouterr().out == ""
 
 
 def test_a_file_that_is_no_database_is_refused(study, tmp_path):
