@@ -126,7 +126,7 @@ def refuses_token(address: str, word: str) -> bool:
 
 
 @contextlib.contextmanager
-def on_loopback() -> Generator[None]:
+def on_loopback(folder: Path) -> Generator[None]:
     """Let a Ray that is started listen on loopback and ask nobody elsewhere, for a `with`.
 
     By a variable that Ray has for Windows and macOS it takes the loopback for the address of its
@@ -134,8 +134,14 @@ def on_loopback() -> Generator[None]:
     addresses of three clouds even where usage statistics are off, so it gets a proxy that does not
     answer. Sets `ray_constants.ENABLE_RAY_CLUSTER`, replaces `services.start_ray_process` (Ray
     2.60).
+
+    Args:
+        folder: For the dashboard's own sockets, whose paths the user's folder of temporary files
+            may make too long.
     """
     from ray._private import ray_constants, services
+
+    dashboard = {**_NO_WAY_OUT, "TMPDIR": str(folder)}
 
     variable = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
     before = os.environ.get(variable), ray_constants.ENABLE_RAY_CLUSTER
@@ -143,7 +149,7 @@ def on_loopback() -> Generator[None]:
 
     def started(command: Any, process_type: str, *args: Any, **options: Any) -> Any:
         if process_type == ray_constants.PROCESS_TYPE_DASHBOARD:
-            options["env_updates"] = {**(options.get("env_updates") or {}), **_NO_WAY_OUT}
+            options["env_updates"] = {**(options.get("env_updates") or {}), **dashboard}
         return original(command, process_type, *args, **options)
 
     os.environ[variable] = "0"
