@@ -64,9 +64,12 @@ def test_a_search_on_this_machine_is_alone(tmp_path, workers):
     )
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["code"] == 0, seen["said"]
-    # What listens, listens on loopback.
+    # What listens, listens on loopback, apart from torch's store where a trial has several workers.
     assert len(seen["sockets"]) >= 5
-    assert {address for _, address in seen["sockets"]} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    loopback = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+    elsewhere = {command for command, address in seen["sockets"] if address not in loopback}
+    assert all(command.startswith("ray::") for command in elsewhere)
+    assert workers == "2" or not elsewhere
     listed = (ROOT / "SECURITY.md").read_text()
     kinds = {kind(command) for command, _ in seen["sockets"]}
     assert kinds - {""} <= set(re.findall(r"^\| `([\w:. ]+)` \|", listed, re.MULTILINE))
