@@ -64,7 +64,7 @@ def test_a_search_on_this_machine_is_alone(tmp_path, workers):
     )
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["code"] == 0, seen["said"]
-    # What listens, listens on loopback, apart from torch's store where a trial has several workers.
+    # All of it on loopback, apart from torch's store where a trial has several workers.
     assert len(seen["sockets"]) >= 5
     loopback = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
     elsewhere = {command for command, address in seen["sockets"] if address not in loopback}
