@@ -122,7 +122,7 @@ def _bounds(low: str | None, high: str | None) -> str:
 
 def _counts(counts: Sequence[int] | None) -> str:
     if counts is None:
-        return ", its counts are known once its files are here"
+        return ", whose classes `raylt data show` counts"
     shown = ", ".join(map(str, sorted(counts, reverse=True)[:10]))
     more = f", ... {min(counts)}" if len(counts) > 10 else ""
     return f", {len(counts)} classes with {shown}{more} training images, {sum(counts)} in all"

@@ -74,4 +74,4 @@ def test_what_require_refuses_is_measured(tmp_path):
 def test_counts_that_the_files_tell_are_said_to_be_unknown(tmp_path):
     space = loaded(tmp_path, {}, {"data.indices": "mine.npy"})
     assert overview.overview(space)["train_counts"] is None
-    assert "its counts are known once its files are here" in overview.text(space)
+    assert "whose classes `raylt data show` counts" in overview.text(space)

@@ -9,7 +9,7 @@ from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
-_STATES = ("complete", "stopped", "failed", "running", "waiting")
+_STATES = ("complete", "stopped", "failed", "running", "interrupted", "waiting")
 _WORDS = {"cpu_hours": "CPU-hours", "gpu_hours": "GPU-hours", "wall_clock": "hours on the clock"}
 
 Table = tuple[list[str], list[list[str]]]

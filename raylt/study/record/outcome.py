@@ -11,12 +11,13 @@ from raylt.schema import Value
 from raylt.space import expressions
 from raylt.space.plan import Constraint, Study
 
-State = Literal["waiting", "running", "complete", "stopped", "failed"]
-"""`stopped` is a trial that the scheduler ended early: PRUNED in Optuna's words."""
+State = Literal["waiting", "running", "interrupted", "complete", "stopped", "failed"]
+"""`stopped` is a trial that the scheduler ended early, PRUNED in Optuna's words; `interrupted` one
+that runs by the record while nobody drives the study: `Record.ranking` says so."""
 
 Metrics = Mapping[str, float]
 
-_LATE = {"complete": 0, "stopped": 2, "failed": 3, "running": 4, "waiting": 5}
+_LATE = {"complete": 0, "stopped": 2, "failed": 3, "running": 4, "interrupted": 4, "waiting": 5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

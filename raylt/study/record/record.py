@@ -7,9 +7,11 @@ driver, on another machine, without losing a trial or running one twice.
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from raylt.schema import Value
 from raylt.space import Space
-from raylt.study.record import storage
+from raylt.study.record import lock, storage
 from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.epochs import Entry, Epochs, InFiles, InTable
 from raylt.study.record.lock import Place
@@ -182,8 +184,18 @@ class Record:
         return baseline_of(self.outcomes())
 
     def ranking(self) -> tuple[Outcome, ...]:
-        """Every trial, best first."""
-        return ranked(self.outcomes(), self.space.study)
+        """Every trial, best first, as people see them: none runs if nobody drives the study.
+
+        The driver itself looks when its search is over.
+        """
+        trials = ranked(self.outcomes(), self.space.study)
+        driver = lock.driver_of(self.folder, self.url)
+        if driver is not None and driver.pid != os.getpid():
+            return trials
+        return tuple(
+            replace(trial, state="interrupted") if trial.state == "running" else trial
+            for trial in trials
+        )
 
     def best(self) -> Outcome | None:
         """The finished trial that keeps every constraint and has the best objective."""

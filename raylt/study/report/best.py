@@ -25,7 +25,7 @@ def best(record: Record) -> dict[str, Any]:
     """
     winner, baseline = record.best(), record.baseline()
     if winner is None:
-        counts = Counter(trial.state for trial in record.outcomes())
+        counts = Counter(trial.state for trial in record.ranking())
         states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
         raise InputError(
             f"{record.name}: a trial must have finished and kept the constraints, but the trials "

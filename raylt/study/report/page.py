@@ -207,7 +207,7 @@ def _ranking(record: Record) -> str:
 
 def _costs(record: Record) -> str:
     sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in tables.sentences(record))
-    shown = [tables.hours(record), tables.states(record.outcomes())]
+    shown = [tables.hours(record), tables.states(record.ranking())]
     if steps := executions.rows(record):
         shown.append((["machine", "a step of", "computed in"], steps))
     return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(_table(*table) for table in shown)

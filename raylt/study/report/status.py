@@ -22,8 +22,6 @@ def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
     with contextlib.closing(open_study(name, runs, url)) as record:
         state = _state(record)
         trials = [asdict(trial) for trial in record.ranking()]
-        for trial in trials:
-            trial["state"] = _trial_state(trial["state"], driven=state["pid"] is not None)
         failed = [str(trial["number"]) for trial in trials if trial["state"] == "failed"]
         logs = provenance.command(record, "logs", record.name, failed[0]) if failed else None
         told = confirmation.brief(record)
@@ -74,7 +72,7 @@ def confirmation_of(record: Record) -> dict[str, Any]:
 
 def _state(record: Record) -> dict[str, Any]:
     driver = lock.driver_of(record.folder, record.url)
-    trials = record.outcomes()
+    trials = record.ranking()
     best = record.best()
     ended = sum(trial.over for trial in trials) >= record.wanted
     return {
@@ -84,17 +82,12 @@ def _state(record: Record) -> dict[str, Any]:
         "host": driver and driver.host,
         "wanted": record.wanted,
         "revision": revise.number(record),
-        "states": Counter(_trial_state(t.state, driven=driver is not None) for t in trials),
+        "states": Counter(trial.state for trial in trials),
         "objective": record.objectives[0].metric,
         "best": None if best is None else asdict(best),
         "budget": budget.sentence(record),
         "resume": provenance.command(record, "resume", record.name),
     }
-
-
-def _trial_state(state: str, *, driven: bool) -> str:
-    """A trial's state; one that is recorded as running is interrupted if nobody drives it."""
-    return "interrupted" if state == "running" and not driven else state
 
 
 def _sentence(state: Mapping[str, Any]) -> str:

@@ -110,7 +110,6 @@ class Progress(Listener):
     def interrupted(self, task: Task) -> None:
         """The search stops while the trial runs."""
         with self._lock:
-            # Only the screen has this state; to the record the trial is still running.
             self._trials[task.number] = replace(self._timed(task.number), state="interrupted")
             self._clocks.pop(task.number, None)
 

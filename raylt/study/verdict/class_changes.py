@@ -21,6 +21,8 @@ CONFIDENCE = 0.95
 _SHOWN = 0.0005
 """Smallest change, as a fraction, that shows up in points with one decimal."""
 _GROUPS = ("few", "medium", "many")
+_FEWEST = 3
+"""Test images of a class that are enough to resample it: one or two are often all alike."""
 _NAMED = 5
 """Winners and losers that are named."""
 
@@ -160,11 +162,18 @@ def _change(
     draws: NDArray[np.float64],
     images: NDArray[np.int64],
 ) -> Change | None:
-    """The mean change of some classes; None where none of them has a test image."""
+    """The mean change of some classes; None where none of them has a test image. The interval is
+    all that is possible where there are too few images and classes to know it."""
     scored = [k for k in members if images[k]]
     if not scored:
         return None
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(draws[scored].mean(0), [tail, 1 - tail])
+    low, high = -1.0, 1.0
+    if images[scored].min() >= _FEWEST:
+        low, high = np.quantile(draws[scored].mean(0), [tail, 1 - tail])
+    elif len(scored) >= _FEWEST:
+        # Classes too small to be resampled: they themselves are drawn anew.
+        drawn = np.random.default_rng(0).choice(means[scored], (RESAMPLES, len(scored)))
+        low, high = np.quantile(drawn.mean(1), [tail, 1 - tail])
     mean, count = means[scored].mean(), images[scored].sum()
     return Change(mean=float(mean), low=float(low), high=float(high), images=int(count))

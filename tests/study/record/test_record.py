@@ -1,3 +1,5 @@
+from raylt.study.record import lock
+from raylt.study.record.postgres import Driver
 from tests.study.search.made import searcher
 
 
@@ -23,3 +25,14 @@ def test_an_outcome_is_what_a_trial_was_started_with_what_it_scored_and_how_it_e
     assert complete.recipe["seed"] == 0
     assert 0 < complete.began <= complete.ended
     assert made.best() == made.baseline() == made.ranking()[0] == complete
+
+
+def test_a_trial_that_nobody_drives_is_interrupted_and_one_of_another_driver_runs(
+    study, monkeypatch
+):
+    made = study("study.trials=2")
+    made.open_trial()
+    assert made.outcome(0).state == "running"
+    assert made.ranking()[0].state == "interrupted"
+    monkeypatch.setattr(lock, "driver_of", lambda folder, url: Driver(1, "another"))
+    assert made.ranking()[0].state == "running"

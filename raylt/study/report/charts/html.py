@@ -66,8 +66,8 @@ def _panels(panels: tuple[Panel, ...]) -> Drawing:
     rows = -(-len(panels) // columns)
     grid = {"rows": rows, "columns": columns, "pattern": "independent", "xgap": 0.2, "ygap": 0.32}
     layout: dict[str, Any] = {
-        "height": 430 if rows == 1 else 300 * rows + 60,
-        "margin": {"l": 62, "r": 20, "t": 50, "b": 56},
+        "height": 452 if rows == 1 else 300 * rows + 82,
+        "margin": {"l": 62, "r": 20, "t": 72, "b": 56},
         "grid": grid,
     }
     data: list[Any] = []
