@@ -71,10 +71,10 @@ def table(written: str) -> list[str]:
     ]
     epochs, trials = sum(run["epochs"] for run in runs), sum(run["trials"] for run in runs)
     return [
-        f"{len(blows)} blows at random moments on a study of this machine's own Ray that is "
-        f"tracked by an MLflow server, each followed by `raylt resume` where it ended the "
-        f"command. Afterwards an account that reads study.db, epochs.jsonl and mlflow.db without "
-        f"raylt found all {trials} trials at their end once, their {epochs} epochs distinct and "
+        f"{len(blows)} blows at random moments in {len(runs)} run(s) of a study on this machine's "
+        f"own Ray that an MLflow server tracks, each followed by `raylt resume` where it ended "
+        f"the command. Afterwards an account that reads study.db, epochs.jsonl and mlflow.db "
+        f"without raylt found all {trials} trials at their end once, their {epochs} epochs distinct and "
         f"complete, every point of MLflow equal to Optuna's, and no process or draft left.",
         "",
         "| struck | signal | times | seconds, median | longest | until the command was |",
