@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,8 @@ def export(
     chosen = exporting.chosen(record, trial)
     for path in exporting.export(record, chosen, folder, root=settings.data).values():
         output.echo(path)
+    loader = shlex.quote(str(folder / "load.py"))
+    output.echo(f"Name what is on a picture: python {loader} photo.jpg", err=True)
     if name is not None:
         uri = settings.tracking_uri or store.default_uri(settings.runs)
         version = exporting.register(record, chosen, root=settings.data, uri=uri, name=name)
