@@ -75,7 +75,8 @@ def table(written: str) -> list[str]:
         f"own Ray that an MLflow server tracks, each followed by `raylt resume` where it ended "
         f"the command. Afterwards an account that reads study.db, epochs.jsonl and mlflow.db "
         f"without raylt found all {trials} trials at their end once, their {epochs} epochs "
-        f"distinct and complete, every point of MLflow equal to Optuna's, and no process or draft left.",
+        f"distinct and complete, every point of MLflow equal to Optuna's, and no process or "
+        f"draft left.",
         "",
         "| struck | signal | times | seconds, median | longest | until the command was |",
         "|---|---|---:|---:|---:|---|",
