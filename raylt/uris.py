@@ -173,7 +173,7 @@ def _without_secrets(query: str) -> str:
     if len(kept) == len(pairs):
         return query
     # A name without a value is what follows a raw & in a secret.
-    return urlencode([(name, value) for name, value in kept if value])
+    return urlencode([(name, value) for name, value in kept if value], safe="/")
 
 
 def _secrets(uri: str) -> Iterator[str]:
