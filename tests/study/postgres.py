@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -21,7 +20,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = f"postgresql://raylt:{PASSWORD}@/raylt?host={folder}"
-        self.public = f"postgresql:///raylt?host={quote(str(folder), safe='')}"
+        self.public = f"postgresql:///raylt?host={folder}"
         self._as = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
 
     def make(self) -> None:
