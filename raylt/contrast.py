@@ -12,7 +12,7 @@ small temperature overflow in less.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,7 +36,9 @@ def similarities(
         return widened(anchors) @ widened(keys).T / temperature
 
 
-def themselves(anchors: int, keys: Float[Tensor, "key dim"], *, start: int) -> Bool[Tensor, "a k"]:
+def themselves(
+    anchors: int, keys: Shaped[Tensor, "key dim"], *, start: int
+) -> Bool[Tensor, "a k"]:
     """Which key is the anchor itself, (anchors, keys), where anchor 0 is key `start`."""
     rows = torch.arange(start, start + anchors, device=keys.device)
     return rows[:, None] == torch.arange(len(keys), device=keys.device)

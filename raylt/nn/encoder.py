@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -43,7 +41,7 @@ class Encoder(nn.Module):
         if frozen:
             network.requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Encoder:
         """Switch between training and evaluation; a frozen network is always evaluated."""
         super().train(mode)
         if self.frozen:
