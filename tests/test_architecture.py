@@ -102,6 +102,7 @@ ELSEWHERE = {
     "cli/verbs/check.py": "cli/test_cli.py",
     "cli/verbs/confirm.py": "study/confirm/test_confirm.py",
     "cli/verbs/doctor.py": "cli/test_target.py",
+    "cli/verbs/help.py": "cli/test_cli.py",
     "cli/verbs/init.py": "study/start/test_start.py",
     "cli/verbs/report.py": "study/report/test_page.py",
     "cli/verbs/space.py": "cli/test_catalogue.py",

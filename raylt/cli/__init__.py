@@ -5,18 +5,20 @@ Verbs import what they run inside their functions, so that `raylt --help` is qui
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
-from raylt.cli import exits, output
+from raylt.cli import complete, exits, output
 from raylt.cli.verbs import (
     best,
     check,
     confirm,
     data,
     doctor,
+    help,
     init,
     report,
     space,
@@ -28,6 +30,8 @@ from raylt.cli.verbs import (
 
 def main() -> NoReturn:
     """The program `raylt`."""
+    if (code := complete.answer(commands)) is not None:
+        sys.exit(code)
     exits.program(run)
 
 
@@ -69,6 +73,7 @@ def commands(context: click.Context) -> None:
     \b
     A first search, minutes on a laptop:
       raylt tune --space sdclr
+
     \b
     Your own images, a folder for each class:
       raylt init FOLDER
@@ -95,5 +100,6 @@ for verb in (
     report.compare,
     best.export,
     ui.ui,
+    help.help_,
 ):
     commands.add_command(verb)

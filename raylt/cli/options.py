@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from raylt.cli import output
+from raylt.cli import complete, output
 from raylt.cli.exits import too_long
 
 if TYPE_CHECKING:
@@ -49,19 +49,27 @@ cluster_option = click.option(
     metavar="FILE|NAME",
     envvar="RAYLT_CLUSTER",
     show_envvar=True,
+    shell_complete=complete.profiles,
     help="Profile of a cluster: resources of a trial, folders, address; a file, or one that comes "
     "with raylt, such as laptop",
 )
 
 
+def study_argument(name: str = "study", **options: Any) -> Callable[[Function], Function]:
+    """The study that a verb is about."""
+    return click.argument(name, shell_complete=complete.studies, **options)
+
+
 def space_options(verb: Function) -> Function:
     """The space that a verb reads, as an option or as its first word."""
-    verb = click.argument("words", nargs=-1, metavar="[SPACE] [KEY=VALUE]...")(verb)
+    words = {"metavar": "[SPACE] [KEY=VALUE]...", "shell_complete": complete.spaces}
+    verb = click.argument("words", nargs=-1, **words)(verb)
     return click.option(
         "-s",
         "--space",
         "file",
         metavar="FILE|NAME",
+        shell_complete=complete.spaces,
         help="Space file, or one that comes with raylt (see `raylt spaces`); - reads standard "
         "input",
     )(verb)

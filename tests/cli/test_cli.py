@@ -103,6 +103,33 @@ def test_every_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[st
     assert f"\n    raylt {verb}" in shown
 
 
+def test_no_summary_of_a_verb_is_cut_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run(["--help"]) == 0
+    summaries = capsys.readouterr().out.partition("Commands:")[2]
+    assert summaries.count("\n") == len(VERBS) + 1
+    assert "..." not in summaries
+
+
+@pytest.mark.parametrize("words", [[], ["tune"], ["space", "diff"]])
+def test_help_of_a_verb_is_what_its_option_shows(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*words, "--help"]) == 0
+    by_option = capsys.readouterr().out
+    assert cli.run(["help", *words]) == 0
+    assert capsys.readouterr().out == by_option
+
+
+def test_help_knows_what_is_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["help", "tnue"]) == 2
+    assert "error: unknown verb 'tnue'; did you mean 'tune'?" in capsys.readouterr().err
+    assert cli.run(["help", "tune", "trials"]) == 2
+    assert "error: raylt tune has no verbs of its own" in capsys.readouterr().err
+
+
 def test_a_misspelt_verb_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["tnue", "x.yaml"]) == 2
     assert "error: unknown verb 'tnue'; did you mean 'tune'?; known: init, tune" in (

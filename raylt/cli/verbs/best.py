@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @options.json_option
 def best(study: str, as_json: bool, settings: Settings) -> None:
-    """Show the best trial of a study, compared with its baseline, and how to train it again.
+    """Show the best trial beside the baseline, and how to repeat it.
 
     \b
     Example:
@@ -35,7 +35,7 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @click.argument("folder", metavar="DIR", type=options.PathType())
 @click.option("--trial", type=int, metavar="N", help="Trial to export; default: the best one")
 @click.option(
@@ -47,7 +47,9 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
 def export(
     study: str, folder: Path, trial: int | None, name: str | None, settings: Settings
 ) -> None:
-    """Export a trained model: weights, recipe, and a program that needs only torch.
+    """Export a trained model and a program that needs only torch.
+
+    The folder has the weights, the recipe, and `load.py`, which names what is on a picture.
 
     \b
     Examples:

@@ -40,7 +40,7 @@ def check(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Check a space file and show what a search would do; starts nothing.
+    """Check a space file and show what a search of it would do.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @click.option(
     "--top", type=click.IntRange(min=1), help="Winners to confirm; default: study.confirm.top"
 )
@@ -43,7 +43,9 @@ def confirm(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Is it really better? Train winners and baseline with fresh seeds, and test them once.
+    """Train winners and baseline with fresh seeds, and test them.
+
+    Is the winner really better, or was it lucky? The test images are opened once, at the end.
 
     \b
     Examples:

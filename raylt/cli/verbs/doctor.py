@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.sending_options
 @options.json_option
 def doctor(as_json: bool, target: Target) -> None:
-    """Examine this machine or all machines of a cluster before a search uses them.
+    """Examine the machines before a search uses them.
 
     \b
     Examples:

@@ -55,7 +55,7 @@ def init(
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Look at your images and write a commented space file that runs as it is.
+    """Look at your images and write a space file that runs as it is.
 
     SOURCE is a folder with a folder for each class, one with train, val and test inside, a CSV or
     TSV with path,label[,split], or a list with `path label` in each line.

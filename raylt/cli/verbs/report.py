@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @click.option(
     "-o",
     "--output",
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="HTML file to write; default: report.html in the study's folder",
 )
 def report(study: str, file: Path | None, settings: Settings) -> None:
-    """Write a report on one page: verdict, charts, ranking, costs, and how to repeat the study.
+    """Write a report on one page: verdict, charts, ranking, costs.
 
     \b
     Examples:
@@ -38,7 +38,7 @@ def report(study: str, file: Path | None, settings: Settings) -> None:
 
 
 @click.command(cls=options.Verb)
-@click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
+@options.study_argument("studies", nargs=-1, required=True, metavar="STUDY...")
 @click.option(
     "--metric", metavar="NAME", help="Metric to rank by; default: the first study's objective"
 )

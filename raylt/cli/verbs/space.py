@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from raylt.cli import options, output
+from raylt.cli import complete, options, output
 
 
 @click.group(invoke_without_command=True)
@@ -20,8 +20,8 @@ def space(context: click.Context) -> None:
 
 
 @space.command("diff")
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=complete.spaces)
+@click.argument("after", shell_complete=complete.spaces)
 def diff(before: str, after: str) -> None:
     """Show how two space files differ, and which changes a study cannot continue with.
 

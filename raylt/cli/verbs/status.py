@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study", required=False)
+@options.study_argument(required=False)
 @options.json_option
 def status(study: str | None, as_json: bool, settings: Settings) -> None:
     """Show the trials of a study, or all studies.
@@ -41,7 +41,7 @@ def status(study: str | None, as_json: bool, settings: Settings) -> None:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @click.argument("trial", type=click.IntRange(min=0))
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the trial ends")
 def logs(study: str, trial: int, follow: bool, settings: Settings) -> None:

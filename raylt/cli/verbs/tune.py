@@ -90,7 +90,7 @@ def train(
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-n", "--trials", metavar="N", help="Trials of the study, or +N for N more")
 @click.option(
@@ -112,7 +112,7 @@ def resume(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Continue a study that was interrupted or killed, or make it larger.
+    """Continue a study that was interrupted, or make it larger.
 
     Trials that have finished do not run again.
 

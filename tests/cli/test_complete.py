@@ -1,0 +1,60 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def completed(words: str, runs: Path) -> list[str]:
+    """What bash is told when Tab is pressed after these words."""
+    variables = {
+        "_RAYLT_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+        "RAYLT_RUNS": str(runs),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "raylt"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, **variables},
+    )
+    assert not ended.stderr
+    return ended.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("raylt re", ["plain,resume", "plain,report"]),
+        ("raylt status a", ["plain,alpha"]),
+        ("raylt compare alpha ", ["plain,alpha", "plain,beta"]),
+        ("raylt help space ", ["plain,diff"]),
+        ("raylt best --runs elsewhere ", []),
+        ("raylt tune sdclr-i", ["file,sdclr-i", "plain,sdclr-imagenet100-lt"]),
+        ("raylt tune --cluster lap", ["file,lap", "plain,laptop"]),
+    ],
+)
+def test_verbs_studies_and_bundled_files_are_completed(
+    words: str, told: list[str], tmp_path: Path
+) -> None:
+    for name in ("alpha", "beta"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "space.yaml").touch()
+    assert completed(words, tmp_path) == told
+
+
+def test_a_shell_gets_its_script() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "raylt"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "_RAYLT_COMPLETE": "zsh_source"},
+    )
+    assert ended.stdout.startswith("#compdef raylt")
+    assert ended.stdout.rstrip().endswith("fi")
