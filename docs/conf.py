@@ -1,0 +1,34 @@
+"""How Sphinx builds these pages; `scripts/docs` runs it."""
+
+import sys
+from pathlib import Path
+
+from raylt._version import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+project = "raylt"
+author = "The raylt authors"
+copyright = "the raylt authors, Apache-2.0"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "mathml"]
+exclude_patterns = ["_build", "README.md"]
+html_theme = "furo"
+html_title = f"raylt {version}"
+html_copy_source = False
+html_show_sphinx = False
+
+# What is linked must be there: a heading, a file, a name of raylt.
+nitpicky = True
+nitpick_ignore_regex = [
+    # Names of other packages: their documentation is elsewhere, and a build has no network.
+    ("py:.*", r"(?!raylt\.).*"),
+]
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_block"]
+myst_heading_anchors = 3
+suppress_warnings: list[str] = []
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+html_math_renderer = "mathml"
