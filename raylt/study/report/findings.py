@@ -6,7 +6,7 @@ from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import lead, scores
-from raylt.study.verdict import confirmation
+from raylt.study.verdict import confirmation, floor
 
 
 def sentences(record: Record) -> list[str]:
@@ -23,6 +23,8 @@ def sentences(record: Record) -> list[str]:
         f"Trial {best.number} is the best: {', '.join(scores(best.last))} {where}.",
         _against_baseline(record, best, baseline),
     ]
+    if hint := floor.unbeaten(record.facts["floor"], record.objectives[0].metric, best):
+        result.insert(1, f"{hint}.")
     opened, *confirmations = confirmation.brief(record)
     if confirmation.stored(record) is not None:
         # Fresh seeds say more than the search, which chose the best among its own.

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich import box
@@ -22,6 +22,7 @@ from raylt.study.record.outcome import Metrics, Outcome, failures
 from raylt.study.record.record import Record
 from raylt.study.run.plan import small_sample
 from raylt.study.run.result import Result
+from raylt.study.verdict import floor
 
 _OTHER_LINES = 8
 """Lines of the terminal that are not rows of the table."""
@@ -209,7 +210,9 @@ def summary(result: Result, console: Console) -> None:
 
 def closing(result: Result) -> list[str]:
     """The summary's lines below the ranking: best against baseline, floor, files, what next."""
-    lines = [*_verdict(result), *_floor(result.floor)]
+    lines = [*_verdict(result), *floor.lines(result.floor)]
+    if hint := floor.unbeaten(result.floor, result.objective, result.best):
+        lines.append(hint)
     if few := small_sample(result.validation):
         lines.append(few)
     for numbers, failure in failures(result.ranking)[:_FAILURES]:
@@ -257,14 +260,3 @@ def _verdict(result: Result) -> list[str]:
             f"{'the best trial is the baseline' if same else f'{gap}, one seed'}"
         )
     return lines
-
-
-def _floor(floor: Mapping[str, float]) -> list[str]:
-    """What raw pixels reach, a line for each classifier; keys are like `floor/logistic/many`."""
-    classifiers: dict[str, list[str]] = {}
-    for key, value in floor.items():
-        _, classifier, group = key.split("/", 2)
-        classifiers.setdefault(classifier, []).append(f"{group} {text.percent(value)}")
-    return [
-        f"Floor (raw pixels, {name}): {', '.join(levels)}" for name, levels in classifiers.items()
-    ]

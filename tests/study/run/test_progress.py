@@ -182,3 +182,9 @@ def test_a_ranking_by_few_validation_images_says_so():
     few = shown(progress.summary, search_result(outcome(0, 0.9), validation=20))
     assert "One of the 20 validation images is worth 5 points of accuracy" in few
     assert "worth" not in shown(progress.summary, search_result(outcome(0, 0.9)))
+
+
+def test_a_search_that_raw_pixels_beat_says_so_in_words():
+    weak = shown(progress.summary, search_result(outcome(0, 0.8)))
+    assert "No trial beats the raw pixels: the best reaches accuracy 80.0" in weak
+    assert "raw pixels:" not in shown(progress.summary, search_result(outcome(0, 0.9)))

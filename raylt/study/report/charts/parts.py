@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from raylt.schema import Value
 from raylt.space.leaf import Leaf
@@ -11,6 +11,7 @@ from raylt.study.record.record import Record
 from raylt.study.record.text import plain
 from raylt.study.report.charts import figure
 from raylt.study.report.charts.figure import Line, Points
+from raylt.study.verdict import floor
 
 _STYLES: tuple[tuple[str, str, figure.Symbol], ...] = (
     ("stopped early", figure.GREY, "hollow"),
@@ -68,12 +69,11 @@ def reference_lines(record: Record, *, metric: str, width: float) -> tuple[Line,
 
 def pixel_line(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
     """The level that raw pixels reach, by the better of the two classifiers, from 0 to `width`."""
-    group = metric.removeprefix("val/").removeprefix("best/")
-    floor: Mapping[str, float] = record.facts["floor"]
-    levels = [value for key, value in floor.items() if key.split("/", 2)[2] == group]
+    levels = floor.levels(record.facts["floor"], metric)
     if not levels:
         return ()
-    return (_level("floor of raw pixels", metric, max(levels), width, figure.GREEN, "dot"),)
+    height = max(levels.values())
+    return (_level("floor of raw pixels", metric, height, width, figure.GREEN, "dot"),)
 
 
 def _level(

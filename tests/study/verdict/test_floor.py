@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+from raylt.study.verdict import floor
+from tests.study.run.made import outcome
+
+FLOOR = {
+    "floor/neighbour/accuracy": 0.9,
+    "floor/neighbour/few": 0.4,
+    "floor/logistic/accuracy": 0.83,
+    "floor/logistic/few": 0.6,
+}
+
+
+def test_what_raw_pixels_reach_is_a_line_for_each_classifier():
+    assert floor.lines(FLOOR) == [
+        "Floor (raw pixels, neighbour): accuracy 90.0, few 40.0",
+        "Floor (raw pixels, logistic): accuracy 83.0, few 60.0",
+    ]
+
+
+def test_a_best_trial_that_pixels_beat_is_said_with_what_to_try():
+    text = floor.unbeaten(FLOOR, "val/accuracy", outcome(1, 0.85))
+    assert text.startswith(
+        "No trial beats the raw pixels: the best reaches accuracy 85.0, the nearest neighbour on "
+        "the pixels 90.0."
+    )
+    assert "epochs=12 instead of 6" in text
+    assert "another augmentation" in text
+    assert "\n" not in text
+
+
+def test_each_metric_is_held_against_the_better_classifier_of_its_own():
+    assert "few 50.0, a logistic regression on the pixels 60.0" in floor.unbeaten(
+        FLOOR, "val/few", outcome(1, 0.95)
+    )
+    assert "accuracy 85.0" in floor.unbeaten(FLOOR, "val/harmonic", outcome(1, 0.85))
+    reached = replace(outcome(1, 0.5), last={"val/best/accuracy": 0.91, "val/accuracy": 0.5})
+    assert floor.unbeaten(FLOOR, "val/best/accuracy", reached) == ""
+
+
+def test_what_beats_the_pixels_or_is_not_known_says_nothing():
+    assert floor.unbeaten(FLOOR, "val/accuracy", outcome(1, 0.901)) == ""
+    assert floor.unbeaten(FLOOR, "val/accuracy", None) == ""
+    assert floor.unbeaten({}, "val/accuracy", outcome(1, 0.1)) == ""
+    assert (
+        floor.unbeaten(FLOOR, "train/loss", replace(outcome(1, None), last={"train/loss": 1.0}))
+        == ""
+    )
