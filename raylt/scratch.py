@@ -20,7 +20,7 @@ from raylt.schema import EnvironmentError
 _PREFIX = "raylt-"
 _LOCK = "owner.lock"
 """A process holds its lock as long as it lives."""
-_YOUNG = 60.0
+YOUNG = 60.0
 """Seconds in which a folder may still wait for its lock."""
 _KEPT = 86400.0
 """Seconds that what `keep` has put aside is kept."""
@@ -112,7 +112,7 @@ def _sweep(where: Path) -> None:
             age = time.time() - stat.st_mtime
             if own is None or stat.st_uid != os.getuid() or path.is_symlink():
                 continue
-            if age > _KEPT if own["aside"] else age > _YOUNG and _is_abandoned(path):
+            if age > _KEPT if own["aside"] else age > YOUNG and _is_abandoned(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 

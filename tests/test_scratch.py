@@ -63,7 +63,7 @@ def test_what_a_killed_process_has_left_is_swept_and_a_living_one_keeps_its_fold
         killed.kill()
         killed.communicate()
         assert left.is_dir()
-        before = time.time() - 2 * scratch._YOUNG  # pyright: ignore[reportPrivateUsage]
+        before = time.time() - 2 * scratch.YOUNG  # pyright: ignore[reportPrivateUsage]
         # Folders of the user's own, however old and whatever their names.
         foreign = [
             tmp_path / name for name in ("raylt-notes", "raylt-ray-mine", "raylt-ray-abcdefgh")

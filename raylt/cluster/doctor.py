@@ -145,7 +145,7 @@ def _examine_here(
             bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
         )
         yield from judge(survey)
-    yield _sockets()
+    yield socket_folder()
     yield _trials_at_a_time([node], trial)
     yield from _steps(runs)
 
@@ -300,7 +300,8 @@ def _trials_at_a_time(nodes: Sequence[Node], trial: Trial) -> Finding:
     return _finding("trials", "cluster", "ok", detail, "")
 
 
-def _sockets() -> Finding:
+def socket_folder() -> Finding:
+    """Whether the folder of temporary files leaves room for the paths of Ray's sockets."""
     wanted = scratch.candidates()[0]
     try:
         place = scratch.place("ray", longest=ray_compat.LONGEST_FOLDER)

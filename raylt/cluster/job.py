@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 """Takes text for the user."""
 _START = 120.0
 """Seconds in which a job must start; it books nothing, so it has nothing to wait for."""
-_AWAY = 30.0
+AWAY = 30.0
 """Seconds that a cluster may be out of reach while its job is followed."""
 _OF_RAY = re.compile(r"^[-\d]+ [\d:,]+\s+INFO job_manager\.py:\d+ -- .*\n", re.MULTILINE)
 """A line that Ray puts into the output of a job."""
@@ -108,7 +108,7 @@ class _Watched:
         Raises:
             EnvironmentError: the cluster does not answer any more, or the job was deleted.
         """
-        deadline = time.monotonic() + _AWAY
+        deadline = time.monotonic() + AWAY
         while True:
             try:
                 return self._client.get_job_info(self._name)
@@ -124,7 +124,7 @@ class _Watched:
                 if time.monotonic() > deadline:
                     raise EnvironmentError(
                         f"the cluster at {self._address} must answer, but has not for "
-                        f"{_AWAY:.0f} s: {reason}; the job goes on if its head does: "
+                        f"{AWAY:.0f} s: {reason}; the job goes on if its head does: "
                         f"ray job logs --address {self._address} --follow {self._name}"
                     ) from error
                 time.sleep(1)

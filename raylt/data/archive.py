@@ -18,13 +18,13 @@ from raylt.schema import EnvironmentError, InputError
 Progress = Callable[[int, int], None]
 """Takes the bytes fetched so far and those expected, 0 where the size is unknown."""
 
-_TIMEOUT = 15
+TIMEOUT = 15
 """Seconds without a byte after which a try is given up; there are two."""
-_CHUNK = 2**18
+CHUNK = 2**18
 _WEB = ("https://", "http://")
-_LARGEST = 2**30
+LARGEST = 2**30
 """Bytes of the largest file that is unpacked; the CIFAR sets stay far below."""
-_LARGEST_ARCHIVE = 2**30
+LARGEST_ARCHIVE = 2**30
 """Bytes of the largest archive that is fetched."""
 
 
@@ -163,7 +163,7 @@ def _downloader(source: str, bar: Any) -> Callable[..., object]:
     if source.startswith(_WEB):
         # The bytes as they are: a server may offer to unpack a .gz on the way.
         plain = {"Accept-Encoding": "identity"}
-        return HTTPDownloader(bar, chunk_size=_CHUNK, timeout=_TIMEOUT, headers=plain)
+        return HTTPDownloader(bar, chunk_size=CHUNK, timeout=TIMEOUT, headers=plain)
     return lambda source, target, _: shutil.copyfile(source, target)
 
 
@@ -179,7 +179,7 @@ class _Bar:
 
     def update(self, count: int) -> None:
         self._done += count
-        if max(self._done, self.total) > _LARGEST_ARCHIVE:
+        if max(self._done, self.total) > LARGEST_ARCHIVE:
             raise EnvironmentError(f"{self._source} {_too_large(max(self._done, self.total))}")
         if count:
             # Pooch counts the last chunk as a whole one.
@@ -199,13 +199,13 @@ def _require_source(source: str) -> None:
             f"--from: must be a web address or a file that can be read, but got {source!r}; "
             "leave it out to download from the published address"
         )
-    if not source.startswith(_WEB) and (size := file.stat().st_size) > _LARGEST_ARCHIVE:
+    if not source.startswith(_WEB) and (size := file.stat().st_size) > LARGEST_ARCHIVE:
         raise InputError(f"--from: {source} {_too_large(size)}")
 
 
 def _too_large(size: int) -> str:
     return (
-        f"must be a published archive, of at most {_LARGEST_ARCHIVE:,} bytes, but has {size:,} or "
+        f"must be a published archive, of at most {LARGEST_ARCHIVE:,} bytes, but has {size:,} or "
         "more; name another"
     )
 
@@ -223,7 +223,7 @@ def _unpack(archive: Archive, packed: Path, part: Path) -> None:
     with tarfile.open(packed, "r:gz") as tar:
         for member in tar:
             name = wanted.get(member.name)
-            if name is None or not member.isreg() or member.size > _LARGEST:
+            if name is None or not member.isreg() or member.size > LARGEST:
                 continue
             stream = tar.extractfile(member)
             assert stream is not None

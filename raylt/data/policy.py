@@ -50,7 +50,7 @@ _RANDOM = {
 of the image."""
 
 _CHANGE = Strength(slope=0.1, base=1.0, signed=True)
-_LEARNED = {
+LEARNED = {
     _O.AUTO_CONTRAST: Strength(),
     _O.EQUALIZE: Strength(),
     _O.INVERT: Strength(),
@@ -68,7 +68,7 @@ _LEARNED = {
 }
 """AutoAugment's operations and their strengths at levels from 0 to 9."""
 
-_SUB_POLICIES = (
+SUB_POLICIES = (
     (_O.INVERT, 0.1, 7, _O.CONTRAST, 0.2, 6),
     (_O.ROTATE, 0.7, 2, _O.TRANSLATE_X, 0.3, 9),
     (_O.SHARPNESS, 0.8, 1, _O.SHARPNESS, 0.9, 3),
@@ -130,12 +130,12 @@ def auto_augment(views: Views, generator: torch.Generator) -> Views:
     """
     n = len(views)
     host = _host(generator)
-    pair = torch.randint(len(_SUB_POLICIES), (n,), generator=host)
-    steps = torch.tensor(_SUB_POLICIES)[pair].view(n, 2, 3)
+    pair = torch.randint(len(SUB_POLICIES), (n,), generator=host)
+    steps = torch.tensor(SUB_POLICIES)[pair].view(n, 2, 3)
     kinds, chances, levels = steps.permute(2, 1, 0)
     kinds = kinds.long()
     applied = torch.rand(2, n, generator=host) < chances
-    values = _values(_LEARNED, kinds, levels, size=views.shape[-1], generator=host)
+    values = _values(LEARNED, kinds, levels, size=views.shape[-1], generator=host)
     kinds = torch.where(applied, kinds, _O.NONE)
     linear = torch.zeros_like(applied)
     return _perform(views, kinds, values, linear, fill=_MIDDLE_GREY)

@@ -14,7 +14,7 @@ from torch.nn import functional
 import raylt.optim  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 Kind = Literal["lbfgs", "sgd", "sgd-few-shot", "adam"]
-_PEAK, _MOMENTUM = 30.0, 0.9
+PEAK, _MOMENTUM = 30.0, 0.9
 """Learning rate and momentum of SDCLR's linear evaluation."""
 _NOTHING = 1e-20
 """Probabilities below this one are taken for 0: no sum of a step in float32 would notice them."""
@@ -153,7 +153,7 @@ def sgd_rates(*, few: bool, early: bool) -> tuple[float, ...]:
     """
     epochs, falls = (100, (40, 60)) if few else (30, (10, 20))
     return tuple(
-        _PEAK * 0.1 ** sum(epoch >= fall - early for fall in falls) for epoch in range(epochs)
+        PEAK * 0.1 ** sum(epoch >= fall - early for fall in falls) for epoch in range(epochs)
     )
 
 

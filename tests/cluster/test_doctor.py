@@ -172,11 +172,11 @@ def test_a_folder_of_temporary_files_that_is_too_long_for_sockets_is_told(tmp_pa
     long = tmp_path / ("x" * 84)
     long.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(long))
-    found = doctor._sockets()
+    found = doctor.socket_folder()
     assert (found.state, found.where) == ("ok", "this machine")
     assert f"since {long} is too long or cannot be written" in found.found
     monkeypatch.setattr(scratch, "candidates", lambda: [str(long)])
-    found = doctor._sockets()
+    found = doctor.socket_folder()
     assert found.state == "error"
     assert f"{long} has" in found.found
     assert "RAY_TMPDIR=/tmp" in found.remedy

@@ -65,7 +65,7 @@ class Gone(Client):
     ],
 )
 def test_a_cluster_or_a_job_that_is_gone_is_one_line(error, words, monkeypatch):
-    monkeypatch.setattr(job, "_AWAY", 0.0)
+    monkeypatch.setattr(job, "AWAY", 0.0)
     with pytest.raises(EnvironmentError, match=words) as caught:
         job.follow(Gone(error), HEAD, "job", lambda _: None)
     assert "\n" not in str(caught.value)

@@ -190,7 +190,7 @@ def write(made, tracker):
 
 def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
     be(monkeypatch, "ada", ADA)
-    monkeypatch.setattr(tracking, "_FLUSH", 500.0)
+    monkeypatch.setattr(tracking, "FLUSH", 500.0)
     # Drawing is not what is tried here, but the proxy takes the files of one study.
     drawn = artifacts.of_study
     of_study = lambda made: drawn(made) if made.name == "s0" else {}  # noqa: E731

@@ -131,7 +131,7 @@ def test_a_server_may_keep_the_size_to_itself(tmp_path):
     toy = described(content)
     with answering((content, 0)) as address:
         archive.fetch(toy, tmp_path, source=address, progress=lambda *at: seen.append(at))
-    assert seen[0] == (archive._CHUNK, 0)
+    assert seen[0] == (archive.CHUNK, 0)
     assert seen[-1] == (len(content), len(content))
 
 
@@ -145,7 +145,7 @@ def test_a_line_that_breaks_off_is_told_apart_from_another_archive(tmp_path):
 
 
 def test_a_server_that_stalls_is_given_up_in_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(archive, "TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/toy.tar.gz"
         began = time.monotonic()
@@ -182,11 +182,11 @@ def test_a_source_that_is_nothing_is_the_users_mistake(local):
 
 def test_what_is_larger_than_any_archive_is_not_fetched(local, tmp_path, monkeypatch):
     toy, path, root = local
-    monkeypatch.setattr(archive, "_LARGEST_ARCHIVE", path.stat().st_size - 1)
+    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", path.stat().st_size - 1)
     with pytest.raises(InputError, match=r"--from: .* must be a published archive, of at most"):
         fetched(toy, root, path)
     # Whether a server says how much there is or goes on for ever.
-    monkeypatch.setattr(archive, "_LARGEST_ARCHIVE", 1_000_000)
+    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 1_000_000)
     for size in (0, 4_000_000):
         with (
             answering((bytes(4_000_000), size)) as address,
@@ -225,7 +225,7 @@ def bomb(name, size):
 
 
 def test_an_archive_writes_nothing_but_its_known_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "_LARGEST", 20_000)
+    monkeypatch.setattr(archive, "LARGEST", 20_000)
     extra = (
         evil("../evil"),
         evil(str(tmp_path / "absolute")),

@@ -63,7 +63,7 @@ def their_policies():
 
 
 def test_the_learned_policy_is_torchvisions():
-    for ours, theirs in zip(policy._SUB_POLICIES, their_policies(), strict=True):
+    for ours, theirs in zip(policy.SUB_POLICIES, their_policies(), strict=True):
         for (kind, chance, level), (their_kind, their_chance, value, signed) in zip(
             (ours[:3], ours[3:]), theirs, strict=True
         ):
@@ -72,7 +72,7 @@ def test_the_learned_policy_is_torchvisions():
                 continue
             kinds = torch.full((2, 20), int(kind))
             values = policy._values(
-                policy._LEARNED,
+                policy.LEARNED,
                 kinds,
                 torch.full((2, 20), float(level)),
                 size=32,
@@ -81,7 +81,7 @@ def test_the_learned_policy_is_torchvisions():
             mine = (values - float(kind in ENHANCED)).abs()
             assert float(mine.max()) == pytest.approx(value, abs=1e-5)
             assert float(mine.min()) == pytest.approx(value, abs=1e-5)
-            assert policy._LEARNED[kind].signed == signed
+            assert policy.LEARNED[kind].signed == signed
 
 
 def test_each_pair_of_the_learned_policy_is_equally_likely(monkeypatch):

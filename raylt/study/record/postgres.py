@@ -29,7 +29,7 @@ VARIABLE = "OPTUNA_STORAGE"
 _DRIVERS = ("psycopg2", "psycopg")
 _ANSWER = 10
 """Seconds that the server may take to answer."""
-_PERIOD = 10.0
+PERIOD = 10.0
 """Seconds between two checks that a study is still locked."""
 _ALIVE = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
 """So that a firewall does not drop a connection that waits for the next epoch."""
@@ -168,7 +168,7 @@ def locked(given: str, study: str) -> Generator[Hold]:
 
 def _watch(connection: Any, hold: Hold, finished: threading.Event) -> None:
     """Check regularly that the connection that locks a study is still open."""
-    while not finished.wait(_PERIOD):
+    while not finished.wait(PERIOD):
         try:
             connection.execute(text("SELECT 1"))
         except SQLAlchemyError:

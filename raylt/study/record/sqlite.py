@@ -17,7 +17,7 @@ from raylt import uris
 from raylt.schema import EnvironmentError
 
 FILE = "study.db"
-_WAIT = 30.0
+WAIT = 30.0
 """Seconds that another process, such as `raylt status`, may hold the file."""
 _FULL = 2**17
 """A disk with fewer free bytes takes no further page and its copy."""
@@ -37,7 +37,7 @@ def opened(folder: Path, *, write_ahead: bool) -> optuna.storages.RDBStorage:
     path = folder / FILE
     with explained(path):
         storage = optuna.storages.RDBStorage(
-            uris.sqlite(path), engine_kwargs={"connect_args": {"timeout": _WAIT}}
+            uris.sqlite(path), engine_kwargs={"connect_args": {"timeout": WAIT}}
         )
     if write_ahead:
         event.listen(storage.engine, "connect", _write_ahead)

@@ -10,7 +10,7 @@ from raylt.schema import InputError
 from raylt.study.record import bucket
 from raylt.study.record.record import Record
 
-_PERIOD = 0.5
+PERIOD = 0.5
 """Seconds between two looks at the files of a trial that runs."""
 
 
@@ -50,7 +50,7 @@ def follow(
             write(piece)
         if last:
             break
-        time.sleep(_PERIOD)
+        time.sleep(PERIOD)
     for path in _errors(folder):
         write(path.read_text("utf-8", "replace"))
     if end := _end(record, number):

@@ -37,9 +37,9 @@ _RAY = {
 }
 
 
-_DROPPED = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR", "RAY_TUNE_CALLBACKS")
+DROPPED = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR", "RAY_TUNE_CALLBACKS")
 """Variables that Ray Tune refuses at its start, or that would run code in the search."""
-_NUMBERS = (
+NUMBERS = (
     "TUNE_DISABLE_STRICT_METRIC_CHECKING",
     "TUNE_FORCE_TRIAL_CLEANUP_S",
     "TUNE_FUNCTION_THREAD_TIMEOUT_S",
@@ -94,10 +94,10 @@ def _spare_loopback() -> None:
 
 
 def _drop_refused() -> None:
-    for name in _DROPPED:
+    for name in DROPPED:
         if os.environ.pop(name, None):
             _log.warning("warning: %s is set, but a search of raylt does not use it", name)
-    for name in _NUMBERS:
+    for name in NUMBERS:
         value = os.environ.get(name)
         if value is not None and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             del os.environ[name]

@@ -17,11 +17,11 @@ from rich.console import Console
 
 from raylt.schema import EnvironmentError
 
-_LOOK = 1.0
+LOOK = 1.0
 """Seconds between two looks."""
-_WORKERS = 5
+WORKERS = 5
 """Looks between two at the processes of trials, which are many."""
-_STOPPED = 20
+STOPPED = 20
 """Looks that a part of Ray may be stopped by a signal."""
 _GRACE = 20.0
 """Seconds in which the command must end by itself once a part of Ray is lost."""
@@ -86,8 +86,8 @@ class RayGuard:
 
     def _main(self) -> None:
         looks = 0
-        while not self._closing.wait(_LOOK):
-            if looks % _WORKERS == 0:
+        while not self._closing.wait(LOOK):
+            if looks % WORKERS == 0:
                 self._find_workers()
             looks += 1
             if not self.look():
@@ -117,11 +117,11 @@ class RayGuard:
             stopped = _status(process) == psutil.STATUS_STOPPED
             self._stopped[process.pid] = self._stopped[process.pid] + 1 if stopped else 0
         for name, part in self._parts.items():
-            if self._stopped[part.pid] >= _STOPPED:
+            if self._stopped[part.pid] >= STOPPED:
                 self._lose(f"{name} (process {part.pid}) was stopped by a signal")
                 return
         for worker in self._workers:
-            if self._stopped[worker.pid] == _STOPPED:
+            if self._stopped[worker.pid] == STOPPED:
                 _log.warning(
                     "%s stands still: its process %d was stopped by a signal; let it go on with "
                     "`kill -CONT %d`",

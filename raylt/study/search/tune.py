@@ -73,7 +73,7 @@ def run(
         retries,
         ray_lost,
     )
-    limited = watch.limited = _Limited(searcher, concurrent)
+    limited = watch.limited = Limited(searcher, concurrent)
     scratch = (record.folder / ".tune").resolve()
     constants = {
         "work": work,
@@ -122,7 +122,7 @@ def _budget(record: Record, allocation: Allocation) -> BudgetMeter:
     )
 
 
-def _tune_config(record: Record, allocation: Allocation, searcher: _Limited) -> tune.TuneConfig:
+def _tune_config(record: Record, allocation: Allocation, searcher: Limited) -> tune.TuneConfig:
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=schedulers.scheduler(record),
@@ -163,7 +163,7 @@ def _trainable(allocation: Allocation, constants: Mapping[str, Any], *, wanted: 
     if shape.workers == 1:
         own = {**constants, "gpu_share": min(1.0, shape.gpus or 1.0)}
         function = functools.partial(_trial, trainable.trial, own)
-        return tune.with_resources(function, functools.partial(_books, allocation))
+        return tune.with_resources(function, functools.partial(bundles, allocation))
     # Two trials share the machines by halves, but one that is alone has all of them.
     own = {**constants, "shape": asdict(shape), "trials": min(allocation.most, wanted)}
     function = functools.partial(_trial, group.trial, own)
@@ -172,7 +172,7 @@ def _trainable(allocation: Allocation, constants: Mapping[str, Any], *, wanted: 
     return tune.with_resources(function, {"cpu": 0, "memory": 2**20})
 
 
-def _books(allocation: Allocation, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+def bundles(allocation: Allocation, config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """What a trial of one worker books, alone or beside others."""
     shape = allocation.alone if config["alone"] else allocation.shape
     wanted = {"CPU": shape.cpus, "GPU": shape.gpus, "memory": int(shape.memory)}
@@ -193,7 +193,7 @@ def _folder_name(trial: Trial) -> str:
 class _Watch(tune.Callback):
     """Tells the searcher what Tune tells only to callbacks."""
 
-    limited: _Limited
+    limited: Limited
     """Set once there is one: the searcher needs `cause` first."""
 
     def __init__(self) -> None:
@@ -221,7 +221,7 @@ class _Watch(tune.Callback):
         return "the trial's process died"
 
 
-class _Limited(ConcurrencyLimiter):
+class Limited(ConcurrencyLimiter):
     """Hands out no more trials at a time than there is room for now, and passes a score on only
     once its trial has been told to go on, so that no trial waits for what is written.
 

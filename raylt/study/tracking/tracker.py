@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _START = 10.0
 """Seconds in which MLflow must answer before a search begins."""
-_FLUSH = 30.0
+FLUSH = 30.0
 """Seconds that the end of a search waits until everything is sent."""
-_RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
+RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries while MLflow is down."""
 _LAST_TRIES = 2
 """How often the end of a search tries to send what is left."""
@@ -185,7 +185,7 @@ class Tracker(Listener):
             self._closing = True
             self._cut_short = interrupted
             self._news.notify()
-        self._thread.join(_FLUSH)
+        self._thread.join(FLUSH)
         refused = sorted(self._refused.items())
         notices = [f"MLflow refused trial {number}: {reason}" for number, reason in refused]
         if self._thread.is_alive() or self._trouble:
@@ -234,7 +234,7 @@ class Tracker(Listener):
                 last_tries -= closing
                 if not last_tries:
                     return
-                self._rest(_RETRY[min(failures, len(_RETRY)) - 1], closing=closing)
+                self._rest(RETRY[min(failures, len(RETRY)) - 1], closing=closing)
             else:
                 self._trouble, failures = "", 0
                 if closing:

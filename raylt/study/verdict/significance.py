@@ -29,7 +29,7 @@ MOST_SEEDS = 40
 """Seeds whose sign flips can still be counted one by one."""
 POWER = 0.8
 """Chance of showing an effect as large as the one observed that `seeds_needed` plans for."""
-_RESAMPLES = 9999
+RESAMPLES = 9999
 _TIE = 1e-9
 """Sums that differ by less than this share of all magnitudes are equal but for rounding."""
 
@@ -142,7 +142,7 @@ def interval(differences: Sequence[float], *, confidence: float) -> tuple[float,
         (values,),
         np.mean,
         confidence_level=confidence,
-        n_resamples=_RESAMPLES,
+        n_resamples=RESAMPLES,
         method="BCa",
         random_state=np.random.default_rng(0),  # pyright: ignore[reportCallIssue]
     )

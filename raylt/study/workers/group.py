@@ -61,9 +61,9 @@ def trial(config: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     recipe = trainable.recipe_of(config)
     shape = Shape(**config["shape"])
-    counts = _counts(recipe, shape)
+    counts = worker_counts(recipe, shape)
     if not counts:
-        tune.report({"failure": _uneven(recipe, shape)})
+        tune.report({"failure": uneven_batch(recipe, shape)})
         return
     if (bucketed := trainable.bucket_of(config)) is not None:
         bucket.bring(bucketed, folder, whole=True)
@@ -78,20 +78,21 @@ def trial(config: dict[str, Any]) -> None:
         try:
             reason = _fit(ray_train.trainer(worker, config, shape, workers=workers, name=name))
         except TrainingFailedError as error:
-            tune.report({"failure": _cause(error, folder)})
+            tune.report({"failure": cause_of_failure(error, folder)})
             return
         if reason is None:
             return
 
 
-def _counts(recipe: recipes.Recipe, shape: Shape) -> tuple[int, ...]:
+def worker_counts(recipe: recipes.Recipe, shape: Shape) -> tuple[int, ...]:
     """How many workers a trial may have."""
     if not shape.elastic:
         return (shape.workers,)
     return capacity.even(recipe.optimizer.batch_size, least=shape.least, most=shape.workers)
 
 
-def _uneven(recipe: recipes.Recipe, shape: Shape) -> str:
+def uneven_batch(recipe: recipes.Recipe, shape: Shape) -> str:
+    """Why no number of workers of the shape divides the batch, and the nearest that does."""
     size = recipe.optimizer.batch_size
     nearest = max(2, size // shape.least) * shape.least
     return (
@@ -140,7 +141,7 @@ def worker(config: dict[str, Any]) -> Reason | None:
     bucketed = trainable.bucket_of(config) if rank == 0 else None
     with sending(folder, bucketed), trainable.output(folder / f"output-{rank}.txt"):
         try:
-            recipe = _recipe(config)
+            recipe = sent_recipe(config)
             # Only the first worker's report is read, so only its machine is watched.
             watched = config["system_metrics"] and rank == 0
             with (
@@ -195,7 +196,7 @@ class Departure:
         return self.reason is not None
 
 
-def _recipe(config: Mapping[str, Any]) -> recipes.Recipe:
+def sent_recipe(config: Mapping[str, Any]) -> recipes.Recipe:
     """The trial's recipe as this machine understands it.
 
     Raises:
@@ -211,7 +212,7 @@ def _recipe(config: Mapping[str, Any]) -> recipes.Recipe:
     return recipe
 
 
-def _cause(error: Exception, folder: Path) -> str:
+def cause_of_failure(error: Exception, folder: Path) -> str:
     """Why the program failed, in one line.
 
     Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = "system/"
 """How MLflow's names of them begin."""
-_INTERVAL = 2.0
+INTERVAL = 2.0
 """Seconds between two readings; an epoch gets their mean."""
 
 Report = Callable[[Mapping[str, float]], None]
@@ -42,7 +42,7 @@ def read(report: Report, *, on: bool) -> Generator[Report]:
                 monitor.collect_metrics()
 
     def collect_often() -> None:
-        while not closing.wait(_INTERVAL):
+        while not closing.wait(INTERVAL):
             collect()
 
     def report_all(metrics: Mapping[str, float]) -> None:

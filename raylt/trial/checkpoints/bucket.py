@@ -46,7 +46,7 @@ OUTPUTS = (
 _OPTIONS = ("endpoint_override", "scheme", "region")
 """What may stand in the query: a server that is not Amazon's."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_DEADLINE = 30.0
+DEADLINE = 30.0
 """Seconds in which a bucket must show that it can be written."""
 _CONNECT, _REQUEST, _TRIES = 5.0, 20.0, 3
 """Seconds and attempts of one request."""
@@ -115,8 +115,8 @@ def trouble_in_time(uri: str) -> str:
     # The library may ask for credentials where nobody answers, for minutes.
     thread = threading.Thread(target=lambda: answers.append(trouble(uri)), daemon=True)
     thread.start()
-    thread.join(_DEADLINE)
-    return answers[0] if answers else f"no answer within {_DEADLINE:.0f} s"
+    thread.join(DEADLINE)
+    return answers[0] if answers else f"no answer within {DEADLINE:.0f} s"
 
 
 def trouble(uri: str) -> str:

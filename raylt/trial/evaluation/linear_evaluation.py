@@ -111,7 +111,7 @@ def fitted(
         if evaluation.selection == "last" or ((epoch + 1) % plan.every and not last):
             continue
         head = layer.head()
-        share = _hits(head(seen), truth, among=5 if evaluation.selection == "top-5" else 1)
+        share = hits(head(seen), truth, among=5 if evaluation.selection == "top-5" else 1)
         # The first of equals stays, as in the program.
         if share > best:
             best, chosen = share, head
@@ -136,7 +136,7 @@ def _batches(images: Images, plan: Protocol, recipe: Recipe, device: torch.devic
     )
 
 
-def _hits(
+def hits(
     logits: Float[Tensor, "image class"], truth: Int[Tensor, " image"], *, among: int
 ) -> float:
     """Share of the images whose class is among the likeliest so many."""

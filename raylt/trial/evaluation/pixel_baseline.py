@@ -14,14 +14,14 @@ from raylt import metrics
 from raylt.data.images import Images, Splits
 from raylt.nn import probe
 
-_ENOUGH = 12_500
+ENOUGH = 12_500
 """Labelled images, and images to score, that the floor looks at; more of them cost time in
 proportion. CIFAR-10-LT as published has 12,406."""
-_SIDE = 32
+SIDE = 32
 """Largest height and width in pixels at which it looks at them."""
-_WEIGHTS = 2**19
+WEIGHTS = 2**19
 """Largest number of weights of the logistic regression, whose solver keeps twenty copies."""
-_BLOCK = 256
+BLOCK = 256
 """Images that are decoded at once, at their own size."""
 
 
@@ -47,9 +47,9 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
         return {}
     pixels, labels = _looked_at(labelled)
     seen, truth = _looked_at(splits.validation)
-    narrow = max(1, math.isqrt(_WEIGHTS // (splits.classes * pixels.shape[1])))
+    narrow = max(1, math.isqrt(WEIGHTS // (splits.classes * pixels.shape[1])))
     predictions = {
-        "neighbour": labels[_nearest(_rows(pixels, _SIDE), _rows(seen, _SIDE))],
+        "neighbour": labels[_nearest(_rows(pixels, SIDE), _rows(seen, SIDE))],
         "logistic": _classified(
             _rows(pixels, narrow), labels, _rows(seen, narrow), classes=splits.classes
         ),
@@ -65,7 +65,7 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
 
 def _nearest(known: Tensor, asked: Tensor) -> NDArray[np.int64]:
     """The row of `known` that is closest to each row of `asked`."""
-    return torch.cat([torch.cdist(some, known).argmin(1) for some in asked.split(_BLOCK)]).numpy()
+    return torch.cat([torch.cdist(some, known).argmin(1) for some in asked.split(BLOCK)]).numpy()
 
 
 def _classified(
@@ -79,12 +79,12 @@ def _classified(
 
 
 def _looked_at(images: Images) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Pixels in [0, 1] of at most `_ENOUGH` images, (n, channels, height, width), and labels."""
+    """Pixels in [0, 1] of at most `ENOUGH` images, (n, channels, height, width), and labels."""
     chosen = np.arange(len(images))
-    if len(images) > _ENOUGH:
-        chosen = np.sort(np.random.RandomState(0).permutation(chosen)[:_ENOUGH])
-    blocks = np.array_split(chosen, range(_BLOCK, len(chosen), _BLOCK))
-    pixels = [shrunk(images.take(block).astype(np.float32), _SIDE) for block in blocks]
+    if len(images) > ENOUGH:
+        chosen = np.sort(np.random.RandomState(0).permutation(chosen)[:ENOUGH])
+    blocks = np.array_split(chosen, range(BLOCK, len(chosen), BLOCK))
+    pixels = [shrunk(images.take(block).astype(np.float32), SIDE) for block in blocks]
     return np.concatenate(pixels) / np.float32(255), images.labels[chosen]
 
 

@@ -176,7 +176,7 @@ def cut(pg, study):
 
 @pytest.mark.slow
 def test_a_driver_whose_hold_alone_is_cut_notices_and_says_so(pg, tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "_PERIOD", 0.1)
+    monkeypatch.setattr(server, "PERIOD", 0.1)
 
     def drive_on():
         with lock.locked(tmp_path / "toy", pg.url) as hold:

@@ -70,7 +70,7 @@ time.sleep(100)
 
 
 def test_whoever_locks_the_file_is_named(study_made, tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_WAIT", 0.2)
+    monkeypatch.setattr(sqlite, "WAIT", 0.2)
     study_made.close()
     again = made.again(study_made)
     path = str(tmp_path / "made" / "study.db")

@@ -47,7 +47,7 @@ def test_an_unknown_trial_is_refused(begun):
 
 def test_following_shows_each_piece_once_and_ends_with_the_trial(begun, monkeypatch):
     made, search = begun
-    monkeypatch.setattr(logs, "_PERIOD", 0.02)
+    monkeypatch.setattr(logs, "PERIOD", 0.02)
     heard = []
     thread = threading.Thread(
         target=logs.follow, args=(made, 0), kwargs={"write": heard.append, "driven": lambda: True}

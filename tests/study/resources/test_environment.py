@@ -74,7 +74,7 @@ def test_the_list_of_numbers_has_what_this_ray_tune_reads():
     from ray.tune import constants
 
     others = {
-        *environment._DROPPED,
+        *environment.DROPPED,
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS",
         "TUNE_DISABLE_AUTO_INIT",
         "TUNE_DISABLE_DATED_SUBDIR",
@@ -83,4 +83,4 @@ def test_the_list_of_numbers_has_what_this_ray_tune_reads():
         "TUNE_PLACEMENT_GROUP_RECON_INTERVAL",
         "TUNE_RESULT_DELIM",
     }
-    assert {*others, *environment._NUMBERS} >= constants.TUNE_ENV_VARS
+    assert {*others, *environment.NUMBERS} >= constants.TUNE_ENV_VARS

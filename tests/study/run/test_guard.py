@@ -14,8 +14,8 @@ from tests.patience import wait_for
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(guard, "_LOOK", 0.05)
-    monkeypatch.setattr(guard, "_WORKERS", 1)
+    monkeypatch.setattr(guard, "LOOK", 0.05)
+    monkeypatch.setattr(guard, "WORKERS", 1)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_cluster_s_ray_is_not_watched():
 def test_a_part_that_is_stopped_for_long_is_lost_and_one_that_goes_on_is_not(
     parts, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(guard, "_STOPPED", 10)
+    monkeypatch.setattr(guard, "STOPPED", 10)
     pids = parts(tmp_path)
     raylet = psutil.Process(pids["raylet"])
     watching = RayGuard(pids, resume_command="")
@@ -122,7 +122,7 @@ def stop_and_go(process, watching):
 
 
 def test_a_trial_that_is_stopped_for_long_is_named_once(parts, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(guard, "_STOPPED", 4)
+    monkeypatch.setattr(guard, "STOPPED", 4)
     caplog.set_level(logging.WARNING, logger="raylt")
     pids = parts(tmp_path)
     with RayGuard(pids, resume_command="") as watching:
@@ -140,7 +140,7 @@ def test_a_trial_that_is_stopped_for_long_is_named_once(parts, tmp_path, monkeyp
 BLOCKED = """
 import subprocess, sys, time
 from raylt.study.run import guard
-guard._LOOK = guard._GRACE = 0.2
+guard.LOOK = guard._GRACE = 0.2
 raylet = subprocess.Popen(["sleep", "600"])
 with guard.RayGuard({"raylet": raylet.pid}, resume_command="raylt resume toy") as watching:
     raylet.send_signal(SIGNAL)

@@ -61,8 +61,8 @@ def test_a_process_that_the_memory_monitor_killed_does_not_end_the_search():
 )
 def test_what_a_trial_books_beside_others_and_alone(machine, booked, beside, alone):
     share = Allocation(shape=booked, concurrent=2, machines=(machine,))
-    assert tune._books(share, {"alone": False}).bundles == [beside]
-    assert tune._books(share, {"alone": True}).bundles == [alone]
+    assert tune.bundles(share, {"alone": False}).bundles == [beside]
+    assert tune.bundles(share, {"alone": True}).bundles == [alone]
 
 
 def test_what_the_study_s_files_refuse_is_remembered_whatever_tune_makes_of_it():
@@ -76,7 +76,7 @@ def test_what_the_study_s_files_refuse_is_remembered_whatever_tune_makes_of_it()
         def on_trial_complete(self, trial_id, result=None, error=False):
             raise EnvironmentError("still none")
 
-    limited = tune._Limited(Full(), lambda: 1)
+    limited = tune.Limited(Full(), lambda: 1)
     assert limited.suggest("a")
     assert limited.trouble is None
     limited.on_trial_result("a", {})

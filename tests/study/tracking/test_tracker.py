@@ -89,7 +89,7 @@ def flaky(connect, made, client):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(tracking, "_RETRY", (0.05,))
+    monkeypatch.setattr(tracking, "RETRY", (0.05,))
 
 
 def test_a_tracker_that_is_down_for_a_while_loses_and_doubles_nothing(
@@ -126,7 +126,7 @@ def test_an_answer_that_is_lost_doubles_nothing(study, connect, client, impatien
 def test_what_a_dead_tracker_lacks_is_said_and_sent_when_the_study_goes_on(
     study, connect, client, impatient, monkeypatch
 ):
-    monkeypatch.setattr(tracking, "_FLUSH", 1.0)
+    monkeypatch.setattr(tracking, "FLUSH", 1.0)
     made, shaky = study(), Flaky(client)
     tracker = opened(made, lambda made: flaky(connect, made, shaky), uri="http://me:pw@host/")
     play(made, tracker, 6)
@@ -226,8 +226,8 @@ def test_a_server_that_comes_late_dies_and_returns_has_every_point_once(
 ):
     port, log = server.free_port(), tmp_path / "server.log"
     uri, command = f"http://127.0.0.1:{port}", server.mlflow(tmp_path, port)
-    monkeypatch.setattr(tracking, "_RETRY", (0.5,))
-    monkeypatch.setattr(tracking, "_FLUSH", 120.0)
+    monkeypatch.setattr(tracking, "RETRY", (0.5,))
+    monkeypatch.setattr(tracking, "FLUSH", 120.0)
     made = study()
     tracker = opened(made, away(uri, tmp_path), uri=uri, optional=True)
     tracker.require()

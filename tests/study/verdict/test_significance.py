@@ -132,7 +132,7 @@ def test_the_interval_lies_within_the_sample_and_mirrors_it(values):
 
 @pytest.mark.parametrize(("seeds", "lowest", "highest"), [(6, 0.80, 0.92), (20, 0.89, 0.97)])
 def test_how_often_the_interval_holds_the_truth(monkeypatch, seeds, lowest, highest):
-    monkeypatch.setattr(significance, "_RESAMPLES", 999)
+    monkeypatch.setattr(significance, "RESAMPLES", 999)
     rng = np.random.default_rng(seeds)
     samples = rng.normal(0.3, 1, (500, seeds))
     held = [low <= 0.3 <= high for low, high in (interval(s, confidence=0.95) for s in samples)]

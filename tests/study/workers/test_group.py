@@ -25,11 +25,11 @@ def shape(workers, least):
 
 def test_an_elastic_trial_whose_batch_divides_over_no_number_says_which_would():
     odd = wanted(batch_size=65)
-    assert group._counts(odd, shape(4, 2)) == ()
-    assert group._uneven(odd, shape(4, 2)).endswith("but got 65; try 64")
-    assert group._counts(wanted(), shape(4, 2)) == (2, 4)
+    assert group.worker_counts(odd, shape(4, 2)) == ()
+    assert group.uneven_batch(odd, shape(4, 2)).endswith("but got 65; try 64")
+    assert group.worker_counts(wanted(), shape(4, 2)) == (2, 4)
     # A fixed number is as it was asked for, and the batches say what is wrong with it.
-    assert group._counts(odd, shape(2, 2)) == (2,)
+    assert group.worker_counts(odd, shape(2, 2)) == (2,)
 
 
 def test_a_group_leaves_when_a_machine_is_about_to_go(monkeypatch):
@@ -51,15 +51,15 @@ def test_a_machine_that_reads_another_recipe_is_named(tmp_path):
         "folder": str(tmp_path / "trials" / "0"),
         "modules": {},
     }
-    assert group._recipe(config) == wanted()
+    assert group.sent_recipe(config) == wanted()
     with pytest.raises(ValueError, match="install one version of raylt everywhere"):
-        group._recipe(config | {"digest": wanted(batch_size=32).digest})
+        group.sent_recipe(config | {"digest": wanted(batch_size=32).digest})
 
 
 def test_the_programs_own_failure_is_told_and_not_that_of_its_partner(tmp_path):
     (tmp_path / "failure-0.txt").write_text("RuntimeError: Connection closed by peer")
     (tmp_path / "failure-1.txt").write_text("ValueError: a wrong batch")
-    assert group._cause(RuntimeError("both"), tmp_path) == "ValueError: a wrong batch"
+    assert group.cause_of_failure(RuntimeError("both"), tmp_path) == "ValueError: a wrong batch"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,6 +74,6 @@ def test_the_programs_own_failure_is_told_and_not_that_of_its_partner(tmp_path):
 def test_a_worker_whose_partner_died_is_lost_and_may_be_started_again(tmp_path, failure):
     (tmp_path / "failure-0.txt").write_text(failure)
     with pytest.raises(group.WorkerLost, match=failure):
-        group._cause(RuntimeError("died"), tmp_path)
+        group.cause_of_failure(RuntimeError("died"), tmp_path)
     with pytest.raises(group.WorkerLost, match="the host is gone"):
-        group._cause(RuntimeError("the host is gone"), tmp_path)
+        group.cause_of_failure(RuntimeError("the host is gone"), tmp_path)

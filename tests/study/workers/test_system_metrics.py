@@ -26,7 +26,7 @@ def test_unasked_nothing_is_read():
 
 
 def test_every_epoch_comes_with_the_readings_since_the_last(monkeypatch):
-    monkeypatch.setattr(system_metrics, "_INTERVAL", 0.05)
+    monkeypatch.setattr(system_metrics, "INTERVAL", 0.05)
     seen = []
     with system_metrics.read(seen.append, on=True) as told:
         told({"epoch": 1, "val/accuracy": 0.5})

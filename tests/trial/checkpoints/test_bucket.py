@@ -82,7 +82,7 @@ def test_a_missing_bucket_and_a_server_that_is_not_there_are_one_line_in_time(
 
 
 def test_a_bucket_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr(bucket, "_DEADLINE", 0.1)
+    monkeypatch.setattr(bucket, "DEADLINE", 0.1)
     monkeypatch.setattr(bucket, "trouble", lambda uri: time.sleep(2) or "")
     with pytest.raises(EnvironmentError, match="no answer within"):
         bucket.require_writable(URI)

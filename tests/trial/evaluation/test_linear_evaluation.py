@@ -78,7 +78,7 @@ def test_every_choice_is_what_it_says():
     """Validation images whose classes are all wrong but one: only that one can be told."""
     run = wanted(labels="few-shot", selection="top-5")
     assert scored(run).metrics["accuracy"] > 0.3
-    hits = linear_evaluation._hits
+    hits = linear_evaluation.hits
     logits = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0.0, 1, 2, 3, 4, 5]])
     truth = torch.tensor([4, 0])
     assert hits(logits, truth, among=1) == 0
@@ -144,7 +144,7 @@ def test_undisturbed_images_give_the_steps_of_the_cached_probe(monkeypatch):
 
     At the published learning rate the steps are chaotic and blow rounding up, so a smaller one.
     """
-    monkeypatch.setattr(probe, "_PEAK", 0.3)
+    monkeypatch.setattr(probe, "PEAK", 0.3)
     plan = linear_evaluation.protocol
     monkeypatch.setattr(
         linear_evaluation, "protocol", lambda **given: replace(plan(**given), view="none")

@@ -91,8 +91,8 @@ def test_shrinking_averages() -> None:
 def test_large_pictures_are_decoded_in_blocks_and_still_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(floors, "_BLOCK", 16)
-    monkeypatch.setattr(floors, "_SIDE", 8)
+    monkeypatch.setattr(floors, "BLOCK", 16)
+    monkeypatch.setattr(floors, "SIDE", 8)
     splits, made = large(60, 96)
     found = floor(splits, splits.train)
     assert found["floor/neighbour/accuracy"] == found["floor/logistic/accuracy"] == 1
@@ -100,7 +100,7 @@ def test_large_pictures_are_decoded_in_blocks_and_still_told_apart(
 
 
 def test_many_images_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(floors, "_ENOUGH", 50)
+    monkeypatch.setattr(floors, "ENOUGH", 50)
     splits, made = large(300, 8)
     assert floor(splits, splits.train)["floor/neighbour/accuracy"] == 1
     assert made.asked == [50, 50]
@@ -108,12 +108,12 @@ def test_many_images_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("largest", "classes"), [(5000, 10), (500, 100)])
 def test_the_published_cifar_tails_are_looked_at_whole(largest: int, classes: int) -> None:
-    assert sum(exponential_counts(largest, classes, 100)) <= floors._ENOUGH
+    assert sum(exponential_counts(largest, classes, 100)) <= floors.ENOUGH
 
 
 def test_many_classes_do_not_make_a_huge_regression(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
-    monkeypatch.setattr(floors, "_WEIGHTS", 10 * 3 * 4 * 4)
+    monkeypatch.setattr(floors, "WEIGHTS", 10 * 3 * 4 * 4)
     fit = probe.logistic
 
     def noted(features: Tensor, labels: Tensor, **settings: Any) -> probe.Head:
