@@ -42,6 +42,26 @@ class Archive:
     """Published MD5 sum of each file that is used."""
 
 
+def require(archive: Archive, root: Path) -> None:
+    """Refuse an archive of which a file is not there; none is read.
+
+    Raises:
+        EnvironmentError: it was not fetched.
+    """
+    folder = root / archive.folder
+    if not all((folder / name).is_file() for name in archive.files):
+        raise EnvironmentError(
+            f"{archive.dataset} must be in {folder}, but is not; {_remedy(archive)}"
+        )
+
+
+def _remedy(archive: Archive) -> str:
+    return (
+        f"run `raylt data get {archive.dataset}`, or name the folder that holds {archive.folder} "
+        f"with --data"
+    )
+
+
 def read(archive: Archive, root: Path, name: str) -> bytes:
     """One file of a fetched archive, only if it is the published one.
 
@@ -49,20 +69,18 @@ def read(archive: Archive, root: Path, name: str) -> bytes:
         EnvironmentError: the file is missing, unreadable or another one.
     """
     path = root / archive.folder / name
-    remedy = f"run `raylt data get {archive.dataset}`"
     try:
         content = path.read_bytes()
     except OSError as error:
         raise EnvironmentError(
             f"{archive.dataset} must be in {path.parent}, but {path} cannot be read "
-            f"({error.strerror}); {remedy}, or name the folder that holds {archive.folder} with "
-            f"--data"
+            f"({error.strerror}); {_remedy(archive)}"
         ) from error
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != archive.files[name]:
         raise EnvironmentError(
             f"{path} must have the published MD5 sum {archive.files[name]}, but has {md5}: it "
-            f"is damaged or not finished; {remedy}"
+            f"is damaged or not finished; run `raylt data get {archive.dataset}`"
         )
     return content
 

@@ -149,13 +149,18 @@ class Splits:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a study keeps of its data: the names of the classes, and what was left out."""
+        """What a study keeps of its data: classes by name and size, and what was left out."""
         numbered = self.names == tuple(map(str, range(self.classes)))
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {
             "classes": [] if numbered else [*map(shown, self.names)],
             "broken": len(self.broken),
             "broken_names": [*map(shown, self.broken[:_NAMED])],
             "left_out": dict(self.left_out),
+            "counts": {
+                name: np.bincount(part.labels, minlength=self.classes).tolist()
+                for name, part in parts.items()
+            },
         }
 
     @property

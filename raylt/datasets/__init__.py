@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from raylt import plugins
-from raylt.data import indices
+from raylt.data import archive, indices
 from raylt.data.images import Splits
-from raylt.data.longtail import LongTailed
+from raylt.data.longtail import Listed, LongTailed
+from raylt.data.own import OwnImages
 from raylt.data.reading.paths import below
+from raylt.datasets import _listed, _own
 from raylt.schema import DatasetConfig, InputError
 
 
@@ -25,6 +27,28 @@ def load(config: DatasetConfig, root: Path) -> Splits:
         for key, name in config.index_files().items():
             indices.read(below(root, name, key), key=key)
     return plugins.module("datasets", config.name).load(config, root)
+
+
+def counts(config: DatasetConfig, root: Path) -> Mapping[str, tuple[int, ...]]:
+    """Images of each class by part, as far as the names of the files tell; none is opened.
+
+    Returns:
+        Nothing where only `load` tells.
+
+    Raises:
+        InputError: images or lists are missing, or the images cannot be divided as asked.
+        EnvironmentError: a file or folder is missing or cannot be read.
+    """
+    if config.name not in plugins.names("datasets"):
+        return {}  # What a module of the user's own needs is only known to its `load`.
+    module = plugins.module("datasets", config.name)
+    if isinstance(config, OwnImages):
+        return _own.counts(config, module.collection(config, root), root)
+    if isinstance(config, Listed):
+        _listed.require_lists(config, root)
+    elif hasattr(module, "ARCHIVE"):
+        archive.require(module.ARCHIVE, root)
+    return {}
 
 
 def fetch(

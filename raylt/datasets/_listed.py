@@ -45,7 +45,7 @@ def load(
             must be apart share an image.
         EnvironmentError: an image of a list is missing.
     """
-    _require_lists(config, root)
+    require_lists(config, root)
     read = functools.partial(_part, config, root, classes)
     lists = {"train": read("train_list"), "test": read("test_list")}
     if config.validation_list is not None:
@@ -73,7 +73,12 @@ def load(
     return Splits(train, balanced, few_shot, validation, test, classes, mean, std, shown)
 
 
-def _require_lists(config: Listed, root: Path) -> None:
+def require_lists(config: Listed, root: Path) -> None:
+    """Refuse a dataset whose lists are not there.
+
+    Raises:
+        InputError: some are missing.
+    """
     values = config.model_dump()
     lists = {key: values[key] for key in values if key.endswith("_list") and values[key]}
     missing = [

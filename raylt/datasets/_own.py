@@ -31,14 +31,7 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
         InputError: a class has too few images, or the tail asked for cannot be cut.
         EnvironmentError: some images cannot be read, and `broken` is `stop`.
     """
-    if "validation" in whole.parts and config.validation == 0:
-        raise InputError(
-            "data.validation must be at least 1 where there are validation images already, "
-            "which are never trained on, but is 0; leave it out"
-        )
-    broken = {name: f"{place}: it is not there" for name, place in whole.missing.items()}
-    if broken and config.broken == "stop":
-        raise unreadable([*broken.values()])
+    broken = _require_present(config, whole)
     # What cannot be cut is told before the images are decoded, which may take minutes.
     parts = {name: _files(part, config) for name, part in whole.parts.items()}
     splits = _cut(parts, whole, config, root, [*broken])
@@ -55,6 +48,32 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
     if broken and config.broken == "stop":
         raise unreadable([*broken.values()])
     return _cut(decoded, whole, config, root, [*broken])
+
+
+def counts(config: OwnImages, whole: Collection, root: Path) -> dict[str, tuple[int, ...]]:
+    """Images of each class by part, if every image can be read.
+
+    Raises:
+        InputError: as for `load`.
+        EnvironmentError: some images are missing, and `broken` is `stop`.
+    """
+    _require_present(config, whole)
+    parts = {name: _files(part, config) for name, part in whole.parts.items()}
+    sizes: dict[str, list[int]] = _cut(parts, whole, config, root, []).facts["counts"]
+    return {name: tuple(of_part) for name, of_part in sizes.items()}
+
+
+def _require_present(config: OwnImages, whole: Collection) -> dict[str, str]:
+    """Why images are missing, by their names, where that does not stop everything."""
+    if "validation" in whole.parts and config.validation == 0:
+        raise InputError(
+            "data.validation must be at least 1 where there are validation images already, "
+            "which are never trained on, but is 0; leave it out"
+        )
+    broken = {name: f"{place}: it is not there" for name, place in whole.missing.items()}
+    if broken and config.broken == "stop":
+        raise unreadable([*broken.values()])
+    return broken
 
 
 def _files(part: Part, config: OwnImages) -> FileImages:

@@ -16,10 +16,15 @@ from raylt.space.strategy import idle
 _SAMPLES = 3
 
 
-def overview(space: Space) -> dict[str, Any]:
-    """Everything that `raylt check` knows, as plain values."""
+def overview(space: Space, counts: Sequence[int] | None = None) -> dict[str, Any]:
+    """Everything that `raylt check` knows, as plain values.
+
+    Args:
+        space: The space.
+        counts: Training images of each class, where the files told.
+    """
     rng = random.Random(space.study.sampler.seed)
-    counts = recipe.dataset(space.fixed).train_counts()
+    counts = counts or recipe.dataset(space.fixed).train_counts()
     return {
         "file": space.source,
         "digest": space.digest,
@@ -43,9 +48,9 @@ def overview(space: Space) -> dict[str, Any]:
     }
 
 
-def text(space: Space) -> str:
+def text(space: Space, counts: Sequence[int] | None = None) -> str:
     """The same for people: a few paragraphs and two tables."""
-    values = overview(space)
+    values = overview(space, counts)
     study = space.study
     lines = [
         f"{space.source} is a valid space.",

@@ -28,7 +28,8 @@ def without_overruled(document: Document, content: Opened) -> tuple[Document, li
             place = document.place(("recipe", *path.split(".")))
             if place != COMMAND_LINE or path in paths or path not in content.known:
                 continue
-            if values[path] != content.known[path]:
+            # Where nothing is left open, one model is trained, and compared with none.
+            if content.leaves and values[path] != content.known[path]:
                 lines.append(
                     f"{place}: {path}: {shown(content.known[path])} overrules "
                     f"{shown(values[path])} of {'.'.join(map(str, keys))}"

@@ -16,6 +16,8 @@ from raylt.study.record import bucket
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, yaml
+from raylt.study.report import status
+from raylt.study.run import same_data
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,12 +60,14 @@ def predict(image):
 
 def opened(path):
     """The pixels of a file as a viewer shows them."""
-    from PIL import Image, ImageOps
-
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError("this needs Pillow; install it with `pip install pillow`") from error
     with Image.open(path) as file:
         image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        raise ValueError(f"{{path}} must have 8 bits a channel; pass its pixels as floats")
+        raise ValueError("it has more than 8 bits a channel; pass its pixels as floats")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -72,13 +76,25 @@ def opened(path):
     return pixels.view(image.height, image.width, {channels}).permute(2, 0, 1)
 
 
+def main(paths):
+    """Name what is on each picture; returns the exit code."""
+    code = 0 if paths else 2
+    for path in paths:
+        try:
+            best = ", ".join(f"{{name}} {{chance:.1%}}" for name, chance in predict(path)[:5])
+            print(f"{{path}}: {{best}}")
+        except Exception as error:
+            # Pillow's readers fail on damaged files in every way that Python knows.
+            reason = getattr(error, "strerror", None) or error
+            print(f"error: {{path}} cannot be read: {{reason}}", file=sys.stderr)
+            code = 2
+    if code:
+        print("usage: python load.py PICTURE...", file=sys.stderr)
+    return code
+
+
 if __name__ == "__main__":
-    for path in sys.argv[1:]:
-        best = ", ".join(f"{{name}} {{chance:.1%}}" for name, chance in predict(path)[:5])
-        print(f"{{path}}: {{best}}")
-    if not sys.argv[1:]:
-        logits, features = classify(torch.rand(3, {channels}, 40, 50))
-        print("logits", tuple(logits.shape), "features", tuple(features.shape))
+    sys.exit(main(sys.argv[1:]))
 '''
 
 _README = """# {name}
@@ -127,7 +143,7 @@ def chosen(record: Record, number: int | None) -> Outcome:
         if best is None:
             raise InputError(
                 f"{record.name}: a trial must have finished and kept the constraints, but none "
-                f"has; name one with --trial"
+                f"has; name one with --trial, or {status.what_next(record)}"
             )
         return best
     trials = {outcome.number: outcome for outcome in record.outcomes()}
@@ -154,11 +170,13 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
         root: Folder of the datasets, for a method whose classifier is a probe.
 
     Raises:
-        InputError: the folder is not empty.
+        InputError: the folder is not empty, or the images are not those of the study any more.
         EnvironmentError: the checkpoint is gone, or the folder cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"the folder must be new or empty, but {folder} is not; choose another")
+    # The model has the names of the classes, and a probe is fitted on the images again.
+    same_data.require_here(record, root)
     # torch takes seconds to import: what can be refused is refused before.
     import torch
     from safetensors.torch import save_file
@@ -175,6 +193,9 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
             draft / "weights.safetensors",
             {"recipe": recipes.parse(dict(trial.recipe)).model_dump_json()},
         )
+        # safetensors would have it read by nobody else.
+        usual = (draft / "model.pt2").stat().st_mode
+        (draft / "weights.safetensors").chmod(usual)
         (draft / "recipe.yaml").write_text(yaml(trial.recipe), "utf-8")
         mode = {1: "L", 3: "RGB"}[model.channels]
         loader = _LOADER.format(classes=len(model.names), channels=model.channels, mode=mode)

@@ -5,7 +5,7 @@ import pytest
 from raylt.study.record import storage, studies
 from raylt.study.resources import environment
 from raylt.study.search import sampler as draws
-from tests.study.drive import toy
+from tests.study.drive import FINGERPRINT, toy
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,7 +43,10 @@ def study(tmp_path):
                     space,
                     sampler=draws.sampler(space, begun=0),
                     queue=draws.grid(space) if space.study.sampler.name == "grid" else (),
-                    facts={"floor": {"floor/logistic/accuracy": 0.83}, "fingerprint": "f1"},
+                    facts={
+                        "floor": {"floor/logistic/accuracy": 0.83},
+                        "fingerprint": FINGERPRINT,
+                    },
                 )
             )
         return made[-1]

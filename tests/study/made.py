@@ -10,6 +10,7 @@ import optuna
 from raylt import space
 from raylt.study.record import distributions, record, studies
 from raylt.trial.evaluation import classes
+from tests.study.drive import FINGERPRINT
 
 SPACE = """
 study:
@@ -51,7 +52,7 @@ def study(
     failed=(3,),
     stopped=(5, 7, 8),
     tables=True,
-    fingerprint="f" * 16,
+    fingerprint=FINGERPRINT,
     text=SPACE,
     url=None,
 ) -> record.Record:

@@ -72,7 +72,14 @@ def test_the_program_scores_as_the_trial_did(trained, exported):
     assert right == pytest.approx(scored["val/accuracy"], abs=0.01)
 
 
+def run(*words, cwd):
+    return subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
+
+
 def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
+    Image.new("L", (30, 20)).save(tmp_path / "photo.png")
     blocked = (
         "import sys, runpy\n"
         "for name in ('raylt', 'ray', 'mlflow', 'optuna', 'jaxtyping', 'safetensors'):\n"
@@ -80,15 +87,43 @@ def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
         "del sys.argv[0]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", blocked, str(exported["load.py"])],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "logits (3, 10) features (3, 256)" in done.stdout
+    done = run("-c", blocked, exported["load.py"], "photo.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("photo.png: ")
+
+
+def test_the_program_says_in_a_line_each_what_it_cannot_read(exported, tmp_path):
+    Image.effect_noise((30, 20), 99).save(tmp_path / "good.png")
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:200])
+    bad = ["missing.png", "text.jpg", "cut.png", "."]
+    done = run(exported["load.py"], *bad, "good.png", cwd=tmp_path)
+    *errors, usage = done.stderr.splitlines()
+    assert [line.split()[1] for line in errors] == bad
+    assert all(line.startswith("error: ") and "cannot be read: " in line for line in errors)
+    assert usage == "usage: python load.py PICTURE..."
+    assert done.returncode == 2
+    assert done.stdout.startswith("good.png: ")
+
+
+def test_the_program_without_a_picture_says_how_it_is_used(exported, tmp_path):
+    done = run(exported["load.py"], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "usage: python load.py PICTURE...\n"
+
+
+def test_files_have_the_usual_permissions(exported, tmp_path):
+    (tmp_path / "usual").touch()
+    assert {path.stat().st_mode for path in exported.values()} == {
+        (tmp_path / "usual").stat().st_mode
+    }
+
+
+def test_a_model_is_not_exported_with_other_images(tmp_path):
+    record = made.study(tmp_path, trials=1, failed=(), tables=False, fingerprint="0" * 16)
+    with pytest.raises(InputError, match=r"must be those that it began with, .* 0{16}, now"):
+        export.export(record, record.best(), tmp_path / "out", root=tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_raw_image_of_any_size_goes_in(exported):

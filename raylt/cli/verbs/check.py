@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,19 +55,24 @@ def check(
         output.print_json(_schema(schema))
         return
     from raylt.space import overview, rival
-    from raylt.study.run import plan
+    from raylt.study.run import look, plan
 
     space = options.load_space(file, words, [])
     plan.check_space(space)
     if not measure:
         options.require_none_given(context, unless="--measure", apart=("data",))
+    # What lies on a cluster is looked at there.
+    seen = look.look(space, target.settings.data) if target.is_here else look.ELSEWHERE
     forecast = _forecast(space, target.settings) if measure else None
     if as_json:
         more = {} if forecast is None else {"forecast": forecast[0]}
-        output.print_json({**overview.overview(space), **more})
+        images = {"images": asdict(seen)}
+        output.print_json({**overview.overview(space, seen.counts.get("train")), **images, **more})
         return
-    output.echo(overview.text(space))
-    few = plan.small_sample(plan.validation_images(space, target.settings.data))
+    output.echo(overview.text(space, seen.counts.get("train")))
+    for line in seen.lines():
+        output.echo(line)
+    few = plan.small_sample(seen.validation)
     for line in [*([few] if few else []), *rival.openness_of_both(space)]:
         output.echo(line)
     if forecast is not None:

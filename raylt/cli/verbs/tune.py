@@ -57,6 +57,9 @@ def tune(
 @options.space_options
 @click.option("--study", metavar="NAME", help="Name of the study: study.name=NAME")
 @click.option(
+    "--data-of", metavar="STUDY", help="Refuse if the images are no longer those of that study"
+)
+@click.option(
     "--profile",
     is_flag=True,
     help="Only train two epochs in this process, show where their time went, and write a trace; "
@@ -68,6 +71,7 @@ def train(
     file: str | None,
     words: tuple[str, ...],
     study: str | None,
+    data_of: str | None,
     profile: bool,
     as_json: bool,
     target: Target,
@@ -86,7 +90,7 @@ def train(
     if profile:
         _profile(space, target.settings, as_json)
     else:
-        _search("train", space, target, as_json)
+        _search("train", space, target, as_json, data_of=data_of)
 
 
 @click.command(cls=options.Verb)
@@ -158,16 +162,35 @@ def _require_closed(space: Space) -> None:
     )
 
 
-def _search(verb: str, space: Space, target: Target, as_json: bool) -> NoReturn:
-    """Search a space here or on the cluster, and leave with the exit code."""
+def _search(
+    verb: str, space: Space, target: Target, as_json: bool, *, data_of: str | None = None
+) -> NoReturn:
+    """Search a space here or on the cluster, and leave with the exit code.
+
+    Args:
+        verb: The command.
+        space: What it searches.
+        target: Where it runs.
+        as_json: Whether its result is printed as JSON.
+        data_of: The name of a study whose images it must have.
+    """
     from raylt.study.run import plan
 
     if not target.is_here:
         plan.check_space(space, here=False)
-    target.send_unless_here([verb], label=space.study.name, as_json=as_json, space=space)
+    sent = [verb, *(["--data-of", options.study_name(data_of)] if data_of else [])]
+    target.send_unless_here(sent, label=space.study.name, as_json=as_json, space=space)
+    from raylt.study.record import studies
     from raylt.study.run import driver
 
-    result = driver.run(plan.check(space, target.settings))
+    settings = target.settings
+    with contextlib.ExitStack() as stack:
+        like = None
+        if data_of is not None:
+            opened = studies.open_study(data_of, settings.runs, settings.storage)
+            like = stack.enter_context(contextlib.closing(opened))
+        checked = plan.check(space, settings, data_of=like)
+    result = driver.run(checked)
     _follow_with_rival(result, target.settings, as_json)
 
 

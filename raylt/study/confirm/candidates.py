@@ -12,9 +12,9 @@ from raylt import recipe as recipes
 from raylt.schema import InputError
 from raylt.space import plan
 from raylt.study.confirm.runs import Setting
-from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome, violations
 from raylt.study.record.record import Record
+from raylt.study.report import status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,7 @@ def choose(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...
     if not finished:
         raise InputError(
             f"{study.name}: a trial besides the baseline must have finished and kept the "
-            f"constraints, but none has; go on with "
-            f"`{provenance.command(study, 'resume', study.name)}`"
+            f"constraints, but none has; {status.what_next(study)}"
         )
     best = finished[: options.top or study.space.study.confirm.top]
     try:

@@ -35,7 +35,7 @@ from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names
 from raylt.study.resources import allocation
-from raylt.study.run import session
+from raylt.study.run import same_data, session
 from raylt.study.run.session import Session
 from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
@@ -105,6 +105,7 @@ def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> 
         race.runs.retry((race.baseline, *race.candidates), race.seeds)
     if race.next_seeds(early=options.race) or race.untested():
         allocation.require_fit(settings)
+        same_data.require_here(race.study, settings.data)
         session.prepare(settings)
         with (
             session.ray_session(settings) as nodes,

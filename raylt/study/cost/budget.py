@@ -14,7 +14,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from raylt.schema import InputError
 from raylt.space.plan import Budget
+from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
@@ -38,6 +40,12 @@ class Account:
     def spent(self) -> bool:
         """Whether nothing is left."""
         return self.used >= self.limit
+
+    @property
+    def larger(self) -> str:
+        """The limit as an override: as much again beyond what is used."""
+        hours = f"{self.used + self.limit:.3g}"
+        return f"{self.name}={hours}{'h' if self.name == 'wall_clock' else ''}"
 
     def __str__(self) -> str:
         return f"{self.name} {self.used:.3g} of {self.limit:.3g} h"
@@ -183,6 +191,40 @@ def sentence(record: Record) -> str:
     if not current:
         return ""
     return _spent(current) or f"budget used: {', '.join(map(str, current))}"
+
+
+def spent(record: Record, budget: Budget | None = None) -> tuple[Account, ...]:
+    """The limits that a study has reached, by its own budget or by another one."""
+    known = _accounts(budget or record.space.study.budget, used(record))
+    return tuple(account for account in known if account.spent)
+
+
+def require_left(record: Record, budget: Budget, *words: str) -> None:
+    """Refuse to go on with a study that may start nothing.
+
+    Args:
+        record: The study.
+        budget: The one that it is to go on with.
+        words: What else was asked of `raylt resume`.
+
+    Raises:
+        InputError: the budget is spent.
+    """
+    if over := spent(record, budget):
+        raise InputError(
+            f"{record.name}: the budget must have something left to go on, but it is spent: "
+            f"{', '.join(map(str, over))}; allow more with `{_resume(record, over, *words)}`"
+        )
+
+
+def resume_command(record: Record) -> str:
+    """The command that goes on with a study: with a larger budget where that is spent."""
+    return _resume(record, spent(record))
+
+
+def _resume(record: Record, over: Iterable[Account], *words: str) -> str:
+    larger = [f"study.budget.{account.larger}" for account in over]
+    return provenance.command(record, "resume", record.name, *larger, *words)
 
 
 def useless(budget: Budget, gpus: float) -> tuple[str, ...]:

@@ -29,8 +29,7 @@ def best(record: Record) -> dict[str, Any]:
         states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
         raise InputError(
             f"{record.name}: a trial must have finished and kept the constraints, but the trials "
-            f"are: {states}; go on with "
-            f"`{provenance.command(record, 'resume', record.name)}`"
+            f"are: {states}; {status.what_next(record)}"
         )
     return {
         "study": record.name,
@@ -81,6 +80,5 @@ def retrain(record: Record, trial: Outcome) -> str:
         for path, value in trial.point.items()
     ]
     file = str(record.folder / "space.yaml")
-    return provenance.command(
-        record, "train", "-s", file, "--study", f"{record.name}-best", *values
-    )
+    named = ["--study", f"{record.name}-best", "--data-of", record.name]
+    return provenance.command(record, "train", "-s", file, *named, *values)

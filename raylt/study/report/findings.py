@@ -6,6 +6,7 @@ from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import lead, scores
+from raylt.study.report import status
 from raylt.study.verdict import confirmation, floor
 
 
@@ -13,9 +14,10 @@ def sentences(record: Record) -> list[str]:
     """What the study found, in sentences, the most important one first."""
     best, baseline = record.best(), record.baseline()
     if best is None:
+        next_step = status.what_next(record)
         return [
             "No trial has finished and kept the constraints yet.",
-            f"Go on with: {provenance.command(record, 'resume', record.name)}",
+            f"{next_step[0].upper()}{next_step[1:]}.",
         ]
     held_out = any(name.startswith("val/") for name in best.last)
     where = "on the validation images" if held_out else "in training, since nothing is held out"

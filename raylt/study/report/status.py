@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -70,6 +71,22 @@ def confirmation_of(record: Record) -> dict[str, Any]:
     }
 
 
+def what_next(record: Record) -> str:
+    """What to do about a study that has no result yet."""
+    driver = lock.driver_of(record.folder, record.url)
+    if driver is not None and driver.pid != os.getpid():
+        return (
+            f"the search is running ({driver}), so wait for its first trials to finish; "
+            f"`{provenance.command(record, 'status', record.name)}` shows how far they are"
+        )
+    trials = record.outcomes()
+    if sum(trial.over for trial in trials) < record.wanted:
+        return f"go on with `{budget.resume_command(record)}`"
+    failed = any(trial.state == "failed" for trial in trials)
+    more = ["--retry-failed"] if failed else ["--trials", f"+{record.wanted}"]
+    return f"go on with `{provenance.command(record, 'resume', record.name, *more)}`"
+
+
 def _state(record: Record) -> dict[str, Any]:
     driver = lock.driver_of(record.folder, record.url)
     trials = record.ranking()
@@ -86,7 +103,7 @@ def _state(record: Record) -> dict[str, Any]:
         "objective": record.objectives[0].metric,
         "best": None if best is None else asdict(best),
         "budget": budget.sentence(record),
-        "resume": provenance.command(record, "resume", record.name),
+        "resume": budget.resume_command(record),
     }
 
 

@@ -21,7 +21,7 @@ from raylt.study.record import bucket, lock, provenance, revise, storage, studie
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
-from raylt.study.run import session
+from raylt.study.run import same_data, session
 from raylt.study.run.guard import RayLost
 from raylt.study.run.plan import Plan, check_going_on
 from raylt.study.run.result import Result
@@ -120,7 +120,8 @@ def resume(
         listeners: They hear what happens to trials, after raylt's own listeners.
 
     Raises:
-        InputError: there is no such study, or its trials would not mean the same in the space.
+        InputError: there is no such study, its budget is spent, its images have changed, or its
+            trials would not mean the same in the space.
         EnvironmentError: another process runs it, or as for `run`.
     """
     session.prepare(settings)
@@ -132,6 +133,10 @@ def resume(
     searched = space or seen.space
     check_going_on(searched, settings)
     with lock.locked(folder, seen.url) as hold:
+        if trials is not None or retry_failed or _left(seen):
+            words = [*(["--trials", trials] if trials else []), *["--retry-failed"] * retry_failed]
+            budget.require_left(seen, searched.study.budget, *words)
+            same_data.require_here(seen, settings.data)
         # Before anything is changed: a sampler that cannot be built refuses the search.
         chosen = sampler(searched, begun=len(seen.outcomes()))
         if space is not None:
@@ -193,6 +198,8 @@ def _run(
         settings, tracker, study, nodes, hold, trials=left, listeners=listeners
     ) as now:
         stopped = now.trials(study)
+        # The budget may be spent by now.
+        tracker.resume_command = budget.resume_command(study)
     useless = budget.useless(study.space.study.budget, now.allocation.shape.gpus)
     return _result(
         study,
@@ -247,10 +254,9 @@ def _result(
 def next_commands(study: Record) -> dict[str, str]:
     """What may be done after a search."""
     more = provenance.command(study, "resume", study.name, "--trials", f"+{study.wanted}")
-    named = {
-        verb: provenance.command(study, verb, study.name) for verb in ("best", "confirm", "resume")
-    }
-    return {**named, "ui": provenance.command(study, "ui"), "more": more}
+    named = {verb: provenance.command(study, verb, study.name) for verb in ("best", "confirm")}
+    ui = provenance.command(study, "ui")
+    return {**named, "resume": budget.resume_command(study), "ui": ui, "more": more}
 
 
 def _tracker(study: Record, settings: Settings) -> Tracker:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raylt import encoders, plugins, recipe
+from raylt import encoders, recipe
 from raylt.encoders import EncoderConfig
-from raylt.schema import InputError, RayltError
+from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.space import Point, Space, metrics_check, strategy
 from raylt.space.metric_names import BEST, GROUPS
@@ -18,6 +18,7 @@ from raylt.space.rival import rival
 
 if TYPE_CHECKING:
     from raylt.data.images import Splits
+    from raylt.study.record.record import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,27 +77,13 @@ def small_sample(images: int) -> str | None:
     )
 
 
-def validation_images(space: Space, root: Path) -> int:
-    """How many validation images a space has; 0 where its files are not here to be counted.
+def check(space: Space, settings: Settings, *, data_of: Record | None = None) -> Plan:
+    """Refuse a search that cannot run; what is cheap to find out comes first.
 
     Args:
-        space: Its `data` section says what is held out.
-        root: Folder of the datasets.
-    """
-    config: Any = recipe.dataset(space.fixed)
-    held = getattr(config, "validation", 0)
-    if (counts := config.train_counts()) is not None:
-        return held * len(counts)
-    try:
-        whole = plugins.module("datasets", config.name).collection(config, root)
-    except (AttributeError, RayltError):
-        return 0
-    own = "validation" in whole.parts
-    return int(whole.counts("validation").sum()) if own else held * len(whole.classes)
-
-
-def check(space: Space, settings: Settings) -> Plan:
-    """Refuse a search that cannot run; what is cheap to find out comes first.
+        space: What is to be searched.
+        settings: Where and how.
+        data_of: A study whose images it must have.
 
     Raises:
         InputError: the study exists already, or the space does not suit the settings or the data.
@@ -106,6 +93,7 @@ def check(space: Space, settings: Settings) -> Plan:
     # These import Optuna and what finds machines; `raylt check` does without.
     from raylt import datasets
     from raylt.study.record import storage, studies
+    from raylt.study.run import same_data
     from raylt.study.search import sampler
 
     folder = settings.runs / space.study.name
@@ -114,6 +102,8 @@ def check(space: Space, settings: Settings) -> Plan:
     _require_resources(space, settings)
     queue = sampler.grid(space) if space.study.sampler.name == "grid" else ()
     splits = datasets.load(recipe.dataset(space.fixed), settings.data)
+    if data_of is not None:
+        same_data.require(data_of, splits)
     _require_metrics(space, splits)
     return Plan(
         space=space,
@@ -130,7 +120,7 @@ def check(space: Space, settings: Settings) -> Plan:
 
 def check_going_on(space: Space, settings: Settings) -> None:
     """Refuse to go on with a study that cannot run here: what `check` refuses, but for its data,
-    which were looked at when it began.
+    which `same_data` compares with those that it began with.
 
     Raises:
         InputError: the space does not suit the settings.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,14 +20,17 @@ def follow(
     """Search the rival of a study that has ended, or resume it; None where there is no rival."""
     if result.versus is None or result.interrupted:
         return None
-    study = studies.open_study(result.name, settings.runs, settings.storage)
-    other = rival(study.space)
-    study.close()
-    folder = settings.runs / other.study.name
-    if storage.exists(folder, storage.chosen(folder, settings.storage), other.study.name):
+    opened = studies.open_study(result.name, settings.runs, settings.storage)
+    with contextlib.closing(opened) as study:
+        other = rival(study.space)
+        folder = settings.runs / other.study.name
+        url = storage.chosen(folder, settings.storage)
+        known = storage.exists(folder, url, other.study.name)
+        checked = None if known else plan.check(other, settings, data_of=study)
+    if checked is None:
         second = driver.resume(other.study.name, settings, retry_failed=False, listeners=listeners)
     else:
-        second = driver.run(plan.check(other, settings), listeners=listeners)
+        second = driver.run(checked, listeners=listeners)
     if not second.interrupted:
         # The report and charts of the first study were drawn before there was a rival.
         unsent = driver.send(result.name, settings)

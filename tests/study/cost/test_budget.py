@@ -3,10 +3,12 @@ import json
 import pytest
 from ray.tune.search import Searcher
 
+from raylt import cli
 from raylt.space.plan import Budget
 from raylt.study.cost import budget
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.report import status
+from raylt.study.run import driver
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study import drive
 from tests.study.drive import behave, settings, toy
@@ -201,3 +203,30 @@ def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path, store):
         status.study("toy", found.folder.parent)
     )
     assert json.dumps(status.study("toy", found.folder.parent)["budget"])
+
+
+def test_a_spent_budget_is_told_at_once_with_the_command_that_allows_more(study, tmp_path, capfd):
+    study("study.budget={wall_clock: 0.5h, cpu_hours: 9}").note("wall_seconds", 3600.0)
+    runs = ["--runs", str(tmp_path / "runs")]
+    assert cli.run(["resume", "toy", *runs, "--trials", "+2"]) == 2
+    error = capfd.readouterr().err
+    assert "wall_clock 1 of 0.5 h" in error
+    assert f"`raylt resume toy study.budget.wall_clock=1.5h --trials +2 --runs {runs[1]}`" in error
+    assert study().wanted == 6
+    # What is printed is no dead end: it gets as far as Ray.
+    words = [*error.split("`")[1].split()[1:], "--data", str(drive.settings(tmp_path).data)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "_run", lambda *_: pytest.fail("started"))
+        patch.setattr(driver.session, "ray_session", lambda _: pytest.raises(KeyError))
+        with pytest.raises(pytest.fail.Exception, match="started"):
+            cli.run(words)
+    assert study().wanted == 8
+
+
+@pytest.mark.parametrize("verb", ["best", "confirm", "export", "status"])
+def test_every_hint_about_a_spent_budget_allows_more(study, tmp_path, capfd, verb):
+    study("study.budget={wall_clock: 0.5h}").note("wall_seconds", 3600.0)
+    more = [str(tmp_path / "model")] if verb == "export" else []
+    cli.run([verb, "toy", *more, "--runs", str(tmp_path / "runs")])
+    told = capfd.readouterr()
+    assert "`raylt resume toy study.budget.wall_clock=1.5h" in told.out + told.err

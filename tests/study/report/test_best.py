@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from raylt import cli
+from raylt import cli, space
+from raylt.schema import InputError
+from raylt.study.record import lock
+from raylt.study.report import best
+from tests.study import made
 from tests.study.report.made import shown
 
 
@@ -33,7 +38,8 @@ def test_the_best_trial_can_be_trained_again_as_printed(
     command = json.loads(shown(capsys, "best", "toy", "--json"))["retrain"]
     recipes: list[Any] = []
 
-    def catch(space: Any, settings: Any) -> None:
+    def catch(space: Any, settings: Any, data_of: Any) -> None:
+        assert data_of.name == "toy"
         recipes.append(space.at({}))
         raise KeyboardInterrupt
 
@@ -54,3 +60,34 @@ def test_a_study_without_a_finished_trial_has_no_best(
     assert cli.run(["best", "toy"]) == 2
     assert "a trial must have finished" in capsys.readouterr().err
     assert "toy: unfinished" in shown(capsys, "status")
+
+
+@pytest.mark.parametrize("verb", ["best", "export"])
+def test_a_search_that_runs_is_waited_for(
+    study: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    folder = study().folder
+    words = [verb, "toy", *([str(tmp_path / "model")] if verb == "export" else [])]
+    with lock.locked(folder, None):
+        (folder / "driver.lock").write_text("1 elsewhere")
+        assert cli.run([*words, "--runs", str(folder.parent)]) == 2
+    error = capsys.readouterr().err
+    assert "the search is running (process 1 on elsewhere), so wait for its first trials" in error
+    assert f"`raylt status toy --runs {folder.parent}` shows how far they are" in error
+    assert "resume" not in error
+
+
+def test_a_study_whose_trials_are_all_over_without_a_result_is_made_larger(tmp_path: Path) -> None:
+    text = "study.constraints=[{metric: val/accuracy, min: 2}]"
+    record = made.study(tmp_path, text, trials=2, failed=(), stopped=(), tables=False)
+    with pytest.raises(InputError, match=r"go on with `raylt resume made --trials \+2 "):
+        best.best(record)
+
+
+def test_the_printed_command_warns_of_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    words = shlex.split(best.best(record)["retrain"])
+    file, values = words[words.index("-s") + 1], [word for word in words if "=" in word]
+    assert space.load(file, [*values, "study.trials=1", "study.versus=null"]).warnings == ()

@@ -45,4 +45,6 @@ def test_what_cannot_be_compared_is_said(tmp_path, options, sentence):
 
 def test_without_a_finished_trial_the_way_on_is_named(tmp_path):
     study = made.study(tmp_path, trials=1, failed=(0,), tables=False)
-    assert findings.sentences(study)[1] == f"Go on with: raylt resume made --runs {tmp_path}"
+    assert findings.sentences(study)[1] == (
+        f"Go on with `raylt resume made --retry-failed --runs {tmp_path}`."
+    )

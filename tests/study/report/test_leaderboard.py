@@ -63,7 +63,7 @@ def test_a_metric_to_be_small_is_ranked_from_below(studies):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("other-data", r"fingerprints are f{16} and 0{16}"),
+        ("other-data", rf"fingerprints are {made.FINGERPRINT} and 0{{16}}"),
         ("other-probe", "evaluation.probe is lbfgs and sgd"),
     ],
 )

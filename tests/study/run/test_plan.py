@@ -5,12 +5,11 @@ import importlib.util
 import pytest
 from safetensors.torch import save_file
 
-from raylt import cli, datasets, encoders
+from raylt import datasets, encoders
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import strategy
 from raylt.study.run import plan
 from tests.study.drive import settings, toy
-from tests.study.start import made
 
 
 @pytest.fixture
@@ -120,18 +119,7 @@ def test_a_library_that_is_missing_is_told_without_reading_the_data(tmp_path, mo
     plan.check_space(space, here=False)
 
 
-def test_few_validation_images_are_said(tmp_path, capsys):
+def test_few_validation_images_are_said():
     assert plan.small_sample(0) is None
     assert plan.small_sample(100) is None
     assert "One of the 40 validation images is worth 2.5 points" in plan.small_sample(40)
-    opened = toy(tmp_path, "data.validation=3")
-    assert plan.validation_images(opened, tmp_path) == 30
-    made.folder(tmp_path / "images", {"a": 8, "b": 6})
-    values = {"name": "folder", "images": "images", "validation": 2, "test": 1}
-    opened = toy(tmp_path, f"data={values}")
-    assert plan.validation_images(opened, tmp_path) == 4
-    # Files that are not here are not counted.
-    assert plan.validation_images(opened, tmp_path / "elsewhere") == 0
-    path = str(tmp_path / "space.yaml")
-    assert cli.run(["check", path, "--data", str(tmp_path), "data.validation=3"]) == 0
-    assert "worth 3.3 points" in capsys.readouterr().out

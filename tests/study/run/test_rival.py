@@ -13,7 +13,7 @@ def create(folder, space):
         space,
         sampler=sampler.sampler(space, begun=0),
         queue=(),
-        facts={"floor": {}, "fingerprint": "f"},
+        facts={"floor": {}, "fingerprint": drive.FINGERPRINT},
     )
 
 
@@ -29,7 +29,7 @@ def test_the_rival_follows_a_study_and_goes_on_if_it_had_begun(tmp_path, monkeyp
         known = dict.fromkeys(Result.__dataclass_fields__)
         return Result(**{**known, "interrupted": False, "notices": ("one",)})
 
-    monkeypatch.setattr(plan, "check", lambda space, s: space.study.name)
+    monkeypatch.setattr(plan, "check", lambda space, s, data_of: space.study.name)
     monkeypatch.setattr(driver, "run", lambda name, **_: ended(name))
     monkeypatch.setattr(driver, "resume", lambda name, s, **_: ended("resume"))
     # The first study gets the picture of both, too.

@@ -1,0 +1,82 @@
+"""A quick look at the images of a space: whether they are there and how many, none is opened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raylt import datasets, recipe
+from raylt.data.own import OwnImages
+from raylt.schema import RayltError
+from raylt.space import Space
+
+_PATIENCE = 1.5
+"""Seconds that it may take."""
+_NONE_OPENED = "what is in the files, of which none was opened"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen."""
+
+    counts: Mapping[str, Sequence[int]]
+    """Images of each class by part; empty where they are not known."""
+    unseen: str
+    """What was not looked at, in words."""
+
+    @property
+    def validation(self) -> int:
+        """Validation images; 0 where they are not known."""
+        return sum(self.counts.get("validation", ()))
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        parts = ", ".join(f"{part} {sum(sizes)}" for part, sizes in self.counts.items())
+        return [
+            *([f"images     {parts}"] if parts else []),
+            *([f"           not looked at: {self.unseen}"] if self.unseen else []),
+        ]
+
+
+ELSEWHERE = Look({}, "the images, which are on the cluster")
+
+
+def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
+    """Look for the images of a space.
+
+    Args:
+        space: Its `data` section says which they are.
+        root: Folder of the datasets.
+        patience: Seconds that it may take.
+
+    Raises:
+        InputError: a user's own images are missing or cannot be divided.
+        EnvironmentError: some of them cannot be found.
+    """
+    config: Any = recipe.dataset(space.fixed)
+    counts: dict[str, Sequence[int]] = {}
+    if (train := config.train_counts()) is not None:
+        counts = {"train": train, "validation": [getattr(config, "validation", 0)] * len(train)}
+    seen: Future[Mapping[str, Sequence[int]]] = Future()
+
+    def find() -> None:
+        try:
+            seen.set_result(datasets.counts(config, root))
+        except BaseException as error:
+            seen.set_exception(error)
+
+    threading.Thread(target=find, name="look", daemon=True).start()
+    try:
+        found = dict(seen.result(patience))
+        return Look(found or counts, _NONE_OPENED if found else "")
+    except TimeoutError:
+        return Look(counts, f"the images, for it takes more than {patience:g} s to find them all")
+    except RayltError as error:
+        if isinstance(config, OwnImages):
+            raise
+        # A published dataset may be fetched between the check and the search.
+        return Look(counts, f"the images, which are not here yet: {error}")

@@ -1,0 +1,87 @@
+"""What `raylt check` sees of the images of a space."""
+
+import json
+import threading
+
+import pytest
+
+from raylt import cli, datasets
+from raylt.schema import EnvironmentError, InputError
+from raylt.study.run.look import look
+from tests.study.drive import toy
+from tests.study.start import made
+
+
+def own(folder, **changes):
+    values = {"name": "folder", "images": "images", "validation": 2, "test": 1, **changes}
+    return toy(folder, f"data={values}")
+
+
+def test_images_of_the_users_own_are_counted_and_none_is_opened(tmp_path):
+    made.folder(tmp_path / "images", {"a": 8, "b": 6})
+    (tmp_path / "images" / "a" / "9.png").write_text("no image")
+    seen = look(own(tmp_path), tmp_path)
+    assert seen.counts == {"train": (6, 3), "validation": (2, 2), "test": (1, 1)}
+    assert seen.validation == 4
+    assert seen.lines() == [
+        "images     train 9, validation 4, test 2",
+        "           not looked at: what is in the files, of which none was opened",
+    ]
+
+
+def test_images_of_the_users_own_that_are_not_there_are_refused(tmp_path, capsys):
+    space = own(tmp_path)
+    with pytest.raises(InputError, match="must be a folder below the data root"):
+        look(space, tmp_path)
+    assert cli.run(["check", str(tmp_path / "space.yaml"), "--data", str(tmp_path)]) == 0
+    capsys.readouterr()
+    (tmp_path / "own.yaml").write_text(space.text)
+    assert cli.run(["check", str(tmp_path / "own.yaml"), "--data", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert "valid space" not in told.out
+    assert told.err.startswith("error: data.images must be a folder below the data root")
+
+
+def test_images_that_a_table_names_and_that_are_not_there_are_named(tmp_path):
+    made.folder(tmp_path / "images", {"a": 8, "b": 6})
+    rows = [f"{n}/{i}.png,{n}" for n, count in (("a", 8), ("b", 6)) for i in range(count)]
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, "b/77.png,b"]))
+    values = {"name": "table", "table": "labels.csv", "images": "images", "test": 1}
+    space = toy(tmp_path, f"data={values | {'validation': 1}}")
+    with pytest.raises(EnvironmentError, match=r"labels.csv:15 \(b/77.png\): it is not there"):
+        look(space, tmp_path)
+
+
+def test_too_few_images_of_a_class_are_refused(tmp_path):
+    made.folder(tmp_path / "images", {"a": 8, "b": 2})
+    with pytest.raises(InputError, match="class 'b' has 2"):
+        look(own(tmp_path), tmp_path)
+
+
+def test_a_published_dataset_that_was_not_fetched_is_said(tmp_path, capsys):
+    words = ["bcl-cifar100-lt", "--data", str(tmp_path)]
+    assert cli.run(["check", *words]) == 0
+    told = capsys.readouterr().out
+    assert "images     train 9754, validation 5000" in told
+    assert "not here yet: cifar100 must be in" in told
+    assert "`raylt data get cifar100`" in told
+    assert cli.run(["check", *words, "--json"]) == 0
+    assert "not here yet" in json.loads(capsys.readouterr().out)["images"]["unseen"]
+    assert cli.run(["check", "sdclr-imagenet100-lt", "--data", str(tmp_path)]) == 0
+    assert "not here yet: the lists of imagenet100_lt" in capsys.readouterr().out
+
+
+def test_images_that_take_long_to_find_are_not_waited_for(tmp_path, monkeypatch):
+    hold = threading.Event()
+    monkeypatch.setattr(datasets, "counts", lambda *_: hold.wait(60))
+    seen = look(own(tmp_path), tmp_path, patience=0.01)
+    hold.set()
+    assert seen.counts == {}
+    assert seen.unseen == "the images, for it takes more than 0.01 s to find them all"
+
+
+def test_few_validation_images_are_said_by_check(tmp_path, capsys):
+    toy(tmp_path)
+    path = str(tmp_path / "space.yaml")
+    assert cli.run(["check", path, "--data", str(tmp_path), "data.validation=3"]) == 0
+    assert "worth 3.3 points" in capsys.readouterr().out
