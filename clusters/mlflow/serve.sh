@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # An MLflow server for a team: PostgreSQL, users with passwords, on loopback behind a proxy with TLS.
-# README.md in this folder says how to get there; no password stands in here or on a command line.
+# docs/how-to/mlflow-for-a-team.md says how to get there; no password stands in here or on a command line.
 set -euo pipefail
 : "${DATABASE:?as in postgresql+psycopg2://mlflow@127.0.0.1/mlflow}"
 : "${USERS:?another database, of users, as in postgresql+psycopg2://mlflow@127.0.0.1/mlflow_users}"

@@ -95,7 +95,8 @@ def kind(command):
 
 
 def test_the_command_that_makes_a_token_makes_one_that_only_its_owner_reads(tmp_path):
-    texts = [ROOT / "clusters/README.md", *sorted((ROOT / "clusters/ray-up").glob("*.yaml"))]
+    page = ROOT / "docs/how-to/clusters/index.md"
+    texts = [page, *sorted((ROOT / "clusters/ray-up").glob("*.yaml"))]
     for number, text in enumerate(texts):
         (command,) = set(re.findall(r"\(umask.*?auth_token\)", text.read_text()))
         home = tmp_path / str(number)
