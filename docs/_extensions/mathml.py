@@ -12,7 +12,9 @@ def _inline(self: HTML5Translator, node: nodes.math) -> None:
 
 
 def _block(self: HTML5Translator, node: nodes.math_block) -> None:
-    self.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    formula = tex2mathml(node.astext(), as_block=True)
+    # Without room above and below, furo shows a scroll bar beside a formula with a fraction.
+    self.body.append(f'<div class="math" style="padding: 0.6em 0">{formula}</div>')
     raise nodes.SkipNode
 
 
