@@ -12,7 +12,14 @@ author = "The raylt authors"
 copyright = "the raylt authors, Apache-2.0"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "mathml"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "mathml",
+    "reference",
+]
 exclude_patterns = ["_build", "README.md"]
 html_theme = "furo"
 html_title = f"raylt {version}"
@@ -24,11 +31,14 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names of other packages: their documentation is elsewhere, and a build has no network.
     ("py:.*", r"(?!raylt\.).*"),
+    # What a user never makes by hand.
+    ("py:class", r"raylt\.(study\.record\.record\.Record|space\.expressions\.Expression)"),
 ]
-myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_block"]
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
-suppress_warnings: list[str] = []
 
+# Docstrings are plain text with `names` between single ticks.
+default_role = "code"
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 html_math_renderer = "mathml"

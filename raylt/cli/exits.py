@@ -23,6 +23,18 @@ from raylt.cli import output
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+CODES = {
+    0: "All is well.",
+    1: "A fault of raylt itself. The traceback is in a file that the message names.",
+    2: "The input is wrong: a file, an option, a name. Nothing was started or written.",
+    3: "The world refuses: a file, the disk, the network, a service, a missing machine. What was "
+    "done before is kept.",
+    4: "Some trials failed; the others are ranked.",
+    5: "All trials failed.",
+    INTERRUPTED: "Interrupted. What was trained is kept, and the command to go on is printed.",
+    BROKEN_PIPE: "Nobody reads the output any more, as with `| head`.",
+}
+"""What each exit code means."""
 _WORLD = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -113,8 +125,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a command line.
 
     Returns:
-        0 ok, 2 the user's input, 3 the environment, 4 some and 5 all trials failed, 130
-        interrupted, 141 nobody reads the output any more, 1 a fault of raylt itself.
+        One of `CODES`.
     """
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(escape.Formatter())

@@ -16,7 +16,7 @@ from raylt.space.plan import Study
 
 _SCALAR = {"type": ["number", "string", "boolean", "null"]}
 _WHEN = {"type": "string", "description": "Condition on other leaves, as method.prune > 0.5."}
-_LEAF: dict[str, Any] = {
+LEAF: dict[str, Any] = {
     "range": {
         "type": "object",
         "properties": {
@@ -26,7 +26,11 @@ _LEAF: dict[str, Any] = {
                 "enum": [True, False, COMPLEMENT],
                 "description": "Whether the logarithm is drawn evenly, or that of 1 - the value.",
             },
-            "step": {"type": "number", "exclusiveMinimum": 0},
+            "step": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "description": "Distance between two values that may be drawn, counted from low.",
+            },
             "when": _WHEN,
         },
         "required": ["low", "high"],
@@ -35,7 +39,12 @@ _LEAF: dict[str, Any] = {
     "choices": {
         "type": "object",
         "properties": {
-            "choices": {"type": "array", "minItems": 1, "items": _SCALAR},
+            "choices": {
+                "type": "array",
+                "minItems": 1,
+                "items": _SCALAR,
+                "description": "The values that may be drawn.",
+            },
             "when": _WHEN,
         },
         "required": ["choices"],
@@ -60,7 +69,7 @@ _ENCODER = {
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of space files, with the methods and datasets that are installed."""
-    definitions: dict[str, Any] = dict(_LEAF)
+    definitions: dict[str, Any] = dict(LEAF)
     study = _of(Study, definitions)
     objective = {"$ref": "#/$defs/Objective"}
     choices = [{"enum": list(METRICS)}, objective]
@@ -130,7 +139,7 @@ def _opened(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str,
         else:
             described = {k: field[k] for k in ("title", "description", "default") if k in field}
             rule = {k: v for k, v in field.items() if k not in described}
-            leaves = [{"$ref": f"#/$defs/{kind}"} for kind in _LEAF]
+            leaves = [{"$ref": f"#/$defs/{kind}"} for kind in LEAF]
             properties[key] = {**described, "anyOf": [rule, *leaves]}
     return {**schema, "properties": properties}
 

@@ -125,7 +125,15 @@ def test_help_of_a_verb_is_what_its_option_shows(
 
 def test_help_knows_what_is_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["help", "tnue"]) == 2
-    assert "error: unknown verb 'tnue'; did you mean 'tune'?" in capsys.readouterr().err
+    assert "but got 'tnue'; did you mean 'tune'?" in capsys.readouterr().err
+
+
+def test_help_of_a_key_is_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["help", "method.prune"]) == 0
+    out = capsys.readouterr().out
+    assert "number, at least 0 and less than 1, default 0.9" in out
+    assert cli.run(["help", "method.pruen"]) == 2
+    assert "did you mean 'method.prune'?" in capsys.readouterr().err
     assert cli.run(["help", "tune", "trials"]) == 2
     assert "error: raylt tune has no verbs of its own" in capsys.readouterr().err
 

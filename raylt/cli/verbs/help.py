@@ -1,6 +1,9 @@
-"""`raylt help`: what a verb does."""
+"""`raylt help`: what a verb does, and what a key of a file means."""
 
 from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
 
 import click
 
@@ -17,17 +20,35 @@ def _verbs(context: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 @click.command("help")
-@click.argument("words", nargs=-1, metavar="[VERB]...", shell_complete=_verbs)
+@click.argument("words", nargs=-1, metavar="[VERB | KEY]...", shell_complete=_verbs)
 @click.pass_context
 def help_(context: click.Context, words: tuple[str, ...]) -> None:
-    """Show what a verb does, with its options and an example.
+    """Explain a verb, or a key of a space file or profile.
 
     \b
     Examples:
       raylt help tune
       raylt help space diff
+      raylt help method.temperature
     """
-    output.echo(_of_verb(context.find_root(), words))
+    root = context.find_root()
+    assert isinstance(root.command, click.Group)
+    if len(words) == 1 and words[0] not in root.command.commands:
+        output.echo(_of_key(words[0], root.command.commands))
+    else:
+        output.echo(_of_verb(root, words))
+
+
+def _of_key(word: str, verbs: Iterable[str]) -> str:
+    """The entries of a key.
+
+    Raises:
+        InputError: it is neither a key nor a verb.
+    """
+    from raylt.reference import keys
+
+    width = min(shutil.get_terminal_size().columns, 100)
+    return keys.text(keys.find(word, verbs), width=width)
 
 
 def _of_verb(context: click.Context, words: tuple[str, ...]) -> str:

@@ -1,0 +1,1 @@
+"""What the documentation lists, read from the code: keys, variables, files."""
