@@ -73,6 +73,7 @@ WHOLE = {
     "cluster/test_security.py",
     "datasets/test_every_dataset.py",
     "docs/test_pages.py",
+    "docs/test_pictures.py",
     "methods/test_every_method.py",
     "samplers/test_every_sampler.py",
     "schedulers/test_every_scheduler.py",
