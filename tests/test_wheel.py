@@ -61,6 +61,8 @@ def test_the_wheel_is_enough_for_a_search_and_for_images_of_ones_own(
     where = run_python(python, here, "import raylt; print(raylt.__file__)")
     assert where.startswith(str(python.parents[1]))
     assert "sdclr\n" in run(python, here, "raylt spaces")
+    for schema in ("search_spaces/space.schema.json", "clusters/profile.schema.json"):
+        assert (Path(where.strip()).parent / schema).is_file()
     small = (
         "epochs=2 evaluation.every=1 schedule.warmup=1 study.trials=2 study.scheduler.name=none"
     )

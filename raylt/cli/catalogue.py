@@ -51,7 +51,8 @@ def _space(name: str, path: Path) -> dict[str, Any]:
 
 def _first_sentence(file: str) -> str:
     """The sentence that a file's comment begins with."""
-    comment = takewhile(lambda line: line.startswith("# "), file.splitlines())
+    lines = (line for line in file.splitlines() if not line.startswith(bundled.MODELINE))
+    comment = takewhile(lambda line: line.startswith("# "), lines)
     words = " ".join(line.removeprefix("#").strip() for line in comment)
     return re.split(r"(?<=[.)a-z])[.](?:\s+|$)", words)[0] + "."
 

@@ -1,11 +1,14 @@
 """The schema admits what the program admits, and no more where a schema can tell."""
 
 import copy
+import json
 
 import jsonschema
 import pytest
 
 from raylt import encoders, plugins
+from raylt.settings import Profile
+from raylt.space.file import bundled, document
 from raylt.space.json_schema import json_schema
 from tests.space.made import RECIPE
 
@@ -87,3 +90,24 @@ def test_every_definition_is_used_and_fields_are_explained():
     text = str(schema)
     assert all(f"#/$defs/{name}'" in text for name in schema["$defs"])
     assert schema["properties"]["study"]["properties"]["trials"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "schema"),
+    [
+        ("search_spaces", "space.schema.json", json_schema()),
+        ("clusters", "profile.schema.json", Profile.model_json_schema()),
+    ],
+)
+def test_bundled_files_name_the_schema_beside_them(kind, file, schema):
+    """`raylt check --schema > search_spaces/space.schema.json` and
+    `raylt check --schema profile > clusters/profile.schema.json` write them anew."""
+    paths = bundled.files(kind).values()
+    for path in paths:
+        first = path.read_text("utf-8").splitlines()[0]
+        assert first == f"{bundled.MODELINE}$schema={file}"
+        beside = json.loads((path.parent / file).read_text("utf-8"))
+        assert beside == json.loads(json.dumps(schema))
+    judge = jsonschema.Draft202012Validator(schema)
+    for path in paths:
+        assert list(judge.iter_errors(document.read(path).values)) == []

@@ -112,7 +112,10 @@ def _copied(name: str, out: Path | None, *, force: bool) -> Path:
     path = out or Path(source.name)
     require_free(path, force=force)
     try:
-        text = source.read_text("utf-8").replace(f"search_spaces/{source.name}", str(path))
+        lines = source.read_text("utf-8").splitlines(keepends=True)
+        # The schema does not go along.
+        text = "".join(line for line in lines if not line.startswith(bundled.MODELINE))
+        text = text.replace(f"search_spaces/{source.name}", str(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(

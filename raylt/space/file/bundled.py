@@ -14,6 +14,8 @@ from raylt.schema import InputError
 
 Kind = Literal["search_spaces", "clusters"]
 """The folder of a bundled file."""
+MODELINE = "# yaml-language-server: "
+"""How the line begins that names a file's schema for editors; the schema lies beside the file."""
 _NOUNS = {"search_spaces": "space", "clusters": "profile"}
 _NO_PROFILES = ("skypilot",)
 """Files of `clusters/` that are for other programs."""
