@@ -41,6 +41,14 @@ def test_every_block_is_of_a_known_language() -> None:
     assert [str(b) for b in every if b.language not in blocks.RUN | blocks.SHOWN] == []
 
 
+def test_the_page_of_profiles_links_every_key_of_one() -> None:
+    page = (blocks.ROOT / "docs/how-to/clusters/profiles.md").read_text("utf-8")
+    linked = re.findall(r"\{key\}`([\w.]+)`", page)
+    alone = [name for name in settings.Profile.model_fields if name != "trial"]
+    inner = [f"trial.{name}" for name in settings.Trial.model_fields]
+    assert sorted(linked) == sorted([*alone, *inner])
+
+
 @pytest.mark.parametrize("name", with_blocks(IDS, dear=False))
 def test_a_page_is_true(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Down to the first block that trains; its YAML whole."""
