@@ -45,6 +45,18 @@ class Published(Frozen):
     """Values by their dotted path, such as `method.temperature` or `optimizer.lr`."""
 
 
+class Ablation(Frozen):
+    """What a method can do without, to see what it is good for; a file in `raylt/methods` lists
+    its own as `ABLATIONS`, and `raylt ablate` trains the winner so."""
+
+    name: str = Field(min_length=1)
+    """A few words, such as `no pruning`."""
+    sentence: str = Field(min_length=1)
+    """What is left then."""
+    values: dict[str, Value]
+    """Values by their dotted path; what is so already is not trained."""
+
+
 class ContrastConfig(MethodConfig):
     """The hyperparameters of a method that divides similarities by a temperature."""
 

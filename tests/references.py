@@ -99,11 +99,12 @@ def balanced_contrastive(
     alpha: Sequence[float],
     temperature: float,
     absent: str,
+    averaged: bool = True,
 ) -> float:
     """The generalised class-complement loss; alpha of 1 for all classes is BCL's.
 
     L_i = log D_i - P_i with the masses m_k(i) = n_k - [k = y_i] + alpha_k, mean over anchors with
-    a positive mass M_i = m_{y_i}(i) > 0.
+    a positive mass M_i = m_{y_i}(i) > 0. Where nothing is averaged D_i divides by no mass.
     """
 
     def s(u: Vector, v: Vector) -> float:
@@ -121,13 +122,13 @@ def balanced_contrastive(
         for k in range(len(c)):
             if m[k] <= 0:
                 continue
-            if n[k] == 0:
+            if averaged and n[k] == 0:
                 factor = {"count": 1.0, "scaled": min(1.0, alpha[k]), "linear": alpha[k]}[absent]
                 d += factor * exp(s(z[i], c[k]))
                 continue
             members = [j for j in range(len(z)) if j != i and y[j] == k]
             images = sum(exp(s(z[i], z[j])) for j in members)
-            d += (images + alpha[k] * exp(s(z[i], c[k]))) / m[k]
+            d += (images + alpha[k] * exp(s(z[i], c[k]))) / (m[k] if averaged else 1)
         own = [j for j in range(len(z)) if j != i and y[j] == y[i]]
         p = (sum(s(z[i], z[j]) for j in own) + alpha[y[i]] * s(z[i], c[y[i]])) / big_m
         losses.append(log(d) - p)

@@ -100,6 +100,7 @@ PLUGINS = {"datasets", "encoders", "methods", "samplers", "schedulers"}
 ELSEWHERE = {
     # Modules whose tests stand in another file, since they are tried together with its module.
     "_version.py": "cli/test_cli.py",
+    "cli/verbs/ablate.py": "study/ablate/test_ablate.py",
     "cli/verbs/best.py": "study/report/test_best.py",
     "cli/verbs/check.py": "cli/test_cli.py",
     "cli/verbs/confirm.py": "study/confirm/test_confirm.py",

@@ -13,6 +13,7 @@ import click
 
 from raylt.cli import complete, exits, output
 from raylt.cli.verbs import (
+    ablate,
     best,
     check,
     confirm,
@@ -94,6 +95,7 @@ for verb in (
     status.logs,
     best.best,
     confirm.confirm,
+    ablate.ablate,
     status.status,
     doctor.doctor,
     report.report,

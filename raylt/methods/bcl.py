@@ -18,7 +18,7 @@ from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.shares import in_shares
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published
 
 __all__ = ["BCL", "Config", "balanced_contrastive", "logit_adjusted_cross_entropy"]
 
@@ -39,6 +39,9 @@ class Config(ContrastConfig):
     absent: Literal["count", "scaled", "linear"] = "count"
     """Factor of the prototype's exponential for a class without an image in the batch: 1 as in
     the paper, the prototype's weight but at most 1, or the prototype's weight."""
+    class_averaging: bool = True
+    """Whether the exponentials of a class are averaged over its images, so that a large class
+    repels no more than a small one; true is the paper, false is SupCon with prototypes."""
     contrastive_weight: float = Field(0.6, ge=0)
     """Weight of the contrast (mu); 0.6 for CIFAR, 0.35 in the program for ImageNet-LT."""
     classification_weight: float = Field(2.0, ge=0)
@@ -102,6 +105,39 @@ PUBLISHED = Published(
     },
 )
 
+
+ABLATIONS = (
+    Ablation(
+        name="no class averaging",
+        sentence="a class repels by all of its images, as in SupCon with prototypes",
+        values={"method.class_averaging": False},
+    ),
+    Ablation(
+        name="no class complement",
+        sentence="no prototypes: a class without an image in the batch is missing",
+        values={"method.complement_weight": 0.0},
+    ),
+    Ablation(
+        name="no logit adjustment",
+        sentence="the classifier learns by plain cross-entropy",
+        values={"method.tau": 0.0},
+    ),
+    Ablation(
+        name="no contrast",
+        sentence="the classification alone",
+        values={"method.contrastive_weight": 0.0},
+    ),
+    Ablation(
+        name="cosine classifier",
+        sentence="cosines with unit class vectors, as in the program for ImageNet-LT",
+        values={"method.classifier": "cosine"},
+    ),
+    Ablation(
+        name="linear classifier",
+        sentence="a linear layer, as on CIFAR-LT",
+        values={"method.classifier": "linear"},
+    ),
+)
 
 _CONTRAST_VIEWS = {
     "sim-sim": ("sim", "sim"),
@@ -221,6 +257,7 @@ class BCL(Method):
             start=rank() * len(labels),
             temperature=self.temperature.value,
             absent=self.config.absent,
+            averaged=self.config.class_averaging,
         )
 
 
@@ -247,6 +284,7 @@ def balanced_contrastive(
     complement_weight: float,
     complement_power: float,
     absent: Literal["count", "scaled", "linear"],
+    averaged: bool = True,
 ) -> Float[Tensor, ""]:
     """Supervised contrast in which each class weighs the same and none is missing.
 
@@ -269,6 +307,7 @@ def balanced_contrastive(
         absent: What multiplies the exponential of the prototype of a class without an image in
             the batch: 1 ("count", the paper), its weight but at most 1 ("scaled"), its weight
             ("linear"). A prototype of weight 0 drops out under each.
+        averaged: Whether the exponentials of a class are averaged; without, `absent` is idle.
     """
     weights = class_weights(class_counts, weight=complement_weight, power=complement_power)
     return _among(
@@ -281,6 +320,7 @@ def balanced_contrastive(
         start=0,
         temperature=temperature,
         absent=absent,
+        averaged=averaged,
     )
 
 
@@ -295,6 +335,7 @@ def _among(
     start: int,
     temperature: float | Tensor,
     absent: Literal["count", "scaled", "linear"],
+    averaged: bool,
 ) -> Float[Tensor, ""]:
     """The loss of the worker's own features among those of all workers and the prototypes."""
     views = features.shape[1]
@@ -309,7 +350,11 @@ def _among(
     # How many images a key counts as: 1, its class's weight, or 0 for the anchor itself.
     share = torch.cat([torch.ones_like(all_labels, dtype=weights.dtype), weights])
     share = share.masked_fill(themselves(len(anchors), keys, start=start * views), 0)
-    mass = _mass(labels, all_labels, weights, absent)[:, key_labels]
+    mass = (
+        _mass(labels, all_labels, weights, absent)[:, key_labels]
+        if averaged
+        else torch.ones_like(share)
+    )
     positive = share * (labels[:, None] == key_labels)
     positives = positive.sum(1)
     meant = positives > 0

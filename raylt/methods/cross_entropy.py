@@ -14,7 +14,7 @@ from raylt.contrast import widened
 from raylt.methods._base import Classifier, Method
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
-from raylt.schema import MethodConfig, Published
+from raylt.schema import Ablation, MethodConfig, Published
 
 
 class Config(MethodConfig):
@@ -40,6 +40,24 @@ PUBLISHED = Published(
         "method.tau": 1.0,
         "optimizer.lr": 0.1,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no logit adjustment",
+        sentence="plain cross-entropy",
+        values={"method.tau": 0.0},
+    ),
+    Ablation(
+        name="cosine classifier",
+        sentence="cosines with unit class vectors",
+        values={"method.classifier": "cosine"},
+    ),
+    Ablation(
+        name="linear classifier",
+        sentence="a linear layer",
+        values={"method.classifier": "linear"},
+    ),
 )
 
 

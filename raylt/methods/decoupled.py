@@ -22,7 +22,7 @@ from raylt.contrast import unit, widened
 from raylt.methods._base import Classifier, Method
 from raylt.nn.encoder import Encoder
 from raylt.nn.probe import Descent, Fit, Head
-from raylt.schema import MethodConfig, Published
+from raylt.schema import Ablation, MethodConfig, Published
 
 
 class Config(MethodConfig):
@@ -59,6 +59,24 @@ PUBLISHED = Published(
         "optimizer.lr": 0.2,
         "optimizer.weight_decay": 0.0005,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no second stage",
+        sentence="the classifier that the features were trained with, as it is",
+        values={"method.classifier": "linear"},
+    ),
+    Ablation(
+        name="tau-normalisation",
+        sentence="that classifier with the lengths of its class vectors evened out",
+        values={"method.classifier": "tau"},
+    ),
+    Ablation(
+        name="nearest class mean",
+        sentence="no classifier is trained",
+        values={"method.classifier": "ncm"},
+    ),
 )
 
 _BATCH, _DECAY = 512, 5e-4

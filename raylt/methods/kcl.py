@@ -28,7 +28,7 @@ from raylt.nn.draw import Draw
 from raylt.nn.encoder import Encoder
 from raylt.nn.momentum import Follower, Queue
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published
 
 
 class Config(ContrastConfig):
@@ -60,6 +60,19 @@ PUBLISHED = Published(
         "optimizer.lr": 0.5,
         "optimizer.weight_decay": 0.0001,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no positives of the class",
+        sentence="an image is drawn to its own other view alone, as in SimCLR",
+        values={"method.positives": 0},
+    ),
+    Ablation(
+        name="no queue",
+        sentence="the contrast is within the batch",
+        values={"method.queue": 0},
+    ),
 )
 
 

@@ -29,7 +29,7 @@ from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.momentum import Follower, Queue
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published
 
 
 class Config(ContrastConfig):
@@ -70,6 +70,14 @@ PUBLISHED = Published(
         "optimizer.lr": 0.05,
         "optimizer.weight_decay": 0.0005,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no keys",
+        sentence="the learned centres alone: neither attraction to keys nor repulsion",
+        values={"method.alpha": 0.0, "method.gamma": 0.0},
+    ),
 )
 
 

@@ -21,7 +21,7 @@ from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published
 
 _TERMS = 8
 """Terms of Debye's expansion: 1e-11 off at 32 dimensions, less than float64 can tell at 128."""
@@ -66,6 +66,24 @@ PUBLISHED = Published(
         "optimizer.lr": 0.3,
         "optimizer.weight_decay": 0.0002,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no logit adjustment",
+        sentence="neither loss is adjusted by the class sizes",
+        values={"method.tau": 0.0},
+    ),
+    Ablation(
+        name="cosine classifier",
+        sentence="cosines with unit class vectors",
+        values={"method.classifier": "cosine"},
+    ),
+    Ablation(
+        name="linear classifier",
+        sentence="a linear layer",
+        values={"method.classifier": "linear"},
+    ),
 )
 
 

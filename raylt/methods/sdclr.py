@@ -16,7 +16,7 @@ from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
 from raylt.nn.masked import Competitor, magnitude_masks, random_masks
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published
 
 __all__ = ["SDCLR", "Config", "nt_xent"]
 
@@ -52,6 +52,24 @@ PUBLISHED = Published(
         "optimizer.lr": 0.5,
         "optimizer.weight_decay": 0.0001,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no pruning",
+        sentence="the competitor hides nothing, which is SimCLR with norms of its own",
+        values={"method.prune": 0.0},
+    ),
+    Ablation(
+        name="random masks",
+        sentence="weights are hidden by chance and not by magnitude",
+        values={"method.random_share": 1.0},
+    ),
+    Ablation(
+        name="shared norms",
+        sentence="the competitor has the norms of the network",
+        values={"method.own_norms": False},
+    ),
 )
 
 

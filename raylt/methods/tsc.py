@@ -31,7 +31,7 @@ from raylt.methods.kcl import others_of_the_class, projection, twins
 from raylt.nn.draw import Draw
 from raylt.nn.encoder import Encoder
 from raylt.nn.temperature import Temperature
-from raylt.schema import ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published
 
 
 class Config(ContrastConfig):
@@ -62,6 +62,19 @@ PUBLISHED = Published(
         "optimizer.lr": 0.5,
         "optimizer.weight_decay": 0.0001,
     },
+)
+
+ABLATIONS = (
+    Ablation(
+        name="no attraction",
+        sentence="nothing is drawn to the targets, which repel all the same",
+        values={"method.target_weight": 0.0},
+    ),
+    Ablation(
+        name="no positives of the class",
+        sentence="an image is drawn to its own other view and the target alone",
+        values={"method.positives": 0},
+    ),
 )
 
 _ENERGY = 0.07

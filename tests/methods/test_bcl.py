@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from raylt import encoders
 from raylt.contrast import unit
 from raylt.methods.bcl import BCL, Config, balanced_contrastive, class_weights
+from raylt.methods.supcon import supervised_contrastive
 from tests import golden, references
 
 RULES = ("count", "scaled", "linear")
@@ -47,9 +48,10 @@ def loss(features, labels, prototypes, counts, **changes):
     weight=st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.0]),
     power=st.sampled_from([-0.5, 0.0, 0.5, 1.0]),
     absent=rules,
+    averaged=st.booleans(),
 )
 def test_it_is_the_formula_read_slowly(
-    images, views, classes, seed, temperature, weight, power, absent
+    images, views, classes, seed, temperature, weight, power, absent, averaged
 ):
     features, labels, prototypes, counts = drawn(images, views, classes, 3, seed)
     found = balanced_contrastive(
@@ -61,6 +63,7 @@ def test_it_is_the_formula_read_slowly(
         complement_weight=weight,
         complement_power=power,
         absent=absent,
+        averaged=averaged,
     )
     expected = references.balanced_contrastive(
         features.flatten(0, 1).tolist(),
@@ -69,8 +72,16 @@ def test_it_is_the_formula_read_slowly(
         references.class_weights(counts.tolist(), weight, power),
         temperature,
         absent,
+        averaged,
     )
     assert_close(found.item(), expected, rtol=1e-10, atol=1e-10)
+
+
+@given(st.integers(1, 6), seeds)
+def test_without_averaging_and_prototypes_it_is_supcon(images, seed):
+    features, labels, prototypes, counts = drawn(images, 2, 4, 3, seed)
+    plain = loss(features, labels, prototypes, counts, complement_weight=0.0, averaged=False)
+    assert_close(plain, supervised_contrastive(features, labels, temperature=0.2))
 
 
 @pytest.mark.parametrize("case", golden.cases("balanced_contrastive"))

@@ -93,7 +93,8 @@ def _setting(
                 f"{study.name}: trial {outcome.number} cannot be trained on the validation images "
                 f"too, for it needs them: {_message(error)}; use --retrain split"
             ) from None
-    return Setting(number=outcome.number, role=role, point=outcome.point, recipe=recipe)
+    name = role if role == "baseline" else f"trial {outcome.number}"
+    return Setting(name=name, number=outcome.number, role=role, point=outcome.point, recipe=recipe)
 
 
 def _keeps_constraints(study: Record, outcome: Outcome, baseline: Outcome) -> bool:

@@ -11,41 +11,30 @@ counts as one that did not make it (p = 1), so every p-value only grows.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from raylt import space as spaces
-from raylt import uris
-from raylt.schema import EnvironmentError
 from raylt.settings import Settings
 from raylt.space import baseline as baselines
 from raylt.space.metric_names import BEST
 from raylt.space.plan import LEVEL
-from raylt.study.confirm import candidates, runs, scoring
+from raylt.study.confirm import candidates, question, runs
 from raylt.study.confirm.candidates import Options
-from raylt.study.confirm.race import Race
+from raylt.study.confirm.question import Question
+from raylt.study.confirm.race import Comparison, Race
 from raylt.study.confirm.runs import Setting
-from raylt.study.record import bucket, lock, provenance, revise, studies
-from raylt.study.record.postgres import Hold
+from raylt.study.record import revise, studies
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names
-from raylt.study.resources import allocation
-from raylt.study.run import same_data, session
-from raylt.study.run.session import Session
-from raylt.study.tracking import tracker
-from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import class_changes, confirmation, significance, test_openings
+from raylt.study.verdict.answer import SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
-from raylt.study.verdict.confirmation import Candidate, Confirmation, SeedResults
+from raylt.study.verdict.confirmation import Candidate, Confirmation
 from raylt.study.verdict.significance import Verdict
-
-if TYPE_CHECKING:
-    from raylt.study.tracking.mirror import MlflowMirror
 
 
 def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
@@ -57,29 +46,35 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
-    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as reader:
-        url = reader.url
-        checkpoints = bucket.chosen(reader, settings.checkpoints)
-        settings = settings.model_copy(update={"checkpoints": checkpoints})
-    with (
-        lock.locked(settings.runs / name, url) as hold,
-        contextlib.closing(_with_baseline(name, settings.runs, url)) as study,
-    ):
+    with question.locked(name, settings, _with_baseline) as (study, settings, hold):
         baseline, chosen = candidates.choose(study, options)
         validated = all(setting.at(0).data.has_validation() for setting in (baseline, *chosen))
-        confirmation_runs = runs.open_runs(study, validated=validated)
-        with contextlib.closing(confirmation_runs.record):
+        with question.seed_runs(study, validated=validated) as seed_runs:
             race = Race(
                 study,
-                confirmation_runs,
-                _metric(study),
-                baseline,
-                chosen,
+                seed_runs,
+                metric(study),
+                tuple(Comparison(setting=setting, reference=baseline) for setting in chosen),
                 runs.fresh_seeds((baseline, *chosen), candidates.seeds(study, options)),
-                candidates.retrain(study, options),
                 validated,
             )
-            return _confirmed(race, settings, options, hold)
+            if options.retry_failed:
+                seed_runs.retry(race.runs_of(race.settings, race.seeds))
+            asked = _IsItBetter(race, options)
+            return question.answered(asked, settings, hold, opener=options.opener)
+
+
+def metric(study: Record) -> str:
+    """The validation metric that a study is confirmed by: its first one that a test set has."""
+    named = (objective.metric for objective in study.objectives)
+    return next((name for name in named if name.startswith("val/")), "val/accuracy")
+
+
+def test_metric(race: Race) -> str:
+    """The same on the test images."""
+    # Nothing chooses among epochs where no images are held out: the last one counts.
+    name = race.metric if race.validated else race.metric.replace(BEST, "val/", 1)
+    return name.replace("val/", "test/", 1)
 
 
 def _with_baseline(name: str, runs: Path, url: str | None) -> Record:
@@ -94,170 +89,91 @@ def _with_baseline(name: str, runs: Path, url: str | None) -> Record:
     return studies.open_study(name, runs, url)
 
 
-def _metric(study: Record) -> str:
-    """The validation metric that a study is confirmed by: its first one that a test set has."""
-    named = (objective.metric for objective in study.objectives)
-    return next((name for name in named if name.startswith("val/")), "val/accuracy")
+class _IsItBetter(Question[Confirmation]):
+    """Whether candidates are better than the baseline, on the test images."""
 
+    def __init__(self, race: Race, options: Options) -> None:
+        super().__init__(race, ["confirm"])
+        self._options = options
 
-def _confirmed(race: Race, settings: Settings, options: Options, hold: Hold) -> Confirmation:
-    if options.retry_failed:
-        race.runs.retry((race.baseline, *race.candidates), race.seeds)
-    if race.next_seeds(early=options.race) or race.untested():
-        allocation.require_fit(settings)
-        same_data.require_here(race.study, settings.data)
-        session.prepare(settings)
-        with (
-            session.ray_session(settings) as nodes,
-            session.tracked(
-                settings, _tracker(race, settings), race.study, nodes, hold
-            ) as running,
-        ):
-            result = _run(race, running, options)
-        return replace(result, notices=running.notices)
-    # Nothing is left to run: what is known is shown, and Ray is not needed for it.
-    result = _judge(race, {}, uri=uris.public(session.tracking_uri(settings)))
-    confirmation.store(race.study, result)
-    return result
+    def next_runs(self) -> list[tuple[Setting, int]]:
+        """The first seeds that are not trained yet."""
+        return self.race.next_runs(early=self._options.race)
 
+    def to_test(self) -> list[Outcome]:
+        """Whoever is left in the race, and the baseline."""
+        return self.race.trained()
 
-def _tracker(race: Race, settings: Settings) -> Tracker:
-    uri = session.tracking_uri(settings)
+    def store(self, answer: Confirmation) -> None:
+        """Keep the verdicts."""
+        confirmation.store(self.race.study, answer)
 
-    def connect() -> MlflowMirror:
-        searched = tracker.open_mirror(
-            race.study,
-            uri=uri,
-            artifacts=settings.runs / "artifacts",
-            command=settings.command,
-        )
-        # MLflow takes seconds to import; that is for the tracker's thread.
-        from raylt.study.confirm.mirror import ConfirmationMirror
-
-        return ConfirmationMirror(searched, race.study, race.runs)
-
-    return Tracker(
-        connect,
-        record=race.runs.record,
-        uri=uri,
-        resume_command=provenance.command(race.study, "confirm", race.study.name),
-        optional=settings.tracking_optional,
-    )
-
-
-def _run(race: Race, running: Session, options: Options) -> Confirmation:
-    """Train and test what is left, and judge; an interrupted confirmation is not stored."""
-    uri = running.tracker.uri
-    while seeds := race.next_seeds(early=options.race):
-        race.runs.queue((race.baseline, *race.left), seeds)
-        stopped = running.trials(race.runs.record)
-        if running.interrupted:
-            return replace(_judge(race, {}, uri=uri), interrupted=True)
-        if stopped:
-            raise EnvironmentError(
-                f"{race.study.name}: the confirmation stopped: {stopped}; fix the cause, then run "
-                f""
-                f"`{provenance.command(race.study, 'confirm', race.study.name, '--retry-failed')}`"
-            )
-    unscored: dict[int, str] = {}
-    if untested := race.untested():
-        test_openings.open_test(race.study, [outcome.digest for outcome in race.trained()])
-        unscored = scoring.score(running, race.runs.record, untested, opener=options.opener)
-    result = replace(_judge(race, unscored, uri=uri), interrupted=running.interrupted)
-    if not result.interrupted:
-        confirmation.store(race.study, result)
-    return result
-
-
-def _judge(race: Race, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
-    """The verdicts on what was tested; `unscored` says why a run, by number, was not."""
-    # Nothing chooses among epochs where no images are held out: the last one counts.
-    metric = race.metric if race.validated else race.metric.replace(BEST, "val/", 1)
-    metric = metric.replace("val/", "test/", 1)
-    baseline = _results(race, race.baseline, unscored)
-    results = [_results(race, setting, unscored) for setting in race.candidates]
-    differences = [
-        [
-            race.lead(scores[metric], baseline.test[seed][metric])
-            for seed, scores in result.test.items()
-            if metric in scores and metric in baseline.test.get(seed, {})
+    def judge(self, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
+        """The verdict on each candidate."""
+        race, name = self.race, test_metric(self.race)
+        baseline = race.results(race.comparisons[0].reference, unscored)
+        results = [race.results(c.setting, unscored) for c in race.comparisons]
+        differences = [
+            [
+                race.lead(scores[name], baseline.test[seed][name])
+                for seed, scores in result.test.items()
+                if name in scores and name in baseline.test.get(seed, {})
+            ]
+            for result in results
         ]
-        for result in results
-    ]
-    # A setting that trains only with lucky seeds is not better: the others would not count.
-    out = [result.trial in race.dropped or bool(result.failures) for result in results]
-    verdicts = significance.judge(differences, out_of_race=out, level=LEVEL)
-    judged = zip(race.candidates, results, verdicts, strict=True)
-    return Confirmation(
-        study=race.study.name,
-        metric=metric,
-        level=LEVEL,
-        seeds=race.seeds,
-        retrain=race.retrain,
-        baseline=baseline,
-        candidates=tuple(_candidate(race, *row) for row in judged),
-        openings=len(test_openings.openings(race.study)),
-        test_openings=test_openings.sentence(race.study),
-        tracking_uri=uri,
-        notices=(),
-        interrupted=False,
-    )
+        # A setting that trains only with lucky seeds is not better: the others would not count.
+        out = [
+            c.key in race.dropped or bool(result.failures)
+            for c, result in zip(race.comparisons, results, strict=True)
+        ]
+        verdicts = significance.judge(differences, out_of_race=out, level=LEVEL)
+        judged = zip(race.comparisons, results, verdicts, strict=True)
+        return Confirmation(
+            study=race.study.name,
+            metric=name,
+            level=LEVEL,
+            seeds=race.seeds,
+            retrain=candidates.retrain(race.study, self._options),
+            baseline=baseline,
+            candidates=tuple(_candidate(race, *row) for row in judged),
+            openings=len(test_openings.openings(race.study)),
+            test_openings=test_openings.sentence(race.study),
+            tracking_uri=uri,
+            notices=(),
+            interrupted=False,
+        )
 
 
-def _candidate(race: Race, setting: Setting, results: SeedResults, verdict: Verdict) -> Candidate:
-    leads = race.leads(setting, race.seeds)
+def _candidate(
+    race: Race, comparison: Comparison, results: SeedResults, verdict: Verdict
+) -> Candidate:
+    leads = race.leads(comparison, race.seeds)
     return Candidate(
         runs=results,
         verdict=verdict,
-        dropped=race.dropped.get(setting.number),
-        promised=_searched_lead(race, setting),
+        dropped=race.dropped.get(comparison.key),
+        promised=_searched_lead(race, comparison),
         kept=sum(leads) / len(leads) if leads else None,
-        paid=_class_changes(race, setting),
+        paid=_class_changes(race, comparison),
     )
 
 
-def _results(race: Race, setting: Setting, unscored: Mapping[int, str]) -> SeedResults:
-    test: dict[str, Mapping[str, float]] = {}
-    validation: dict[str, Mapping[str, float]] = {}
-    failures: dict[str, str] = {}
-    for number in race.seeds:
-        seed, outcome = str(number), race.runs.run(setting, number)
-        if outcome is None:
-            continue
-        if outcome.state == "failed":
-            failures[seed] = outcome.failure
-        elif outcome.state == "complete":
-            validation[seed] = outcome.last
-        if outcome.number in unscored:
-            failures[seed] = f"not tested: {unscored[outcome.number]}"
-        if setting.number not in race.dropped and (tested := race.tested(outcome)):
-            test[seed] = tested["metrics"]
-    return SeedResults(
-        trial=setting.number,
-        role=setting.role,
-        point=setting.point,
-        test=test,
-        validation=validation,
-        failures=failures,
-    )
-
-
-def _searched_lead(race: Race, setting: Setting) -> float | None:
+def _searched_lead(race: Race, comparison: Comparison) -> float | None:
     """The lead over the baseline that the search saw, on validation."""
-    baseline = race.study.outcome(race.baseline.number)
+    baseline = race.study.outcome(comparison.reference.number)
     if baseline.state != "complete" or race.metric not in baseline.last:
         return None
-    outcome = race.study.outcome(setting.number)
+    outcome = race.study.outcome(comparison.setting.number)
     return race.lead(outcome.last[race.metric], baseline.last[race.metric])
 
 
-def _class_changes(race: Race, setting: Setting) -> ClassChanges | None:
+def _class_changes(race: Race, comparison: Comparison) -> ClassChanges | None:
     """What a candidate changed for each class, over the seeds that it shares with the baseline."""
-    if setting.number in race.dropped:
+    if comparison.key in race.dropped:
         return None
     pairs = [
         (before, after)
-        for outcome, reference in race.pairs(setting, race.seeds)
+        for outcome, reference in race.pairs(comparison, race.seeds).values()
         if (before := race.tested(reference)) and (after := race.tested(outcome))
     ]
     if not pairs:

@@ -1,4 +1,4 @@
-"""The runs of a confirmation in MLflow: one for each seed, under the run of its trial."""
+"""The runs over fresh seeds in MLflow: one for each seed, under the run of its trial."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from raylt.study.confirm import scoring
-from raylt.study.confirm.runs import ConfirmationRuns
+from raylt.study.confirm.runs import SeedRuns
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.tracking.mirror import MlflowMirror
 from raylt.study.tracking.mlflow_runs import MlflowRuns, Run, key_of
-from raylt.study.verdict import confirmation, test_openings
+from raylt.study.verdict import ablation, confirmation, test_openings
 
 
-class ConfirmationMirror(MlflowMirror):
-    """What MLflow shows of the confirmations of a study.
+class SeedMirror(MlflowMirror):
+    """What MLflow shows of the runs of a study over fresh seeds.
 
     Args:
         searched: The mirror of the study.
         study: The study.
-        seeds: The runs of its confirmations.
+        seeds: Those runs.
     """
 
-    def __init__(self, searched: MlflowMirror, study: Record, seeds: ConfirmationRuns) -> None:
+    def __init__(self, searched: MlflowMirror, study: Record, seeds: SeedRuns) -> None:
         self._searched = searched
         self._study = study
         self._seeds = seeds
@@ -48,6 +48,10 @@ class ConfirmationMirror(MlflowMirror):
         result = None if interrupted else confirmation.stored(self._study)
         if result is not None:
             self._send_verdicts(result)
+        if not interrupted and (ablated := ablation.stored(self._study)) is not None:
+            self.runs.log(self.study_run, tags={"ablation": ablated["sentence"]})
+            text = json.dumps(ablated, indent=2)
+            self.runs.client.log_text(self.study_run.id, text, "ablation.json")
         unfinished = any(o.state in ("running", "waiting") for o in self._study.outcomes())
         self._searched.finish(interrupted=unfinished)
 
@@ -56,7 +60,10 @@ class ConfirmationMirror(MlflowMirror):
 
     def _place(self, outcome: Outcome) -> tuple[str, str]:
         trial = self._searched.runs.find(key_of(self._seeds.setting_of(outcome.number)))
-        return f"seed {outcome.recipe['seed']}", (trial or self.study_run).id
+        name = f"seed {outcome.recipe['seed']}"
+        if outcome.role == "ablation":
+            name = f"{self._seeds.name_of(outcome.number)}, {name}"
+        return name, (trial or self.study_run).id
 
     def _send_best_so_far(self) -> None:
         """Nothing: the best of several seeds means nothing."""

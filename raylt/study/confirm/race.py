@@ -1,21 +1,22 @@
-"""The race of a confirmation: who is still in it, and which runs are left.
+"""The race of settings over fresh seeds: who is still in it, and which runs are left.
 
-It reads the record alone, so a killed confirmation goes on with the same decisions.
+It reads the record alone, so a killed command goes on with the same decisions.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from raylt.space.metric_names import METRICS
 from raylt.study.confirm import scoring
-from raylt.study.confirm.runs import ConfirmationRuns, Setting
+from raylt.study.confirm.runs import SeedRuns, Setting
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.verdict import significance
+from raylt.study.verdict.answer import SeedResults
 
 LOOK = 3
 """Seeds between two looks at who is still in the race."""
@@ -24,30 +25,48 @@ HOPELESS = 0.2
 all of the first three seeds behind, for 1/8 is the smallest that three can give."""
 
 
-@dataclass(slots=True)
-class Race:
-    """One confirmation on its way."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A setting against another one, seed by seed."""
 
-    study: Record
-    runs: ConfirmationRuns
-    metric: str
-    """The validation metric that settings are compared by."""
-    baseline: Setting
-    candidates: tuple[Setting, ...]
-    seeds: tuple[int, ...]
-    retrain: Literal["split", "pool"]
-    validated: bool
-    """Whether the runs hold validation images out; without them nobody can be dropped early."""
-    dropped: dict[int, int] = field(default_factory=dict[int, int])
-    """Trial number of a candidate -> seeds after which it left the race."""
+    setting: Setting
+    """Differences are positive in its favour."""
+    reference: Setting
 
     @property
-    def left(self) -> tuple[Setting, ...]:
-        """The candidates that are still in the race."""
-        return tuple(c for c in self.candidates if c.number not in self.dropped)
+    def key(self) -> tuple[str, str]:
+        """The names of both."""
+        return self.setting.name, self.reference.name
 
-    def next_seeds(self, *, early: bool) -> tuple[int, ...]:
-        """The first seeds that still have runs to do; drops hopeless candidates on the way.
+
+@dataclass(slots=True)
+class Race:
+    """Comparisons on their way."""
+
+    study: Record
+    runs: SeedRuns
+    metric: str
+    """The validation metric that settings are compared by."""
+    comparisons: tuple[Comparison, ...]
+    seeds: tuple[int, ...]
+    validated: bool
+    """Whether the runs hold validation images out; without them nobody can be dropped early."""
+    dropped: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """Comparison -> seeds after which its setting left the race."""
+
+    @property
+    def left(self) -> tuple[Comparison, ...]:
+        """The comparisons that are still in the race."""
+        return tuple(c for c in self.comparisons if c.key not in self.dropped)
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every setting once, references first; none twice under one name."""
+        return _settings(self.comparisons)
+
+    def next_runs(self, *, early: bool) -> list[tuple[Setting, int]]:
+        """The runs of the first seeds that still have some to do; drops hopeless settings on the
+        way.
 
         Args:
             early: Whether anybody may be dropped.
@@ -56,52 +75,96 @@ class Race:
         step = LOOK if early and self.validated else len(self.seeds)
         for start in range(0, len(self.seeds), step):
             seeds, end = self.seeds[start : start + step], start + step
-            for seed, setting in itertools.product(seeds, (self.baseline, *self.left)):
-                outcome = self.runs.run(setting, seed)
-                if outcome is None or outcome.state not in ("complete", "failed"):
-                    return seeds
+            runs = list(self.runs_of(_settings(self.left), seeds))
+            if any(self.runs.is_open(*run) for run in runs):
+                return runs
             if end < len(self.seeds):
-                for candidate in self.left:
-                    if hopeless(self.leads(candidate, self.seeds[:end])):
-                        self.dropped[candidate.number] = end
+                for comparison in self.left:
+                    if hopeless(self.leads(comparison, self.seeds[:end])):
+                        self.dropped[comparison.key] = end
             if not self.left:
                 break
-        return ()
+        return []
 
-    def lead(self, candidate: float, baseline: float) -> float:
-        """How far a candidate is ahead of the baseline by the metric, whichever way is better."""
+    @staticmethod
+    def runs_of(
+        settings: Iterable[Setting], seeds: Iterable[int]
+    ) -> Iterator[tuple[Setting, int]]:
+        """Each setting with each seed, seed by seed."""
+        return ((setting, seed) for seed, setting in itertools.product(seeds, settings))
+
+    def lead(self, setting: float, reference: float) -> float:
+        """How far a setting is ahead of another one by the metric, whichever way is better."""
         sign = 1 if METRICS[self.metric] == "maximize" else -1
-        return sign * (candidate - baseline)
+        return sign * (setting - reference)
 
-    def pairs(self, candidate: Setting, seeds: Sequence[int]) -> list[tuple[Outcome, Outcome]]:
-        """The finished runs of a candidate and of the baseline, at each common seed."""
-        baseline = self.runs.finished(self.baseline, seeds)
-        runs = self.runs.finished(candidate, seeds)
-        return [(outcome, baseline[seed]) for seed, outcome in runs.items() if seed in baseline]
+    def pairs(
+        self, comparison: Comparison, seeds: Sequence[int]
+    ) -> dict[int, tuple[Outcome, Outcome]]:
+        """The finished runs of a setting and of its reference, by each common seed."""
+        references = self.runs.finished(comparison.reference, seeds)
+        runs = self.runs.finished(comparison.setting, seeds)
+        return {seed: (run, references[seed]) for seed, run in runs.items() if seed in references}
 
-    def leads(self, candidate: Setting, seeds: Sequence[int]) -> list[float]:
-        """How far a candidate is ahead of the baseline on validation, at each common seed; empty
-        where nothing is held out."""
+    def leads(self, comparison: Comparison, seeds: Sequence[int]) -> list[float]:
+        """How far a setting is ahead on validation, at each common seed; empty where nothing is
+        held out."""
         if not self.validated:
             return []
         return [
-            self.lead(outcome.last[self.metric], baseline.last[self.metric])
-            for outcome, baseline in self.pairs(candidate, seeds)
+            self.lead(run.last[self.metric], reference.last[self.metric])
+            for run, reference in self.pairs(comparison, seeds).values()
         ]
 
     def trained(self) -> list[Outcome]:
-        """The finished runs of all that are left; none where only the baseline is."""
-        settings = (self.baseline, *self.left) if self.left else ()
+        """The finished runs of all that are left."""
+        settings = _settings(self.left)
         return [run for s in settings for run in self.runs.finished(s, self.seeds).values()]
-
-    def untested(self) -> list[Outcome]:
-        """The trained runs that are not scored on the test images."""
-        return [outcome for outcome in self.trained() if self.tested(outcome) is None]
 
     def tested(self, outcome: Outcome) -> dict[str, Any] | None:
         """The scores of a run on the test images; None where it is not scored."""
         folder = self.runs.record.trial_folder(outcome.number)
         return scoring.read(folder, digest=outcome.digest)
+
+    def results(self, setting: Setting, unscored: Mapping[int, str]) -> SeedResults:
+        """What a setting reached over the seeds; on the test images nothing where it has left the
+        race.
+
+        Args:
+            setting: One of the race.
+            unscored: Why a run, by its number, could not be scored on the test images.
+        """
+        test: dict[str, Mapping[str, float]] = {}
+        validation: dict[str, Mapping[str, float]] = {}
+        failures: dict[str, str] = {}
+        own = [c.key in self.dropped for c in self.comparisons if c.setting == setting]
+        out = bool(own) and all(own)
+        for number in self.seeds:
+            seed, outcome = str(number), self.runs.run(setting, number)
+            if outcome is None:
+                continue
+            if outcome.state == "failed":
+                failures[seed] = outcome.failure
+            elif outcome.state == "complete":
+                validation[seed] = outcome.last
+            if outcome.number in unscored:
+                failures[seed] = f"not tested: {unscored[outcome.number]}"
+            if not out and (tested := self.tested(outcome)):
+                test[seed] = tested["metrics"]
+        return SeedResults(
+            trial=setting.number,
+            role=setting.role,
+            point=setting.point,
+            test=test,
+            validation=validation,
+            failures=failures,
+        )
+
+
+def _settings(comparisons: Iterable[Comparison]) -> tuple[Setting, ...]:
+    """Every setting of some comparisons once, the references first."""
+    named = {c.reference.name: c.reference for c in comparisons}
+    return tuple((named | {c.setting.name: c.setting for c in comparisons}).values())
 
 
 def hopeless(differences: Sequence[float]) -> bool:

@@ -1,14 +1,14 @@
-"""The runs of a confirmation: some settings, each trained with the same fresh seeds.
+"""The runs over fresh seeds: some settings, each trained with the same ones.
 
-They are a study of their own in the folder `confirm` of the study that they confirm: a killed
-confirmation goes on where it was, and a run that has finished is never run again, whatever is
-confirmed later.
+They are a study of their own in the folder `confirm` of the study that they are about, for all
+questions together: a killed command goes on where it was, and a run that has finished is never run
+again, whatever is asked later.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from raylt.space.plan import Budget, Objective, Scheduler
 from raylt.study.record import storage, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.verdict.confirmation import FOLDER
+from raylt.study.verdict.answer import FOLDER
 
 _POOL = "pool"
 _SEED = "seed"
@@ -32,10 +32,12 @@ _SEED = "seed"
 class Setting:
     """One setting that is trained with several seeds."""
 
+    name: str
+    """What it is called among the settings of its question."""
     number: int
-    """Its trial in the study that is confirmed."""
+    """The trial of the study that it is, or that it is a variant of."""
     role: str
-    """`baseline` or `candidate`."""
+    """`baseline`, `candidate` or `ablation`."""
     point: Mapping[str, Value]
     recipe: Mapping[str, Any]
     """Its recipe as plain values; the seed is that of the search."""
@@ -52,15 +54,20 @@ def fresh_seeds(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
     return tuple(itertools.islice(free, count))
 
 
-class ConfirmationRuns:
-    """The runs of the confirmations of one study; the caller holds the study's lock to write.
+class SeedRuns:
+    """The runs over fresh seeds of one study; the caller holds the study's lock to write.
 
     Args:
-        record: The confirmations as a study.
+        record: The runs as a study.
     """
 
     def __init__(self, record: Record) -> None:
         self.record = record
+
+    def limit(self, budget: Budget) -> None:
+        """Begin no run once all of them together have cost that much."""
+        plan = self.record.space.study.model_copy(update={"budget": budget})
+        self.record.space = replace(self.record.space, study=plan)
 
     def run(self, setting: Setting, seed: int) -> Outcome | None:
         """The latest run of a setting with a seed, a finished one before all others."""
@@ -68,21 +75,33 @@ class ConfirmationRuns:
         known = [outcome for outcome in self.record.outcomes() if outcome.digest == digest]
         return max(known, key=lambda run: (run.state == "complete", run.number), default=None)
 
+    def is_open(self, setting: Setting, seed: int) -> bool:
+        """Whether a setting is still to be trained with a seed."""
+        run = self.run(setting, seed)
+        return run is None or run.state not in ("complete", "failed")
+
     def finished(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Outcome]:
         """The finished runs of a setting by seed."""
         runs = {seed: self.run(setting, seed) for seed in seeds}
         return {seed: run for seed, run in runs.items() if run and run.state == "complete"}
 
-    def queue(self, settings: Sequence[Setting], seeds: Sequence[int]) -> None:
-        """Queue what has never run, seed by seed."""
-        for seed, setting in itertools.product(seeds, settings):
-            if self.run(setting, seed) is None:
-                self._enqueue(setting, seed)
+    def queue(self, runs: Iterable[tuple[Setting, int]]) -> None:
+        """Queue what has never run, in the given order; what another question left waiting is
+        withdrawn."""
+        wanted = {setting.at(seed).digest: (setting, seed) for setting, seed in runs}
+        known: set[str] = set()
+        for outcome in self.record.outcomes():
+            if outcome.state == "waiting" and outcome.digest not in wanted:
+                self.record.withdraw(outcome.number)
+            known.add(outcome.digest)
+        for digest, run in wanted.items():
+            if digest not in known:
+                self._enqueue(*run)
         self._count()
 
-    def retry(self, settings: Sequence[Setting], seeds: Sequence[int]) -> None:
+    def retry(self, runs: Iterable[tuple[Setting, int]]) -> None:
         """Queue again what has failed."""
-        for seed, setting in itertools.product(seeds, settings):
+        for setting, seed in runs:
             run = self.run(setting, seed)
             if run is not None and run.state == "failed":
                 self._enqueue(setting, seed)
@@ -98,6 +117,7 @@ class ConfirmationRuns:
                 "recipe": recipe.model_dump(mode="json"),
                 "digest": recipe.digest,
                 "setting": setting.number,
+                "name": setting.name,
             },
         )
 
@@ -108,12 +128,16 @@ class ConfirmationRuns:
         self.record.note("trials", len(outcomes))
 
     def setting_of(self, number: int) -> int:
-        """The trial of the confirmed study that a run repeats."""
+        """The trial of the study that a run repeats, or that it is a variant of."""
         return self.record.frozen(number).user_attrs["setting"]
 
+    def name_of(self, number: int) -> str:
+        """What the setting of a run was called by the question that began it."""
+        return self.record.frozen(number).user_attrs.get("name", "")
 
-def open_runs(study: Record, *, validated: bool = True) -> ConfirmationRuns:
-    """The runs of a study's confirmations; begun here where there are none.
+
+def open_runs(study: Record, *, validated: bool = True) -> SeedRuns:
+    """The runs of a study over fresh seeds; begun here where there are none.
 
     Args:
         study: The study.
@@ -136,7 +160,7 @@ def open_runs(study: Record, *, validated: bool = True) -> ConfirmationRuns:
         record = studies.create(
             folder, space, sampler=sampler, queue=(), facts=facts, url=study.url, name=name
         )
-    return ConfirmationRuns(record)
+    return SeedRuns(record)
 
 
 def _space(space: Space, *, validated: bool) -> Space:

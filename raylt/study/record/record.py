@@ -264,6 +264,11 @@ class Record:
         self._set(number, **{_NO_POINT: True})
         self.study.tell(number, state=TrialState.FAIL)
 
+    def withdraw(self, number: int) -> None:
+        """Close a waiting trial that nobody wants any more; it does not count."""
+        self._set(number, **{_NO_POINT: True})
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.FAIL)
+
     def spend(
         self, number: int, *, seconds: float, cpu_seconds: float, gpu_seconds: float
     ) -> None:

@@ -23,7 +23,7 @@ from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart
 from raylt.study.report.charts.html import drawing, script
-from raylt.study.verdict import confirmation
+from raylt.study.verdict import ablation, confirmation
 
 _RANKED = 100
 """Trials in the ranking."""
@@ -68,6 +68,7 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
             "<h2>Results</h2>",
             *(_figure(by_key[key]) for key in _RESULTS if key in by_key),
             _confirmation(record),
+            _ablation(record, by_key),
             "<h2>The search</h2>",
             *(_figure(by_key[key]) for key in ("parallel", "importance", "response")),
             _ranking(record),
@@ -166,6 +167,21 @@ def _confirmed(candidate: Mapping[str, Any]) -> list[str]:
         _points(candidate["kept"]),
         paid["sentence"] if paid else "-",
     ]
+
+
+def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
+    """What each change from the baseline to the winner brings."""
+    stored = ablation.stored(record)
+    if stored is None:
+        return ""
+    heads = ("change", "how", "points", "interval", "p", "verdict")
+    changes = "; ".join(stored["changes"].values())
+    return (
+        f"<h2>Ablation</h2>\n<p>{_text(stored['sentence'])}</p>\n<p class='quiet'>"
+        f"{_text(changes)}. {_text(stored['metric'])} over {len(stored['seeds'])} seeds; p after "
+        f"Holm's correction over all of them.</p>\n{_figure(charts['ablation'])}"
+        f"{_table(heads, ablation.rows(stored))}"
+    )
 
 
 def _points(value: float | None) -> str:

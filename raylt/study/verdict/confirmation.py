@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from raylt.schema import EnvironmentError, Value
 from raylt.space.metric_names import GROUPS
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain, short
-from raylt.study.verdict import test_openings
+from raylt.study.verdict import answer, test_openings
+from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
 from raylt.study.verdict.significance import Verdict
 
 POOL = "trained on the whole training pool, validation images included"
 """What is said of runs that hold nothing out."""
-FOLDER = "confirm"
-"""The folder of a study that holds its confirmations."""
-_FILE = "verdict.json"
+_KIND = "verdict"
 _BEST = "test/best/"
 """Prefix of the metrics after the epoch that validation chose."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedResults:
-    """One setting over the seeds; accuracies are fractions."""
-
-    trial: int
-    """Its number in the study."""
-    role: str
-    """`baseline` or `candidate`."""
-    point: Mapping[str, Value]
-    test: Mapping[str, Mapping[str, float]]
-    """Test metrics by seed; empty for one that was dropped."""
-    validation: Mapping[str, Mapping[str, float]]
-    """Metrics of the last epoch by seed."""
-    failures: Mapping[str, str]
-    """Why a run failed, by seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,44 +42,22 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmation:
-    """What `raylt confirm` found; the names of the fields are those of the stored file, too."""
+class Confirmation(Answer):
+    """What `raylt confirm` found; the verdicts are on the test images."""
 
-    study: str
-    metric: str
-    """The test metric that the verdicts are by."""
-    level: float
-    """Chance of a false "better" over all candidates."""
-    seeds: tuple[int, ...]
     retrain: str
     """What the runs were trained on: `split` the images of the search, `pool` all of them."""
     baseline: SeedResults
     candidates: tuple[Candidate, ...]
-    openings: int
-    """How often the study's test set was opened, this time included."""
-    test_openings: str
-    """The same in words, with the last opening."""
-    tracking_uri: str
-    notices: tuple[str, ...]
-    """What else the user should know."""
-    interrupted: bool
-    """Whether there are runs left; then no verdict stands."""
 
-    @property
-    def exit_code(self) -> int:
-        """0, 4 with failed runs, 130 interrupted."""
-        if self.interrupted:
-            return 130
-        settings = (self.baseline, *(candidate.runs for candidate in self.candidates))
-        return 4 if any(results.failures for results in settings) else 0
+    def results(self) -> tuple[SeedResults, ...]:
+        """The baseline and the candidates."""
+        return (self.baseline, *(candidate.runs for candidate in self.candidates))
 
 
 def store(study: Record, result: Confirmation) -> None:
     """Keep a finished confirmation with its study, whole or not at all."""
-    path = study.folder / FOLDER / _FILE
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(result)), "utf-8")
-    part.replace(path)
+    answer.store(study, _KIND, result)
 
 
 def stored(study: Record) -> dict[str, Any] | None:
@@ -111,14 +68,7 @@ def stored(study: Record) -> dict[str, Any] | None:
     Raises:
         EnvironmentError: its file is damaged.
     """
-    path = study.folder / FOLDER / _FILE
-    try:
-        return json.loads(path.read_text("utf-8")) if path.is_file() else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise EnvironmentError(
-            f"{path} must hold the last confirmation, but cannot be read: {error}; remove it, and "
-            f"confirm again with `raylt confirm {study.name}`"
-        ) from error
+    return answer.stored(study, _KIND, "confirm")
 
 
 def summary(study: Record) -> dict[str, Any] | None:

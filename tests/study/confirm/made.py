@@ -6,7 +6,8 @@ from pathlib import Path
 from raylt import recipe
 from raylt.study.confirm.candidates import Options
 from raylt.study.search.searcher import TruthfulSearcher
-from tests.study import drive, fake_seeds
+from raylt.study.workers import trainable
+from tests.study import drive
 
 OPENER = "tests.study.fake_seeds:open_test"
 
@@ -23,8 +24,11 @@ def settings(folder, **changes):
 class Now:
     """Trains and scores in this process, in place of Ray and MLflow."""
 
-    def __init__(self, settings, *, tracker=None, stop_after=None):
+    def __init__(
+        self, settings, *, tracker=None, stop_after=None, work="tests.study.fake_seeds:work"
+    ):
         self.settings = settings
+        self._work = trainable.work(work)
         self.tracker = tracker
         self.interrupted = False
         self.notices = ()
@@ -42,7 +46,7 @@ class Now:
             self.trained.append(config["number"])
             reports = []
             try:
-                fake_seeds.work(
+                self._work(
                     recipe.parse(json.loads(config["recipe"])),
                     root=self.settings.data,
                     folder=Path(config["folder"]),

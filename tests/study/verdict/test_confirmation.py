@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from raylt.study.verdict import class_changes, confirmation, significance, test_openings
-from raylt.study.verdict.confirmation import Candidate, Confirmation, SeedResults
+from raylt.study.verdict import answer, class_changes, confirmation, significance, test_openings
+from raylt.study.verdict.answer import SeedResults
+from raylt.study.verdict.confirmation import Candidate, Confirmation
 from tests.study import made
 
 SEEDS = (100, 101, 102, 103, 104)
@@ -141,7 +142,7 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
     assert confirmation.brief(study)[1] == words
     test_openings.open_test(study, ["a"])
     result = confirmed()
-    (study.folder / confirmation.FOLDER).mkdir()
+    (study.folder / answer.FOLDER).mkdir()
     confirmation.store(study, result)
     assert confirmation.stored(study) == json.loads(json.dumps(dataclasses.asdict(result)))
     summary = confirmation.summary(study)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raylt.study.record.record import Record
-from raylt.study.report.charts import class_changes, classes, figure, search, versus
+from raylt.study.report.charts import ablation, class_changes, classes, figure, search, versus
 from raylt.study.report.charts.figure import Axis, Chart
 
 _CURVES: tuple[tuple[str, search.Style], ...] = (
@@ -16,11 +16,12 @@ _CURVES: tuple[tuple[str, search.Style], ...] = (
 
 
 def of_study(record: Record) -> tuple[Chart, ...]:
-    """The charts of a study; the one of two methods is there only for a study with a rival."""
+    """The charts of a study; those of two methods and of an ablation only where there is one."""
     return (
         *versus.charts(record),
         *search.charts(record),
         class_changes.chart(record),
+        *ablation.charts(record),
         *classes.of_study(record),
     )
 

@@ -1,0 +1,1 @@
+"""Which of the changes from the baseline to the winner matter."""

@@ -1,0 +1,271 @@
+"""Ablate: which of the changes from the baseline to the winner matter?
+
+Each change is set back alone in the winner and taken over alone in the baseline, and the winner
+goes without each part that its method can do without: every pair of settings with the same fresh
+seeds, which are those of `raylt confirm`. Beside it the greedy path from one to the other.
+
+A change that is behind in each of the first seeds leaves the race; it counts as one that is not
+shown (p = 1), so every p-value only grows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from raylt import escape
+from raylt.schema import InputError
+from raylt.settings import Settings
+from raylt.space.plan import LEVEL, Budget
+from raylt.study.ablate import path
+from raylt.study.ablate.path import Choice
+from raylt.study.ablate.variants import Variants
+from raylt.study.confirm import confirm, question, runs
+from raylt.study.confirm.question import Question
+from raylt.study.confirm.race import Comparison, Race
+from raylt.study.confirm.runs import SeedRuns, Setting
+from raylt.study.record import studies
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+from raylt.study.record.text import duration
+from raylt.study.verdict import ablation, significance, test_openings
+from raylt.study.verdict.ablation import Ablation, Effect, Step, Subject
+from raylt.study.verdict.interplay import Estimate, estimate, interplay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked of an ablation."""
+
+    trial: int | None = None
+    """The trial to ablate; the best one where None."""
+    seeds: int | None = None
+    """Seeds of each setting; as many as a verdict needs, and `study.confirm.seeds` at least."""
+    race: bool = True
+    """Whether changes that are behind are dropped early."""
+    test: bool = False
+    """Whether the verdicts are on the test images, which are opened for it."""
+    path: bool = True
+    """Whether the greedy path is trained too."""
+    retry_failed: bool = False
+    """Whether runs that failed are run again."""
+    budget: Budget = field(default_factory=Budget)
+    """When to stop, over all runs of the study over fresh seeds, those of `confirm` included."""
+    words: tuple[str, ...] = ()
+    """The same as words of the command."""
+    opener: str = "raylt.trial.evaluation.test_score:open_test"
+    """The function that scores a finished run on the test images."""
+
+
+def ablate(name: str, settings: Settings, options: Options) -> Ablation:
+    """Ablate a trial of a study; called again it goes on, or shows what is known.
+
+    Raises:
+        InputError: there is no such study, it has nothing to ablate, its images have changed, or
+            the seeds can never reach the level.
+        EnvironmentError: another process drives the study, or the machine or tracker is not as it
+            must be.
+    """
+    with question.locked(name, settings, studies.open_study) as (study, settings, hold):
+        variants = Variants(study, options.trial)
+        compared = variants.comparisons()
+        count = _seeds(study, options, len(compared))
+        with question.seed_runs(study, validated=True) as seed_runs:
+            seed_runs.limit(options.budget)
+            race = Race(
+                study,
+                seed_runs,
+                confirm.metric(study),
+                tuple(comparison for _, comparison in compared),
+                runs.fresh_seeds((variants.baseline, variants.winner), count),
+                validated=True,
+            )
+            if options.retry_failed:
+                seed_runs.retry(race.runs_of(race.settings, race.seeds))
+            asked = _WhichMattered(race, variants, [subject for subject, _ in compared], options)
+            if asked.next_runs():
+                _say(_plan(race, seed_runs), settings)
+            return question.answered(asked, settings, hold, opener=options.opener)
+
+
+class _WhichMattered(Question[Ablation]):
+    """Which changes carry the winner's gain."""
+
+    def __init__(
+        self, race: Race, variants: Variants, subjects: list[Subject], options: Options
+    ) -> None:
+        super().__init__(race, ["ablate", *options.words])
+        self._variants = variants
+        self._subjects = subjects
+        self._options = options
+
+    def next_runs(self) -> list[tuple[Setting, int]]:
+        """Those of the comparisons, then those of the path, which shares most of its settings."""
+        return self.race.next_runs(early=self._options.race) or self._walk()[1]
+
+    def to_test(self) -> list[Outcome]:
+        """Whoever is left in the race and stands on the path, where the test set is asked for."""
+        if not self._options.test:
+            return []
+        on_path = [choice.step.setting for choice in self._walk()[0]]
+        more = [
+            run for s in on_path for run in self.race.runs.finished(s, self.race.seeds).values()
+        ]
+        return list({run.digest: run for run in (*self.race.trained(), *more)}.values())
+
+    def store(self, answer: Ablation) -> None:
+        """Keep the effects."""
+        ablation.store(self.race.study, answer)
+
+    def judge(self, unscored: Mapping[int, str], *, uri: str) -> Ablation:
+        """What each change brings, whether it is shown, and what interacts."""
+        race = self.race
+        effects = self._effects(unscored)
+        leads = {
+            (subject.way, subject.name): self._differences(comparison)
+            for subject, comparison in zip(self._subjects, race.comparisons, strict=True)
+        }
+        ways = {
+            way: {name: leads[key] for key in leads if (name := key[1]) and key[0] == way}
+            for way in ("out", "in")
+        }
+        whole = leads["whole", self._subjects[0].name]
+        both = {
+            name: each
+            for name, out in ways["out"].items()
+            if name in ways["in"] and (each := interplay(out, [ways["in"][name]])) is not None
+        }
+        changes = self._variants.changes
+        one_by_one = interplay(whole, [*ways["in"].values()]) if ways["in"] else None
+        set_back = interplay(whole, [*ways["out"].values()]) if ways["out"] else None
+        return Ablation(
+            study=race.study.name,
+            metric=self._metric,
+            level=LEVEL,
+            seeds=race.seeds,
+            openings=len(test_openings.openings(race.study)),
+            test_openings=test_openings.sentence(race.study),
+            tracking_uri=uri,
+            notices=tuple(self._variants.notices),
+            interrupted=False,
+            trial=self._variants.winner.number,
+            together={change.name: change.reason for change in changes if change.reason},
+            changes={change.name: change.words for change in changes},
+            baseline=race.results(self._variants.baseline, unscored),
+            winner=race.results(self._variants.winner, unscored),
+            effects=effects,
+            interplay=both,
+            one_by_one=one_by_one,
+            set_back=_negative(set_back),
+            path=tuple(self._step(choice) for choice in self._walk()[0]),
+            sentence=ablation.sentence(effects, both, one_by_one),
+        )
+
+    @property
+    def _metric(self) -> str:
+        return confirm.test_metric(self.race) if self._options.test else self.race.metric
+
+    def _walk(self) -> tuple[list[Choice], list[tuple[Setting, int]]]:
+        if not self._options.path:
+            return [], []
+        names, at = self._variants.names, self._variants.at
+        return path.walk(self.race, names, at, early=self._options.race)
+
+    def _effects(self, unscored: Mapping[int, str]) -> tuple[Effect, ...]:
+        race = self.race
+        trained = [
+            comparison.reference if subject.way in ("out", "declared") else comparison.setting
+            for subject, comparison in zip(self._subjects, race.comparisons, strict=True)
+        ]
+        results = [race.results(setting, unscored) for setting in trained]
+        # What trains with lucky seeds only is not compared fairly: the others would not count.
+        out = [
+            comparison.key in race.dropped or bool(result.failures)
+            for comparison, result in zip(race.comparisons, results, strict=True)
+        ]
+        rows = [[*self._differences(comparison).values()] for comparison in race.comparisons]
+        verdicts = significance.judge(rows, out_of_race=out, level=LEVEL)
+        return tuple(
+            Effect(
+                subject=subject,
+                runs=result,
+                verdict=verdict,
+                dropped=race.dropped.get(comparison.key),
+            )
+            for subject, comparison, result, verdict in zip(
+                self._subjects, race.comparisons, results, verdicts, strict=True
+            )
+        )
+
+    def _differences(self, comparison: Comparison) -> dict[int, float]:
+        """Seed -> how far the setting with the change is ahead, on the images of the verdicts."""
+        pairs = self.race.pairs(comparison, self.race.seeds)
+        scores = {seed: (self._score(a), self._score(b)) for seed, (a, b) in pairs.items()}
+        return {
+            seed: self.race.lead(one, other)
+            for seed, (one, other) in scores.items()
+            if one is not None and other is not None
+        }
+
+    def _score(self, outcome: Outcome) -> float | None:
+        if not self._options.test:
+            return outcome.last.get(self._metric)
+        tested = self.race.tested(outcome)
+        return tested["metrics"].get(self._metric) if tested else None
+
+    def _step(self, choice: Choice) -> Step:
+        runs = self.race.runs.finished(choice.step.setting, self.race.seeds).values()
+        scores = [score for run in runs if (score := self._score(run)) is not None]
+        return Step(
+            name=" + ".join(choice.taken),
+            score=sum(scores) / len(scores) if scores else None,
+            gain=estimate([*self._differences(choice.step).values()]),
+            tried=choice.gains,
+            dropped=choice.dropped,
+        )
+
+
+def _seeds(study: Record, options: Options, comparisons: int) -> int:
+    """How many seeds each setting is trained with.
+
+    Raises:
+        InputError: no difference over so many seeds could ever be shown.
+    """
+    # As in `plan.Confirm`: no p-value is below 1/2^n, and Holm asks the best for LEVEL / count.
+    needed = math.ceil(math.log2(comparisons / LEVEL))
+    wanted = options.seeds or max(needed, study.space.study.confirm.seeds)
+    if not needed <= wanted <= significance.MOST_SEEDS:
+        raise InputError(
+            f"{study.name}: --seeds must be {needed} to {significance.MOST_SEEDS} for "
+            f"{comparisons} comparisons at the level {LEVEL}, but got {wanted}: the smallest "
+            f"p-value of n paired seeds is 1/2^n, and {LEVEL}/{comparisons} is asked for; leave "
+            f"--seeds out"
+        )
+    return wanted
+
+
+def _plan(race: Race, seed_runs: SeedRuns) -> str:
+    """How much there is to train, in words."""
+    settings = race.settings
+    total = len(settings) * len(race.seeds)
+    there = sum(not seed_runs.is_open(*run) for run in race.runs_of(settings, race.seeds))
+    known = race.study.outcomes()
+    seconds = [o.seconds for o in known if o.state == "complete" and o.seconds]
+    each = sum(seconds) / len(seconds) if seconds else 0.0
+    return (
+        f"{len(settings)} settings with {len(race.seeds)} seeds are {total} runs, of which "
+        f"{there} are there; the others take about {duration(each * (total - there))} one after "
+        f"another, fewer with the race, and the path may need some more"
+    )
+
+
+def _say(line: str, settings: Settings) -> None:
+    console = escape.console(stderr=True, quiet=settings.quiet)
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _negative(value: Estimate | None) -> Estimate | None:
+    if value is None or value.low is None or value.high is None:
+        return value
+    return Estimate(mean=-value.mean, low=-value.high, high=-value.low, seeds=value.seeds)

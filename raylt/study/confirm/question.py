@@ -1,0 +1,192 @@
+"""Questions that are answered by training over fresh seeds: what all of them do alike.
+
+A question says which runs it still needs, which of them are to be scored on the test images, and
+what the answer is. It reads all of that from the record, so it goes on after any kill, and two
+questions share the runs that both need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from raylt import uris
+from raylt.schema import EnvironmentError
+from raylt.settings import Settings
+from raylt.study.confirm import runs, scoring
+from raylt.study.confirm.race import Race
+from raylt.study.confirm.runs import SeedRuns, Setting
+from raylt.study.cost import budget
+from raylt.study.record import bucket, lock, provenance, studies
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.postgres import Hold
+from raylt.study.record.record import Record
+from raylt.study.resources import allocation
+from raylt.study.run import same_data, session
+from raylt.study.run.session import Session
+from raylt.study.tracking import tracker
+from raylt.study.tracking.tracker import Tracker
+from raylt.study.verdict import test_openings
+from raylt.study.verdict.answer import Answer
+
+if TYPE_CHECKING:
+    from raylt.study.tracking.mirror import MlflowMirror
+
+A = TypeVar("A", bound=Answer)
+
+
+class Question(ABC, Generic[A]):
+    """What is asked about a study.
+
+    Args:
+        race: The settings that it compares.
+        words: The verb that asks it, and the words that a command to go on needs.
+    """
+
+    def __init__(self, race: Race, words: Sequence[str]) -> None:
+        self.race = race
+        self.words = words
+
+    @abstractmethod
+    def next_runs(self) -> list[tuple[Setting, int]]:
+        """Settings and seeds that are to be trained next; empty once there is nothing left."""
+
+    @abstractmethod
+    def to_test(self) -> list[Outcome]:
+        """The finished runs that the test set is opened for; none where it stays shut."""
+
+    @abstractmethod
+    def judge(self, unscored: Mapping[int, str], *, uri: str) -> A:
+        """The answer by what is known; `unscored` says why a run, by number, was not tested."""
+
+    @abstractmethod
+    def store(self, answer: A) -> None:
+        """Keep the finished answer with the study."""
+
+    def untested(self) -> list[Outcome]:
+        """The runs that are to be scored on the test images and are not yet."""
+        return [outcome for outcome in self.to_test() if self.race.tested(outcome) is None]
+
+    def again(self, *words: str) -> str:
+        """The command that asks it once more."""
+        verb, *rest = self.words
+        return provenance.command(self.race.study, verb, self.race.study.name, *rest, *words)
+
+
+@contextlib.contextmanager
+def locked(
+    name: str, settings: Settings, opened: Callable[[str, Path, str | None], Record]
+) -> Generator[tuple[Record, Settings, Hold]]:
+    """A study that nobody else drives, with the settings that its checkpoints ask for.
+
+    Args:
+        name: The study.
+        settings: Where and how.
+        opened: Opens it, given its name, the folder of all studies, and its server.
+
+    Raises:
+        InputError: there is no such study.
+        EnvironmentError: another process drives it.
+    """
+    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as reader:
+        url = reader.url
+        checkpoints = bucket.chosen(reader, settings.checkpoints)
+        settings = settings.model_copy(update={"checkpoints": checkpoints})
+    with (
+        lock.locked(settings.runs / name, url) as hold,
+        contextlib.closing(opened(name, settings.runs, url)) as study,
+    ):
+        yield study, settings, hold
+
+
+@contextlib.contextmanager
+def seed_runs(study: Record, *, validated: bool) -> Generator[SeedRuns]:
+    """The runs of a study over fresh seeds, for the time of a `with`."""
+    opened = runs.open_runs(study, validated=validated)
+    with contextlib.closing(opened.record):
+        yield opened
+
+
+def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: str) -> A:
+    """Train and test what a question still needs, and answer it.
+
+    Args:
+        question: What is asked.
+        settings: Where and how.
+        hold: The lock on the study.
+        opener: The function that scores a finished run on the test images.
+
+    Raises:
+        InputError: the images are not those of the search.
+        EnvironmentError: the machine or the tracker is not as it must be, or the runs stopped.
+    """
+    if question.next_runs() or question.untested():
+        allocation.require_fit(settings)
+        same_data.require_here(question.race.study, settings.data)
+        session.prepare(settings)
+        with (
+            session.ray_session(settings) as nodes,
+            session.tracked(
+                settings, _tracker(question, settings), question.race.study, nodes, hold
+            ) as running,
+        ):
+            answer = _run(question, running, opener)
+        return replace(answer, notices=(*answer.notices, *running.notices))
+    # Nothing is left to run: what is known is shown, and Ray is not needed for it.
+    answer = question.judge({}, uri=uris.public(session.tracking_uri(settings)))
+    question.store(answer)
+    return answer
+
+
+def _tracker(question: Question[A], settings: Settings) -> Tracker:
+    race, uri = question.race, session.tracking_uri(settings)
+
+    def connect() -> MlflowMirror:
+        searched = tracker.open_mirror(
+            race.study,
+            uri=uri,
+            artifacts=settings.runs / "artifacts",
+            command=settings.command,
+        )
+        # MLflow takes seconds to import; that is for the tracker's thread.
+        from raylt.study.confirm.mirror import SeedMirror
+
+        return SeedMirror(searched, race.study, race.runs)
+
+    return Tracker(
+        connect,
+        record=race.runs.record,
+        uri=uri,
+        resume_command=question.again(),
+        optional=settings.tracking_optional,
+    )
+
+
+def _run(question: Question[A], running: Session, opener: str) -> A:
+    """Train and test what is left, and judge; an answer that is not finished is not stored."""
+    uri, record = running.tracker.uri, question.race.runs.record
+    while left := question.next_runs():
+        question.race.runs.queue(left)
+        stopped = running.trials(record)
+        if running.interrupted:
+            return replace(question.judge({}, uri=uri), interrupted=True)
+        if any(account.spent for account in budget.accounts(record)):
+            return replace(question.judge({}, uri=uri), stopped=stopped)
+        if stopped:
+            raise EnvironmentError(
+                f"{question.race.study.name}: the runs stopped: {stopped}; fix the cause, then "
+                f"run `{question.again('--retry-failed')}`"
+            )
+    unscored: dict[int, str] = {}
+    if untested := question.untested():
+        digests = [outcome.digest for outcome in question.to_test()]
+        test_openings.open_test(question.race.study, digests)
+        unscored = scoring.score(running, record, untested, opener=opener)
+    answer = replace(question.judge(unscored, uri=uri), interrupted=running.interrupted)
+    if not answer.interrupted:
+        question.store(answer)
+    return answer

@@ -1,0 +1,91 @@
+"""What every question about a study is answered with that is trained over fresh seeds, and where
+the last answer is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from raylt.schema import EnvironmentError, Value
+from raylt.study.record.record import Record
+
+FOLDER = "confirm"
+"""The folder of a study that holds its runs over fresh seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedResults:
+    """One setting over the seeds; accuracies are fractions."""
+
+    trial: int
+    """Its number in the study."""
+    role: str
+    """`baseline`, `candidate` or `ablation`."""
+    point: Mapping[str, Value]
+    test: Mapping[str, Mapping[str, float]]
+    """Test metrics by seed; empty for one that was dropped."""
+    validation: Mapping[str, Mapping[str, float]]
+    """Metrics of the last epoch by seed."""
+    failures: Mapping[str, str]
+    """Why a run failed, by seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What all answers have; the names of the fields are those of the stored file, too."""
+
+    study: str
+    metric: str
+    """The metric that the verdicts are by."""
+    level: float
+    """Chance of a false "better" over everything that is compared."""
+    seeds: tuple[int, ...]
+    openings: int
+    """How often the study's test set was opened, this time included."""
+    test_openings: str
+    """The same in words, with the last opening."""
+    tracking_uri: str
+    notices: tuple[str, ...]
+    """What else the user should know."""
+    interrupted: bool
+    """Whether there are runs left; then no verdict stands."""
+    stopped: str = ""
+    """Why there are runs left though nobody interrupted them, such as a budget that is spent."""
+
+    def results(self) -> tuple[SeedResults, ...]:
+        """Every setting that was trained."""
+        raise NotImplementedError
+
+    @property
+    def exit_code(self) -> int:
+        """0, 4 with failed runs, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 4 if any(results.failures for results in self.results()) else 0
+
+
+def store(study: Record, name: str, answer: Answer) -> None:
+    """Keep a finished answer with its study, whole or not at all."""
+    path = study.folder / FOLDER / f"{name}.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(answer)), "utf-8")
+    part.replace(path)
+
+
+def stored(study: Record, name: str, verb: str) -> dict[str, Any] | None:
+    """The last finished answer of a kind, as plain values with lists for tuples; None if there is
+    none.
+
+    Raises:
+        EnvironmentError: its file is damaged.
+    """
+    path = study.folder / FOLDER / f"{name}.json"
+    try:
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise EnvironmentError(
+            f"{path} must hold the last answer of `raylt {verb}`, but cannot be read: {error}; "
+            f"remove it, and ask again with `raylt {verb} {study.name}`"
+        ) from error
