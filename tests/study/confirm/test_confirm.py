@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from raylt import cli
+from raylt import cli, datasets, recipe
 from raylt.study.confirm import candidates, confirm
 from raylt.study.report import best, status
 from raylt.study.report.charts import class_changes, html, png
@@ -85,6 +85,8 @@ def test_a_study_that_holds_nothing_out_is_confirmed_on_the_test_images(study, t
         "study.baseline.values={optimizer.lr: 0.5}",
     )
     Now(settings(tmp_path)).trials(made)
+    data = recipe.dataset(made.space.fixed)
+    made.note("fingerprint", datasets.load(data, tmp_path).fingerprint)
     made.close()
     found = confirm.confirm("whole", settings(tmp_path), options())
     (candidate,) = found.candidates
