@@ -165,7 +165,7 @@ def test_other_images_are_refused(toy):
 def test_a_search_that_is_not_over_is_refused(study, tmp_path):
     made = study()
     made.close()
-    with pytest.raises(InputError, match="must be over and have a winner.*`raylt resume toy"):
+    with pytest.raises(InputError, match=r"must be over and have a winner.*`raylt resume toy"):
         ablate.ablate("toy", settings(tmp_path), ablate.Options())
 
 
