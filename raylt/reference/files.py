@@ -25,7 +25,8 @@ FILES = {
     "STUDY/trials/N/best.safetensors": "The state after the epoch with the best objective.",
     "STUDY/confirm/verdict.json": "What `raylt confirm` found.",
     "STUDY/confirm/ablation.json": "What `raylt ablate` found.",
-    "STUDY/confirm/study.db*": "The trainings of `raylt confirm` and `raylt ablate`, as a study of their own.",
+    "STUDY/confirm/study.db*": "The trainings of `raylt confirm` and `raylt ablate`, as a "
+    "study of their own.",
     "STUDY/confirm/trials/N/*": "The files of each of these trainings, as above.",
     "STUDY/confirm/trials/N/test.json": "Its result on the sealed test images.",
     "STUDY/confirm/trials/N/test-output.txt": "What was printed while the test images were read.",
