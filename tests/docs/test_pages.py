@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import subprocess
 import sys
 import traceback
@@ -158,10 +157,13 @@ def shell(block: Block, here: Path) -> None:
 
 def comes_out(command: Command, output: str) -> bool:
     """Whether the lines that a page shows come out of a command in their order."""
-    lines = ["..." if not line.strip() else f"... {line} ..." for line in command.shown]
-    text = " ".join(" ".join(lines).split())
-    pattern = ".*".join(re.escape(part.strip()) for part in text.split("..."))
-    return re.search(pattern, " ".join(output.split()), re.DOTALL) is not None
+    parts = [part for line in command.shown for part in line.split("...")]
+    text, place = " ".join(output.split()), 0
+    for part in (" ".join(part.split()) for part in parts):
+        if (found := text.find(part, place)) < 0:
+            return False
+        place = found + len(part)
+    return True
 
 
 @contextmanager
