@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -61,6 +62,8 @@ def test_the_wheel_is_enough_for_a_search_and_for_images_of_ones_own(
     where = run_python(python, here, "import raylt; print(raylt.__file__)")
     assert where.startswith(str(python.parents[1]))
     assert "sdclr\n" in run(python, here, "raylt spaces")
+    (metadata,) = Path(where.strip()).parents[1].glob("raylt-*.dist-info/METADATA")
+    assert re.findall(r"\]\((?!https?:)", metadata.read_text("utf-8")) == []
     for schema in ("search_spaces/space.schema.json", "clusters/profile.schema.json"):
         assert (Path(where.strip()).parent / schema).is_file()
     small = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -46,6 +47,21 @@ def test_the_page_of_profiles_links_every_key_of_one() -> None:
     alone = [name for name in settings.Profile.model_fields if name != "trial"]
     inner = [f"trial.{name}" for name in settings.Trial.model_fields]
     assert sorted(linked) == sorted([*alone, *inner])
+
+
+def test_the_links_of_pages_that_sphinx_does_not_build_lead_to_files() -> None:
+    pages = [*blocks.ROOT.glob("*.md"), *blocks.ROOT.glob("clusters/**/*.md")]
+    links = {
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8"))
+    }
+    assert (blocks.ROOT / "README.md", "CONTRIBUTING.md") in links
+    assert {(page, link) for page, link in links if not (page.parent / link).exists()} == set()
+
+
+def test_readme_is_short() -> None:
+    assert len((blocks.ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
 
 
 @pytest.mark.parametrize("name", with_blocks(IDS, dear=False))
