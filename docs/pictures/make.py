@@ -4,6 +4,7 @@
     raylt tune --space bcl --study seeds study.trials=6 epochs=20 study.scheduler.grace=10 \
       evaluation.every=10
     raylt confirm seeds --top 1 --seeds 16 --no-race
+    raylt tune --space docs/pictures/tau.yaml --study tau-0 seed=0   # and tau-1, tau-2 alike
     raylt tune --space sdclr --study killed study.trials=6 epochs=40   # kill -9 and resume it
     python docs/pictures/make.py runs
 """
@@ -158,6 +159,22 @@ def absent(axes: list[Axes], runs: Path) -> None:
     axes[1].legend(frameon=False)
 
 
+def trade(axes: list[Axes], runs: Path) -> None:
+    """What tau gives to the smallest third of the classes, and takes from the largest."""
+    frames = [raylt.open_study(f"tau-{seed}", runs=runs).frame() for seed in range(3)]
+    for group, colour in (("many", MANY), ("medium", MEDIUM), ("few", FEW)):
+        rows = [frame.set_index("method.tau")[f"val/thirds/{group}"] * 100 for frame in frames]
+        mean = sum(rows) / len(rows)
+        for row in rows:
+            axes[0].plot(row.index, row, "o", color=colour, markersize=3, alpha=0.6)
+        axes[0].plot(mean.sort_index(), color=colour, label=f"thirds/{group}")
+    overall = sum(frame.set_index("method.tau")["val/accuracy"] * 100 for frame in frames) / 3
+    axes[0].plot(overall.sort_index(), "--", color="black", label="accuracy")
+    axes[0].set(title="three seeds each", xlabel="method.tau", ylim=(15, 102))
+    axes[0].set(ylabel="per cent, validation")
+    axes[0].legend(frameon=False, loc="lower left")
+
+
 def seeds(axes: list[Axes], runs: Path) -> None:
     """One setting with many seeds, and what the best of some of them promises."""
     stored = json.loads((runs / "seeds" / "confirm" / "verdict.json").read_text("utf-8"))
@@ -232,6 +249,7 @@ PICTURES: dict[Callable[[list[Axes], Path], None], int] = {
     pruning: 2,
     prototypes: 2,
     absent: 2,
+    trade: 1,
     seeds: 2,
     levels: 1,
     killed: 1,
