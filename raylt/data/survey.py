@@ -42,7 +42,8 @@ class Survey:
     classes: tuple[str, ...]
     """The name of each class, in class order."""
     counts: Mapping[str, tuple[int, ...]]
-    """Images of each class by part; only `train` where the user has divided nothing."""
+    """Images of each class by part, without those that cannot be read; only `train` where the
+    user has divided nothing."""
     opened: int
     """How many images were opened and decoded; what follows is about these."""
     sizes: tuple[tuple[int, int], ...]
@@ -96,7 +97,6 @@ def survey(source: Path, *, root: Path | None = None, opened: int = _OPENED) -> 
         root=root,
         data=data,
         classes=whole.classes,
-        counts={part: tuple(whole.counts(part).tolist()) for part in whole.parts},
         left_out=dict(whole.left_out),
         **_seen(whole, opened),
     )
@@ -146,21 +146,29 @@ def _images_of(path: Path) -> Path:
 
 def _seen(whole: Collection, opened: int) -> dict[str, Any]:
     """What the images themselves are, by decoding some."""
-    paths = [part.folder / name for part in whole.parts.values() for name in part.names]
-    chosen = paths[:: -(-len(paths) // opened)]
+    every = [
+        (name, part.folder / file, label)
+        for name, part in whole.parts.items()
+        for file, label in zip(part.names, part.labels, strict=True)
+    ]
+    chosen = every[:: -(-len(every) // opened)]
+    counts = {name: whole.counts(name) for name in whole.parts}
     sizes: list[tuple[int, int]] = []
     modes: Counter[str] = Counter()
     broken = [f"{place}: it is not there" for place in whole.missing.values()]
     grey = True
     with ThreadPoolExecutor(_THREADS) as threads:
-        for path, look in zip(chosen, threads.map(_look, chosen), strict=True):
+        looks = threads.map(_look, (path for _, path, _ in chosen))
+        for (name, path, label), look in zip(chosen, looks, strict=True):
             if isinstance(look, str):
                 broken.append(f"{shown(path)}: {look}")
+                counts[name][label] -= 1
                 continue
             sizes.append(look.size)
             modes[look.mode] += 1
             grey = grey and look.grey
     return {
+        "counts": {name: tuple(of_class.tolist()) for name, of_class in counts.items()},
         "opened": len(chosen),
         "sizes": tuple(sorted(sizes, key=lambda size: (min(size), max(size)))),
         "channels": 1 if sizes and grey else 3,

@@ -30,8 +30,8 @@ def test_a_folder_of_classes(tmp_path):
     found = survey(source)
     assert (found.layout, found.root) == ("folder", tmp_path)
     assert found.data == {"name": "folder", "images": "set"}
-    assert (found.classes, found.counts) == (("a", "b"), {"train": (6, 4)})
-    assert (found.images, found.opened, found.channels) == (10, 10, 3)
+    assert (found.classes, found.counts) == (("a", "b"), {"train": (6, 3)})
+    assert (found.images, found.opened, found.channels) == (9, 10, 3)
     assert (found.sizes[0], found.sizes[-1]) == ((12, 10), (40, 20))
     assert found.modes == {"RGB": 9}
     assert found.broken == (f"{source / 'b' / 'broken.png'}: it is empty or no image",)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from raylt.schema import InputError
-
 SIZES = (16, 24, 32, 48, 64, 96, 128, 160, 224)
 """Heights and widths that a space may begin with."""
 LARGEST_ON_CPU = 64
@@ -14,7 +12,11 @@ _TRIALS = (24, 16, 12, 8)
 """Numbers of trials, the best first."""
 _STEPS = 3000
 """Steps of one trial that are enough to learn from images of one's own."""
-_MOST_EPOCHS = 300
+_MOST_EPOCHS, _FEWEST_OF_TINY = 200, 30
+"""Epochs at most, and what the most is for sets of a few images."""
+_RESERVE, _SHARE = 30.0, 0.8
+"""Seconds of a search besides its trials, for Ray's start, the floor, and the end of MLflow; and
+the share of the rest that is planned for, since trials side by side are slower than one alone."""
 FEWEST_EPOCHS = 6
 """A schedule, and a scheduler that stops weak trials, need some epochs."""
 
@@ -27,17 +29,9 @@ def held_out(smallest: int, classes: int, *, parts: int) -> int:
         smallest: Images of the smallest class.
         classes: How many there are.
         parts: How many parts are taken from each class: validation, test, both or none.
-
-    Raises:
-        InputError: the smallest class is too small to give one image to each part and keep one.
     """
     if parts == 0:
         return 0
-    if smallest < parts + 1:
-        raise InputError(
-            f"every class must have {parts + 1} images, 1 to train on and 1 for each part that is "
-            f"held out, but the smallest has {smallest}"
-        )
     return max(1, min(smallest // 5, max(20, 1000 // classes)))
 
 
@@ -77,26 +71,51 @@ def batch_size(images: int, side: int) -> int:
     return max(8, min(most, 2 ** int(math.log2(max(1, images / 4)))))
 
 
+def planned(hours: float) -> float:
+    """Seconds that trials may be planned for in a search of so many hours."""
+    return _SHARE * budget(hours)
+
+
+def budget(hours: float) -> float:
+    """Seconds after which a search of so many hours must start nothing more."""
+    return max(1800 * hours, 3600 * hours - _RESERVE)
+
+
+def whole(seconds: float) -> float:
+    """Seconds of a search whose trials are planned for so many."""
+    return _RESERVE + seconds / _SHARE
+
+
 def epochs(
-    *, hours: float, concurrent: int, start: float, epoch: float, steps: int
+    *,
+    seconds: float,
+    concurrent: int,
+    start: float,
+    epoch: float,
+    steps: int,
+    images: int,
+    validation: int,
 ) -> tuple[int, int]:
     """Trials and epochs of each, so that a search fits the time though no trial is stopped early.
 
     Args:
-        hours: Of the search.
+        seconds: That trials may take.
         concurrent: Trials at a time.
         start: Seconds of a trial besides its epochs.
         epoch: Seconds of an epoch, with what is scored and saved in it.
         steps: Steps of an epoch.
+        images: Training images; few of them are learnt in few epochs.
+        validation: Validation images; with more trials than there are, luck chooses.
 
     Returns:
         Trials, and epochs: many trials if each can learn enough, else fewer of more epochs.
     """
-    enough = min(_MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(_STEPS / steps)))
+    most = max(_FEWEST_OF_TINY, min(_MOST_EPOCHS, images))
+    enough = min(most, max(FEWEST_EPOCHS, math.ceil(_STEPS / steps)))
     chosen = (_TRIALS[-1], 0)
-    for trials in _TRIALS:
+    for trials in (n for n in _TRIALS if n <= max(_TRIALS[-1], validation)):
         rounds = math.ceil(trials / concurrent)
-        affordable = int((3600 * hours / rounds - start) / epoch)
+        affordable = int((seconds / rounds - start) / epoch)
         if affordable >= enough:
             return trials, enough
         chosen = max(chosen, (trials, min(affordable, enough)), key=lambda pair: pair[1])

@@ -75,7 +75,8 @@ study:
   scheduler: {{name: asha, factor: 3}}  # weak trials stop after a third of their epochs
   # The published values of {chosen.method} are the baseline:
   #   {published.source}
-  budget: {{wall_clock: {chosen.hours:g}h}}  # nothing new is started after that
+  # Nothing new is started after that; the rest of {chosen.hours:g} h is Ray's start and the end.
+  budget: {{wall_clock: {_budget(chosen.hours)}}}
   confirm: {{top: 1, seeds: 6}}  # the winner and the baseline, 12 runs; 5 seeds is the minimum
 recipe:
   # {_parts(survey, chosen)}
@@ -128,6 +129,11 @@ def summary(survey: Survey) -> list[str]:
             "no images: " + ", ".join(f"{n} {_plain(kind)}" for kind, n in survey.left_out.items())
         )
     return lines
+
+
+def _budget(hours: float) -> str:
+    seconds = choices.budget(hours)
+    return f"{seconds:.0f}s" if seconds < 600 else f"{seconds / 60:.4g}m"
 
 
 def validation_images(survey: Survey, held: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from raylt import scratch
 from raylt import space as spaces
 from raylt.cluster.capacity import Need, Shape
-from raylt.data import survey as surveys
+from raylt.data.reading.paths import listing, shown
 from raylt.data.survey import Survey
 from raylt.schema import EnvironmentError, InputError
 from raylt.settings import Settings
@@ -20,7 +21,7 @@ from raylt.space.study_name import study_name
 from raylt.study.record.text import duration
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
-from raylt.study.start import choices, file
+from raylt.study.start import choices, file, place
 from raylt.study.start.file import Choices
 from raylt.trial.cost import cost
 from raylt.trial.cost.cost import Cost
@@ -41,16 +42,16 @@ class Start:
     """What the search will take if no trial is stopped early."""
     point: float
     """What one validation image is worth, in points of accuracy."""
-    link: Path | None
-    """The link to the images that was put into the data root."""
+    links: tuple[Path, ...]
+    """The links to the images that were put into the data root."""
 
     def lines(self) -> list[str]:
         """What was chosen, for people."""
         chosen = self.choices
         lines = [
             f"{chosen.method} with the encoder {chosen.encoder} at {chosen.size} pixels, batches "
-            f"of {chosen.batch_size}: {chosen.trials} trials of {chosen.epochs} epochs, about "
-            f"{duration(self.seconds)}",
+            f"of {chosen.batch_size}: {chosen.trials} trials of {chosen.epochs} epochs, "
+            f"{duration(self.seconds)} at most",
             f"one validation image is worth {self.point:.2g} points of accuracy",
         ]
         if self.point > 1:
@@ -62,9 +63,7 @@ class Start:
                 f"  more than the {chosen.hours:g} h asked for, which end the search early: fewer "
                 f"epochs would teach nothing"
             )
-        if self.link is not None:
-            lines.append(f"{self.link} is a link to the images")
-        return lines
+        return [*lines, *(f"{link} is a link to the images" for link in self.links)]
 
     def plain(self) -> dict[str, Any]:
         """The same for programs."""
@@ -102,23 +101,23 @@ def start(
         known = ", ".join(file.METHODS)
         raise InputError(f"the method must be one of {known}, but got {method!r}")
     whole = Path(os.path.abspath(source.expanduser()))
+    place.require_source(whole)
     out = out or Path(f"{_slug(whole.stem if whole.is_file() else whole.name)}.yaml")
     require_free(out, force=force)
+    if out.exists() and out.samefile(whole):
+        raise InputError(f"-o: must be another file than the source, but is {out}; name a new one")
     planned = allocation.planned(settings, _unmeasured)
     gpu = bool(planned.shape.gpus)
-    survey, link = _surveyed(whole, settings.data)
-    try:
+    with place.found(whole, settings.data) as (survey, links):
         for line in file.summary(survey):
             say(line)
         chosen = _chosen(survey, method, hours, gpu=gpu, ask=ask)
         chosen, seconds, words = _timed(survey, chosen, planned, settings, say=say)
         write(out, file.text(survey, chosen, measured=words, file=str(out)), force=force)
-    except BaseException:
-        if link is not None:
-            link.unlink()
-        raise
     worth = choices.points(file.validation_images(survey, chosen.held))
-    return Start(path=out, survey=survey, choices=chosen, seconds=seconds, point=worth, link=link)
+    return Start(
+        path=out, survey=survey, choices=chosen, seconds=seconds, point=worth, links=links
+    )
 
 
 def require_free(out: Path, *, force: bool) -> None:
@@ -167,52 +166,18 @@ def _slug(name: str) -> str:
         return plain.strip(".-")[:80] or "my-images"
 
 
-def _surveyed(source: Path, root: Path) -> tuple[Survey, Path | None]:
-    """The images as they are seen from the data root, and the link that was put there if they lie
-    elsewhere."""
-    root = Path(os.path.abspath(root))
-    if source.is_dir() and root.is_relative_to(source):
+def _require_enough(survey: Survey, taken: Sequence[str]) -> None:
+    """Refuse classes that cannot give an image to each part and keep one."""
+    needed = len(taken) + 1
+    named = zip(survey.classes, survey.counts["train"], strict=True)
+    if short := [f"class {shown(name)!r} has {n}" for name, n in named if n < needed]:
+        parts = "".join(f", 1 for {part}" for part in taken)
         raise InputError(
-            f"{source}: must not hold the data root {root}, for what is put there would be taken "
-            f"for images; name the folder of the images, or another root with --data"
+            f"every class must have {needed} images that can be read, 1 to train on{parts}, but "
+            f"{len(short)} of {len(survey.classes)} classes have fewer; add images, leave the "
+            f"class out by taking it out of {shown(survey.source)}, or divide the images yourself "
+            f"into train, val and test\n{listing(short)}"
         )
-    found = surveys.survey(source, root=root)
-    if source != root and source.is_relative_to(root):
-        return found, None
-    folder = source if source.is_dir() else source.parent
-    link, new = _link(root, folder)
-    data = {
-        key: value if key == "name" else _moved(found.root / str(value), folder, link.name)
-        for key, value in found.data.items()
-    }
-    return replace(found, root=root, data=data), link if new else None
-
-
-def _moved(path: Path, folder: Path, name: str) -> str:
-    """A path below a folder as it is below the link to that folder."""
-    return (Path(name) / os.path.relpath(path, folder)).as_posix()
-
-
-def _link(root: Path, folder: Path) -> tuple[Path, bool]:
-    """A link to a folder in the data root, and whether it is new."""
-    base = folder.name or "images"
-    names = [base, *(f"{base}-{i}" for i in range(2, 100))]
-    for link in (root / name for name in names):
-        if link.is_symlink() and link.resolve() == folder.resolve():
-            return link, False
-        if not os.path.lexists(link):
-            try:
-                root.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(folder, target_is_directory=True)
-            except OSError as error:
-                raise EnvironmentError(
-                    f"{link} must become a link to the images, but {error.strerror or error}; "
-                    f"name another data root with --data, or put the images below it"
-                ) from error
-            return link, True
-    raise InputError(
-        f"{root} must have room for a link to {folder}, but {base} to {base}-99 are there"
-    )
 
 
 def _chosen(
@@ -220,6 +185,7 @@ def _chosen(
 ) -> Choices:
     """The choices that the images decide; trials and epochs are those of a measurement."""
     taken = file.parts_to_take(survey)
+    _require_enough(survey, taken)
     held = choices.held_out(min(survey.counts["train"]), len(survey.classes), parts=len(taken))
     if taken:
         held = ask(f"images of each class for {' and '.join(taken)}", held)
@@ -249,32 +215,46 @@ def _timed(
     say: Callable[[str], None],
 ) -> tuple[Choices, float, str]:
     """The choices with as many trials and epochs as fit the time, the seconds that they take, and
-    what was measured; a size that is too dear gives way to a smaller one."""
-    while True:
-        say(f"measuring a step of {chosen.encoder} at {chosen.size} pixels ...")
-        step = _measured(survey, chosen, settings, gpu=bool(planned.shape.gpus))
-        steps = -(-sum(file.train_counts(survey, chosen.held)) // chosen.batch_size)
-        # About ten scores a trial, as the file has them.
-        epoch = step.epoch + (step.score + step.save) / 10
-        trials, epochs = choices.epochs(
-            hours=chosen.hours,
-            concurrent=planned.concurrent,
-            start=step.start,
-            epoch=epoch,
-            steps=steps,
-        )
-        smaller = [side for side in choices.SIZES if side < chosen.size]
-        if epochs >= _FEW_EPOCHS or not smaller:
-            break
-        chosen = replace(chosen, size=smaller[-1])
+    what was measured; a size that is too dear gives way to a smaller one, once."""
+    images, gpu = sum(file.train_counts(survey, chosen.held)), bool(planned.shape.gpus)
+    steps = -(-images // chosen.batch_size)
+    affordable = functools.partial(
+        choices.epochs,
+        seconds=choices.planned(chosen.hours),
+        concurrent=planned.concurrent,
+        steps=steps,
+        images=images,
+        validation=file.validation_images(survey, chosen.held),
+    )
+    say(f"measuring a step of {chosen.encoder} at {chosen.size} pixels ...")
+    step = _measured(survey, chosen, settings, gpu=gpu)
+    if affordable(start=step.start, epoch=_epoch(step))[1] < _FEW_EPOCHS:
+        # A step takes less time in proportion to the side at least.
+        sides = [side for side in choices.SIZES if side < chosen.size]
+        fitting = [
+            side
+            for side in sides
+            if affordable(start=step.start, epoch=_epoch(step) * side / chosen.size)[1]
+            >= _FEW_EPOCHS
+        ]
+        if sides:
+            chosen = replace(chosen, size=max(fitting, default=sides[0]))
+            say(f"that takes too long for {chosen.hours:g} h; measuring {chosen.size} pixels ...")
+            step = _measured(survey, chosen, settings, gpu=gpu)
+    trials, epochs = affordable(start=step.start, epoch=_epoch(step))
     chosen = replace(chosen, trials=trials, epochs=epochs)
     rounds = -(-trials // planned.concurrent)
-    seconds = rounds * (step.start + epochs * epoch)
+    seconds = choices.whole(rounds * (step.start + epochs * _epoch(step)))
     words = (
         f"an epoch of {steps} steps took {step.epoch:.2g} s on {step.device}, so that {trials} "
-        f"trials take {duration(seconds)}, {planned.concurrent} at a time"
+        f"trials, {planned.concurrent} at a time, take {duration(seconds)} at most"
     )
     return chosen, seconds, words
+
+
+def _epoch(step: Cost) -> float:
+    """Seconds of an epoch, with about ten scores a trial, as the file has them."""
+    return step.epoch + (step.score + step.save) / 10
 
 
 def _measured(survey: Survey, chosen: Choices, settings: Settings, *, gpu: bool) -> Cost:

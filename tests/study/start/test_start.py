@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -105,9 +106,11 @@ def test_what_is_no_source_is_refused_and_nothing_written(
 def test_a_class_that_is_too_small_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder(here.parent / "few", {"a": 9, "b": 2})
     assert cli.run(["init", "../few"]) == 2
-    assert "every class must have 3 images" in capsys.readouterr().err
-    assert not Path("few.yaml").exists()
-    assert not Path("data/few").exists()
+    error = capsys.readouterr().err
+    assert "every class must have 3 images that can be read, 1 to train on" in error
+    assert "class 'b' has 2" in error
+    assert "leave the class out by taking it out of " in error
+    assert list(here.iterdir()) == []
 
 
 def test_images_below_the_data_root_need_no_link(here: Path) -> None:
@@ -140,6 +143,52 @@ def test_a_broken_image_is_left_out_and_named(
     assert "torn.png" in capsys.readouterr().err
     _, splits = loaded("mine.yaml")
     assert len(splits.broken) == 1
+
+
+def test_a_broken_image_is_not_counted_for_its_class(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = folder(here.parent / "two", {"a": 9, "b": 3})
+    (source / "a" / "torn.png").write_bytes(b"no image")
+    assert cli.run(["init", "../two"]) == 0
+    told = capsys.readouterr().err
+    assert "12 images of 2 classes" in told
+    assert "classes: a 9, b 3;" in told
+    (source / "b" / "0.png").write_bytes(b"no image")
+    assert cli.run(["init", "../two", "-o", "again.yaml"]) == 2
+    assert "class 'b' has 2" in capsys.readouterr().err
+
+
+def test_a_failure_leaves_nothing_and_keeps_what_was_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        assert (here / "deep" / "data" / "my photos").is_symlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cost, "measured", interrupted)
+    assert cli.run(["init", "../my photos", "--data", "deep/data"]) == 130
+    assert list(here.iterdir()) == []
+    (here / "deep" / "data").mkdir(parents=True)
+    assert cli.run(["init", "../my photos", "--data", "deep/data"]) == 130
+    assert list((here / "deep" / "data").iterdir()) == []
+
+
+def test_a_table_is_never_replaced_by_the_space(here: Path) -> None:
+    (here / "labels.csv").write_text("a.png,a\nb.png,b")
+    assert cli.run(["init", "labels.csv", "-o", "labels.csv", "--force"]) == 2
+    assert (here / "labels.csv").read_text() == "a.png,a\nb.png,b"
+
+
+def test_a_step_is_measured_twice_at_most(here: Path) -> None:
+    folder(here.parent / "large", {"a": 9, "b": 5}, size=64)
+    measured: Any = cost.measured
+    measured.return_value = replace(COST, epoch=100.0)
+    assert cli.run(["init", "../large", "--hours", "0.1"]) == 0
+    assert measured.call_count == 2
+    found, _ = loaded("large.yaml")
+    assert found.known["size"] == 16
+    assert found.study.budget.seconds == 330
 
 
 @pytest.mark.usefixtures("here")
