@@ -30,7 +30,14 @@ from raylt.study.record import revise, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names
-from raylt.study.verdict import class_changes, confirmation, significance, test_openings
+from raylt.study.run.plan import small_sample
+from raylt.study.verdict import (
+    class_changes,
+    confirmation,
+    floor,
+    significance,
+    test_openings,
+)
 from raylt.study.verdict.answer import SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
 from raylt.study.verdict.confirmation import Candidate, Confirmation
@@ -139,9 +146,17 @@ class _IsItBetter(Question[Confirmation]):
             openings=len(test_openings.openings(race.study)),
             test_openings=test_openings.sentence(race.study),
             tracking_uri=uri,
-            notices=(),
+            notices=_cautions(race.study),
             interrupted=False,
         )
+
+
+def _cautions(study: Record) -> tuple[str, ...]:
+    """What to bear in mind about a verdict: few test images, raw pixels that are as good."""
+    tested = sum(study.facts.get("data", {}).get("counts", {}).get("test", ()))
+    pixels = floor.unbeaten(study.facts["floor"], study.objectives[0].metric, study.best())
+    few = small_sample(tested, part="test")
+    return tuple(f"{caution}." for caution in (few, pixels) if caution)
 
 
 def _candidate(

@@ -171,7 +171,7 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
     uri, record = running.tracker.uri, question.race.runs.record
     while left := question.next_runs():
         question.race.runs.queue(left)
-        stopped = running.trials(record)
+        stopped = running.trials(record, shown=question.race.total())
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
         if any(account.spent for account in budget.accounts(record)):

@@ -116,6 +116,11 @@ class Race:
             for run, reference in self.pairs(comparison, seeds).values()
         ]
 
+    def total(self) -> int:
+        """How many runs there are once all that are left have run with every seed."""
+        pairs = self.runs_of(_settings(self.left), self.seeds)
+        return self.runs.record.wanted + sum(self.runs.run(*pair) is None for pair in pairs)
+
     def trained(self) -> list[Outcome]:
         """The finished runs of all that are left."""
         settings = _settings(self.left)

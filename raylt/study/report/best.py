@@ -14,7 +14,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, plain, score, table
 from raylt.study.report import status
-from raylt.study.verdict import confirmation
+from raylt.study.verdict import confirmation, floor
 
 
 def best(record: Record) -> dict[str, Any]:
@@ -56,12 +56,14 @@ def best_text(record: Record) -> str:
         if metric in winner.last:
             values = winner.last[metric], scores.get(metric)
             rows.append([metric, *(score(metric, value) for value in values)])
+    hint = floor.unbeaten(record.facts["floor"], record.objectives[0].metric, winner)
     return "\n".join(
         [
             f"{record.name}: trial {winner.number} is the best of {len(record.outcomes())}",
             "",
             *table(rows),
             "",
+            *([f"{hint}."] if hint else []),
             *confirmation.brief(record),
             "",
             f"Train it again: {command}",

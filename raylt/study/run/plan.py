@@ -67,12 +67,12 @@ def check_space(space: Space, *, here: bool = True) -> None:
         rival(space)
 
 
-def small_sample(images: int) -> str | None:
-    """What to know of few validation images: one of them is worth more than a point."""
+def small_sample(images: int, *, part: str = "validation") -> str | None:
+    """What to know of few images of a part: one of them is worth more than a point."""
     if not 0 < images < 100:
         return None
     return (
-        f"One of the {images} validation images is worth {100 / images:.2g} points of accuracy: "
+        f"One of the {images} {part} images is worth {100 / images:.2g} points of accuracy: "
         f"smaller differences are noise"
     )
 

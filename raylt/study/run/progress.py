@@ -44,11 +44,19 @@ class Progress(Listener):
 
     Use it in a `with`. Everything goes to standard error, so that standard output holds results
     only.
+
+    Args:
+        record: The study.
+        quiet: Whether nothing is shown.
+        console: Where it is shown.
+        wanted: How many trials there will be; default: as many as the study wants.
     """
 
-    def __init__(self, record: Record, *, quiet: bool, console: Console) -> None:
+    def __init__(
+        self, record: Record, *, quiet: bool, console: Console, wanted: int | None = None
+    ) -> None:
         self._name = record.name
-        self._wanted = record.wanted
+        self._wanted = wanted or record.wanted
         self._objective = record.objectives[0]
         self._paths = tuple(leaf.path for leaf in record.space.leaves)
         outcomes = record.outcomes()

@@ -67,8 +67,13 @@ class Session:
         """Whether the user wants to stop, another process may drive the study, or Ray is lost."""
         return self.interruption.seen or self.hold.lost or bool(self.guard.lost)
 
-    def trials(self, study: Record) -> str:
-        """Run the trials that a study still wants; returns why it ended early, or ""."""
+    def trials(self, study: Record, *, shown: int | None = None) -> str:
+        """Run the trials that a study still wants; returns why it ended early, or "".
+
+        Args:
+            study: The study.
+            shown: How many trials the user is told that it will have; default: those it wants.
+        """
         # Ray reads its environment when it is imported.
         from raylt.study.run.progress import Progress
         from raylt.study.search import tune
@@ -78,7 +83,9 @@ class Session:
             study.note(CHECKPOINTS, settings.checkpoints)
         look = functools.partial(watchdog.look, shape=self.allocation.shape)
         with (
-            Progress(study, quiet=settings.quiet, console=escape.console(stderr=True)) as progress,
+            Progress(
+                study, quiet=settings.quiet, console=escape.console(stderr=True), wanted=shown
+            ) as progress,
             joining.followed(
                 self.allocation,
                 address=settings.address,

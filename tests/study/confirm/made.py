@@ -35,7 +35,8 @@ class Now:
         self.trained = []
         self._stop_after = stop_after
 
-    def trials(self, record):
+    def trials(self, record, *, shown=0):
+        assert shown == 0 or shown >= record.wanted
         searcher = TruthfulSearcher(record, [], lambda trial_id: "died")
         while isinstance(config := searcher.suggest("t"), dict):
             searcher.started("t")

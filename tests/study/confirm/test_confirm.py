@@ -132,3 +132,14 @@ def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
     found = status.study("toy", toy.folder.parent)
     assert found["test_openings"] == 1
     assert "Test set opened 1x" in status.study_text(found)
+
+
+def test_what_weakens_a_verdict_is_said_with_it(toy):
+    record = toy.open()
+    facts = {"floor/neighbour/accuracy": 0.999}
+    record.note("floor", facts)
+    record.note("data", {"counts": {"test": [3] * 10}})
+    record.close()
+    text = confirmation.text(toy.confirm())
+    assert "One of the 30 test images is worth 3.3 points of accuracy" in text
+    assert "No trial beats the raw pixels: " in text

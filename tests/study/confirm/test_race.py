@@ -1,6 +1,6 @@
 from raylt.study.confirm import race
 from raylt.study.verdict import confirmation
-from tests.study.confirm.made import starts
+from tests.study.confirm.made import Now, starts
 
 
 def test_a_hopeless_candidate_leaves_the_race_and_the_others_are_judged_as_strictly(toy):
@@ -27,3 +27,17 @@ def test_the_test_set_stays_shut_if_nobody_is_left(toy, monkeypatch):
     assert found.openings == 0
     assert not list(toy.folder.glob("confirm/trials/*/test.json"))
     assert "Test set never opened" in confirmation.text(found)
+
+
+def test_the_user_is_told_from_the_start_how_many_runs_there_may_be(toy, monkeypatch):
+    told = []
+    trials = Now.trials
+
+    def heard(self, record, *, shown=0):
+        told.append((record.wanted, shown))
+        return trials(self, record, shown=shown)
+
+    monkeypatch.setattr(Now, "trials", heard)
+    toy.confirm(top=2, seeds=6)
+    # One of the two leaves the race after three seeds, which saves three runs.
+    assert told == [(9, 18), (15, 15)]

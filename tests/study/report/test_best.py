@@ -91,3 +91,10 @@ def test_the_printed_command_warns_of_nothing(
     words = shlex.split(best.best(record)["retrain"])
     file, values = words[words.index("-s") + 1], [word for word in words if "=" in word]
     assert space.load(file, [*values, "study.trials=1", "study.versus=null"]).warnings == ()
+
+
+def test_that_raw_pixels_are_as_good_is_said(tmp_path: Path) -> None:
+    record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    assert "raw pixels" not in best.best_text(record)
+    record.note("floor", {"floor/neighbour/accuracy": 0.99})
+    assert "No trial beats the raw pixels: the best reaches accuracy " in best.best_text(record)
