@@ -25,6 +25,7 @@ FILES = {
     "STUDY/trials/N/best.safetensors": "The state after the epoch with the best objective.",
     "STUDY/confirm/verdict.json": "What `raylt confirm` found.",
     "STUDY/confirm/ablation.json": "What `raylt ablate` found.",
+    "STUDY/confirm/space.yaml": "The space that it was confirmed with.",
     "STUDY/confirm/study.db*": "The trainings of `raylt confirm` and `raylt ablate`, as a "
     "study of their own.",
     "STUDY/confirm/trials/N/*": "The files of each of these trainings, as above.",

@@ -18,6 +18,7 @@ import pytest
 
 from raylt import settings, space
 from raylt.recipe import Recipe
+from raylt.reference import files
 from raylt.schema import InputError
 from raylt.space.file import bundled, document
 from raylt.space.plan import Study
@@ -83,6 +84,9 @@ def test_a_page_is_true(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", with_blocks(IDS, dear=True))
 def test_a_page_that_trains_is_true(name: str, tmp_path: Path) -> None:
     run(BLOCKS[IDS[name]], tmp_path)
+    runs = tmp_path / "runs"
+    written = {path.relative_to(runs).as_posix() for path in runs.rglob("*") if path.is_file()}
+    assert {path for path in written if files.meaning(path) is None} == set()
 
 
 def write_files(page: Iterable[Block], here: Path) -> None:
