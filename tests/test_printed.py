@@ -16,6 +16,7 @@ from raylt.study.record import provenance
 from raylt.study.report import best, findings, status
 from raylt.study.run import driver
 from tests.study import made
+from tests.study.report.made import text_of
 
 COMMAND = re.compile(r"raylt [a-z]+(?: (?:'[^']*'|[^\s`']+))*")
 
@@ -135,7 +136,7 @@ def test_all_that_is_printed_about_a_study_can_be_pasted(
     texts = [
         *driver.next_commands(record).values(),
         best.best_text(record),
-        status.study_text({**state, "state": "unfinished"}),
+        text_of(status.study_parts({**state, "state": "unfinished"})),
         *findings.sentences(record),
     ]
     found = [command for text in texts for command in COMMAND.findall(text)]

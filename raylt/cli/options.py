@@ -62,11 +62,9 @@ def study_argument(name: str = "study", **options: Any) -> Callable[[Function], 
 
 def space_options(verb: Function) -> Function:
     """The space that a verb reads, as an option or as its first word."""
-    words: dict[str, Any] = {
-        "metavar": "[SPACE] [KEY=VALUE]...",
-        "shell_complete": complete.spaces,
-    }
-    verb = click.argument("words", nargs=-1, **words)(verb)
+    verb = click.argument(
+        "words", nargs=-1, metavar="[SPACE] [KEY=VALUE]...", shell_complete=complete.spaces
+    )(verb)
     return click.option(
         "-s",
         "--space",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from raylt import escape
 if TYPE_CHECKING:
     from raylt.study.run.result import Result
 
-_WIDE = 160
+_WIDE = 1000
 """Columns of a table that is written to a file or a pipe."""
 
 
@@ -39,13 +40,23 @@ def _finite(values: Any) -> Any:
 
 def print_summary(result: Result) -> None:
     """Print the ranking of a search for people."""
-    from raylt.study.run import progress
+    from raylt.study.run import summary
 
+    show(*summary.parts(result))
+
+
+def show(*parts: Any) -> None:
+    """Print what rich lays out: texts, and tables that suit the width of the terminal."""
     # A file or a pipe has no edge of a screen.
-    console = escape.console(width=None if sys.stdout.isatty() else _WIDE)
+    on_screen = sys.stdout.isatty()
+    console = escape.console(width=None if on_screen else _WIDE)
     with console.capture() as captured:
-        progress.summary(result, console)
-    click.echo(captured.get(), nl=False)
+        for part in parts:
+            # A command stays one line, so that it can be copied.
+            whole = isinstance(part, str) and (not on_screen or "raylt " in part)
+            console.print(part, soft_wrap=whole, highlight=False, markup=False)
+    text = captured.get()
+    click.echo(text if on_screen else re.sub(r" +$", "", text, flags=re.MULTILINE), nl=False)
 
 
 def help_without_verb(context: click.Context) -> None:

@@ -5,7 +5,7 @@ They do where ranges were widened, choices added, or only the way of searching w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +48,6 @@ class Change:
 def changes(old: Space, new: Space) -> tuple[Change, ...]:
     """All differences: of the recipe in the order of the paths, then of the study."""
     return (*_recipe(old, new), *_study(old, new))
-
-
-def text(differences: Sequence[Change]) -> str:
-    """The differences for people, a line each."""
-    return "\n".join(map(str, differences)) or "the spaces do not differ"
 
 
 def _recipe(old: Space, new: Space) -> Iterator[Change]:

@@ -66,12 +66,11 @@ def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, ove
 )
 def test_whatever_changes_the_meaning_of_a_trial_is_refused(tmp_path, before, after, why):
     found = revision.changes(toy(tmp_path, *before), toy(tmp_path, *after))
-    assert any(why in change.refusal for change in found), revision.text(found)
+    assert any(why in change.refusal for change in found), found
 
 
 def test_a_space_does_not_differ_from_itself(tmp_path):
     assert revision.changes(toy(tmp_path), toy(tmp_path)) == ()
-    assert revision.text(()) == "the spaces do not differ"
 
 
 @given(

@@ -30,8 +30,20 @@ def diff(before: str, after: str) -> None:
       raylt space diff runs/sdclr-digits/space.yaml wider.yaml
     """
     from raylt.space import load, revision
+    from raylt.study.record.columns import Column, Columns
 
-    output.echo(revision.text(revision.changes(load(before), load(after))))
+    changes = revision.changes(load(before), load(after))
+    if not changes:
+        output.echo("the spaces do not differ")
+        return
+    refused = [change.refusal for change in changes]
+    columns = [
+        Column(head="key", cells=[change.path for change in changes], right=False),
+        Column(head="before", cells=[c.before for c in changes], right=False, wraps=True),
+        Column(head="after", cells=[c.after for c in changes], right=False, wraps=True),
+        Column(head="refused, because", cells=refused, right=False, wraps=True),
+    ]
+    output.show(Columns(columns if any(refused) else columns[:-1]))
 
 
 @click.command

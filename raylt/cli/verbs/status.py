@@ -30,14 +30,14 @@ def status(study: str | None, as_json: bool, settings: Settings) -> None:
     runs, storage = settings.runs, settings.storage
     if study is None:
         values = review.studies(runs, storage)
-        text = review.studies_text(values, runs)
+        parts = review.studies_parts(values, runs)
     else:
         values = review.study(options.study_name(study), runs, storage)
-        text = review.study_text(values)
+        parts = review.study_parts(values)
     if as_json:
         output.print_json(values)
     else:
-        output.echo(text)
+        output.show(*parts)
 
 
 @click.command(cls=options.Verb)
@@ -65,4 +65,4 @@ def logs(study: str, trial: int, follow: bool, settings: Settings) -> None:
                 driven=lambda: lock.driver_of(record.folder, record.url) is not None,
             )
         else:
-            output.echo(printed.text(record, trial))
+            output.show(*printed.parts(record, trial))

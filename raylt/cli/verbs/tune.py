@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from raylt.cli import options, output
+from raylt.study.run.waiting import waiting
 
 if TYPE_CHECKING:
     from raylt.cli.target import Target
@@ -50,7 +51,9 @@ def tune(
     overrides = [f"study.trials={trials}"] if trials is not None else []
     overrides += [f"study.name={json.dumps(study)}"] if study is not None else []
     overrides += [f"study.versus={json.dumps(versus)}"] if versus is not None else []
-    _search("tune", options.load_space(file, words, overrides), target, as_json)
+    with waiting("reading the space", brief=True):
+        space = options.load_space(file, words, overrides)
+    _search("tune", space, target, as_json)
 
 
 @click.command(cls=options.Verb)
@@ -85,7 +88,9 @@ def train(
       raylt train -s paper.yaml --profile
     """
     overrides = [f"study.name={json.dumps(study)}"] if study is not None else []
-    space = options.load_space(file, words, [*overrides, "study.trials=1", "study.versus=null"])
+    with waiting("reading the space", brief=True):
+        overrides += ["study.trials=1", "study.versus=null"]
+        space = options.load_space(file, words, overrides)
     _require_closed(space)
     if profile:
         _profile(space, target.settings, as_json)
@@ -180,11 +185,13 @@ def _search(
         plan.check_space(space, here=False)
     sent = [verb, *(["--data-of", options.study_name(data_of)] if data_of else [])]
     target.send_unless_here(sent, label=space.study.name, as_json=as_json, space=space)
-    from raylt.study.record import studies
-    from raylt.study.run import driver
-
     settings = target.settings
     with contextlib.ExitStack() as stack:
+        what = "checking the space and its data"
+        stack.enter_context(waiting(what, quiet=settings.quiet, brief=True))
+        from raylt.study.record import studies
+        from raylt.study.run import driver
+
         like = None
         if data_of is not None:
             opened = studies.open_study(data_of, settings.runs, settings.storage)

@@ -28,6 +28,7 @@ from raylt.study.record.record import Record
 from raylt.study.resources import allocation
 from raylt.study.run import same_data, session
 from raylt.study.run.session import Session
+from raylt.study.run.waiting import waiting
 from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import test_openings
@@ -171,7 +172,8 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
     uri, record = running.tracker.uri, question.race.runs.record
     while left := question.next_runs():
         question.race.runs.queue(left)
-        stopped = running.trials(record, shown=question.race.total())
+        runs = question.race.runs
+        stopped = running.trials(record, shown=question.race.total(), name=runs.label)
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
         if any(account.spent for account in budget.accounts(record)):
@@ -185,7 +187,9 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
     if untested := question.untested():
         digests = [outcome.digest for outcome in question.to_test()]
         test_openings.open_test(question.race.study, digests)
-        unscored = scoring.score(running, record, untested, opener=opener)
+        words = f"testing {len(untested)} models on the test images"
+        with waiting(words, quiet=running.settings.quiet):
+            unscored = scoring.score(running, record, untested, opener=opener)
     answer = replace(question.judge(unscored, uri=uri), interrupted=running.interrupted)
     if not answer.interrupted:
         question.store(answer)

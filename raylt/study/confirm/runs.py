@@ -127,6 +127,12 @@ class SeedRuns:
             self.record.trial_folder(outcome.number).mkdir(parents=True, exist_ok=True)
         self.record.note("trials", len(outcomes))
 
+    def label(self, run: Outcome) -> str:
+        """What a run is called on the terminal: its setting and its seed."""
+        role = "baseline" if run.role == "baseline" else "trial"
+        setting = self.name_of(run.number) or f"{role} {self.setting_of(run.number)}"
+        return f"{setting}, seed {run.recipe['seed']}"
+
     def setting_of(self, number: int) -> int:
         """The trial of the study that a run repeats, or that it is a variant of."""
         return self.record.frozen(number).user_attrs["setting"]

@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from raylt.schema import InputError
-from raylt.study.record import bucket
+from raylt.study.record import bucket, text
+from raylt.study.record.columns import Column, Columns
 from raylt.study.record.record import Record
 
+_EPOCHS = 30
+"""Scored epochs that are shown, the last ones."""
 PERIOD = 0.5
 """Seconds between two looks at the files of a trial that runs."""
 
 
-def text(record: Record, number: int) -> str:
-    """All that a trial printed, the traceback of its failure, and the failure in one line.
+def parts(record: Record, number: int) -> list[Columns | str]:
+    """A trial for people: what it is, its scored epochs, all that it printed, and the traceback
+    of its failure, which comes last in one line.
 
     Raises:
         InputError: the study has no such trial.
     """
     folder = _folder(record, number)
-    parts = [path.read_text("utf-8", "replace") for path in (*_printed(folder), *_errors(folder))]
-    printed = [part.rstrip() for part in parts if part.strip()]
-    return "\n".join(filter(None, (*printed, _end(record, number))))
+    files = (*_printed(folder), *_errors(folder))
+    printed = [path.read_text("utf-8", "replace").rstrip() for path in files]
+    trial, entries = record.outcome(number), record.epochs(number)
+    head = f"{record.name}, trial {number}: {trial.state}, {text.assignments(trial.point)}"
+    rest = len(entries) - _EPOCHS
+    more = [f"... and {rest} epochs before"] if rest > 0 else []
+    table = ["", _epochs(entries[-_EPOCHS:]), ""] if entries else []
+    return [head, *more, *table, *filter(None, (*printed, _end(record, number)))]
+
+
+def _epochs(entries: Sequence[Mapping[str, float]]) -> Columns:
+    """The scored epochs, losses and accuracies first."""
+    first = ["train/loss", *text.SHOWN, "lr", "images_per_second"]
+    known = dict.fromkeys(name for entry in entries for name in entry)
+    shown = [name for name in first if name in known]
+    columns = [
+        Column(
+            head=name.removeprefix("val/"),
+            cells=[text.score(name, entry.get(name)) for entry in entries],
+            rank=rank,
+        )
+        for rank, name in enumerate(shown, 1)
+    ]
+    numbers = [f"{entry['epoch']:.0f}" for entry in entries]
+    return Columns([Column(head="epoch", cells=numbers), *columns])
 
 
 def follow(

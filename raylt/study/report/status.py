@@ -12,9 +12,12 @@ from typing import Any
 
 from raylt.study.cost import budget
 from raylt.study.record import lock, postgres, provenance, revise, storage
+from raylt.study.record.columns import Column, Columns
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
-from raylt.study.record.text import assignments, duration, score, scores
+from raylt.study.record.text import score
+from raylt.study.report import trials
 from raylt.study.verdict import confirmation, test_openings
 
 
@@ -22,11 +25,11 @@ def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
     """The state of one study, as plain values."""
     with contextlib.closing(open_study(name, runs, url)) as record:
         state = _state(record)
-        trials = [asdict(trial) for trial in record.ranking()]
-        failed = [str(trial["number"]) for trial in trials if trial["state"] == "failed"]
+        ranking = [asdict(trial) for trial in record.ranking()]
+        failed = [str(trial["number"]) for trial in ranking if trial["state"] == "failed"]
         logs = provenance.command(record, "logs", record.name, failed[0]) if failed else None
         told = confirmation.brief(record)
-        return {**state, **confirmation_of(record), "told": told, "trials": trials, "logs": logs}
+        return {**state, **confirmation_of(record), "told": told, "trials": ranking, "logs": logs}
 
 
 def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
@@ -39,28 +42,52 @@ def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
     return states
 
 
-def studies_text(states: Sequence[Mapping[str, Any]], runs: Path) -> str:
-    """The state of every study for people, a line each."""
+def studies_parts(states: Sequence[Mapping[str, Any]], runs: Path) -> list[Columns | str]:
+    """The state of every study for people: a table, and how to go on with what is not finished."""
     if not states:
-        return (
+        return [
             f"{runs} holds no study; begin one with `raylt tune`, or name the folder with --runs"
-        )
-    return "\n".join(map(_sentence, states))
+        ]
+    columns = [
+        Column(head="study", cells=[state["study"] for state in states], right=False),
+        Column(head="state", cells=[state["state"] for state in states], right=False),
+        Column(head="trials", cells=[*map(_ended, states)]),
+        Column(head="best", cells=[*map(_best_score, states)]),
+        Column(head="objective", cells=[s["objective"] for s in states], right=False, rank=1),
+        Column(head="of these", cells=[*map(_counts, states)], right=False, rank=2),
+    ]
+    unfinished = [state["resume"] for state in states if state["state"] == "unfinished"]
+    return [
+        Columns(columns),
+        *([""] if unfinished else []),
+        *(f"Go on with: {command}" for command in unfinished),
+    ]
 
 
-def study_text(state: Mapping[str, Any]) -> str:
+def study_parts(state: Mapping[str, Any]) -> list[Columns | str]:
     """One study and its trials, best first, for people."""
-    lines = [_sentence(state), ""]
-    for trial in state["trials"]:
-        result = trial["failure"] or " ".join(scores(trial["last"]))
-        epoch = int(trial["last"].get("epoch", 0))
-        lines.append(
-            f"{trial['number']:>4}  {trial['state']:<11}  epoch {epoch:>3}  {result}  "
-            f"{assignments(trial['point'])}  {duration(trial['seconds'])}"
-        )
+    outcomes = [Outcome(**trial) for trial in state["trials"]]
+    paths = list(dict.fromkeys(path for trial in outcomes for path in trial.point))
+    best = state["best"] and state["best"]["number"]
+    table = trials.table(outcomes, paths, state["objective"], best)
+    lines = [f"Failed: trial {o.number}: {o.failure}" for o in outcomes if o.failure]
     if state["logs"]:
-        lines += ["", f"Why a trial failed: {state['logs']}"]
-    return "\n".join([*lines, "", *state["told"]])
+        lines.append(f"Why a trial failed: {state['logs']}")
+    return [_sentence(state), "", *([table, ""] if outcomes else []), *lines, *state["told"]]
+
+
+def _ended(state: Mapping[str, Any]) -> str:
+    ended = sum(state["states"].get(word, 0) for word in ("complete", "stopped", "failed"))
+    return f"{ended}/{state['wanted']}"
+
+
+def _best_score(state: Mapping[str, Any]) -> str:
+    objective, best = state["objective"], state["best"]
+    return score(objective, best["last"].get(objective)) if best else "-"
+
+
+def _counts(state: Mapping[str, Any]) -> str:
+    return ", ".join(f"{n} {word}" for word, n in state["states"].items()) or "none begun"
 
 
 def confirmation_of(record: Record) -> dict[str, Any]:
@@ -89,9 +116,9 @@ def what_next(record: Record) -> str:
 
 def _state(record: Record) -> dict[str, Any]:
     driver = lock.driver_of(record.folder, record.url)
-    trials = record.ranking()
+    ranking = record.ranking()
     best = record.best()
-    ended = sum(trial.over for trial in trials) >= record.wanted
+    ended = sum(trial.over for trial in ranking) >= record.wanted
     return {
         "study": record.name,
         "state": "running" if driver else "finished" if ended else "unfinished",
@@ -99,7 +126,7 @@ def _state(record: Record) -> dict[str, Any]:
         "host": driver and driver.host,
         "wanted": record.wanted,
         "revision": revise.number(record),
-        "states": Counter(trial.state for trial in trials),
+        "states": Counter(trial.state for trial in ranking),
         "objective": record.objectives[0].metric,
         "best": None if best is None else asdict(best),
         "budget": budget.sentence(record),
@@ -112,11 +139,11 @@ def _sentence(state: Mapping[str, Any]) -> str:
     driver = f" (process {state['pid']} on {state['host']})" if state["pid"] is not None else ""
     revision = state["revision"]
     revised = f", revision {revision} of the space" if revision > 1 else ""
-    counts = ", ".join(f"{n} {word}" for word, n in state["states"].items()) or "none begun"
-    parts = [f"{name}: {state['state']}{driver}, {state['wanted']} trials{revised}: {counts}"]
+    parts = [
+        f"{name}: {state['state']}{driver}, {state['wanted']} trials{revised}: {_counts(state)}"
+    ]
     if best:
-        value = score(objective, best["last"].get(objective))
-        parts.append(f"best trial {best['number']} with {objective} {value}")
+        parts.append(f"best trial {best['number']} with {objective} {_best_score(state)}")
     if state["budget"]:
         parts.append(state["budget"])
     if state["state"] == "unfinished":

@@ -7,11 +7,13 @@ import functools
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from raylt import printed
+from rich.text import Text
+
+from raylt import escape, printed
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
@@ -25,6 +27,7 @@ from raylt.study.run import same_data, session
 from raylt.study.run.guard import RayLost
 from raylt.study.run.plan import Plan, check_going_on
 from raylt.study.run.result import Result
+from raylt.study.run.waiting import waiting
 from raylt.study.search.sampler import sampler
 from raylt.study.tracking.tracker import Tracker, open_mirror
 
@@ -44,6 +47,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     """
     settings, folder, url = plan.settings, plan.folder, plan.url
     session.prepare(settings)
+    _announce(plan.space, settings)
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url) as hold:
@@ -52,7 +56,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
             floor = _in_background(plan.floor)
             with session.ray_session(settings) as nodes:
                 facts = {
-                    "floor": dict(floor()),
+                    "floor": _measured(floor, settings),
                     "fingerprint": plan.fingerprint,
                     "validation": plan.validation,
                     "data": plan.data,
@@ -81,6 +85,19 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
         finally:
             if study is not None:
                 study.close()
+
+
+def _announce(space: Space, settings: Settings) -> None:
+    """Say what begins, before what takes long."""
+    trials = "1 trial" if space.study.trials == 1 else f"{space.study.trials} trials"
+    method, data = space.known["method.name"], space.known["data.name"]
+    console = escape.console(stderr=True, quiet=settings.quiet)
+    console.print(Text(f"{space.study.name}: {trials}, {method} on {data}"), soft_wrap=True)
+
+
+def _measured(floor: Callable[[], Mapping[str, float]], settings: Settings) -> dict[str, float]:
+    with waiting("measuring what raw pixels reach", quiet=settings.quiet, brief=True):
+        return dict(floor())
 
 
 def _in_background(work: Callable[[], T]) -> Callable[[], T]:
@@ -132,6 +149,7 @@ def resume(
     )
     searched = space or seen.space
     check_going_on(searched, settings)
+    _announce(searched, settings)
     with lock.locked(folder, seen.url) as hold:
         if trials is not None or retry_failed or _left(seen):
             words = [*(["--trials", trials] if trials else []), *["--retry-failed"] * retry_failed]

@@ -1,20 +1,28 @@
-"""A search that is interrupted ends in order: the signal becomes a flag."""
+"""A search that is interrupted ends in order: the signal is answered, and becomes a flag."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
 
 
 class Interruption:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a flag; the second Ctrl-C ends at once."""
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a flag; the second Ctrl-C ends at once.
+
+    Args:
+        say: Shows a line.
+    """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.seen = False
+        self._say = say
+        self._stopping: Callable[[], str] = lambda: "stopping"
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -28,7 +36,24 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def saying(self, say: Callable[[str], None], stopping: Callable[[], str]) -> Generator[None]:
+        """Answer a signal by other words for the time of a `with`.
+
+        Args:
+            say: Shows a line.
+            stopping: What is going to be saved, in words.
+        """
+        before = self._say, self._stopping
+        self._say, self._stopping = say, stopping
+        try:
+            yield
+        finally:
+            self._say, self._stopping = before
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.seen:
             raise KeyboardInterrupt
         self.seen = True
+        again = "; press again to leave now" if number == signal.SIGINT else ""
+        self._say(self._stopping() + again)

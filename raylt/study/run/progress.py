@@ -1,41 +1,28 @@
-"""What a person sees of a search: a live table while it runs, a summary at its end."""
+"""What a person sees of a search while it runs: how far it is, the best so far, the trials."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from raylt.space.metric_names import METRICS
 from raylt.study.record import text
 from raylt.study.record.listener import Listener, Task
-from raylt.study.record.outcome import Metrics, Outcome, failures
+from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
-from raylt.study.run.plan import small_sample
-from raylt.study.run.result import Result
-from raylt.study.verdict import floor
+from raylt.study.report import trials as trials_table
+from raylt.study.run.waiting import watched
 
-_OTHER_LINES = 8
+_OTHER_LINES = 11
 """Lines of the terminal that are not rows of the table."""
-_FAILURES = 5
-"""Different failures that the summary names."""
-_STYLES = {
-    "running": "cyan",
-    "complete": "",
-    "stopped": "dim",
-    "failed": "red",
-    "interrupted": "yellow",
-    "waiting": "dim",
-}
 
 
 class Progress(Listener):
@@ -46,24 +33,35 @@ class Progress(Listener):
     only.
 
     Args:
-        record: The study.
+        record: The study, or the runs of a confirmation.
         quiet: Whether nothing is shown.
         console: Where it is shown.
         wanted: How many trials there will be; default: as many as the study wants.
+        name: What a run is called, where none is better than another: those of a confirmation.
     """
 
     def __init__(
-        self, record: Record, *, quiet: bool, console: Console, wanted: int | None = None
+        self,
+        record: Record,
+        *,
+        quiet: bool,
+        console: Console,
+        wanted: int | None = None,
+        name: Callable[[Outcome], str] | None = None,
     ) -> None:
         self._name = record.name
         self._wanted = wanted or record.wanted
         self._objective = record.objectives[0]
-        self._paths = tuple(leaf.path for leaf in record.space.leaves)
+        self._paths = () if name else tuple(leaf.path for leaf in record.space.leaves)
+        self._run_name = name
         outcomes = record.outcomes()
         self._trials = {outcome.number: outcome for outcome in outcomes}
         self._clocks: dict[int, float] = {}
         """When the attempt of each trial that runs began, by the monotonic clock."""
-        self._ended = sum(outcome.over for outcome in outcomes)
+        self._epochs = record.space.known.get("epochs")
+        self._trained = sum(outcome.epoch for outcome in outcomes)
+        """Epochs that were trained before now."""
+        self._stopping = ""
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._quiet = quiet
@@ -71,9 +69,7 @@ class Progress(Listener):
         live = Live(
             console=console, get_renderable=self._render, refresh_per_second=2, transient=True
         )
-        # A person watches only where both streams are a terminal.
-        watched = console.is_terminal and sys.stdout.isatty() and not quiet
-        self._live = live if watched else None
+        self._live = live if watched(console) and not quiet else None
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -88,6 +84,14 @@ class Progress(Listener):
         """Show a line, above the table where there is one."""
         if not self._quiet:
             self._console.print(Text(line), soft_wrap=True)
+
+    def stopping(self) -> str:
+        """What is said when the search is asked to stop; the table says it from now on."""
+        # Called by the handler of a signal, which the lock's own thread may be in: no lock.
+        running = sum(trial.state == "running" for trial in list(self._trials.values()))
+        trials = "1 trial" if running == 1 else f"{running} trials"
+        self._stopping = f"stopping: saving {trials}" if running else "stopping"
+        return self._stopping
 
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
@@ -112,9 +116,9 @@ class Progress(Listener):
         with self._lock:
             self._trials[task.number] = outcome
             self._clocks.pop(task.number, None)
-            self._ended += 1
+            ended = sum(trial.over for trial in self._trials.values())
         if self._live is None:
-            self.say(f"[{self._ended}/{self._wanted}] {sentence(outcome, self._paths)}")
+            self.say(f"[{ended}/{self._wanted}] {sentence(outcome, self._paths)}")
 
     def interrupted(self, task: Task) -> None:
         """The search stops while the trial runs."""
@@ -130,19 +134,89 @@ class Progress(Listener):
     def _render(self) -> RenderableType:
         with self._lock:
             trials = [self._timed(number) for number in sorted(self._trials)]
-            best = leader(trials, self._objective.metric)
-            states = sorted(Counter(trial.state for trial in trials).items())
-            counts = ", ".join(f"{n} {state}" for state, n in states)
-            minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-            head = Text.assemble(
-                (self._name, "bold"),
-                f"  {len(trials)}/{self._wanted} trials"
-                f"{': ' + counts if counts else ''}  {minutes}:{seconds:02d}",
-            )
-            shown = crop(trials, best, max(3, self._console.height - _OTHER_LINES))
-            body = table(shown, self._paths, self._objective.metric, best)
+        best = None if self._run_name else leader(trials, self._objective.metric)
+        shown = crop(trials, best, max(3, self._console.height - _OTHER_LINES))
+        table = trials_table.table(
+            shown, self._paths, self._objective.metric, best, name=self._run_name
+        )
+        lines = [
+            self._how_far(trials),
+            self._best_so_far(trials, best),
+            self._stopping or self._waiting(trials),
+        ]
         hidden = len(trials) - len(shown)
-        return Group(head, body, Text(f"... and {hidden} more" if hidden else "", style="dim"))
+        return Group(
+            self._bar(trials),
+            *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines if line),
+            "",
+            table,
+            Text(f"... and {hidden} more" if hidden else "", style="dim"),
+        )
+
+    def _bar(self, trials: Sequence[Outcome]) -> Table:
+        epochs, left = epochs_of(trials, self._wanted, self._epochs)
+        line = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=max(1, epochs + left), completed=epochs, width=40)
+        line.add_row(Text(self._name, style="bold", no_wrap=True), bar)
+        return line
+
+    def _how_far(self, trials: Sequence[Outcome]) -> str:
+        """Trials, epochs and time."""
+        ended = sum(trial.over for trial in trials)
+        elapsed = time.monotonic() - self._began
+        epochs, left = epochs_of(trials, self._wanted, self._epochs)
+        new = epochs - self._trained
+        rest = f", about {_whole(elapsed * left / new)} left" if new > 0 and left else ""
+        return (
+            f"{ended}/{self._wanted} trials, {epochs}/{epochs + left} epochs, "
+            f"{_whole(elapsed)}{rest}"
+        )
+
+    def _best_so_far(self, trials: Sequence[Outcome], best: int | None) -> str:
+        metric = self._objective.metric
+        scores = [
+            f"{what} {text.score(metric, trial.last[metric])} (trial {trial.number})"
+            for what, known in (
+                ("best so far", (trial for trial in trials if trial.number == best)),
+                ("baseline", (trial for trial in trials if trial.role == "baseline")),
+            )
+            if (trial := next(iter(known), None)) and metric in trial.last
+        ]
+        if best is None or not scores:
+            return ""
+        return f"{metric.removeprefix('val/')}: {', '.join(scores)}"
+
+    def _waiting(self, trials: Sequence[Outcome]) -> str:
+        # Ray's processes import torch before a trial can begin.
+        begun = any(trial.state == "running" or trial.over for trial in trials)
+        return "" if begun else "waiting for Ray's first process, which loads torch"
+
+
+def _whole(seconds: float) -> str:
+    return text.duration(int(seconds)).replace(".0s", "s")
+
+
+def epochs_of(trials: Sequence[Outcome], wanted: int, planned: int | None) -> tuple[int, int]:
+    """Epochs that are trained, and those that are left by what trials took so far.
+
+    Args:
+        trials: Those that there are.
+        wanted: How many there are to be.
+        planned: Epochs of a trial, where all have the same.
+    """
+    ended = [trial.epoch for trial in trials if trial.over and trial.epoch]
+    known = [int(trial.recipe["epochs"]) for trial in trials if trial.recipe.get("epochs")]
+    whole = planned or (max(known) if known else 0)
+    # Weak trials are stopped early, and those to come will be like those that were.
+    usual = sum(ended) / len(ended) if ended else whole
+    open_trials = [trial for trial in trials if not trial.over]
+    left = sum(
+        max(0.0, (trial.recipe.get("epochs") or whole) - trial.epoch)
+        for trial in open_trials
+        if trial.state != "waiting"
+    )
+    to_come = max(0, wanted - sum(trial.state != "waiting" for trial in trials))
+    return sum(trial.epoch for trial in trials), round(left + to_come * usual)
 
 
 def leader(trials: Sequence[Outcome], metric: str) -> int | None:
@@ -163,108 +237,13 @@ def crop(trials: Sequence[Outcome], best: int | None, space: int) -> list[Outcom
     return sorted(sorted(trials, key=order)[:space], key=lambda trial: trial.number)
 
 
-def table(
-    trials: Sequence[Outcome], paths: Sequence[str], objective: str, best: int | None
-) -> Table:
-    """Trials with their leaves and scores; the best one stands out."""
-    metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    view.add_column("trial", justify="right", no_wrap=True)
-    view.add_column("state", no_wrap=True)
-    view.add_column("epoch", justify="right", no_wrap=True)
-    for name in text.short(paths):
-        # A name that is too long for its column breaks after an underscore.
-        view.add_column(name.replace("_", "_\n"), justify="right", overflow="fold")
-    for name in (*(metric.removeprefix("val/") for metric in metrics), "time"):
-        view.add_column(name, justify="right", no_wrap=True)
-    for trial in trials:
-        view.add_row(
-            f"{trial.number}{'*' if trial.role == 'baseline' else ''}",
-            trial.state,
-            _epochs(trial),
-            *(text.plain(trial.point[path]) if path in trial.point else "-" for path in paths),
-            *(text.score(metric, trial.last.get(metric)) for metric in metrics),
-            text.duration(trial.seconds),
-            style="bold green" if trial.number == best else _STYLES[trial.state],
-        )
-    return view
-
-
 def sentence(trial: Outcome, paths: Sequence[str]) -> str:
     """One ended trial in one line."""
     names = dict(zip(paths, text.short(paths), strict=True))
     leaves = text.assignments({names[p]: trial.point[p] for p in paths if p in trial.point})
     result = trial.failure if trial.state == "failed" else " ".join(text.scores(trial.last))
+    epochs = trials_table.epochs(trial)
     return (
-        f"trial {trial.number} {trial.state} epoch {_epochs(trial)} {leaves}: {result} "
+        f"trial {trial.number} {trial.state} epoch {epochs} {leaves}: {result} "
         f"({text.duration(trial.seconds)})"
     )
-
-
-def _epochs(trial: Outcome) -> str:
-    """The last scored epoch, of how many."""
-    return f"{trial.epoch}/{trial.recipe.get('epochs', 0)}"
-
-
-def summary(result: Result, console: Console) -> None:
-    """Print the end of a search: the ranking, then the lines of `closing`."""
-    best = result.best.number if result.best else None
-    begun = [trial for trial in result.ranking if trial.state != "waiting"]
-    if begun:
-        console.print(table(begun, result.paths, result.objective, best))
-    for line in closing(result):
-        console.print(Text(line), soft_wrap=True)
-
-
-def closing(result: Result) -> list[str]:
-    """The summary's lines below the ranking: best against baseline, floor, files, what next."""
-    lines = [*_verdict(result), *floor.lines(result.floor)]
-    if hint := floor.unbeaten(result.floor, result.objective, result.best):
-        lines.append(hint)
-    if few := small_sample(result.validation):
-        lines.append(few)
-    for numbers, failure in failures(result.ranking)[:_FAILURES]:
-        trials = "trial" if len(numbers) == 1 else "trials"
-        lines.append(f"Failed: {trials} {', '.join(map(str, numbers))}: {failure}")
-    if result.stopped:
-        lines.append(f"Ended early: {result.stopped}")
-    lines += [
-        *result.notices,
-        f"Written to {result.folder} (study.db, space.yaml, trials/), tracked in "
-        f"{result.tracking_uri}; {text.duration(result.seconds)}",
-        "",
-    ]
-    commands = result.commands
-    if result.interrupted:
-        return [*lines, f"Interrupted; go on with: {commands['resume']}"]
-    missing = sum(trial.over for trial in result.ranking) < result.wanted
-    return [
-        *lines,
-        f"Next: {commands['best']}   (the best recipe)",
-        f"      {commands['confirm']}   (is it really better?)",
-        f"      {commands['ui']}   (compare the trials in MLflow)",
-        f"      {commands['resume']}   (go on with what is not finished)"
-        if missing
-        else f"      {commands['more']}   (as many trials again)",
-    ]
-
-
-def _verdict(result: Result) -> list[str]:
-    metric, best, baseline = result.objective, result.best, result.baseline
-    if best is None:
-        return ["No trial has finished and kept the constraints."]
-    lines = [f"Best: trial {best.number} with {', '.join(text.scores(best.last))}"]
-    if not any(name.startswith("val/") for name in best.last):
-        lines.append(
-            "Nothing is held out (data.validation is 0), so only training losses are known; "
-            "`raylt confirm` alone opens the test set"
-        )
-    if baseline is not None and metric in baseline.last:
-        gap = text.lead(metric, best.last[metric] - baseline.last[metric])
-        same = best.number == baseline.number
-        lines.append(
-            f"Baseline ({result.baseline_source}): trial {baseline.number} with "
-            f"{', '.join(text.scores(baseline.last))}; "
-            f"{'the best trial is the baseline' if same else f'{gap}, one seed'}"
-        )
-    return lines

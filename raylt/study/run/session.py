@@ -18,6 +18,7 @@ from raylt.study.cost.executions import Executions
 from raylt.study.record import postgres
 from raylt.study.record.bucket import Fetching
 from raylt.study.record.listener import Listener
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import CHECKPOINTS, Record
 from raylt.study.resources import environment, joining
@@ -26,6 +27,7 @@ from raylt.study.run import watchdog
 from raylt.study.run.guard import RayGuard
 from raylt.study.run.interrupt import Interruption
 from raylt.study.run.retention import Retention
+from raylt.study.run.waiting import waiting
 from raylt.study.run.watchdog import Watchdog
 from raylt.study.tracking import store
 from raylt.study.tracking.tracker import Tracker
@@ -67,12 +69,19 @@ class Session:
         """Whether the user wants to stop, another process may drive the study, or Ray is lost."""
         return self.interruption.seen or self.hold.lost or bool(self.guard.lost)
 
-    def trials(self, study: Record, *, shown: int | None = None) -> str:
+    def trials(
+        self,
+        study: Record,
+        *,
+        shown: int | None = None,
+        name: Callable[[Outcome], str] | None = None,
+    ) -> str:
         """Run the trials that a study still wants; returns why it ended early, or "".
 
         Args:
-            study: The study.
+            study: The study, or the runs of a confirmation.
             shown: How many trials the user is told that it will have; default: those it wants.
+            name: What a run of a confirmation is called.
         """
         # Ray reads its environment when it is imported.
         from raylt.study.run.progress import Progress
@@ -82,10 +91,12 @@ class Session:
         if settings.checkpoints is not None:
             study.note(CHECKPOINTS, settings.checkpoints)
         look = functools.partial(watchdog.look, shape=self.allocation.shape)
+        console = escape.console(stderr=True)
         with (
             Progress(
-                study, quiet=settings.quiet, console=escape.console(stderr=True), wanted=shown
+                study, quiet=settings.quiet, console=console, wanted=shown, name=name
             ) as progress,
+            self.interruption.saying(progress.say, progress.stopping),
             joining.followed(
                 self.allocation,
                 address=settings.address,
@@ -130,7 +141,12 @@ def ray_session(settings: Settings) -> Generator[Sequence[Node]]:
     if settings.checkpoints is not None:
         bucket.require_writable(settings.checkpoints)
     instead = _bucket_instead_of_folder(settings)
-    with ray_nodes(settings, bucket=instead) as nodes:
+    with contextlib.ExitStack() as stack:
+        where = (
+            "starting Ray" if settings.address is None else f"joining Ray at {settings.address}"
+        )
+        with waiting(where, quiet=settings.quiet):
+            nodes = stack.enter_context(ray_nodes(settings, bucket=instead))
         yield nodes
 
 
@@ -175,13 +191,14 @@ def tracked(
     with (
         # Until the very end: the tracker counts in the record what MLflow lacks.
         postgres.answering(study.url) if study.url else contextlib.nullcontext(),
-        Interruption() as interruption,
+        Interruption(say) as interruption,
         RayGuard(ray_compat.own_processes(), resume_command=tracker.resume_command) as guard,
     ):
         tracker.start()
         try:
             allocation = _allocated(study, settings, nodes, trials, say)
-            tracker.require()
+            with waiting("waiting for MLflow", quiet=settings.quiet, brief=True):
+                tracker.require()
             session = Session(
                 settings=settings,
                 tracker=tracker,
@@ -197,7 +214,8 @@ def tracked(
             tracker.leave()
             raise
         finally:
-            notices = tracker.close(interrupted=interruption.seen or bool(guard.lost))
+            with waiting("sending the rest to MLflow", quiet=settings.quiet, brief=True):
+                notices = tracker.close(interrupted=interruption.seen or bool(guard.lost))
             if session is not None:
                 session.notices = notices
 

@@ -89,12 +89,26 @@ def brief(study: Record) -> list[str]:
     if known is None:
         return [*lines, f"Is it really better? {provenance.command(study, 'confirm', study.name)}"]
     for verdict in known["verdicts"]:
-        mean = f" by {_signed(verdict['mean'])} points" if verdict["mean"] is not None else ""
-        lines.append(
-            f"Confirmed over {len(known['seeds'])} seeds: trial {verdict['trial']} "
-            f"{verdict['word']}{mean} in {known['metric']} (p {verdict['p_holm']:.3f})"
-        )
+        lines.append(f"{_in_words(verdict)} in {known['metric']}")
     return lines
+
+
+def _in_words(verdict: Mapping[str, Any]) -> str:
+    """A verdict as the beginning of a sentence; nothing is called confirmed that is not shown."""
+    word, seeds = verdict["word"], verdict["seeds"]
+    said = {
+        "better": "confirmed: better than the baseline",
+        "worse": "refuted: worse than the baseline",
+        "not shown": "not shown to be better than the baseline",
+    }[word]
+    if verdict["dropped"] is not None:
+        seen = f", behind on validation in each of {verdict['dropped']} seeds"
+    elif verdict["mean"] is None:
+        seen = ", for no seed has both results"
+    else:
+        p = verdict["p_worse_holm"] if word == "worse" else verdict["p_holm"]
+        seen = f", {_signed(verdict['mean'])} points over {seeds} fresh seeds (p {p:.3f})"
+    return f"Trial {verdict['trial']} is {said}{seen}"
 
 
 def text(result: Confirmation, *, again: str = "") -> str:

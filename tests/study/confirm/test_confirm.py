@@ -11,6 +11,7 @@ from raylt.study.report import best, status
 from raylt.study.report.charts import class_changes, html, png
 from raylt.study.verdict import confirmation, test_openings
 from tests.study.confirm.made import Now, options, settings, starts
+from tests.study.report.made import text_of
 
 
 def test_a_better_setting_is_called_better_on_seeds_that_the_search_has_not_seen(toy):
@@ -131,7 +132,7 @@ def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
     assert best.best(record)["confirmation"]["metric"] == "test/accuracy"
     found = status.study("toy", toy.folder.parent)
     assert found["test_openings"] == 1
-    assert "Test set opened 1x" in status.study_text(found)
+    assert "Test set opened 1x" in text_of(status.study_parts(found))
 
 
 def test_what_weakens_a_verdict_is_said_with_it(toy):

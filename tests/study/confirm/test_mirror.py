@@ -39,7 +39,7 @@ def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
     assert all("test/accuracy" in r.data.metrics for r in runs if "seed" in r.info.run_name)
     # The description of the study says what was found, before the ranking.
     words = by_name["toy"].data.tags["mlflow.note.content"]
-    verdict = words.index("Confirmed over 5 seeds: trial 1 better by +")
+    verdict = words.index("Trial 1 is confirmed: better than the baseline, +")
     assert verdict < words.index("| trial | state |")
     assert "Test set opened 1x" in words
     files = client.list_artifacts(by_name["toy"].info.run_id, "charts")

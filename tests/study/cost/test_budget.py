@@ -12,6 +12,7 @@ from raylt.study.run import driver
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study import drive
 from tests.study.drive import behave, settings, toy
+from tests.study.report.made import text_of
 from tests.study.search.made import Heard, result
 
 
@@ -199,8 +200,8 @@ def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path, store):
         ran = found.folder / "trials" / str(one.number) / "ran.txt"
         assert one.state != "failed"
         assert one.epoch == (len(ran.read_text().split()) if ran.exists() else 0)
-    assert found.stopped.partition(":")[0] in status.study_text(
-        status.study("toy", found.folder.parent)
+    assert found.stopped.partition(":")[0] in text_of(
+        status.study_parts(status.study("toy", found.folder.parent))
     )
     assert json.dumps(status.study("toy", found.folder.parent)["budget"])
 

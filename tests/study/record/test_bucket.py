@@ -19,6 +19,7 @@ from raylt.study.run.retention import Retention
 from raylt.trial.checkpoints import bucket, checkpoint, checkpoint_names
 from raylt.trial.checkpoints.upload import Sender
 from tests.study import drive, made, s3
+from tests.study.report.made import text_of
 from tests.study.run.made import kill_all, train
 from tests.study.search.made import searcher
 from tests.trial.checkpoints.made import save
@@ -68,7 +69,7 @@ def test_a_study_may_get_a_bucket_later(study):
 def test_who_reads_a_trial_gets_it_from_the_bucket(s3_port, kept):
     searcher(kept).suggest("base")
     other = sent(kept, 0)
-    assert "it printed this" in logs.text(kept, 0)
+    assert "it printed this" in text_of(logs.parts(kept, 0))
     assert not list(kept.trial_folder(0).glob(checkpoint_names.PATTERN))
     whole = remote.trial_folder(kept, 0, whole=True)
     assert checkpoint.latest(whole, "abc").epoch == 1

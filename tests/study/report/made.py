@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from raylt import cli
 
@@ -36,3 +39,12 @@ def ended(study: Any, number: int, accuracy: float) -> None:
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert cli.run(arguments) == 0
     return capsys.readouterr().out
+
+
+def text_of(parts: Sequence[object], width: int = 300) -> str:
+    """What `output.show` prints to a terminal of a width, as plain text."""
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, highlight=False, markup=False)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())

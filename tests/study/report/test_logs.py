@@ -6,6 +6,7 @@ import pytest
 from raylt import cli
 from raylt.schema import InputError
 from raylt.study.report import logs, status
+from tests.study.report.made import text_of
 from tests.study.search.made import result, searcher
 
 
@@ -25,24 +26,26 @@ def say(made, name, text):
 
 def test_what_a_trial_printed_and_why_it_failed(begun):
     made, search = begun
-    assert logs.text(made, 0) == "No epoch is scored yet."
+    assert text_of(logs.parts(made, 0)).endswith("\nNo epoch is scored yet.")
     say(made, "output-0.txt", "from worker 0\n")
     say(made, "output-1.txt", "from worker 1\n")
     say(made, "error-1.txt", "Traceback\nValueError: no\n")
     search.on_trial_complete("t", {"failure": "ValueError: no (x.py:3 in f)"})
-    assert logs.text(made, 0).splitlines() == [
+    assert text_of(logs.parts(made, 0)).splitlines()[1:] == [
         "from worker 0",
         "from worker 1",
         "Traceback",
         "ValueError: no",
         "Failed: ValueError: no (x.py:3 in f)",
     ]
-    assert "raylt logs toy 0" in status.study_text(status.study("toy", made.folder.parent))
+    assert "raylt logs toy 0" in text_of(
+        status.study_parts(status.study("toy", made.folder.parent))
+    )
 
 
 def test_an_unknown_trial_is_refused(begun):
     with pytest.raises(InputError, match="trials 0 to 0"):
-        logs.text(begun[0], 7)
+        logs.parts(begun[0], 7)
 
 
 def test_following_shows_each_piece_once_and_ends_with_the_trial(begun, monkeypatch):

@@ -137,7 +137,7 @@ def test_a_confirmation_leads(tmp_path, retrain):
         json.dumps({**found, "candidates": [candidate]})
     )
     assert findings.sentences(record)[0].startswith(
-        "Confirmed over 2 seeds: trial 1 better by +2.1"
+        "Trial 1 is confirmed: better than the baseline, +2.1 points over 6 fresh seeds"
     )
     _, text = read(page.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text

@@ -104,7 +104,9 @@ def test_processes_are_reused_from_trial_to_trial(searched):
 @pytest.mark.ray
 def test_ray_says_nothing_and_leaves_nothing(searched):
     *_, err, left = searched
-    allocation, *lines = err.strip().splitlines()
+    begins, waits, allocation, *lines = err.strip().splitlines()
+    assert begins.startswith("toy: ")
+    assert waits == "starting Ray ..."
     assert "2 trials at a time" in allocation
     assert all(line.startswith("[") and "] trial " in line for line in lines), err
     assert len(lines) == 10

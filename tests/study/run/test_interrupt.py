@@ -10,10 +10,13 @@ from raylt.study.run.interrupt import Interruption
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_a_flag_and_the_second_ends_at_once(number):
     before = signal.getsignal(number)
-    with Interruption() as interruption:
+    said = []
+    with Interruption(said.append) as interruption:
         assert not interruption.seen
         os.kill(os.getpid(), number)
         assert interruption.seen
+        again = "; press again to leave now" if number == signal.SIGINT else ""
+        assert said == [f"stopping{again}"]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
@@ -23,10 +26,20 @@ def test_a_thread_does_without_signals():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def work():
-        with Interruption() as interruption:
+        with Interruption(print) as interruption:
             seen.append((interruption.seen, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert seen == [(False, before)]
+
+
+def test_the_answer_says_what_is_saved_while_there_is_something():
+    said = []
+    with (
+        Interruption(print) as interruption,
+        interruption.saying(said.append, lambda: "stopping: saving 2 trials"),
+    ):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert said == ["stopping: saving 2 trials; press again to leave now"]

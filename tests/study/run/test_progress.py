@@ -3,121 +3,14 @@ import sys
 from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from raylt.study.record.listener import Task
 from raylt.study.run import progress
 from raylt.study.run.progress import Progress
-from tests.study.run.made import outcome, search_result
-
-
-def shown(render, *args):
-    console = Console(file=io.StringIO(), width=120)
-    render(*args, console)
-    return console.file.getvalue()
-
-
-def test_the_summary_ranks_compares_and_says_what_next():
-    text = shown(
-        progress.summary, search_result(outcome(2, 0.95), outcome(0, 0.9, role="baseline"))
-    )
-    lines = [line for line in text.splitlines() if line.strip()]
-    assert lines[0].split() == [
-        "trial",
-        "state",
-        "epoch",
-        "temperature",
-        "prune",
-        "accuracy",
-        "many",
-        "medium",
-        "few",
-        "time",
-    ]
-    assert lines[2].split() == [
-        "2",
-        "complete",
-        "6/6",
-        "0.2",
-        "-",
-        "95.0",
-        "90.0",
-        "-",
-        "50.0",
-        "1m01s",
-    ]
-    assert lines[3].split()[0] == "0*"
-    assert "Best: trial 2 with accuracy 95.0, many 90.0, few 50.0" in text
-    assert "+5.0 points in accuracy, one seed" in text
-    assert "Floor (raw pixels, logistic): accuracy 83.0" in text
-    for words in ("runs/toy", "raylt best toy", "raylt ui"):
-        assert words in text
-
-
-def test_long_names_of_leaves_are_not_broken_within_a_word():
-    found = search_result(
-        outcome(0, 0.9),
-        paths=tuple(
-            f"method.{name}"
-            for name in (
-                "temperature",
-                "complement_weight",
-                "complement_power",
-                "contrastive_weight",
-            )
-        ),
-    )
-    names = shown(progress.summary, found).partition("───")[0].split()
-    for word in ("complement_", "contrastive_", "weight", "power", "temperature", "accuracy"):
-        assert word in names
-
-
-@pytest.mark.parametrize(
-    ("wanted", "told"),
-    [(2, "raylt resume toy --trials +4"), (3, "raylt resume toy   (go on with what is not")],
-)
-def test_the_summary_says_how_to_go_on(wanted, told):
-    ended = [outcome(n, 0.9, state="stopped") for n in range(2)]
-    assert told in shown(progress.summary, search_result(*ended, wanted=wanted))
-
-
-def test_without_validation_images_losses_are_shown_as_what_they_are():
-    losses = [
-        replace(outcome(n, None, state="complete", role=role), last={"epoch": 6, "train/loss": x})
-        for n, role, x in ((2, "draw", 0.25), (0, "baseline", 1.5))
-    ]
-    text = shown(progress.summary, search_result(*losses, objective="train/loss"))
-    assert "Best: trial 2 with train/loss 0.25" in text
-    assert "-1.25 in train/loss, one seed" in text
-    assert "Nothing is held out" in text
-
-
-def test_an_interrupted_search_ends_with_the_command_that_goes_on():
-    text = shown(
-        progress.summary, search_result(outcome(0, None, state="running"), interrupted=True)
-    )
-    assert text.rstrip().endswith("raylt resume toy")
-    assert "raylt best" not in text
-
-
-def test_failures_are_shown_with_their_reason():
-    failed = outcome(1, None, state="failed", failure="ValueError: no image")
-    text = shown(progress.summary, search_result(failed, best=None, stopped="all failed alike"))
-    assert "Failed: trial 1: ValueError: no image" in text
-    assert "Ended early: all failed alike" in text
-
-
-def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_comes_first():
-    reasons = ["no room", "image 3 is missing", "image 12 is missing", *"abcdef"]
-    failed = [outcome(n, None, state="failed", failure=why) for n, why in enumerate(reasons)]
-    lines = progress.closing(search_result(*reversed(failed), best=None))
-    assert [line for line in lines if line.startswith("Failed")] == [
-        "Failed: trials 1, 2: image 3 is missing",
-        "Failed: trial 0: no room",
-        "Failed: trial 3: a",
-        "Failed: trial 4: b",
-        "Failed: trial 5: c",
-    ]
+from tests.study.run.made import outcome
 
 
 def test_without_a_terminal_each_ended_trial_is_one_plain_line(study):
@@ -145,22 +38,61 @@ def test_quiet_says_nothing(study):
     assert out.getvalue() == ""
 
 
-def test_on_a_terminal_a_table_lives_and_is_gone_at_the_end(study, monkeypatch):
-    monkeypatch.setattr(sys, "stdout", type("Terminal", (io.StringIO,), {"isatty": lambda _: 1})())
-    made = study()
-    console = Console(file=io.StringIO(), force_terminal=True, width=110, height=30)
-    recipe = made.space.at(made.space.baseline_point)
-    task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
-    with Progress(made, quiet=False, console=console) as shows:
-        shows.started(task)
-        shows.reported(task, {"epoch": 3, "val/accuracy": 0.512})
-        with console.capture() as captured:
-            console.print(shows._render())
-        shows.interrupted(task)
-    text = captured.get()
-    assert "toy" in text
-    assert "0/6" not in text
-    assert all(word in text for word in ("1/6 trials", "1 running", "0*", "3/6", "51.2"))
+@pytest.fixture
+def screen(study, monkeypatch):
+    """Shows a study with one trial that has run 3 of 6 epochs, at a width; returns the text."""
+
+    def draw(width, *, name=None, before=lambda shows: None):
+        terminal = type("Terminal", (io.StringIO,), {"isatty": lambda _: 1})
+        monkeypatch.setattr(sys, "stdout", terminal())
+        made = study()
+        console = Console(file=io.StringIO(), force_terminal=True, width=width, height=30)
+        recipe = made.space.at(made.space.baseline_point)
+        task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
+        with Progress(made, quiet=False, console=console, name=name) as shows:
+            shows.started(task)
+            shows.reported(task, {"epoch": 3, "val/accuracy": 0.512, "val/few": 0.4})
+            before(shows)
+            with console.capture() as captured:
+                console.print(shows._render())
+            shows.interrupted(task)
+        return Text.from_ansi(captured.get()).plain
+
+    return draw
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_on_a_terminal_a_table_lives_that_suits_its_width(screen, width):
+    text = screen(width)
+    lines = [line for line in text.splitlines() if "no room for" not in line]
+    assert all(cell_len(line) <= width for line in lines)
+    for word in ("toy", "0/6 trials", "3/36 epochs", "running", "0*", "3/6", "51.2", "accuracy"):
+        assert word in text
+    assert ("few" in text.partition("no room")[0]) == (width > 40)
+    assert "left" in text or width == 40
+    assert "best so far 51.2 (trial 0), baseline 51.2 (trial 0)" in text or width == 40
+
+
+def test_the_table_says_that_it_stops(screen):
+    said = []
+    text = screen(80, before=lambda shows: said.append(shows.stopping()))
+    assert said == ["stopping: saving 1 trial"]
+    assert said[0] in text
+
+
+def test_a_confirmation_names_its_runs_and_calls_none_the_best(screen):
+    text = screen(80, name=lambda run: f"trial {run.number}, seed 5")
+    assert "trial 0, seed 5  running" in text
+    assert "best" not in text
+    assert "prune" not in text
+
+
+def test_what_is_left_is_counted_by_what_trials_took():
+    half = [outcome(0, 0.9), replace(outcome(1, 0.8, state="stopped"), last={"epoch": 2})]
+    running = replace(outcome(2, 0.5, state="running"), last={"epoch": 3})
+    # Three epochs of the one that runs, and four each, the mean of those that ended, to come.
+    assert progress.epochs_of([*half, running], 5, 6) == (11, 3 + 2 * 4)
+    assert progress.epochs_of([], 5, 6) == (0, 30)
 
 
 def test_the_running_and_the_best_stay_on_a_small_screen():
@@ -176,15 +108,3 @@ def test_the_leader_has_finished_if_anybody_has():
     assert progress.leader(trials[:1], "val/accuracy") == 0
     assert progress.leader([], "val/accuracy") is None
     assert progress.leader(trials, "val/medium") is None
-
-
-def test_a_ranking_by_few_validation_images_says_so():
-    few = shown(progress.summary, search_result(outcome(0, 0.9), validation=20))
-    assert "One of the 20 validation images is worth 5 points of accuracy" in few
-    assert "worth" not in shown(progress.summary, search_result(outcome(0, 0.9)))
-
-
-def test_a_search_that_raw_pixels_beat_says_so_in_words():
-    weak = shown(progress.summary, search_result(outcome(0, 0.8)))
-    assert "No trial beats the raw pixels: the best reaches accuracy 80.0" in weak
-    assert "raw pixels:" not in shown(progress.summary, search_result(outcome(0, 0.9)))

@@ -152,6 +152,7 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
     opened, line = confirmation.brief(study)
     assert opened.startswith("Test set opened 1x")
     assert line == (
-        "Confirmed over 5 seeds: trial 3 better by +4.0 points in test/accuracy (p 0.031)"
+        "Trial 3 is confirmed: better than the baseline, +4.0 points over 5 fresh seeds (p 0.031) "
+        "in test/accuracy"
     )
     assert not list(study.folder.rglob("*.part"))

@@ -1,0 +1,100 @@
+"""Tables for a terminal of any width: columns are left out before a word is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from raylt import escape
+
+_GAP = 2
+"""Spaces between two columns."""
+_NARROW = 24
+"""The least width of a column whose cells take several lines."""
+_LONGEST = 28
+"""Letters of a cell beyond which it is cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table: its head and its cells from the top."""
+
+    head: str
+    cells: Sequence[str]
+    rank: int = 0
+    """A column of a higher rank is left out first; those of 0 are always shown."""
+    right: bool = True
+    """Whether it is aligned to the right, as numbers are."""
+    wraps: bool = False
+    """Whether a long cell takes several lines, broken between words."""
+
+    @property
+    def head_lines(self) -> list[str]:
+        """The head, broken after underscores: `complement_` over `weight`."""
+        return self.head.replace("_", "_\n").split("\n")
+
+    @property
+    def width(self) -> int:
+        """What it needs so that no word is broken."""
+        cells = max((cell_len(cell) for cell in self.cells), default=0)
+        most = min(cells, _NARROW if self.wraps else _LONGEST)
+        return max(*map(cell_len, self.head_lines), most)
+
+
+class Columns:
+    """A table that shows as many of its columns as fit, and names the others below it.
+
+    Args:
+        columns: In the order in which they stand.
+        styles: The style of each row.
+    """
+
+    def __init__(self, columns: Sequence[Column], styles: Sequence[str] = ()) -> None:
+        self._columns = [
+            Column(
+                head=column.head,
+                # A control character is shown by more letters than it has.
+                cells=[escape.terminal(cell) for cell in column.cells],
+                rank=column.rank,
+                right=column.right,
+                wraps=column.wraps,
+            )
+            for column in columns
+        ]
+        self._styles = styles
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = fitting(self._columns, options.max_width)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+        lines = max(len(column.head_lines) for column in shown)
+        for column in shown:
+            table.add_column(
+                # The last lines of all heads stand beside each other.
+                "\n".join([""] * (lines - len(column.head_lines)) + column.head_lines),
+                justify="right" if column.right else "left",
+                no_wrap=not column.wraps,
+                max_width=None if column.wraps else max(_LONGEST, column.width),
+            )
+        rows = zip(*(column.cells for column in shown), strict=True)
+        for i, row in enumerate(rows):
+            table.add_row(*map(Text, row), style=self._styles[i] if self._styles else None)
+        yield table
+        if hidden := [column.head for column in self._columns if column not in shown]:
+            yield Text(f"no room for: {', '.join(hidden)}", style="dim")
+
+
+def fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns that fit beside each other, those of a low rank first."""
+    chosen: list[Column] = []
+    room = width + _GAP
+    for column in sorted(columns, key=lambda column: column.rank):
+        if column.rank == 0 or column.width + _GAP <= room:
+            chosen.append(column)
+            room -= column.width + _GAP
+    return [column for column in columns if column in chosen]

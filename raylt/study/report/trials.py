@@ -1,0 +1,75 @@
+"""The trials of a study as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from raylt.study.record import text
+from raylt.study.record.columns import Column, Columns
+from raylt.study.record.outcome import Outcome
+
+_STYLES = {
+    "running": "cyan",
+    "complete": "",
+    "stopped": "dim",
+    "failed": "red",
+    "interrupted": "yellow",
+    "waiting": "dim",
+}
+_RANKS = {"val/few": 1, "val/many": 3, "val/medium": 5}
+"""Which accuracies are left out on a narrow terminal: few-shot ones tell most of a long tail."""
+_LEAF, _TIME = 2, 4
+
+
+def table(
+    trials: Sequence[Outcome],
+    paths: Sequence[str],
+    objective: str,
+    best: int | None,
+    *,
+    name: Callable[[Outcome], str] | None = None,
+) -> Columns:
+    """Trials with their leaves and scores; the best one stands out.
+
+    Args:
+        trials: In the order of the rows.
+        paths: The leaves that have a column.
+        objective: The metric that is always shown.
+        best: The number of the best trial.
+        name: What a trial is called; its number, and a star for the baseline, where None.
+    """
+    metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)
+    columns = [
+        Column(head="run" if name else "trial", cells=[*map(name or _number, trials)]),
+        Column(head="state", cells=[trial.state for trial in trials], right=False),
+        Column(head="epoch", cells=[*map(epochs, trials)]),
+        *(
+            Column(
+                head=head,
+                cells=[text.plain(o.point[path]) if path in o.point else "-" for o in trials],
+                rank=_LEAF,
+            )
+            for path, head in zip(paths, text.short(paths), strict=True)
+        ),
+        *(
+            Column(
+                head=metric.removeprefix("val/"),
+                cells=[text.score(metric, trial.last.get(metric)) for trial in trials],
+                rank=0 if metric == objective else _RANKS.get(metric, 1),
+            )
+            for metric in metrics
+        ),
+        Column(head="time", cells=[text.duration(o.seconds) for o in trials], rank=_TIME),
+    ]
+    styles = ["bold green" if o.number == best else _STYLES[o.state] for o in trials]
+    return Columns(columns, styles)
+
+
+def epochs(trial: Outcome) -> str:
+    """The last scored epoch, of how many."""
+    planned = trial.recipe.get("epochs")
+    return f"{trial.epoch}/{planned}" if planned else "-"
+
+
+def _number(trial: Outcome) -> str:
+    return f"{trial.number}{'*' if trial.role == 'baseline' else ''}"

@@ -1,0 +1,76 @@
+"""What a person sees at the end of a search."""
+
+from __future__ import annotations
+
+from raylt.study.record import text
+from raylt.study.record.columns import Columns
+from raylt.study.record.outcome import failures
+from raylt.study.report import trials
+from raylt.study.run.plan import small_sample
+from raylt.study.run.result import Result
+from raylt.study.verdict import floor
+
+_FAILURES = 5
+"""Different failures that the summary names."""
+
+
+def parts(result: Result) -> list[Columns | str]:
+    """The end of a search: the ranking, then the lines of `closing`."""
+    best = result.best.number if result.best else None
+    begun = [trial for trial in result.ranking if trial.state != "waiting"]
+    table = trials.table(begun, result.paths, result.objective, best)
+    return [*([table, ""] if begun else []), *closing(result)]
+
+
+def closing(result: Result) -> list[str]:
+    """The summary's lines below the ranking: best against baseline, floor, files, what next."""
+    lines = [*_verdict(result), *floor.lines(result.floor)]
+    if hint := floor.unbeaten(result.floor, result.objective, result.best):
+        lines.append(hint)
+    if few := small_sample(result.validation):
+        lines.append(few)
+    for numbers, failure in failures(result.ranking)[:_FAILURES]:
+        noun = "trial" if len(numbers) == 1 else "trials"
+        lines.append(f"Failed: {noun} {', '.join(map(str, numbers))}: {failure}")
+    if result.stopped:
+        lines.append(f"Ended early: {result.stopped}")
+    lines += [
+        *result.notices,
+        f"Written to {result.folder} (study.db, space.yaml, trials/), tracked in "
+        f"{result.tracking_uri}; {text.duration(result.seconds)}",
+        "",
+    ]
+    commands = result.commands
+    if result.interrupted:
+        return [*lines, f"Interrupted; go on with: {commands['resume']}"]
+    missing = sum(trial.over for trial in result.ranking) < result.wanted
+    return [
+        *lines,
+        f"Next: {commands['best']}   (the best recipe)",
+        f"      {commands['confirm']}   (is it really better?)",
+        f"      {commands['ui']}   (compare the trials in MLflow)",
+        f"      {commands['resume']}   (go on with what is not finished)"
+        if missing
+        else f"      {commands['more']}   (as many trials again)",
+    ]
+
+
+def _verdict(result: Result) -> list[str]:
+    metric, best, baseline = result.objective, result.best, result.baseline
+    if best is None:
+        return ["No trial has finished and kept the constraints."]
+    lines = [f"Best: trial {best.number} with {', '.join(text.scores(best.last))}"]
+    if not any(name.startswith("val/") for name in best.last):
+        lines.append(
+            "Nothing is held out (data.validation is 0), so only training losses are known; "
+            "`raylt confirm` alone opens the test set"
+        )
+    if baseline is not None and metric in baseline.last:
+        gap = text.lead(metric, best.last[metric] - baseline.last[metric])
+        same = best.number == baseline.number
+        lines.append(
+            f"Baseline ({result.baseline_source}): trial {baseline.number} with "
+            f"{', '.join(text.scores(baseline.last))}; "
+            f"{'the best trial is the baseline' if same else f'{gap}, one seed'}"
+        )
+    return lines

@@ -1,0 +1,32 @@
+import io
+
+from rich.console import Console
+
+from raylt.study.report import trials
+from tests.study.run.made import outcome
+
+
+def shown(width, *rows, **options):
+    console = Console(file=io.StringIO(), width=width)
+    paths = ["method.temperature", "method.complement_weight"]
+    console.print(trials.table(rows, paths, "val/accuracy", None, **options))
+    return console.file.getvalue()
+
+
+def test_the_few_stay_longest_of_the_groups():
+    rows = [outcome(0, 0.9, role="baseline"), outcome(1, None, state="waiting")]
+    assert "no room" not in shown(100, *rows)
+    assert "no room for: medium, time" in " ".join(shown(80, *rows).split())
+    head = shown(50, *rows).splitlines()[1:3]
+    assert " few" in " ".join(head)
+
+
+def test_the_baseline_has_its_star_and_a_run_its_name():
+    row = outcome(0, 0.9, role="baseline")
+    assert "0*" in shown(80, row)
+    assert "seed 3" in shown(80, row, name=lambda run: "seed 3")
+
+
+def test_epochs_are_of_how_many_where_that_is_known():
+    assert trials.epochs(outcome(0, 0.9)) == "6/6"
+    assert trials.epochs(trials.Outcome(number=1, state="waiting", role="draw")) == "-"
