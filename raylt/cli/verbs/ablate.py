@@ -48,7 +48,9 @@ def ablate(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Which change mattered? Set each change back alone, take each over alone, over fresh seeds.
+    """Which change mattered? Set each back alone, over fresh seeds.
+
+    Each is also taken over alone.
 
     The runs of `raylt confirm` count: nothing is trained twice.
 

@@ -30,12 +30,15 @@ def sentences(record: Record) -> list[str]:
     opened, *confirmations = confirmation.brief(record)
     if confirmation.stored(record) is not None:
         # Fresh seeds say more than the search, which chose the best among its own.
-        return [*(f"{sentence}." for sentence in confirmations), opened, *result]
+        searched = result[0].replace(" is the best", " was the best of the search", 1)
+        return [*(f"{sentence}." for sentence in confirmations), opened, searched, *result[1:]]
+    ended = sum(trial.over for trial in record.outcomes())
+    other = "the baseline" if baseline else "the published setting"
     return [
         *result,
-        f"Nothing is confirmed yet: the best of {len(record.outcomes())} trials is best in part "
-        f"by luck. `{provenance.command(record, 'confirm', record.name)}` trains it and the "
-        f"baseline again over several seeds.",
+        f"Nothing is confirmed yet: the best of {ended} trials is best in part by luck. "
+        f"`{provenance.command(record, 'confirm', record.name)}` trains it and {other} again over "
+        f"several seeds.",
         opened,
     ]
 

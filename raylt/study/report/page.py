@@ -21,12 +21,16 @@ from raylt.study.record.text import SHOWN, duration, percent, plain, score, shor
 from raylt.study.report import charts, findings
 from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
-from raylt.study.report.charts.figure import Chart
+from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
 from raylt.study.verdict import ablation, confirmation
 
+_AXIS = 95
+"""Pixels that an axis of parallel coordinates needs."""
 _RANKED = 100
 """Trials in the ranking."""
+_LONG = 24
+"""Letters of a cell from which it takes several lines."""
 _RESULTS = ("versus", "cost", "paid", "classes", "pareto", "curves")
 """Charts of the results, the most telling first; that of a rival is there only with one."""
 
@@ -112,8 +116,8 @@ def _numbers(record: Record) -> str:
     numbers = {
         f"best {name}": _score(metric, best),
         f"baseline {name}": _score(metric, record.baseline()),
-        "best few-shot": _score("val/few", best),
-        "trials": str(len(trials)),
+        "few-shot of the best": _score("val/few", best),
+        "trials ended": f"{sum(trial.over for trial in trials)} of {record.wanted}",
         "stopped early": str(sum(trial.state == "stopped" for trial in trials)),
         "time of all trials": duration(sum(trial.seconds for trial in trials)),
         "budget": budget.sentence(record).removeprefix("budget ") or "-",
@@ -128,6 +132,10 @@ def _numbers(record: Record) -> str:
 
 def _figure(chart: Chart) -> str:
     place = f"<div id='chart-{chart.key}'></div>" if chart.body is not None else ""
+    if isinstance(chart.body, Parallel):
+        # Axes that come too close to each other are scrolled instead.
+        width = _AXIS * len(chart.body.dimensions)
+        place = f"<div class='scroll'><div style='min-width: {width}px'>{place}</div></div>"
     return (
         f"<figure><h3>{_text(chart.title)}</h3><figcaption>{_text(chart.caption)}</figcaption>"
         f"{place}</figure>"
@@ -203,7 +211,7 @@ def _ranking(record: Record) -> str:
             str(trial.epoch),
             *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
             *(_score(metric, trial) for metric in shown),
-            duration(trial.seconds),
+            (duration(trial.seconds), trial.seconds),
             text.hours(trial.cpu_seconds / 3600),
             text.hours(trial.gpu_seconds / 3600),
             trial.failure,
@@ -211,7 +219,8 @@ def _ranking(record: Record) -> str:
         for trial in trials
     ]
     kinds = ["best" if best and trial.number == best.number else trial.role for trial in trials]
-    table = _table([*heads, "time", "CPU-hours", "GPU-hours", "failure"], rows, kinds=kinds)
+    heads += ["time", "CPU-hours", "GPU-hours", "failure"]
+    table = _table(heads, rows, kinds=kinds, sortable=True)
     rest = len(begun) - len(trials)
     more = f"<p class='quiet'>... and {rest} more trials.</p>" if rest else ""
     return (
@@ -272,17 +281,43 @@ def _score(metric: str, trial: Outcome | None) -> str:
     return score(metric, trial.last.get(metric) if trial else None)
 
 
+Cell = str | tuple[str, float]
+"""A text, and what it is sorted by where that is something else."""
+
+
 def _table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], *, kinds: Sequence[str] = ()
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    kinds: Sequence[str] = (),
+    sortable: bool = False,
 ) -> str:
-    """Rows under their heads; `kinds` are the classes of the rows in the style sheet."""
+    """Rows under their heads.
+
+    Args:
+        heads: The name of each column.
+        rows: The cells of each row.
+        kinds: The classes of the rows in the style sheet.
+        sortable: Whether the heads are buttons that sort the rows.
+    """
     # On paper a long name is broken rather than the table cut off.
-    head = "".join(f"<th>{_text(name).replace('_', '_<wbr>')}</th>" for name in heads)
+    names = [_text(name).replace("_", "_<wbr>") for name in heads]
+    names = [f"<button type='button'>{name}</button>" for name in names] if sortable else names
+    head = "".join(f"<th scope='col'>{name}</th>" for name in names)
     lines = "\n".join(
-        f"<tr class='{kind}'>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>"
+        f"<tr class='{kind}'>{''.join(map(_cell, row))}</tr>"
         for row, kind in itertools.zip_longest(rows, kinds, fillvalue="")
     )
-    return f"<div class='wide'><table><tr>{head}</tr>\n{lines}</table></div>"
+    return (
+        f"<div class='wide'><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table>"
+        f"</div>"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, tuple):
+        return f"<td data-value='{cell[1]}'>{_text(cell[0])}</td>"
+    return f"<td{' class=long' if len(cell) > _LONG else ''}>{_text(cell)}</td>"
 
 
 def _facts(facts: Mapping[str, str]) -> str:

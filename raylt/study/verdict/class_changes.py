@@ -110,21 +110,22 @@ def compare(
 
 
 def sentence(groups: dict[str, Change]) -> str:
-    """Which shot groups gained and which lost; a change within noise says so."""
-    moved = [(name, groups[name]) for name in _GROUPS if name in groups]
-    up = ", ".join(_points(name, c) for name, c in moved if c.mean >= _SHOWN)
-    down = ", ".join(_points(name, c) for name, c in moved if c.mean <= -_SHOWN)
-    if up and down:
-        return f"{up} at the cost of {down}"
-    if up:
-        return f"{up}, and no group lost"
-    if down:
-        return f"{down}, and no group gained"
-    return "no group changed"
+    """Which shot groups gained and which lost; what is within the interval is no gain and no
+    loss."""
+    moved = [(n, groups[n]) for n in _GROUPS if n in groups and abs(groups[n].mean) >= _SHOWN]
+    up = ", ".join(_points(n, c) for n, c in moved if c.sure and c.mean > 0)
+    down = ", ".join(_points(n, c) for n, c in moved if c.sure and c.mean < 0)
+    unsure = ", ".join(_points(n, c) for n, c in moved if not c.sure)
+    shown = f"{up} at the cost of {down}" if up and down else up or down
+    if not unsure:
+        return shown or "no group changed"
+    if not shown:
+        return f"no gain or loss of a group is shown: {unsure}"
+    return f"{shown}; not shown: {unsure}"
 
 
 def _points(name: str, change: Change) -> str:
-    return f"{name} {100 * change.mean:+.1f}{'' if change.sure else ' (within noise)'}"
+    return f"{name} {100 * change.mean:+.1f}"
 
 
 def _members(train_counts: Sequence[int]) -> dict[str, Sequence[int]]:

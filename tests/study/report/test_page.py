@@ -87,7 +87,7 @@ def test_every_trial_is_ranked(record, document):
 
 
 def test_each_drawing_has_its_place(document):
-    drawn = json.loads(re.search(r"Object\.entries\((\{.*\})\)\) \{", document)[1])
+    drawn = json.loads(re.search(r"const drawings = (\{.*\});\n", document)[1])
     places = set(re.findall(r"<div id='chart-([a-z]+)'>", document))
     assert set(drawn) == places
     assert {

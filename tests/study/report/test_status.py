@@ -35,4 +35,4 @@ def test_a_trial_that_nobody_trains_any_more_is_interrupted(
     monkeypatch.chdir(tmp_path)
     head, _, _, _, row, *_ = shown(capsys, "status", "toy").splitlines()
     assert "1 interrupted" in head
-    assert row.split()[:2] == ["0", "interrupted"]
+    assert row.split()[:2] == ["0*", "interrupted"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt.study.verdict.class_changes import compare, sentence
+from raylt.study.verdict.class_changes import Change, compare, sentence
 
 COUNTS = (200, 150, 50, 10)
 
@@ -72,7 +72,7 @@ def test_what_has_no_test_image_is_absent():
     changes = compare(np.zeros((1, 10), int), np.ones((1, 10), int), labels, (50, 5))
     assert changes.classes[1] is None
     assert set(changes.groups) == {"all", "medium", "thirds/many"}
-    assert changes.sentence == "medium -100.0, and no group gained"
+    assert changes.sentence == "medium -100.0"
 
 
 def test_a_change_within_noise_says_so():
@@ -81,8 +81,21 @@ def test_a_change_within_noise_says_so():
         predictions(labels, [10, 0, 0, 10]), predictions(labels, [10, 0, 0, 11]), labels, COUNTS
     )
     # One image of twenty can be drawn zero times.
-    assert changes.sentence == "few +5.0 (within noise), and no group lost"
+    assert changes.sentence == "no gain or loss of a group is shown: few +5.0"
     assert sentence({}) == "no group changed"
+
+
+def test_noise_is_not_told_as_a_trade():
+    def change(mean, low, high):
+        return Change(mean=mean, low=low, high=high, images=100)
+
+    sure, lost = change(0.1, 0.02, 0.2), change(-0.1, -0.2, -0.05)
+    unsure = change(-0.02, -0.1, 0.1)
+    assert sentence({"few": sure, "many": lost}) == "few +10.0 at the cost of many -10.0"
+    assert sentence({"few": sure, "many": unsure}) == "few +10.0; not shown: many -2.0"
+    assert sentence({"few": unsure, "many": unsure}) == (
+        "no gain or loss of a group is shown: few -2.0, many -2.0"
+    )
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -7,6 +7,7 @@ Okabe and Ito, which people of every colour vision tell apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,13 @@ BLUE = "#0072b2"
 ORANGE = "#e69f00"
 GREEN = "#009e73"
 VERMILION = "#d55e00"
+
+_STEPS = 5
+"""Ticks of an axis, about."""
+_DECADE = 10
+_DENSE = 4
+"""Powers of ten up to which their doubles and fives have a tick, too."""
+_ROUNDING = 1e-9
 
 Symbol = Literal["circle", "hollow", "diamond", "star", "square"]
 Dash = Literal["solid", "dash", "dot", "dashdot"]
@@ -147,3 +155,18 @@ def plot(key: str, title: str, caption: str, *, x: Axis, y: Axis, marks: Iterabl
 def nothing(key: str, title: str, reason: str) -> Chart:
     """A chart that cannot be drawn, and the reason."""
     return Chart(key=key, title=title, caption=f"Nothing to draw: {reason}.", body=None)
+
+
+def round_ticks(low: float, high: float, *, log: bool) -> list[float]:
+    """Round numbers from `low` to `high`: 1, 2 and 5 times a power of ten on a log scale that
+    spans more than one, else steps of such a size."""
+    if log and high / low > _DECADE:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        steps = (1, 2, 5) if len(powers) <= _DENSE else (1,)
+        values = [float(f"{step}e{power}") for power in powers for step in steps]
+        return [value for value in values if low <= value <= high]
+    raw = (high - low) / _STEPS
+    power = math.floor(math.log10(raw))
+    step = next(s for s in (1, 2, 5, 10) if s * 10.0**power >= raw) * 10.0**power
+    first, last = math.ceil(low / step - _ROUNDING), math.floor(high / step + _ROUNDING)
+    return [float(f"{i * step:.10g}") for i in range(first, last + 1)]

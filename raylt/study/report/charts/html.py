@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from raylt.study.report.charts.figure import (
@@ -16,6 +17,7 @@ from raylt.study.report.charts.figure import (
     Panel,
     Parallel,
     Points,
+    round_ticks,
 )
 
 _COLUMNS = 3
@@ -32,9 +34,9 @@ _SYMBOLS = {
 """Symbols of plotly and their sizes."""
 _SHADES = "Viridis"
 _LAYOUT = {
-    "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222"},
-    "paper_bgcolor": "white",
-    "plot_bgcolor": "white",
+    "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222222"},
+    "paper_bgcolor": "#ffffff",
+    "plot_bgcolor": "#ffffff",
     "hovermode": "closest",
     "barmode": "overlay",
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -74,8 +76,8 @@ def _panels(panels: tuple[Panel, ...]) -> Drawing:
     named: set[str] = set()
     for i, panel in enumerate(panels):
         suffix = "" if i == 0 else str(i + 1)
-        layout[f"xaxis{suffix}"] = _axis(panel.x)
-        layout[f"yaxis{suffix}"] = _axis(panel.y)
+        layout[f"xaxis{suffix}"] = _axis(panel.x, [x for mark in panel.marks for x in mark.x])
+        layout[f"yaxis{suffix}"] = _axis(panel.y, [y for mark in panel.marks for y in mark.y])
         if any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
             layout[f"yaxis{suffix}"] |= {"autorange": "reversed", "automargin": True}
         for mark in panel.marks:
@@ -87,17 +89,19 @@ def _panels(panels: tuple[Panel, ...]) -> Drawing:
     return data, layout
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, values: Sequence[float] = ()) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "title": {"text": axis.title},
         "showline": True,
-        "linecolor": "#444",
+        "linecolor": "#444444",
         "ticks": "outside",
         "gridcolor": "#d8d8d8",
         "zeroline": False,
     }
-    if axis.log:
-        settings |= {"type": "log", "dtick": "D2"}
+    if axis.log and values:
+        # plotly would write 0.05 as 5.
+        ticks = round_ticks(min(values), max(values), log=True)
+        settings |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
     if axis.ticks:
         settings |= {
             "tickvals": list(range(len(axis.ticks))),
@@ -126,7 +130,7 @@ def _trace(mark: Mark) -> dict[str, Any]:
 
 
 def _bars(mark: Bars) -> dict[str, Any]:
-    hatch = {"shape": mark.hatch, "fillmode": "overlay", "fgcolor": "white", "size": 9}
+    hatch = {"shape": mark.hatch, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 9}
     trace: dict[str, Any] = {
         "type": "bar",
         "textposition": "none",
@@ -137,7 +141,7 @@ def _bars(mark: Bars) -> dict[str, Any]:
         trace["error_y"] = {
             "type": "data",
             "symmetric": False,
-            "color": "#222",
+            "color": "#222222",
             "thickness": 1.2,
             "width": 3,
             "array": [high - y for y, (_, high) in ends],

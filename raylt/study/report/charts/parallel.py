@@ -16,7 +16,6 @@ from raylt.study.report.charts.figure import Chart, Dimension, Parallel
 _NAME = ("parallel", "What was tried and what it brought")
 _ABSENT = -0.12
 """Where a trial crosses the axis of a leaf that it does not have."""
-_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def parallel(record: Record, ranking: Sequence[Outcome]) -> Chart:
@@ -31,11 +30,11 @@ def parallel(record: Record, ranking: Sequence[Outcome]) -> Chart:
     names = short([leaf.path for leaf in leaves])
     points = [trial.point for trial in scored]
     dimensions = [_leaf_axis(leaf, name, points) for leaf, name in zip(leaves, names, strict=True)]
-    dimensions.append(number_axis("epochs", [float(trial.epoch) for trial in scored], digits=0))
+    dimensions.append(number_axis("epochs", [float(trial.epoch) for trial in scored]))
     common = [name for name in SHOWN if all(name in trial.last for trial in scored)]
     for name in dict.fromkeys([metric, *common]):
         values = [parts.scaled(name, trial.last[name]) for trial in scored]
-        dimensions.append(number_axis(parts.axis_title(name), values, digits=1))
+        dimensions.append(number_axis(parts.axis_title(name), values))
     best = record.best()
     key, title = _NAME
     return Chart(
@@ -61,7 +60,10 @@ def _leaf_axis(leaf: Leaf, title: str, points: Sequence[Mapping[str, Value]]) ->
     else:
         low, high = (parts.position(leaf, end) for end in leaf.ends)
         log = leaf.log
-        ticks = [(at, f"{_between(low, high, at, log=log):.3g}") for at in _TICKS]
+        ticks = [
+            (_share(low, high, v, log=log), f"{v:g}")
+            for v in figure.round_ticks(low, high, log=log)
+        ]
     places = tuple(
         _share(low, high, parts.position(leaf, point[leaf.path]), log=log)
         if leaf.path in point
@@ -73,14 +75,14 @@ def _leaf_axis(leaf: Leaf, title: str, points: Sequence[Mapping[str, Value]]) ->
     return Dimension(title=title, places=places, ticks=tuple(ticks))
 
 
-def number_axis(title: str, values: Sequence[float], *, digits: int) -> Dimension:
+def number_axis(title: str, values: Sequence[float]) -> Dimension:
     """An axis from the smallest to the largest value."""
     low, high = min(values), max(values)
-    shares = _TICKS if low < high else (0.5,)
+    whole = [low] if low == high else figure.round_ticks(low, high, log=False)
     return Dimension(
         title=title,
         places=tuple(_share(low, high, value, log=False) for value in values),
-        ticks=tuple((at, f"{_between(low, high, at, log=False):.{digits}f}") for at in shares),
+        ticks=tuple((_share(low, high, value, log=False), f"{value:.4g}") for value in whole),
     )
 
 
@@ -91,10 +93,3 @@ def _share(low: float, high: float, value: float, *, log: bool) -> float:
     if log:
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low)
-
-
-def _between(low: float, high: float, share: float, *, log: bool) -> float:
-    """The value at a share of the way between two ends."""
-    if log:
-        return math.exp(_between(math.log(low), math.log(high), share, log=False))
-    return low + share * (high - low)
