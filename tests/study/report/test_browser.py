@@ -134,7 +134,8 @@ CONTRAST = """(() => {
   };
   const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   const texts = 'h1, h2, p, figcaption, td, th, pre, code, b, span';
-  const page = [...document.querySelectorAll(texts)].filter(e => !e.closest('svg') && e.textContent.trim())
+  const page = [...document.querySelectorAll(texts)]
+    .filter(e => !e.closest('svg') && e.textContent.trim())
     .map(e => ratio(light(parse(getComputedStyle(e).color)), light(ground(e))));
   const paper = light(parse(getComputedStyle(document.body).backgroundColor));
   const charts = [...document.querySelectorAll('svg.main-svg text')].filter(e => e.textContent)
