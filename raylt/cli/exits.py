@@ -146,8 +146,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         context = wrong.ctx if isinstance(wrong, click.UsageError) else None
         hint = f"; see `{context.command_path} --help`" if context else ""
         return fail(wrong.format_message().rstrip(".") + hint, 2)
-    except (KeyboardInterrupt, click.Abort):
-        return fail("interrupted", INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return fail(" ".join(["interrupted", *map(str, error.args)]), INTERRUPTED)
     except BrokenPipeError:
         return _broken_pipe()
     except _Unwritable as error:

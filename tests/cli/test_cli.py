@@ -256,7 +256,7 @@ def test_a_reader_that_leaves_is_no_fault() -> None:
 
 
 def failing(error: BaseException) -> Any:
-    def fail(space: Space) -> str:
+    def fail(*_: Any) -> str:
         raise error
 
     return fail
@@ -304,7 +304,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
     monkeypatch.chdir(tmp_path)
     calls: list[tuple[Space, Any]] = []
 
-    def catch(space: Space, settings: Any) -> tuple[Space, Any]:
+    def catch(space: Space, settings: Any, **_: Any) -> tuple[Space, Any]:
         calls.append((space, settings))
         return calls[-1]
 
@@ -336,6 +336,26 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
     monkeypatch.setattr(plan, "check", catch)
     monkeypatch.setattr(driver, "run", run)
     return calls
+
+
+def test_an_interruption_says_what_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from raylt.study.run import plan
+
+    def interrupted(space: Space, settings: Any, **_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "check", interrupted)
+    assert cli.run(["tune", SDCLR, "--study", "mine"]) == 130
+    assert capsys.readouterr().err == (
+        "error: interrupted before the search had started: nothing was saved, and nothing is left "
+        "behind\n"
+    )
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    assert cli.run(["tune", SDCLR, "--study", "mine"]) == 130
+    assert "what was scored is saved: `raylt resume mine`" in capsys.readouterr().err
 
 
 def test_tune_hands_on_the_space_and_the_settings(

@@ -28,7 +28,7 @@ def searched(monkeypatch):
     """The settings of a search, in place of searching."""
     found = []
 
-    def stop(space, settings):
+    def stop(space, settings, **_):
         found.append(settings)
         raise KeyboardInterrupt
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn
 
@@ -148,7 +149,10 @@ def resume(
         with contextlib.closing(opened) as record:
             file_of_study = record.folder / "space.yaml"
             wider = space.stored(file_of_study, words, whole_ends=record.whole_ends)
-    result = driver.resume(study, settings, retry_failed=retry_failed, trials=trials, space=wider)
+    with _interruption_told(study, settings):
+        result = driver.resume(
+            study, settings, retry_failed=retry_failed, trials=trials, space=wider
+        )
     _follow_with_rival(result, settings, as_json)
 
 
@@ -196,9 +200,25 @@ def _search(
         if data_of is not None:
             opened = studies.open_study(data_of, settings.runs, settings.storage)
             like = stack.enter_context(contextlib.closing(opened))
-        checked = plan.check(space, settings, data_of=like)
-    result = driver.run(checked)
+        stack.enter_context(_interruption_told(space.study.name, settings))
+        result = driver.run(plan.check(space, settings, data_of=like))
     _follow_with_rival(result, target.settings, as_json)
+
+
+@contextlib.contextmanager
+def _interruption_told(name: str, settings: Settings) -> Generator[None]:
+    """Tell whoever interrupts a search before it has started, or twice, what is saved."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not (settings.runs / name).exists():
+            raise KeyboardInterrupt(
+                "before the search had started: nothing was saved, and nothing is left behind"
+            ) from None
+        from raylt import printed
+
+        again = printed.command("resume", [name], settings)
+        raise KeyboardInterrupt(f"at once; what was scored is saved: `{again}`") from None
 
 
 def _profile(space: Space, settings: Settings, as_json: bool) -> None:

@@ -94,7 +94,7 @@ def test_a_bad_pack_is_refused(words, told, capsys):
 
 def test_the_command_line_goes_before_the_profile(tmp_path, monkeypatch):
     found = []
-    monkeypatch.setattr(plan, "check", lambda _, chosen: found.append(chosen.pack) or 1 / 0)
+    monkeypatch.setattr(plan, "check", lambda _, chosen, **__: found.append(chosen.pack) or 1 / 0)
     (tmp_path / "p.yaml").write_text("trial: {pack: auto}\n")
     words = ["tune", "-s", "search_spaces/sdclr.yaml", "--cluster", str(tmp_path / "p.yaml")]
     cli.run(words)
