@@ -99,17 +99,20 @@ def _part(config: Listed, root: Path, classes: int, key: str) -> Part:
     """The images of the list that a key names."""
     path = below(root, getattr(config, key), key)
     folder = below(root, config.images, "images")
-    named = rows.read(path)
+    problems: list[str] = []
+    named = rows.read(path, problems=problems)
     for row in named:
         if not (row.label.isascii() and row.label.isdigit() and int(row.label) < classes):
             hint = " (classes are counted from 0)" if row.label == str(classes) else ""
-            raise rows.wrong(
-                path,
-                row.line,
-                f"{row.path} {row.label}",
-                f"be a path and a class from 0 to {classes - 1}{hint}",
-                "correct the line, or name another list",
+            must = f"the class must be a number from 0 to {classes - 1}{hint}"
+            problems.append(
+                rows.wrong(
+                    path,
+                    row.line,
+                    f"{must}, but is {row.label[:200]!r}; correct it, or name another list",
+                )
             )
+    rows.require_none(problems)
     return table.part(path, named, folder, [int(row.label) for row in named])
 
 

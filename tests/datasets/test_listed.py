@@ -109,7 +109,7 @@ def test_a_missing_image_is_named_before_anything_is_trained(root):
 def test_a_label_that_is_no_class_is_refused(root, label):
     with (root / "train.txt").open("a") as file:
         file.write(f"train/0/0.png {label}\n")
-    with pytest.raises(InputError, match=r"train\.txt:23: must be a path and a class from 0 to 3"):
+    with pytest.raises(InputError, match=r"train\.txt:23: the class must be a number from 0 to 3"):
         load(root)
 
 
@@ -133,7 +133,7 @@ def test_lists_lie_below_the_root(root):
         load(root, train_list="/etc/passwd")
     with (root / "train.txt").open("a") as file:
         file.write("../../etc/passwd 0\n")
-    with pytest.raises(InputError, match=r"train\.txt:23: must be a path below .*photos"):
+    with pytest.raises(InputError, match=r"train\.txt:23: the path must lie below .*photos"):
         load(root)
 
 

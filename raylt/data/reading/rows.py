@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from raylt.data.reading.paths import shown
+from raylt.data.reading.paths import listing, shown
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError
 
@@ -52,12 +52,21 @@ class Row(NamedTuple):
     """"" where the table has no such column."""
 
 
-def read(path: Path, columns: Columns = Columns()) -> list[Row]:  # noqa: B008
+def read(
+    path: Path,
+    columns: Columns = Columns(),  # noqa: B008
+    problems: list[str] | None = None,
+) -> list[Row]:
     """The rows of a table or a list, in its order.
 
     A table has its columns parted by tabs, commas or semicolons, and a first line of heads, or
     `path,label` or `path,label,split` in each line. A list has `path label` in each line; there
     the path may hold blanks. Empty lines and lines that begin with `# ` are passed over.
+
+    Args:
+        path: The table or list.
+        columns: Which columns count.
+        problems: Takes what is wrong with rows, which are left out; without it they are refused.
 
     Raises:
         InputError: it cannot be read or is empty, or a line has no path and label.
@@ -72,23 +81,53 @@ def read(path: Path, columns: Columns = Columns()) -> list[Row]:  # noqa: B008
             f"a list of images must name at least one, but {shown(path)} is empty; name another"
         )
     delimiter = _delimiter(lines[0][1], path.suffix.lower() in TABLES)
-    fields = _fields(path, lines, delimiter)
+    fields = _fields(lines, delimiter)
     heads = next(fields)
+    if isinstance(heads, csv.Error):
+        row = wrong(path, lines[0][0], f"the row must be readable as columns, {_is(lines[0][1])}")
+        raise InputError(f"{row}; correct it: {heads}")
     places = _places(path, lines[0][0], heads, columns)
     if places is None and not 2 <= len(heads) <= 3:
-        raise wrong(path, *lines[0], "hold `path,label`", "correct it, or add a line of heads")
-    rows = [] if places else [_row(path, lines[0], heads, _plain(heads), len(heads))]
-    places = places or _plain(heads)
-    for line, values in zip(lines[1:], fields, strict=True):
-        rows.append(_row(path, line, values, places, len(heads)))
-    if not rows:
+        row = wrong(path, lines[0][0], f"the first row must be `path,label`, {_is(lines[0][1])}")
+        raise InputError(f"{row}; correct it, or add a row of heads")
+    own: list[str] = []
+    rows: list[Row] = []
+    first = 1 if places else 0
+    for line, values in zip(lines[first:], [*([] if places else [heads]), *fields], strict=True):
+        row = _row(line, values, places or _plain(heads), len(heads))
+        if isinstance(row, Row):
+            rows.append(row)
+        else:
+            own.append(wrong(path, line[0], row))
+    if problems is None:
+        require_none(own)
+    else:
+        problems += own
+    if not rows and not own:
         raise InputError(f"{shown(path)} must name an image, but has its heads only; add some")
     return rows
 
 
-def wrong(path: Path, number: int, line: str, must: str, remedy: str) -> InputError:
-    """The error of one line, which shows its odd characters."""
-    return InputError(f"{shown(path)}:{number}: must {must}, but is {line[:200]!r}; {remedy}")
+def wrong(path: Path, number: int, sentence: str) -> str:
+    """What is wrong with a row, after its place."""
+    return f"{shown(path)}:{number}: {sentence}"
+
+
+def require_none(problems: Sequence[str]) -> None:
+    """Refuse rows with which something is wrong, all at once.
+
+    Raises:
+        InputError: there are such.
+    """
+    if len(problems) == 1:
+        raise InputError(problems[0])
+    if problems:
+        raise InputError(f"{len(problems)} rows must be corrected:\n{listing(problems)}")
+
+
+def _is(text: str) -> str:
+    """What stands there, with its odd characters shown."""
+    return f"but is {text[:200]!r}"
 
 
 def _text(path: Path) -> str:
@@ -129,8 +168,8 @@ def _delimiter(line: str, table: bool) -> str:
     return max(" ,;", key=marks.rfind)
 
 
-def _fields(path: Path, lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[list[str]]:
-    """The columns of each line."""
+def _fields(lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[list[str] | csv.Error]:
+    """The columns of each line, or why it has none."""
     if delimiter == " ":
         heads = len(lines[0][1].split())
         # Only a head of three columns says that there is a third one.
@@ -138,12 +177,13 @@ def _fields(path: Path, lines: Sequence[tuple[int, str]], delimiter: str) -> Ite
         for _, line in lines:
             yield line.strip().rsplit(None, 2 if three else 1)
         return
-    for number, line in lines:
+    for _, line in lines:
         try:
             (values,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
         except csv.Error as error:
-            raise wrong(path, number, line, "have columns", f"correct it: {error}") from error
-        yield [value.strip() for value in values]
+            yield error
+        else:
+            yield [value.strip() for value in values]
 
 
 def _known(heads: Sequence[str]) -> dict[str, int] | None:
@@ -189,14 +229,18 @@ def _plain(values: Sequence[str]) -> dict[str, int]:
 
 
 def _row(
-    path: Path, line: tuple[int, str], values: Sequence[str], places: dict[str, int], width: int
-) -> Row:
+    line: tuple[int, str], values: Sequence[str] | csv.Error, places: dict[str, int], width: int
+) -> Row | str:
+    """A row, or what is wrong with it."""
+    text = _is(line[1])
+    if isinstance(values, csv.Error):
+        return f"the row must be readable as columns, {text}; correct it: {values}"
     if not max(places.values()) < len(values) <= width:
-        raise wrong(path, *line, "be a path and a label", "correct the line, or name another list")
+        return f"the row must have a path and a label, {text}; correct it"
     name, label = values[places["path"]].strip(), values[places["label"]].strip()
     if not name or not label:
-        raise wrong(path, *line, "have a path and a label", "add what is missing")
+        return f"the row must have a path and a label, {text}; add what is missing"
     if len(label) > _LONGEST:
-        raise wrong(path, *line, f"have a label of at most {_LONGEST} characters", "shorten it")
+        return f"the label must have at most {_LONGEST} characters, {_is(label)}; shorten it"
     split = values[places["split"]].strip() if "split" in places else ""
     return Row(line[0], name, label, split)

@@ -40,23 +40,35 @@ def collection(tables: Mapping[str, Path], images: Path, columns: Columns) -> Co
             the folder, or two rows are one file.
         EnvironmentError: no image is there.
     """
-    divided = _by_split(
-        {name: [(path, row) for row in rows.read(path, columns)] for name, path in tables.items()}
-    )
+    problems: list[str] = []
+    named = {
+        name: [(path, row) for row in rows.read(path, columns, problems)]
+        for name, path in tables.items()
+    }
+    divided = _by_split(named, problems)
     if "train" not in divided:
+        rows.require_none(problems)
         raise InputError(f"{shown(tables['train'])} must have training images, but has none")
     everything = list(itertools.chain.from_iterable(divided.values()))
-    classes = _classes(everything)
+    classes = _classes(everything, problems)
     known = {row.label for _, row in divided["train"]}
-    for path, row in everything:
-        if row.label not in known:
-            raise wrong(
-                path,
-                row.line,
-                row.label,
-                "be a class of the training images",
-                "add training images of it, or remove the line",
-            )
+    problems += [
+        wrong(
+            path,
+            row.line,
+            f"class {row.label[:200]!r} has no training images; add some, or remove the row",
+        )
+        for path, row in everything
+        if row.label not in known
+    ]
+    for named_rows in divided.values():
+        backslashes = windows(row for _, row in named_rows)
+        problems += [
+            wrong(path, row.line, outside)
+            for path, row in named_rows
+            if (outside := _outside(row, images, windows=backslashes))
+        ]
+    rows.require_none(problems)
     if len(classes) < 2:
         raise InputError(
             f"{shown(tables['train'])} must have images of two classes at least, but has those of "
@@ -82,8 +94,15 @@ def part(path: Path, named: Sequence[Row], images: Path, labels: Sequence[int]) 
     Raises:
         InputError: a path leads out of the folder.
     """
-    backslashes = windows(named)
-    names = [_below(path, row, images, windows=backslashes) for row in named]
+    backslashes, top = windows(named), os.path.join(os.path.abspath(images), "")
+    rows.require_none(
+        [
+            wrong(path, row.line, outside)
+            for row in named
+            if (outside := _outside(row, images, windows=backslashes))
+        ]
+    )
+    names = [_plain(row, top, windows=backslashes)[len(top) :] for row in named]
     return Part(images, names, labels, str(path), [row.line for row in named])
 
 
@@ -94,9 +113,12 @@ def windows(named: Iterable[Row]) -> bool:
 
 
 def _by_split(
-    divided: dict[str, list[tuple[Path, Row]]],
+    divided: dict[str, list[tuple[Path, Row]]], problems: list[str]
 ) -> dict[str, list[tuple[Path, Row]]]:
-    """The rows by part, where a column of splits divides those of the training table."""
+    """The rows by part, where a column of splits divides those of the training table.
+
+    Those with another split go to `problems`.
+    """
     parts: dict[str, list[tuple[Path, Row]]] = {}
     splits = any(row.split for _, row in divided["train"])
     for name, named in divided.items():
@@ -106,9 +128,9 @@ def _by_split(
                 own = _PART_OF.get(row.split.lower(), "")
                 if not own:
                     words = ", ".join(word for words in SPLITS.values() for word in words)
-                    raise wrong(
-                        path, row.line, row.split, f"have a split of {words}", "correct it"
-                    )
+                    must = f"the split must be one of {words}, but is {row.split[:200]!r}"
+                    problems.append(wrong(path, row.line, f"{must}; correct it"))
+                    continue
                 if own in divided and own != "train":
                     raise InputError(
                         f"{shown(path)}:{row.line}: is for {own}, but data.{own}_table names "
@@ -118,47 +140,48 @@ def _by_split(
     return {part: parts[part] for part in SPLITS if part in parts}
 
 
-def _classes(named: Sequence[tuple[Path, Row]]) -> tuple[str, ...]:
-    """The names of the classes in their order."""
+def _classes(named: Sequence[tuple[Path, Row]], problems: list[str]) -> tuple[str, ...]:
+    """The names of the classes in their order; labels that are none go to `problems`."""
     labels = {row.label for _, row in named}
     numbers = all(map(_NUMBER.fullmatch, labels))
     for path, row in named:
         # Some digits of other scripts are numbers to Python, and look like the usual ones.
         odd = row.label.isnumeric() and not row.label.isascii()
         if odd or (numbers and not row.label.isdigit()):
-            raise wrong(
-                path,
-                row.line,
-                row.label,
-                "have a label that is a name or a whole number from 0",
-                "correct it, or give the classes names",
+            must = f"the label must be a name or a whole number from 0, but is {row.label!r}"
+            problems.append(
+                wrong(path, row.line, f"{must}; correct it, or give the classes names")
             )
-    if not all(label.isdigit() for label in labels):
+    if not all(label.isascii() and label.isdigit() for label in labels):
         return tuple(sorted(labels))
     classes = tuple(sorted(labels, key=lambda label: (int(label), label)))
     for one, two in itertools.pairwise(classes):
         if int(one) == int(two):
-            path, row = next((path, row) for path, row in named if row.label == two)
-            raise wrong(path, row.line, two, f"be {one!r}, as in other lines", "write it alike")
+            problems += [
+                wrong(
+                    path,
+                    row.line,
+                    f"the label must be {one!r}, as in other rows, but is {two!r}; write it alike",
+                )
+                for path, row in named
+                if row.label == two
+            ]
     return classes
 
 
-def _below(path: Path, row: Row, folder: Path, *, windows: bool) -> str:
-    """The path of a row below the folder of the images, in its plainest spelling.
-
-    Raises:
-        InputError: it leads out of the folder.
-    """
-    name = row.path.replace("\\", "/") if windows else row.path
+def _outside(row: Row, folder: Path, *, windows: bool) -> str:
+    """What is wrong with a path that leads out of the folder of the images, or ""."""
     top = os.path.join(os.path.abspath(folder), "")
+    if _plain(row, top, windows=windows).startswith(top):
+        return ""
+    return (
+        f"the path must lie below {shown(folder)}, but is {row.path[:200]!r}; correct it, or set "
+        f"data.images to the folder that the paths start from"
+    )
+
+
+def _plain(row: Row, top: str, *, windows: bool) -> str:
+    """The path of a row in its plainest spelling."""
+    name = row.path.replace("\\", "/") if windows else row.path
     # An absolute path replaces what stands before it.
-    plain = os.path.normpath(os.path.join(top, name))
-    if not plain.startswith(top):
-        raise wrong(
-            path,
-            row.line,
-            row.path,
-            f"be a path below {shown(folder)}",
-            "correct it, or set data.images to the folder that the paths start from",
-        )
-    return plain[len(top) :]
+    return os.path.normpath(os.path.join(top, name))

@@ -67,16 +67,22 @@ def test_columns_may_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a/0.png 0\na/1.p", r"list\.txt:2: must be a path and a label, but is 'a/1\.p'"),
-        ("a/0.png\n", r"list\.txt:1: must hold `path,label`, but is 'a/0\.png'"),
-        ("a.png,0\nb.png,\n", r"list\.txt:2: must have a path and a label, but is 'b\.png,'"),
-        ("a.png,0\nb.png,1,2\n", r"list\.txt:2: must be a path and a label"),
-        ("a.png " + "1" * 5000, r"list\.txt:1: must have a label of at most 255 characters"),
+        (
+            "a/0.png 0\na/1.p",
+            r"list\.txt:2: the row must have a path and a label, but is 'a/1\.p'",
+        ),
+        ("a/0.png\n", r"list\.txt:1: the first row must be `path,label`, but is 'a/0\.png'"),
+        (
+            "a.png,0\nb.png,\n",
+            r"list\.txt:2: the row must have a path and a label, but is 'b\.png,'",
+        ),
+        ("a.png,0\nb.png,1,2\n", r"list\.txt:2: the row must have a path and a label"),
+        ("a.png " + "1" * 5000, r"list\.txt:1: the label must have at most 255 characters"),
         ("\n\n", r"list\.txt is empty"),
         ("path,label\n", "has its heads only"),
         (b"a\0.\0p\0", "holds zero bytes; save it as UTF-8"),
         (b"a.png 0\ncaf\xe9.png 1\n", "line 2 is no utf-8: 0xe9; save it as UTF-8"),
-        ('a.png,"0\n', "must have columns"),
+        ('a.png,"0\n', "must be readable as columns"),
     ],
 )
 def test_a_wrong_line_is_shown(tmp_path, content, message):

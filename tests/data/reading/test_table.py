@@ -42,7 +42,7 @@ def test_paths_are_read_however_they_are_spelled(root):
 
 @pytest.mark.parametrize("path", ["../list.csv", "/etc/passwd", "in/../../list.csv"])
 def test_a_path_does_not_lead_out_of_the_folder(root, path):
-    with pytest.raises(InputError, match=r"list\.csv:2: must be a path below .*photos"):
+    with pytest.raises(InputError, match=r"list\.csv:2: the path must lie below .*photos"):
         read(root, "in/a.png,x", f"{path},y")
 
 
@@ -53,7 +53,7 @@ def test_a_number_that_is_no_class_is_refused(root, label):
 
 
 def test_one_number_has_one_spelling(root):
-    with pytest.raises(InputError, match=r"list\.csv:2: must be '01', as in other lines"):
+    with pytest.raises(InputError, match=r"list\.csv:2: the label must be '01', as in other rows"):
         read(root, "in/a.png,01", "in/b.png,1")
 
 
@@ -65,17 +65,34 @@ def test_a_split_divides_the_table(root):
         "validation": ["in/c.png"],
         "test": ["in/d.png"],
     }
-    with pytest.raises(InputError, match=r"list\.csv:5: must have a split of train, .*'holdout'"):
+    with pytest.raises(
+        InputError, match=r"list\.csv:5: the split must be one of train, .*'holdout'"
+    ):
         read(root, head, *rows, "in/d.png,y,holdout")
     with pytest.raises(InputError, match=r"is for validation, but data\.validation_table names"):
         read(root, head, *rows, validation=["in/e.png,x"])
 
 
 def test_a_class_without_training_images_is_refused(root):
-    with pytest.raises(InputError, match=r"test\.csv:1: must be a class of the training images"):
+    with pytest.raises(InputError, match=r"test\.csv:1: class 'z' has no training images"):
         read(root, "in/a.png,x", "in/b.png,y", test=["in/c.png,z"])
     with pytest.raises(InputError, match="two classes at least, but has those of 1"):
         read(root, "in/a.png,x", "in/b.png,x")
+
+
+def test_all_wrong_rows_are_told_at_once(root):
+    head = "path,label,split"
+    lines = ["in/a.png,x,train", "in/b.png,y,train", ",x,train", "in/c.png,x,holdout"]
+    lines += ["../d.png,y,train", "in/d.png,z,val", "in/e.png,x,train,more"]
+    with pytest.raises(InputError) as caught:
+        read(root, head, *lines)
+    first, *told = str(caught.value).splitlines()
+    assert first == "5 rows must be corrected:"
+    table = root / "list.csv"
+    assert sorted(line.split()[0] for line in told) == [f"{table}:{n}:" for n in range(4, 9)]
+    many = [f"in/{n}.png," for n in range(30)]
+    with pytest.raises(InputError, match=r"(?s)^30 rows .*\n  and 10 more$"):
+        read(root, "in/a.png,x", "in/b.png,y", *many)
 
 
 def test_a_file_that_is_named_twice_is_refused(root):
