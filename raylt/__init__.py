@@ -1,7 +1,8 @@
 """raylt: search and scale long-tailed contrastive learning.
 
-The names for notebooks are `load_space`, `tune`, `open_study` and `Study`; they are imported when
-they are first used, so that `import raylt` takes no time.
+The names for notebooks are `load_space`, `tune`, `open_study`, `Study` and `InputError`, which
+tells a mistake in one line; they are imported when they are first used, so that `import raylt`
+takes no time.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 from raylt._version import __version__
 
 if TYPE_CHECKING:
+    from raylt.schema import InputError
     from raylt.space import load as load_space
     from raylt.study.notebook import Study, open_study, tune
 
-__all__ = ["Study", "__version__", "load_space", "open_study", "tune"]
+__all__ = ["InputError", "Study", "__version__", "load_space", "open_study", "tune"]
 
 
 def __getattr__(name: str) -> Any:
     match name:
+        case "InputError":
+            from raylt.schema import InputError
+
+            return InputError
         case "load_space":
             from raylt.space import load
 

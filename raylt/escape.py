@@ -9,6 +9,7 @@ from __future__ import annotations
 import html as _html
 import logging
 import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ def terminal(text: str) -> str:
 def html(text: str) -> str:
     """A text for an HTML page, inside an element or an attribute in quotes."""
     return _html.escape(terminal(text))
+
+
+def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A small table for a notebook, with the colours and letters of the page, light or dark."""
+    style = "border-bottom:1px solid rgba(128,128,128,.35);padding:.2em .7em;text-align:left"
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        return "".join(f"<{tag} style='{style}'>{html(cell)}</{tag}>" for cell in cells)
+
+    body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in rows)
+    return (
+        f"<div><p><b>{html(caption)}</b></p><table style='border-collapse:collapse'>"
+        f"<thead><tr>{row('th', heads)}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def markdown(text: str) -> str:

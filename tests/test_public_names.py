@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def test_the_public_names():
-    assert raylt.__all__ == ["Study", "__version__", "load_space", "open_study", "tune"]
+    names = ["InputError", "Study", "__version__", "load_space", "open_study", "tune"]
+    assert raylt.__all__ == names
     assert dir(raylt) == sorted(raylt.__all__)
     for name in raylt.__all__:
         assert getattr(raylt, name).__doc__

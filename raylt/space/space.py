@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from raylt import recipe
+from raylt import escape, recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
@@ -57,6 +57,22 @@ class Space:
     """More settings to try early."""
     warnings: tuple[str, ...] = ()
     """What the user should know and need not change."""
+
+    def _repr_html_(self) -> str:
+        """The space in a notebook: what is open, over which range, and the baseline's values."""
+        baseline = self.baseline_point or {}
+        rows = [
+            (
+                leaf.path,
+                str(leaf),
+                str(baseline.get(leaf.path, "-")),
+                leaf.when.text if leaf.when else "",
+            )
+            for leaf in self.leaves
+        ]
+        goals = ", ".join(f"{goal.better} {goal.metric}" for goal in self.study.objective)
+        caption = f"{self.study.name}: {self.study.trials} trials, {goals}"
+        return escape.html_table(caption, ("open leaf", "range", "baseline", "only where"), rows)
 
     @property
     def longest(self) -> int:

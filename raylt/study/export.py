@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raylt import escape, uris
 from raylt import recipe as recipes
 from raylt.data.reading.paths import shown
 from raylt.schema import EnvironmentError, InputError
 from raylt.space.metric_names import BEST, GROUPS
-from raylt.study.record import bucket
+from raylt.study.record import bucket, provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, yaml
 from raylt.study.report import status
+from raylt.study.resources import environment
 from raylt.study.run import same_data
 
 if TYPE_CHECKING:
@@ -223,16 +224,22 @@ def register(record: Record, trial: Outcome, *, root: Path, uri: str, name: str)
         InputError: the trial has no run in that store.
         EnvironmentError: MLflow does not take it.
     """
-    run: dict[str, Any] = record.facts.get(f"mlflow:trial/{trial.number}", {})
-    if run.get("uri") != uris.public(uri):
-        raise InputError(
-            f"trial {trial.number} must have a run in {uris.public(uri)}, but has none; name "
-            f"the store of the study with --tracking-uri"
-        )
-    from raylt.study.tracking import registry
+    # MLflow's links to the run would stand among the results.
+    environment.prepare_mlflow()
+    from raylt.study.tracking import registry, store
 
+    file = uris.sqlite_file(uri)
+    run: str | None = record.facts.get(f"mlflow:trial/{trial.number}", {}).get("run")
+    exists = file is None or file.exists()
+    # The store may have been moved: whether the run is there is asked, not remembered.
+    if run is None or not exists or not registry.has_run(store.ensure(uri), run):
+        resume = provenance.command(record, "resume", record.name)
+        raise InputError(
+            f"trial {trial.number} must have a run in {uris.public(uri)}, but has none; "
+            f"`{resume}` sends it, or name the store of the study with --tracking-uri"
+        )
     model, _ = _load(record, trial, root)
-    return registry.register(model, run=run["run"], uri=uri, name=name)
+    return registry.register(model, run=run, uri=uri, name=name)
 
 
 def _load(record: Record, trial: Outcome, root: Path) -> tuple[Portable, dict[str, Tensor]]:

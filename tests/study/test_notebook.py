@@ -1,3 +1,5 @@
+import html
+import re
 import types
 
 import pytest
@@ -5,6 +7,8 @@ import pytest
 import raylt
 from raylt import space as spaces
 from raylt.schema import InputError
+from raylt.settings import Settings
+from raylt.study import notebook
 from raylt.study.record import studies
 from raylt.study.run import driver
 from raylt.study.search import sampler
@@ -51,3 +55,65 @@ def test_the_rival_is_searched_from_a_notebook_too(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="must be another method"):
         raylt.tune(drive.toy(tmp_path, "study.versus=sdclr"), runs=tmp_path / "other")
     assert len(searched) == 2
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("finished")
+    made.study(runs, trials=14).close()
+    return raylt.open_study("made", runs=runs)
+
+
+def test_a_study_shows_its_best_trials_and_the_baseline_in_a_notebook(finished):
+    page = finished._repr_html_()
+    assert page.count("<tr>") == 1 + 10 + (finished.baseline not in finished.trials[:10])
+    assert "0 (baseline)" in page
+    assert repr(finished).strip("<>") in html.unescape(page)
+    assert len(page) < 20_000
+    assert "<script" not in page
+
+
+def test_a_trial_shows_its_point_its_metrics_and_its_failure_as_text(finished):
+    page = finished.best._repr_html_()
+    assert "method.temperature" in page
+    assert "val/few" in page
+    failed = next(trial for trial in finished.trials if trial.failure)
+    assert "&lt;no&gt; &amp; luck" in failed._repr_html_()
+
+
+def test_a_space_shows_what_is_open(finished):
+    page = finished._record.space._repr_html_()
+    assert "method.random_share" in page
+    assert "method.prune &gt; 0.5" in page
+
+
+def test_the_charts_of_the_study_and_of_a_trial_are_at_hand(finished):
+    assert finished.figures.parallel().data
+    assert finished.figures_of(0).curves().data
+
+
+def test_the_study_of_optuna_is_at_hand(finished):
+    assert len(finished.optuna.trials) == 14
+    assert finished.optuna.best_trial.number == finished.best.number
+
+
+def test_the_settings_of_a_notebook_are_those_of_the_command_line(tmp_path):
+    own = {"runs", "data", "command", "profile", "given"}
+    assert set(notebook.Settings.__annotations__) == set(Settings.model_fields) - own
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"concurrent": 0}, "--concurrent: must be >= 1, but got 0"),
+        ({"pack": "x"}, "--pack: must be auto or a whole number from 1, but got 'x'"),
+        ({"workers": 2, "min_workers": 3}, "lower min_workers to 2"),
+        ({"concurent": 2}, "No such setting: concurent; did you mean 'concurrent'"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line_and_starts_nothing(wrong, words, tmp_path):
+    space = drive.toy(tmp_path)
+    with pytest.raises(raylt.InputError, match=re.escape(words)) as caught:
+        raylt.tune(space, runs=tmp_path / "runs", **wrong)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()

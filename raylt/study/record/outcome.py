@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from raylt import escape
 from raylt.schema import Value
 from raylt.space import expressions
 from raylt.space.plan import Constraint, Study
+from raylt.study.record.text import SHOWN, plain
 
 State = Literal["waiting", "running", "interrupted", "complete", "stopped", "failed"]
 """`stopped` is a trial that the scheduler ended early, PRUNED in Optuna's words; `interrupted` one
@@ -63,6 +65,15 @@ class Outcome:
     def epoch(self) -> int:
         """Finished epochs at the last score."""
         return int(self.last.get("epoch", 0))
+
+    def _repr_html_(self) -> str:
+        """The trial in a notebook: what was open, and the accuracies of its last epoch."""
+        epoch = f", epoch {self.epoch}" if self.last else ""
+        caption = f"trial {self.number} ({self.role}): {self.state}{epoch}"
+        rows = [(path, plain(value)) for path, value in self.point.items()]
+        rows += [(name, plain(self.last[name])) for name in SHOWN if name in self.last]
+        rows += [("failure", self.failure)] if self.failure else []
+        return escape.html_table(caption, ("", "value"), rows)
 
 
 def signature(failure: str) -> str:

@@ -272,9 +272,10 @@ def _result(
 def next_commands(study: Record) -> dict[str, str]:
     """What may be done after a search."""
     more = provenance.command(study, "resume", study.name, "--trials", f"+{study.wanted}")
-    named = {verb: provenance.command(study, verb, study.name) for verb in ("best", "confirm")}
-    ui = provenance.command(study, "ui")
-    return {**named, "resume": budget.resume_command(study), "ui": ui, "more": more}
+    named = {
+        verb: provenance.command(study, verb, study.name) for verb in ("best", "confirm", "ui")
+    }
+    return {**named, "resume": budget.resume_command(study), "more": more}
 
 
 def _tracker(study: Record, settings: Settings) -> Tracker:

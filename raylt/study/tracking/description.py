@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raylt import escape
 from raylt.study.cost import executions
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent, plain, scores, short
+from raylt.study.tracking.views import LABELS, Kind
 from raylt.study.verdict import confirmation
 
 _LINES = 20
@@ -26,12 +27,19 @@ def verdict(record: Record) -> list[str]:
     return [*confirmed, *lines, opened]
 
 
-def description(record: Record, *, command: str) -> str:
-    """The study in Markdown: verdict, ranking, baseline, pixel baseline, commands."""
+def linked(pages: Mapping[Kind, str]) -> list[str]:
+    """A line of links to the pages of a study; they hold on every host and port of a server."""
+    line = " · ".join(f"[{LABELS[kind].capitalize()}]({place})" for kind, place in pages.items())
+    return [line] if pages else []
+
+
+def description(record: Record, *, command: str, pages: Mapping[Kind, str]) -> str:
+    """The study in Markdown: pages, verdict, ranking, baseline, pixel baseline, commands."""
     ranking = [outcome for outcome in record.ranking() if outcome.state != "waiting"]
     baseline = record.space.study.baseline
     paragraphs = map(escape.markdown, verdict(record))
-    lines = [f"# {escape.markdown(record.name)}", "", "\n\n".join(paragraphs), ""]
+    # MLflow shows the first lines and folds the rest; the study's name stands above them.
+    lines = ["\n\n".join([*linked(pages), *paragraphs]), ""]
     lines += _table(ranking[:_LINES], [leaf.path for leaf in record.space.leaves])
     if len(ranking) > _LINES:
         lines.append(f"\n... and {len(ranking) - _LINES} more trials.")

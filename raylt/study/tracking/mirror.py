@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
@@ -17,15 +18,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt import escape
 from raylt.study.cost import executions
-from raylt.study.record.outcome import Metrics, Outcome
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.tracking import artifacts, description
+from raylt.study.record.text import plain
+from raylt.study.tracking import artifacts, description, metric_table, views
 from raylt.study.tracking.best_so_far import BestSoFar
-from raylt.study.tracking.mlflow_runs import STUDY, MlflowRuns, Run, key_of
+from raylt.study.tracking.mlflow_runs import STUDY, MlflowRuns, Run, is_refusal, key_of
 
 _EPOCHS = 50
 """Epochs of one request at most; MLflow takes 1000 metrics in one."""
-_REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE")
 _ENDED = {"complete": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 DRAWN = 10
 """Trials of a study up to which each has its charts; of a larger one only the baseline and those
@@ -65,7 +66,7 @@ class MlflowMirror:
         fresh = [entry for entry in self._record.epochs(number) if entry["epoch"] > run.epoch]
         for start in range(0, len(fresh), _EPOCHS):
             part = fresh[start : start + _EPOCHS]
-            points = [point for entry in part for point in _points(entry)]
+            points = [point for entry in part for point in self._points(entry)]
             self.runs.client.log_batch(run.id, metrics=points)
             run.epoch = int(part[-1]["epoch"])
         if outcome.state in _ENDED:
@@ -91,18 +92,21 @@ class MlflowMirror:
         self._write_ranks([outcome for outcome in ranking if outcome.state == "complete"])
         best, baseline = record.best(), record.baseline()
         metrics = {f"trials/{s}": float(sum(o.state == s for o in ranking)) for s in _ENDED}
-        metrics |= _summary("best", best.last if best else {})
-        metrics |= _summary("baseline", baseline.last if baseline else {})
+        metrics |= metric_table.summary("best", best.last if best else {})
+        metrics |= metric_table.summary("baseline", baseline.last if baseline else {})
         ended = any(outcome.state in ("complete", "stopped") for outcome in ranking)
         state = "interrupted" if interrupted else "complete" if ended else "failed"
+        self._write_views(ranking)
+        pages = views.links(record, self.runs.fact(STUDY))
         tags = {
             "state": state,
-            MLFLOW_RUN_NOTE: description.description(record, command=self._command),
+            MLFLOW_RUN_NOTE: description.description(record, command=self._command, pages=pages),
             **({"best": str(best.number)} if best else {}),
         }
         self.runs.log(self.study_run, metrics, at=time.time(), tags=tags)
         # The list of experiments shows it beside the name.
-        note = "\n\n".join(map(escape.markdown, description.verdict(record)))
+        verdict = map(escape.markdown, description.verdict(record))
+        note = "\n\n".join([*verdict, *description.linked(pages)])
         self.runs.client.set_experiment_tag(self.runs.experiment, MLFLOW_RUN_NOTE, note)
         self.runs.attach(self.study_run, artifacts.of_study(record))
         status = "KILLED" if interrupted else _ENDED[state]
@@ -110,7 +114,7 @@ class MlflowMirror:
 
     def is_refusal(self, error: Exception) -> bool:
         """Whether MLflow will never take it, because somebody deleted the run."""
-        return isinstance(error, MlflowException) and error.error_code in _REFUSALS
+        return is_refusal(error)
 
     def _open_study(self) -> Run:
         record, run = self._record, self.runs.find(STUDY)
@@ -118,43 +122,63 @@ class MlflowMirror:
             run = self.runs.create(
                 STUDY, name=record.name, tags={"role": STUDY}, began=time.time()
             )
+            self.runs.hang(run)
             self.runs.client.log_text(run.id, record.space.text, "space.yaml")
+            self.runs.client.log_inputs(run.id, [self._dataset(record.space.fixed["data"])])
         self.runs.log(run, record.facts["floor"], at=record.began, tags={"state": "running"})
         self.runs.client.update_run(run.id, status="RUNNING")
         self.runs.note(STUDY, run)
+        self.runs.write_views(views.tags(record, parent=run.id, compared=()))
         return run
+
+    def _write_views(self, ranking: Sequence[Outcome]) -> None:
+        """Let MLflow open on the trials, and on the best of them beside the baseline."""
+        scored = [outcome.number for outcome in ranking if outcome.last]
+        baseline = self._record.baseline()
+        numbers = dict.fromkeys(scored[: views.COMPARED])
+        numbers |= {baseline.number: None} if baseline else {}
+        runs = [self.runs.find(key_of(number)) for number in numbers]
+        compared = [run.id for run in runs if run is not None]
+        self.runs.write_views(
+            views.tags(self._record, parent=self.study_run.id, compared=compared)
+        )
 
     def _open_trial(self, outcome: Outcome) -> Run:
         key, client = key_of(outcome.number), self.runs.client
         if (run := self.runs.find(key)) is not None:
             return run
         name, parent = self._place(outcome)
+        recipe = outcome.recipe
+        encoder = recipe["encoder"]
         tags = {
             "role": outcome.role,
             "state": "running",
+            "method": recipe["method"]["name"],
+            "encoder": encoder if isinstance(encoder, str) else encoder["name"],
+            "dataset": recipe["data"]["name"],
+            "epochs": str(recipe["epochs"]),
             "trial": str(outcome.number),
             "digest": outcome.digest,
-            "seed": str(outcome.recipe["seed"]),
-            "labels": outcome.recipe["evaluation"]["labels"],
+            "seed": str(recipe["seed"]),
+            "labels": recipe["evaluation"]["labels"],
             "attempt": str(outcome.attempts),
             MLFLOW_PARENT_RUN_ID: parent,
         }
         run = self.runs.create(key, name=name, tags=tags, began=outcome.began)
-        params = [Param(path, str(value)) for path, value in outcome.point.items()]
+        params = [Param(path, plain(value)) for path, value in outcome.point.items()]
         client.log_batch(run.id, params=params)
-        client.log_inputs(run.id, datasets=[self._dataset(outcome)])
-        client.log_text(run.id, json.dumps(outcome.recipe, indent=2), "recipe.json")
+        client.log_inputs(run.id, datasets=[self._dataset(recipe["data"])])
+        client.log_text(run.id, json.dumps(recipe, indent=2), "recipe.json")
         self.runs.note(key, run)
         return run
 
-    def _dataset(self, outcome: Outcome) -> DatasetInput:
-        """What the trial saw, for MLflow's own column of datasets."""
-        data = outcome.recipe["data"]
+    def _dataset(self, data: Mapping[str, Any]) -> DatasetInput:
+        """What was seen in training, for MLflow's own column of datasets."""
         dataset = Dataset(
             name=data["name"],
             digest=self._record.facts["fingerprint"],
             source_type="raylt",
-            source=json.dumps(data),
+            source=json.dumps(data, default=str),
         )
         return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "train")])
 
@@ -164,7 +188,7 @@ class MlflowMirror:
 
     def _close_trial(self, run: Run, outcome: Outcome) -> None:
         metrics = {
-            **_summary("best", outcome.best),
+            **metric_table.summary("best", outcome.best),
             "seconds": outcome.seconds,
             "cpu_hours": outcome.cpu_seconds / 3600,
             "gpu_hours": outcome.gpu_seconds / 3600,
@@ -192,7 +216,12 @@ class MlflowMirror:
         metric = self._record.objectives[0].metric
         steps = self._best.steps()
         points = [
-            Metric(f"best_so_far/{metric}", step.best, int(1000 * step.at), step.number)
+            Metric(
+                f"best_so_far/{metric}",
+                metric_table.rounded(step.best),
+                int(1000 * step.at),
+                step.number,
+            )
             for step in steps
             if step.best is not None
         ]
@@ -200,6 +229,12 @@ class MlflowMirror:
             part = points[start : start + 1000]
             self.runs.client.log_batch(self.study_run.id, metrics=part)
         self._best.advance(steps)
+
+    def _points(self, entry: Mapping[str, float]) -> list[Metric]:
+        """The metrics of one scored epoch, at the time at which they were reported."""
+        at, step = int(1000 * entry["time"]), int(entry["epoch"])
+        values = metric_table.of_epoch(entry, self._record.space.study)
+        return [Metric(name, value, at, step) for name, value in values.items()]
 
     def _write_ranks(self, complete: Sequence[Outcome]) -> None:
         for rank, outcome in enumerate(complete[:_RANKED], 1):
@@ -213,19 +248,3 @@ class MlflowMirror:
                 if not self.is_refusal(error):
                     raise
             self._ranks[outcome.number] = rank
-
-
-def _points(entry: Mapping[str, float]) -> Iterable[Metric]:
-    """The metrics of one scored epoch, at the time at which they were reported."""
-    at, step = int(1000 * entry["time"]), int(entry["epoch"])
-    for key, value in entry.items():
-        if key not in ("time", "epoch"):
-            yield Metric(key, value, at, step)
-
-
-def _summary(prefix: str, metrics: Metrics) -> dict[str, float]:
-    return {
-        f"{prefix}/{key.removeprefix('val/')}": value
-        for key, value in metrics.items()
-        if key == "epoch" or key.startswith("val/")
-    }

@@ -1,29 +1,35 @@
 """The MLflow runs of a study: created once, and found again after a crash.
 
-A run is known by its key, `study` or `trial/N`: it is looked up in memory, in the facts of the
-record, and by its tag in MLflow.
+A run is known by its key, `study` or `trial/N`, which stands in a tag of it.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import Metric, RunTag, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+)
 
 from raylt import scratch
 from raylt.schema import EnvironmentError
 from raylt.study.record.record import Record
+from raylt.study.tracking import metric_table
 
 STUDY = "study"
 """The key of the run of the study itself."""
 _TRIAL = "trial/"
+_KEY = "raylt.key"
+"""The tag by which a run is found."""
+_REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE")
 
 
 def key_of(number: int) -> str:
@@ -43,8 +49,17 @@ class Run:
     """Whether MLflow shows it as interrupted."""
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow will never take what it was sent, however often it is sent."""
+    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
+
+
 class MlflowRuns:
     """The runs of one study in one MLflow store.
+
+    The experiment and those of the study's runs that somebody deleted are restored here, and made
+    anew by `create` where they are gone for good. The facts of the record are believed of a run
+    that the store has, under whatever name the store is reached now.
 
     Args:
         record: The study.
@@ -52,10 +67,6 @@ class MlflowRuns:
         uri: The store's name in the record, without credentials.
         artifacts: Folder of artifacts, for a store that does not say where they go; else None.
         tags: For every run.
-
-    Raises:
-        EnvironmentError: the study's experiment was deleted in MLflow; so does `find` where it was
-            the study's run.
     """
 
     def __init__(
@@ -81,22 +92,25 @@ class MlflowRuns:
         self._record = record
         self._artifacts = artifacts
         self._known: dict[str, Run] = {}
-        self.experiment = self._find_experiment(artifacts)
+        self.experiment = self._open_experiment()
+        self._ids = self._restore("%")
+        """The runs that the store has, by their keys."""
+        for key in self._ids:
+            fact = self.fact(key)
+            if fact and fact["uri"] != uri:
+                # The store was moved, or its server has another name now.
+                record.note(f"mlflow:{key}", {**fact, "uri": uri})
 
     def find(self, key: str) -> Run | None:
         """The run of a key; that of a trial which is not closed is alive again."""
         if key in self._known:
             return self._known[key]
-        fact = self._fact(key)
-        if not fact:
-            tag = f"tags.`raylt.key` = '{self._tag(key)}'"
-            runs = self.client.search_runs([self.experiment], tag, max_results=1)
-            if not runs:
-                return None
-            fact = {"run": runs[0].info.run_id, "closed": False}
-        elif key == STUDY and not self._is_active(str(fact["run"])):
+        if key not in self._ids:
+            # The answer to `create` may have been lost.
+            self._ids |= self._restore(key)
+        if key not in self._ids:
             return None
-        run = self._known[key] = Run(str(fact["run"]), bool(fact["closed"]))
+        run = self._known[key] = Run(self._ids[key], self.is_closed(key))
         if not run.closed and key != STUDY:
             self.reopen(run)
         return run
@@ -107,30 +121,58 @@ class MlflowRuns:
         created = self.client.create_run(
             self.experiment,
             start_time=int(1000 * began),
-            tags={**self.tags, **tags, "raylt.key": self._tag(key)},
+            tags={**self.tags, **tags, _KEY: f"{self._prefix}{key}"},
             run_name=name,
         )
+        self._ids[key] = created.info.run_id
         run = self._known[key] = Run(created.info.run_id, closed=False)
         return run
 
+    def hang(self, parent: Run) -> None:
+        """Hang the trials that are there under a new run of the study."""
+        for key, run in self._ids.items():
+            if key != STUDY:
+                self.client.set_tag(run, MLFLOW_PARENT_RUN_ID, parent.id)
+
     def note(self, key: str, run: Run) -> None:
         """Write the run of a key down in the record."""
-        fact = {"uri": self.uri, "run": run.id, "closed": run.closed}
+        fact = {**self.fact(key), "uri": self.uri, "run": run.id, "closed": run.closed}
         self._record.note(f"mlflow:{key}", fact)
 
+    def fact(self, key: str) -> Mapping[str, Any]:
+        """What the record holds of a run that this store has; empty where it has none."""
+        fact: dict[str, Any] = self._record.facts.get(f"mlflow:{key}", {})
+        return fact if fact and fact["run"] == self._ids.get(key) else {}
+
+    def write_views(self, tags: Mapping[str, str]) -> None:
+        """Give the experiment the pages of the study, and note whether the store takes them."""
+        taken = True
+        try:
+            for name, value in tags.items():
+                self.client.set_experiment_tag(self.experiment, name, value)
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            taken = False
+        place = {"experiment": self.experiment, "views": taken}
+        self._record.note(f"mlflow:{STUDY}", {**self.fact(STUDY), **place})
+
     def require_study(self) -> None:
-        """Refuse a store in which somebody has deleted the study.
+        """Refuse a store in which somebody has deleted the study since it was opened.
 
         Raises:
-            EnvironmentError: its experiment or its run was deleted; how to restore it.
+            EnvironmentError: its experiment or its run was deleted.
         """
-        self._find_experiment(None)
-        if STUDY in self._known:
-            self._is_active(self._known[STUDY].id)
+        name = self._record.name
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None or experiment.lifecycle_stage == "deleted":
+            raise EnvironmentError(f"the experiment {name!r} was deleted in MLflow")
+        if STUDY in self._known and not self._is_active(self._known[STUDY].id):
+            raise EnvironmentError(f"the run of study {name!r} was deleted in MLflow")
 
     def is_closed(self, key: str) -> bool:
         """Whether the run of a key has everything, as far as the record knows."""
-        return bool(self._fact(key).get("closed"))
+        return bool(self.fact(key).get("closed"))
 
     def reopen(self, run: Run) -> None:
         """Show a run as running again."""
@@ -156,7 +198,7 @@ class MlflowRuns:
         self.client.log_batch(
             run.id,
             metrics=[
-                Metric(name, value, int(1000 * at), step)
+                Metric(name, metric_table.rounded(value), int(1000 * at), step)
                 for name, value in (metrics or {}).items()
             ],
             tags=[RunTag(name, value) for name, value in (tags or {}).items()],
@@ -175,52 +217,50 @@ class MlflowRuns:
                 path.write_bytes(content)
             self.client.log_artifacts(run.id, str(content_folder))
 
-    def _find_experiment(self, artifacts: Path | None) -> str:
+    def _open_experiment(self) -> str:
+        """The study's experiment, restored where it was deleted."""
         name = self._record.name
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            place = (artifacts / name).resolve().as_uri() if artifacts else None
+            place = (self._artifacts / name).resolve().as_uri() if self._artifacts else None
             return self.client.create_experiment(name, artifact_location=place)
         if experiment.lifecycle_stage == "deleted":
-            raise EnvironmentError(
-                f"the experiment {name!r} must exist in MLflow, but was deleted; restore it with "
-                f"`{self._command(f'experiments restore -x {experiment.experiment_id}')}`, or "
-                f"give the study another name with --study"
-            )
+            self.client.restore_experiment(experiment.experiment_id)
         return experiment.experiment_id
 
-    def _is_active(self, run: str) -> bool:
-        """Whether the run of the study is there; False where it is gone for good.
+    def _restore(self, keys: str) -> dict[str, str]:
+        """The runs of the study in the store by their keys, of which `keys` is a pattern of SQL;
+        those that were deleted are back."""
+        ids: dict[str, str] = {}
+        token: str | None = None
+        while token is None or token:
+            runs = self.client.search_runs(
+                [self.experiment],
+                f"tags.`{_KEY}` LIKE '{self._prefix}{keys}'",
+                run_view_type=ViewType.ALL,
+                page_token=token,
+            )
+            for run in runs:
+                if run.info.lifecycle_stage == "deleted":
+                    self.client.restore_run(run.info.run_id)
+                ids[run.data.tags[_KEY].removeprefix(self._prefix)] = run.info.run_id
+            token = runs.token or ""
+        return ids
 
-        Raises:
-            EnvironmentError: it was deleted and can be restored.
-        """
+    def _is_active(self, run: str) -> bool:
         try:
-            stage = self.client.get_run(run).info.lifecycle_stage
+            return self.client.get_run(run).info.lifecycle_stage == "active"
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return False
             raise
-        if stage == "deleted":
-            raise EnvironmentError(
-                f"the run of study {self._record.name!r} must exist in MLflow, but was deleted; "
-                f"restore it with `{self._command(f'runs restore --run-id {run}')}`"
-            )
-        return True
-
-    def _command(self, words: str) -> str:
-        """A command of MLflow that finds this store."""
-        return f"MLFLOW_TRACKING_URI={shlex.quote(self.uri)} mlflow {words}"
 
     def _require_place(self) -> None:
         """Refuse to make MLflow's folder anew where the runs were moved away."""
         if self._artifacts is not None and not self._artifacts.parent.is_dir():
             raise FileNotFoundError(f"{self._artifacts.parent} was moved or removed")
 
-    def _tag(self, key: str) -> str:
-        return f"{self._record.facts['id']}/{key}"
-
-    def _fact(self, key: str) -> dict[str, Any]:
-        """What the record holds of a run in this store."""
-        fact: dict[str, Any] = self._record.facts.get(f"mlflow:{key}", {})
-        return fact if fact.get("uri") == self.uri else {}
+    @property
+    def _prefix(self) -> str:
+        """How the keys of this study's runs begin in the store."""
+        return f"{self._record.facts['id']}/"

@@ -32,6 +32,16 @@ class _Logits(nn.Module):
         return self.model(images)[0]
 
 
+def has_run(uri: str, run: str) -> bool:
+    """Whether a store has a run that nobody has deleted."""
+    try:
+        return MlflowClient(tracking_uri=uri).get_run(run).info.lifecycle_stage == "active"
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise _refusal(error, uri) from error
+
+
 def register(model: Portable, *, run: str, uri: str, name: str) -> int:
     """Log a model into a run, register it, and leave the run's status and end as they were.
 
@@ -65,11 +75,13 @@ def register(model: Portable, *, run: str, uri: str, name: str) -> int:
                 )
         client.set_terminated(run, before.status, before.end_time)
     except MlflowException as error:
-        raise EnvironmentError(
-            f"MLflow must take the model, but does not: "
-            f"{uris.redacted(' '.join(str(error).split()), [uri])[:300]}"
-        ) from error
+        raise _refusal(error, uri) from error
     finally:
         mlflow.set_tracking_uri(cast(str, uri_of_user))
     assert logged.registered_model_version is not None
     return int(logged.registered_model_version)
+
+
+def _refusal(error: MlflowException, uri: str) -> EnvironmentError:
+    text = uris.redacted(" ".join(str(error).split()), [uri])
+    return EnvironmentError(f"MLflow must take the model, but does not: {text[:300]}")

@@ -22,7 +22,7 @@ from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
 from raylt.study.resources import environment
-from raylt.study.tracking import store
+from raylt.study.tracking import metric_table, store
 
 if TYPE_CHECKING:
     from raylt.study.tracking.mirror import MlflowMirror
@@ -83,8 +83,7 @@ def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
         run = record.facts.get(f"mlflow:trial/{number}", {})
         if run.get("uri") != uri or not run["closed"]:
             epochs = [e for e in record.epochs(number) if e["epoch"] > sent.get(number, 0)]
-            # The time and the epoch are no points of their own.
-            count += sum(len(entry) - 2 for entry in epochs)
+            count += sum(len(metric_table.of_epoch(e, record.space.study)) for e in epochs)
     return count
 
 
@@ -187,7 +186,10 @@ class Tracker(Listener):
             self._news.notify()
         self._thread.join(FLUSH)
         refused = sorted(self._refused.items())
-        notices = [f"MLflow refused trial {number}: {reason}" for number, reason in refused]
+        notices = [
+            f"MLflow refused trial {number}: {reason}; `{self.resume_command}` sends it again"
+            for number, reason in refused
+        ]
         if self._thread.is_alive() or self._trouble:
             sent = self._mirror.runs.sent() if self._mirror else {}
             notices.append(

@@ -9,22 +9,52 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from raylt import uris
+from raylt import printed, uris
 from raylt.schema import EnvironmentError, InputError
-from raylt.study.tracking import moved
+from raylt.settings import Settings
+from raylt.study.record import sqlite, studies
+from raylt.study.tracking import moved, views
 
 _LOOPBACK = "127.0.0.1"
+_HOST = _LOOPBACK if sys.platform == "darwin" else "raylt.localhost"
+"""The machine's own name in links: every name below `localhost` is this machine, and by the
+number MLflow would cover a quarter of a newcomer's page with its assistant. Safari knows no such
+name."""
 _PATIENCE = 3
 """Seconds that a server has to end by itself."""
 
 
-def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
+def serve(
+    runs: Path,
+    tracking_uri: str | None,
+    port: int,
+    *,
+    study: str | None = None,
+    storage: str | None = None,
+    browse: bool = False,
+) -> None:
     """Run an MLflow server over the runs, on this machine only, until Ctrl-C.
 
+    Of a store that has a server the links are printed, and that is all.
+
+    Args:
+        runs: Folder of all studies.
+        tracking_uri: The store; None for the one in `runs`.
+        port: Of this machine.
+        study: The study whose pages are linked; None for the latest.
+        storage: URL of the server that has the study.
+        browse: Whether a browser opens the first link.
+
     Raises:
-        InputError: there is nothing to show.
+        InputError: there is nothing to show, or no such study.
         EnvironmentError: the port is taken, or the server fails.
     """
     store = runs / "mlflow.db"
@@ -33,13 +63,19 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
             f"{store} must hold tracked runs, but does not exist; begin with `raylt tune`, or "
             f"name the folder with --runs"
         )
-    if tracking_uri is not None and tracking_uri.startswith(("http://", "https://")):
-        raise InputError(
-            f"the tracking URI is a server with a UI of its own; open "
-            f"{uris.public(tracking_uri)} in a browser"
-        )
-    _require_free(port)
     uri = tracking_uri or uris.sqlite(store.resolve())
+    linked = pages(runs, study, storage, uri)
+    if uri.startswith(("http://", "https://")):
+        server = uris.public(uri)
+        if not linked:
+            raise InputError(
+                f"the tracking URI is a server with a UI of its own; open {server} in a browser"
+            )
+        links = _print_links(linked, server.rstrip("/"))
+        if browse:
+            webbrowser.open(links[0])
+        return
+    _require_free(port)
     if file := uris.sqlite_file(uri):
         # MLflow itself tries for two minutes to open what it cannot.
         _require_database(file)
@@ -53,14 +89,21 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
         # No greetings, and no warnings meant for MLflow's authors.
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(
+            f"{name}{end}" for name in (_LOOPBACK, "localhost", _HOST) for end in ("", f":{port}")
+        ),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{_HOST}:{port}",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
     command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     # The URI may hold a password, and every user of the machine sees the words of a command.
     environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
     command += ["--artifacts-destination", (runs / "artifacts").resolve().as_uri()]
-    page = f"http://{_LOOPBACK}:{port}/#/experiments"
-    print(f"MLflow shows {runs} on {page} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow shows {runs} on http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
+    base = f"http://{_HOST}:{port}"
+    links = _print_links(linked, base) or [f"{base}/#/experiments?workflowType=machine_learning"]
+    if browse:
+        threading.Thread(target=_open_when_up, args=(port, links[0]), daemon=True).start()
     # MLflow does not pass signals on to its children, so all of them are one process group.
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -74,6 +117,75 @@ def serve(runs: Path, tracking_uri: str | None, port: int) -> None:
         f"MLflow's server must run until Ctrl-C, but it ended with code {code}; its messages "
         f"above say why"
     )
+
+
+def pages(
+    runs: Path, study: str | None, storage: str | None, uri: str
+) -> tuple[str, dict[views.Kind, str]] | None:
+    """The name of a study and the places of its pages in a store; None where it has none there."""
+    name = study or _latest(runs)
+    if name is None:
+        return None
+    try:
+        record = studies.open_study(name, runs, storage)
+    except (InputError, EnvironmentError):
+        if study is None:
+            return None  # Nobody asked for it; `raylt status` says what is wrong with it.
+        raise
+    with contextlib.closing(record):
+        fact: dict[str, Any] = record.facts.get("mlflow:study", {})
+        file = uris.sqlite_file(uri)
+        here = _has_run(file, fact) if file else fact.get("uri") == uris.public(uri)
+        places = views.links(record, fact) if here else {}
+    if places:
+        return name, places
+    if study is not None:
+        resume = printed.command("resume", [study], Settings(runs=runs, tracking_uri=uri))
+        raise InputError(
+            f"{uris.public(uri)} must hold the study {study!r}, but does not; `{resume}` sends it"
+        )
+    return None
+
+
+def _latest(runs: Path) -> str | None:
+    """The study of a folder that was written to last."""
+    changed = {path.parent.name: path.stat().st_mtime for path in runs.glob(f"*/{sqlite.FILE}")}
+    return max(changed, key=changed.__getitem__, default=None)
+
+
+def _has_run(file: Path, fact: Mapping[str, Any]) -> bool:
+    """Whether a database has the run of a study, wherever it was when that was written down."""
+    _require_database(file)
+    with contextlib.closing(sqlite3.connect(file, timeout=30)) as database:
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone() is None:
+            return False
+        run = (fact.get("run", ""),)
+        return (
+            database.execute("SELECT 1 FROM runs WHERE run_uuid = ?", run).fetchone() is not None
+        )
+
+
+def _print_links(linked: tuple[str, dict[views.Kind, str]] | None, base: str) -> list[str]:
+    """Print where a study's pages are on a server; returns the links."""
+    if linked is None:
+        return []
+    name, places = linked
+    links: list[str] = []
+    for kind, place in places.items():
+        links.append(f"{base}/{place}")
+        print(f"{name}, {views.LABELS[kind]}:\n  {links[-1]}")
+    sys.stdout.flush()
+    return links
+
+
+def _open_when_up(port: int, link: str) -> None:
+    """Open a link in a browser as soon as the server answers."""
+    while True:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://{_LOOPBACK}:{port}/health", timeout=1).close()
+            break
+        time.sleep(0.3)
+    webbrowser.open(link)
 
 
 def _require_free(port: int) -> None:

@@ -22,6 +22,14 @@ from tests.study import browser, made
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("RAYLT_SHOTS")
 """A folder for screenshots; none are kept where it is not set."""
+ACCURACY = "val/accuracy"
+ROWS = (
+    "[...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row, "
+    ".ag-center-cols-container .ag-row')].filter(e => /trial \\d/.test(e.innerText))"
+    ".sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index'))"
+    ".map(e => e.innerText.match(/trial \\d+/)[0])"
+)
+"""The names of the trials in the table of runs, from the top."""
 NODES = "[...document.querySelectorAll('[class*=tree-treenode]')]"
 
 
@@ -52,13 +60,16 @@ def page(tmp_path):
 
 @contextlib.contextmanager
 def served(runs):
-    """`raylt ui` over the runs; its address."""
+    """`raylt ui` over the runs; its address, and the links that it prints."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "raylt", "ui", "--runs", str(runs), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
         try:
+            lines = [server.stdout.readline().strip() for _ in range(5)]
             end = time.monotonic() + 120
             while time.monotonic() < end and server.poll() is None:
                 with contextlib.suppress(OSError):
@@ -67,7 +78,8 @@ def served(runs):
                 time.sleep(0.3)
             else:
                 raise AssertionError("the MLflow UI never came up")
-            yield f"http://127.0.0.1:{port}"
+            links = [line for line in lines if line.startswith("http://")]
+            yield f"http://127.0.0.1:{port}", links
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(timeout=30)
@@ -202,7 +214,7 @@ def test_the_ranking_is_sorted_by_any_column_with_mouse_and_keys(runs, page):
 
 
 def test_trials_are_selected_and_compared_in_the_mlflow_ui(runs, page):
-    with served(runs) as address:
+    with served(runs) as (address, _):
         page.open(f"{address}/#/experiments/1/runs")
         page.wait("document.body && document.body.innerText.includes('19 matching')")
         page.press("document.querySelector('[aria-label=Close]')")
@@ -213,6 +225,49 @@ def test_trials_are_selected_and_compared_in_the_mlflow_ui(runs, page):
         keep(page, "mlflow-compare.png")
         _look_at_the_machine(page, address, runs)
         keep(page, "mlflow-system.png")
+
+
+def test_both_links_of_the_ui_land_on_the_trials_in_a_fresh_browser(runs, tmp_path):
+    with contextlib.closing(studies.open_study("made", runs)) as record:
+        scored = [trial for trial in record.outcomes() if trial.last]
+        study = record.facts["mlflow:study"]
+    scored.sort(key=lambda trial: trial.last["val/accuracy"], reverse=True)
+    best_first = [f"trial {trial.number}" for trial in scored]
+    with served(runs) as (address, (trials, compare)):
+        with browser.page(tmp_path / "trials") as page:
+            page.open(trials)
+            page.wait("document.body && document.body.innerText.includes('18 matching')")
+            rows = page.wait(
+                f"(() => {{ const rows = {ROWS}; return rows.length > 9 && rows; }})()"
+            )
+            assert rows[:10] == best_first[:10]
+            heads = page.value(
+                "[...document.querySelectorAll('.ag-header-cell')].map(e => e.innerText.trim())"
+            )
+            for head in ("val/accuracy", "val/many", "val/few", "method.prune", "state"):
+                assert head in heads
+            assert "MLflow Assistant" not in page.text()
+            keep(page, "mlflow-trials.png")
+        with browser.page(tmp_path / "compare") as page:
+            page.open(compare)
+            axes = page.wait(
+                "(() => { const found = [...document.querySelectorAll('.dimension .label')]"
+                ".map(e => e.textContent); return found.length > 3 && found; })()"
+            )
+            assert axes == ["method.temperature", "method.prune", "method.head_depth", ACCURACY]
+            names = page.wait(f"(() => {{ const rows = {ROWS}; return rows.length && rows; }})()")
+            assert "trial 0" in names
+            assert names[0] == best_first[0]
+            page.wait(f"document.body.innerText.includes('{ACCURACY}')")
+            keep(page, "mlflow-best.png")
+        with browser.page(tmp_path / "study") as page:
+            # The links in the description of the study lead there on any host and port.
+            page.open(f"{address}/#/experiments/{study['experiment']}/runs/{study['run']}")
+            for link in (trials, compare):
+                place = json.dumps(link[link.index("#") :])
+                assert page.wait(
+                    f"[...document.querySelectorAll('a')].some(e => e.href.endsWith({place}))"
+                )
 
 
 def _unfold_the_study(page):

@@ -26,7 +26,7 @@ def test_the_verdict_comes_first_and_what_is_confirmed_before_the_search(record,
 
 
 def test_the_ranking_is_a_table_with_the_baseline_marked(record):
-    lines = description.description(record, command="raylt resume made").splitlines()
+    lines = description.description(record, command="raylt resume made", pages={}).splitlines()
     (head,) = (line for line in lines if line.startswith("| trial "))
     rows = [line for line in lines if line.startswith("| ") and line is not head]
     assert len(rows) == 20
@@ -39,13 +39,22 @@ def test_the_ranking_is_a_table_with_the_baseline_marked(record):
 
 def test_commands_stand_as_code_and_the_first_is_not_repeated(record):
     first = record.facts["command"]
-    text = description.description(record, command=first)
+    text = description.description(record, command=first, pages={})
     assert text.endswith(f"Begun with `{first}`")
-    more = description.description(record, command="raylt resume made")
+    more = description.description(record, command="raylt resume made", pages={})
     assert more.endswith("Then `raylt resume made`")
 
 
 def test_a_study_without_a_result_says_so(tmp_path):
     bare = made.study(tmp_path, trials=1, failed=(0,), tables=False)
     assert description.verdict(bare)[0] == "Test set never opened."
-    assert description.description(bare, command="").startswith("# made\n")
+    assert description.description(bare, command="", pages={}).startswith("Test set")
+
+
+def test_the_pages_are_linked_above_the_verdict(record):
+    pages = {"trials": "#/experiments/7/runs?a=b", "compare": "#/experiments/7/runs?c=d"}
+    first = description.description(record, command="", pages=pages).splitlines()[0]
+    assert first == (
+        "[Trials, best first](#/experiments/7/runs?a=b) · "
+        "[Best trials beside the baseline](#/experiments/7/runs?c=d)"
+    )

@@ -1,12 +1,17 @@
 import json
 
-import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from raylt import recipe as recipes
-from raylt.schema import EnvironmentError
 from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.tracking import views
+from raylt.study.tracking.metric_table import rounded
 from raylt.study.workers import system_metrics
+from tests.study.drive import FINGERPRINT
 from tests.study.fake import metrics
+from tests.study.made import study as made_study
 from tests.study.tracking.made import Runs, opened, play
 
 
@@ -32,14 +37,18 @@ def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
         "rank": "001",
         "method": "sdclr",
         "dataset": "digits",
-        "fingerprint": "f1",
+        "encoder": "small",
+        "epochs": "6",
+        "fingerprint": FINGERPRINT,
         "seed": "0",
         "labels": "balanced",
         "attempt": "1",
     }
     assert child.data.tags.items() >= wanted.items()
-    (seen,) = child.inputs.dataset_inputs
-    assert (seen.dataset.name, seen.dataset.digest) == ("digits", "f1")
+    for run in (parent, child):
+        (seen,) = run.inputs.dataset_inputs
+        assert (seen.dataset.name, seen.dataset.digest) == ("digits", FINGERPRINT)
+        assert json.loads(seen.dataset.source)["name"] == "digits"
     assert {"version.raylt", "version.torch", "version.ray"} <= child.data.tags.keys()
     assert runs["trial 1"].data.tags["state"] == "stopped"
     assert runs.artifacts("trial 0") == ["charts", "recipe.json"]
@@ -53,12 +62,13 @@ def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect
     tracker.close(interrupted=False)
     runs, entries = Runs(client), made.epochs(0)
     for key in ("val/accuracy", "val/many", "val/few", "train/loss", "lr"):
-        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+        assert runs.history("trial 0", key) == [(e["epoch"], rounded(e[key])) for e in entries]
     child, parent = runs["trial 0"].data.metrics, runs["toy"].data.metrics
-    assert child["best/accuracy"] == entries[-1]["val/accuracy"] == parent["best/accuracy"]
+    accuracy = rounded(entries[-1]["val/accuracy"])
+    assert child["best/accuracy"] == accuracy == parent["best/accuracy"]
     assert (child["best/epoch"], child["epochs"]) == (6, 6)
     assert parent["floor/logistic/accuracy"] == 0.83
-    assert runs.history("toy", "best_so_far/val/accuracy") == [(1, entries[-1]["val/accuracy"])]
+    assert runs.history("toy", "best_so_far/val/accuracy") == [(1, accuracy)]
     note = runs["toy"].data.tags["mlflow.note.content"]
     assert "| 0 * | complete | 6 | 0.2 | 0.9 |" in note
     assert "`raylt tune x`" in note
@@ -80,7 +90,7 @@ def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
     assert tracker.close(interrupted=False) == ()
     runs, entries = Runs(client), made.epochs(0)
     for key in ("system/cpu_utilization_percentage", "system/disk_usage_percentage"):
-        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+        assert runs.history("trial 0", key) == [(e["epoch"], rounded(e[key])) for e in entries]
     assert "time_total_s" not in runs["trial 0"].data.metrics
 
 
@@ -101,8 +111,44 @@ def test_a_trial_that_is_left_and_taken_up_again_by_one_driver_is_alive(study, c
     assert [run.data.tags["state"] for run in seen] == ["running", "interrupted", "running"]
 
 
-def test_an_experiment_that_was_deleted_is_an_error_with_its_remedy(study, connect, client):
-    experiment = client.create_experiment("toy")
-    client.delete_experiment(experiment)
-    with pytest.raises(EnvironmentError, match=f"restore -x {experiment}"):
-        connect(study())
+def test_two_studies_of_one_name_share_an_experiment_and_have_pages_of_their_own(
+    study, connect, client, tmp_path
+):
+    first = study()
+    tracker = opened(first, connect)
+    play(first, tracker, 1)
+    assert tracker.close(interrupted=False) == ()
+    other = made_study(tmp_path / "other", name="toy", trials=2, failed=(), tables=False)
+    tracker = opened(other, connect)
+    tracker.close(interrupted=False)
+    experiment = client.get_experiment_by_name("toy")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.tags["role"] for run in runs).count("study") == 2
+    keys = {name for name in experiment.tags if name.startswith("mlflow.sharedViewState.")}
+    assert keys == {
+        f"mlflow.sharedViewState.{kind}-{record.facts['id'][:8]}"
+        for kind in ("trials", "compare")
+        for record in (first, other)
+    }
+    for record in (first, other):
+        parent = record.facts["mlflow:study"]["run"]
+        found = client.search_runs(
+            [experiment.experiment_id], f"tags.mlflow.parentRunId = '{parent}'"
+        )
+        assert len(found) == len(record.outcomes())
+    other.close()
+
+
+def test_a_server_that_takes_no_pages_is_linked_plainly(study, connect, client, monkeypatch):
+    made = study()
+
+    def refuse(*_):
+        raise MlflowException("too long", error_code=INVALID_PARAMETER_VALUE)
+
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
+    mirror = connect(made)
+    assert views.links(made, made.facts["mlflow:study"]) == {
+        "trials": "#/experiments/1/runs?workflowType=machine_learning",
+        "compare": "#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART",
+    }
+    assert mirror.study_run.id == made.facts["mlflow:study"]["run"]

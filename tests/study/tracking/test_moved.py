@@ -8,7 +8,7 @@ import pytest
 
 from raylt import uris
 from raylt.study.record import studies
-from raylt.study.tracking import moved, tracker
+from raylt.study.tracking import moved, tracker, ui
 from raylt.study.tracking import store as stores
 from tests.study import made
 
@@ -76,6 +76,23 @@ def test_artifacts_go_where_the_runs_are_now(move, name, tracked, tmp_path):
     names = [file.path for file in mirror.runs.client.list_artifacts(mirror.study_run.id)]
     assert "more.txt" in names
     assert "space.yaml" in names
+
+
+def test_what_was_sent_before_a_move_is_not_sent_again(tracked, tmp_path):
+    # The facts still name the first place of the store.
+    there = tmp_path / "there"
+    shutil.move(tracked, there)
+    record = studies.open_study("made", there)
+    uri = uris.sqlite(there / "mlflow.db")
+    assert record.facts["mlflow:trial/0"]["uri"] != uri
+    pages = dict(ui.pages(there, None, None, uri)[1])
+    mirror = tracker.open_mirror(record, uri=uri, artifacts=there / "artifacts", command="")
+    assert mirror.missing() == ()
+    assert tracker.pending(record, uri, {}) == 0
+    for key in ("mlflow:study", "mlflow:trial/0"):
+        assert record.facts[key]["uri"] == uri
+    assert pages["trials"].startswith("#/experiments/1/runs?")
+    record.close()
 
 
 def test_a_database_without_tables_names_no_place(tmp_path):

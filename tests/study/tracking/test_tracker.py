@@ -1,10 +1,8 @@
 import os
-import re
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +10,7 @@ from raylt.schema import EnvironmentError
 from raylt.study.record.listener import Task
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.tracking import tracker as tracking
+from raylt.study.tracking.metric_table import of_epoch, rounded
 from raylt.study.tracking.tracker import Tracker
 from tests.study import server
 from tests.study.tracking.made import Runs, opened, play
@@ -171,6 +170,7 @@ def test_a_run_that_somebody_deleted_is_named_and_holds_up_nobody(
     play(made, tracker, 6)
     (notice,) = tracker.close(interrupted=False)
     assert "trial 0" in notice
+    assert "`raylt resume toy` sends it again" in notice
     assert Runs(client)["trial 1"].info.status == "FINISHED"
 
 
@@ -204,7 +204,8 @@ def test_an_optional_tracker_that_is_away_is_warned_of_and_gets_everything_later
     assert time.monotonic() - began < 5
     (notice,) = tracker.close(interrupted=False)
     entries = made.epochs(0)
-    assert f"{sum(len(entry) - 2 for entry in entries)} points are not in MLflow" in notice
+    points = sum(len(of_epoch(entry, made.space.study)) for entry in entries)
+    assert f"{points} points are not in MLflow" in notice
     assert "`raylt resume toy` uploads them" in notice
     warnings = [record.getMessage() for record in caplog.records if record.name == "raylt"]
     assert len(warnings) == 1
@@ -216,7 +217,7 @@ def test_an_optional_tracker_that_is_away_is_warned_of_and_gets_everything_later
     runs = Runs(client)
     assert runs["trial 0"].info.status == "FINISHED"
     for key in ("val/accuracy", "val/few", "train/loss"):
-        assert runs.history("trial 0", key) == [(e["epoch"], e[key]) for e in entries]
+        assert runs.history("trial 0", key) == [(e["epoch"], rounded(e[key])) for e in entries]
     assert tracking.pending(study(), store, {}) == 0
 
 
@@ -249,7 +250,7 @@ def test_a_server_that_comes_late_dies_and_returns_has_every_point_once(
         for number in range(4):
             name, entries = f"trial {number}", made.epochs(number)
             for key in ("val/accuracy", "val/few", "train/loss"):
-                assert runs.history(name, key) == [(e["epoch"], e[key]) for e in entries]
+                assert runs.history(name, key) == [(e["epoch"], rounded(e[key])) for e in entries]
             assert runs[name].info.status == "FINISHED"
     # Only results belong there.
     assert capsys.readouterr().out == ""
@@ -263,55 +264,90 @@ def test_a_file_that_is_no_database_is_refused(study, tmp_path):
         tracker.require()
 
 
+@pytest.mark.parametrize("deleted", ["experiment", "study run", "trial run"])
+def test_what_was_deleted_is_restored_when_the_study_goes_on(
+    deleted, study, connect, client, store
+):
+    made = study()
+    tracker = opened(made, connect, uri=store)
+    play(made, tracker, 2)
+    assert tracker.close(interrupted=False) == ()
+    before = Runs(client)
+    delete(client, before, deleted)
+    tracker = opened(made, connect, uri=store)
+    play(made, tracker, 1)
+    assert tracker.close(interrupted=False) == ()
+    after = Runs(client)
+    assert set(after.all) == {"toy", "trial 0", "trial 1"}
+    for name, run in before.all.items():
+        assert after[name].info.run_id == run.info.run_id
+    assert [step for step, _ in after.history("trial 0", "val/accuracy")] == [1, 2]
+
+
 @pytest.mark.parametrize(
-    ("deleted", "moment"),
+    "deleted",
     [
-        ("experiment", "before"),
-        pytest.param("run", "before", marks=pytest.mark.slow),
-        pytest.param("experiment", "during", marks=pytest.mark.slow),
-        pytest.param("run", "during", marks=pytest.mark.slow),
+        "experiment",
+        *(pytest.param(f"{w} run", marks=pytest.mark.slow) for w in ("study", "trial")),
     ],
 )
-def test_a_deleted_study_is_named_and_the_printed_command_restores_it(
-    deleted, moment, study, connect, client, store, tmp_path, monkeypatch
+def test_what_is_gone_for_good_is_made_anew_with_every_point(
+    deleted, study, connect, client, store, tmp_path
+):
+    made = study()
+    tracker = opened(made, connect, uri=store)
+    play(made, tracker, 6)
+    play(made, tracker, 1)
+    assert tracker.close(interrupted=False) == ()
+    delete(client, Runs(client), deleted)
+    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", store]
+    subprocess.run(
+        command, check=True, env={**os.environ, "MLFLOW_TRACKING_URI": store}, cwd=tmp_path
+    )
+    assert len(Runs(client).all) < 3
+    tracker = opened(made, connect, uri=store)
+    assert tracker.close(interrupted=False) == ()
+    runs, entries = Runs(client), made.epochs(0)
+    assert set(runs.all) == {"toy", "trial 0", "trial 1"}
+    parent = runs["toy"].info.run_id
+    for name in ("trial 0", "trial 1"):
+        assert runs[name].data.tags["mlflow.parentRunId"] == parent
+        assert runs[name].info.status == "FINISHED"
+    assert runs.history("trial 0", "val/few") == [
+        (e["epoch"], rounded(e["val/few"])) for e in entries
+    ]
+
+
+@pytest.mark.parametrize(
+    "deleted", ["experiment", pytest.param("study run", marks=pytest.mark.slow)]
+)
+def test_a_study_that_is_deleted_while_it_runs_is_named_and_comes_back_with_the_next_driver(
+    deleted, study, connect, client, store
 ):
     made = study()
     tracker = opened(made, connect, uri=store)
     play(made, tracker, 1)
-    assert tracker.close(interrupted=False) == ()
-    found = Runs(client)
-
-    def delete():
-        if deleted == "experiment":
-            client.delete_experiment(found.experiment.experiment_id)
-        else:
-            client.delete_run(found["toy"].info.run_id)
-
-    if moment == "before":
-        delete()
-    tracker = opened(made, connect, uri=store)
-    if moment == "during":
-        play(made, tracker, 1)
-        wait_until(lambda: "trial 1" in Runs(client).all)
-        delete()
+    wait_until(lambda: "trial 0" in Runs(client).all)
+    before = Runs(client)
+    delete(client, before, deleted)
     began = time.monotonic()
     play(made, tracker, 1)
     (notice,) = tracker.close(interrupted=False)
     assert time.monotonic() - began < 20
-    assert f"the {deleted} " in notice
-
-    # Whoever follows the remedy in any folder gets the study back.
-    (command,) = re.findall("`(MLFLOW_TRACKING_URI=.*?)`", notice)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(
-        command, shell=True, cwd=elsewhere, env={**os.environ, "PATH": path}, check=True
-    )
-    assert list(elsewhere.iterdir()) == []
+    assert "was deleted in MLflow" in notice
+    assert "`raylt resume toy` uploads them" in notice
     tracker = opened(made, connect, uri=store)
     assert tracker.close(interrupted=False) == ()
-    assert Runs(client)["toy"].info.run_id == found["toy"].info.run_id
+    after = Runs(client)
+    assert after["toy"].info.run_id == before["toy"].info.run_id
+    assert after["trial 1"].info.status == "FINISHED"
+
+
+def delete(client, runs, what):
+    if what == "experiment":
+        client.delete_experiment(runs.experiment.experiment_id)
+    else:
+        client.delete_run(runs["toy" if what == "study run" else "trial 0"].info.run_id)
 
 
 def wait_until(there, seconds=60):

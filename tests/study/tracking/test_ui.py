@@ -1,19 +1,26 @@
-"""MLflow's UI over a store that has a password."""
+"""MLflow's UI: the links that it prints, and a store that has a password."""
 
 import contextlib
+import io
+import shutil
+import threading
 
 import pytest
 
+from raylt import uris
 from raylt.schema import EnvironmentError, InputError
-from raylt.study.tracking import ui
+from raylt.study.tracking import tracker, ui
+from tests.study import made
 
+MACHINE_LEARNING = "workflowType=machine_learning"
+SHARE = "viewStateShareKey="
 URI = "postgresql://me:canary-8b1f@127.0.0.1:9/mlflow"
 
 
-def test_no_other_user_sees_the_password_among_the_words_of_a_command(
-    tmp_path, monkeypatch, capsys
-):
-    seen = {}
+@pytest.fixture
+def server(monkeypatch):
+    """A server that is ended at once by Ctrl-C; what it was started with, and browsers' links."""
+    seen = {"opened": []}
 
     class Server:
         pid = 0
@@ -31,9 +38,78 @@ def test_no_other_user_sees_the_password_among_the_words_of_a_command(
     )
     monkeypatch.setattr("os.killpg", lambda *_: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("webbrowser.open", seen["opened"].append)
+    return seen
+
+
+@pytest.fixture
+def tracked(tmp_path, empty_store):
+    """A folder of runs with a study whose run is in the store."""
+    record = made.study(tmp_path, trials=1, failed=(), tables=False)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    uri = uris.sqlite(tmp_path / "mlflow.db")
+    tracker.open_mirror(record, uri=uri, artifacts=tmp_path / "artifacts", command="")
+    yield record
+    record.close()
+
+
+def test_two_links_land_on_the_trials_of_the_latest_study(tracked, server, capsys):
+    runs = tracked.folder.parent
+    ui.serve(runs, None, 0)
+    key = tracked.facts["id"][:8]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"MLflow shows {runs} on http://127.0.0.1:0 (Ctrl-C ends it)"
+    assert lines[1] == "made, trials, best first:"
+    assert lines[2].endswith(f":0/#/experiments/1/runs?{MACHINE_LEARNING}&{SHARE}trials-{key}")
+    assert lines[4].endswith(f"&{SHARE}compare-{key}&compareRunsMode=CHART")
+    host = lines[2].split("/")[2]
+    assert host in server["env"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert server["env"]["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == f"http://{host}"
+
+
+def test_the_first_link_opens_once_the_server_answers(tracked, server, monkeypatch):
+    answers = [io.BytesIO(), None]
+
+    def urlopen(*_, **__):
+        if (answer := answers.pop()) is None:
+            raise ConnectionRefusedError
+        return answer
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    ui.serve(tracked.folder.parent, None, 0, browse=True)
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and thread.daemon:
+            thread.join(5)
+    (opened,) = server["opened"]
+    assert SHARE + "trials-" in opened
+
+
+def test_a_study_on_a_server_is_linked_there_and_nothing_is_started(tracked, server, capsys):
+    fact = {**tracked.facts["mlflow:study"], "uri": "http://host:5000"}
+    tracked.note("mlflow:study", fact)
+    ui.serve(tracked.folder.parent, "http://me:canary@host:5000", 0, study="made", browse=True)
+    said = capsys.readouterr().out
+    assert said.count("http://host:5000/#/experiments/1/runs?") == 2
+    assert "canary" not in said
+    assert "command" not in server
+    assert server["opened"][0].startswith("http://host:5000/#")
+
+
+def test_a_study_that_is_not_in_the_store_is_named_with_the_command_that_sends_it(
+    tracked, tmp_path, empty_store
+):
+    other = tmp_path / "other.db"
+    shutil.copy(empty_store, other)
+    with pytest.raises(InputError, match=r"but does not; `raylt resume made .*` sends it"):
+        ui.serve(tracked.folder.parent, uris.sqlite(other), 0, study="made")
+    with pytest.raises(InputError, match="must hold the study 'absent'"):
+        ui.serve(tracked.folder.parent, None, 0, study="absent")
+
+
+def test_no_other_user_sees_the_password_among_the_words_of_a_command(tmp_path, server, capsys):
     ui.serve(tmp_path, URI, 0)
-    assert "canary" not in " ".join(seen["command"])
-    assert seen["env"]["MLFLOW_BACKEND_STORE_URI"] == URI
+    assert "canary" not in " ".join(server["command"])
+    assert server["env"]["MLFLOW_BACKEND_STORE_URI"] == URI
     assert "canary" not in "".join(capsys.readouterr())
 
 

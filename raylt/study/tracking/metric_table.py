@@ -1,0 +1,114 @@
+"""The metrics that MLflow is given, each with its meaning and unit.
+
+The study of record keeps every number to its last digit; MLflow gets those that people compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from raylt.space.plan import Study
+
+Of = Literal["epoch", "trial", "study", "confirmation"]
+"""What a number is of: a scored epoch, a trial that has ended, the study, or a confirmation."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric, or all that a pattern names."""
+
+    name: str
+    """Its name; `*` stands for any word."""
+    of: Of
+    meaning: str
+    unit: str
+    always: bool
+    """Whether MLflow gets it even if no objective and no constraint of the study names it."""
+
+
+_ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
+    "epoch": {
+        "val/accuracy": ("accuracy on the validation images, each class alike", "fraction"),
+        "val/many": ("the same over classes with more than 100 training images", "fraction"),
+        "val/medium": ("the same over classes with 20 to 100 training images", "fraction"),
+        "val/few": ("the same over classes with fewer than 20 training images", "fraction"),
+        "val/knn": ("accuracy by the nearest neighbours among the features", "fraction"),
+        "val/worst": ("accuracy of the class with the lowest one", "fraction"),
+        "val/harmonic": ("harmonic mean of the classes' accuracies", "fraction"),
+        "val/thirds/*": ("many, medium and few as thirds of the classes", "fraction"),
+        "val/thirds/std": ("deviation between the three thirds", "fraction"),
+        "val/shots/std": ("deviation between many, medium and few", "fraction"),
+        "val/std": ("what 0.1.0 called val/thirds/std", "fraction"),
+        "val/best/*": ("the epoch with the best val/accuracy so far", "fraction"),
+        "cost/seconds": ("wall-clock time of the trial so far", "s"),
+        "train/loss": ("sum of the weighted terms of the loss", "nat"),
+        "train/*": ("one weighted term of the loss", "nat"),
+        "lr": ("learning rate of the last step", "1"),
+        "images_per_second": ("training images a second", "1/s"),
+        "system/*": ("use of the trial's machine, with --system-metrics", "as named"),
+    },
+    "trial": {
+        "best/epoch": ("the scored epoch with the best objective", "epochs"),
+        "best/*": ("val/... of that epoch; for the study, of the best trial", "fraction"),
+        "epochs": ("finished epochs at the last score", "epochs"),
+        "seconds": ("wall-clock time over all attempts", "s"),
+        "cpu_hours": ("booked cores times hours", "h"),
+        "gpu_hours": ("booked GPUs times hours", "h"),
+    },
+    "study": {
+        "best_so_far/*": ("best objective after each trial that has ended", "as the objective"),
+        "baseline/epoch": ("the last scored epoch of the baseline", "epochs"),
+        "baseline/*": ("val/... of that epoch", "fraction"),
+        "floor/*": ("accuracies of classifiers of raw pixels", "fraction"),
+        "trials/*": ("trials that ended complete, stopped or failed", "trials"),
+    },
+    "confirmation": {
+        "test/*": ("val/... on the sealed test images", "fraction"),
+        "confirm/mean": ("mean difference to the baseline over the seeds", "fraction"),
+        "confirm/low": ("lower end of its 95 % interval", "fraction"),
+        "confirm/high": ("upper end of its 95 % interval", "fraction"),
+        "confirm/p_holm": ("p-value of the difference, corrected by Holm", "1"),
+    },
+}
+_ASKED = ("val/thirds/", "val/shots/", "val/std", "val/best/", "cost/")
+"""How the names begin of what MLflow gets only if the study looks at it."""
+TABLE = tuple(
+    MetricRow(name, of, meaning, unit, always=not name.startswith(_ASKED))
+    for of, rows in _ROWS.items()
+    for name, (meaning, unit) in rows.items()
+)
+"""Every metric, in the order in which it stands in the documentation."""
+
+
+def of_epoch(entry: Mapping[str, float], plan: Study) -> dict[str, float]:
+    """What MLflow gets of a scored epoch: the objectives first, then the rest, rounded.
+
+    Args:
+        entry: Everything that was reported, with `time` and `epoch`.
+        plan: Its objectives and constraints are sent whatever they are.
+    """
+    objectives = [objective.metric for objective in plan.objective if objective.metric in entry]
+    asked = {*objectives, *(constraint.metric for constraint in plan.constraints)}
+    rest = [
+        name
+        for name in entry
+        if name not in ("time", "epoch", *objectives)
+        and (name in asked or not name.startswith(_ASKED))
+    ]
+    return {name: rounded(entry[name]) for name in (*objectives, *rest)}
+
+
+def summary(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The validation metrics of one epoch under a prefix, as `best/few`, and the epoch."""
+    return {
+        f"{prefix}/{name.removeprefix('val/')}": value
+        for name, value in metrics.items()
+        if name == "epoch" or (name.startswith("val/") and not name.startswith(_ASKED))
+    }
+
+
+def rounded(value: float) -> float:
+    """Four decimals; a number below 0.1 keeps four digits, as a learning rate needs."""
+    return float(f"{value:.4g}") if abs(value) < 0.1 else round(value, 4)
