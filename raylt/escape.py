@@ -40,8 +40,9 @@ def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
         return "".join(f"<{tag} style='{style}'>{html(cell)}</{tag}>" for cell in cells)
 
     body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in rows)
+    of_page = "border-collapse:collapse;color:inherit;font:inherit"
     return (
-        f"<div><p><b>{html(caption)}</b></p><table style='border-collapse:collapse'>"
+        f"<div><p><b>{html(caption)}</b></p><table style='{of_page}'>"
         f"<thead><tr>{row('th', heads)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

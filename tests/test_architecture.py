@@ -72,6 +72,7 @@ WHOLE = {
     "cluster/test_mlflow_server.py",
     "cluster/test_security.py",
     "datasets/test_every_dataset.py",
+    "docs/test_notebooks.py",
     "docs/test_pages.py",
     "docs/test_pictures.py",
     "methods/test_every_method.py",

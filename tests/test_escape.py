@@ -82,3 +82,12 @@ def test_an_escape_sequence_in_a_space_file_is_shown(verb, line, tmp_path, capsy
         == 2
     )
     assert is_safe("".join(capsys.readouterr()))
+
+
+def test_a_table_shows_what_others_wrote_and_takes_the_colours_of_its_page():
+    page = escape.html_table("<b>", ("a & b",), [("<script>x</script>",)])
+    assert "<b>&lt;b&gt;</b>" in page
+    assert "a &amp; b" in page
+    assert "<script" not in page
+    assert "color:inherit" in page
+    assert "#" not in page

@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import re
+import shlex
 import shutil
 import threading
 
 import pytest
 
-from raylt import uris
+from raylt import cli, uris
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.tracking import tracker, ui
 from tests.study import made
@@ -104,6 +106,29 @@ def test_a_study_that_is_not_in_the_store_is_named_with_the_command_that_sends_i
         ui.serve(tracked.folder.parent, uris.sqlite(other), 0, study="made")
     with pytest.raises(InputError, match="must hold the study 'absent'"):
         ui.serve(tracked.folder.parent, None, 0, study="absent")
+
+
+def test_the_command_that_is_printed_sends_the_study_and_brings_back_what_was_deleted(
+    tmp_path, empty_store, monkeypatch
+):
+    from mlflow import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    made.study(tmp_path / "runs", trials=1, failed=(), stopped=(), tables=False).close()
+    shutil.copy(empty_store, tmp_path / "runs" / "mlflow.db")
+    with pytest.raises(InputError) as caught:
+        ui.serve(tmp_path / "runs", None, 0, study="made")
+    (command,) = re.findall("`(raylt resume .*?)`", str(caught.value))
+    assert cli.run(shlex.split(command)[1:]) == 0
+    uri = uris.sqlite(tmp_path / "runs" / "mlflow.db")
+    pages = ui.pages(tmp_path / "runs", "made", None, uri)
+    client = MlflowClient(tracking_uri=uri)
+    client.delete_experiment(client.get_experiment_by_name("made").experiment_id)
+    assert cli.run(shlex.split(command)[1:]) == 0
+    experiment = client.get_experiment_by_name("made")
+    assert experiment.lifecycle_stage == "active"
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert ui.pages(tmp_path / "runs", "made", None, uri) == pages
 
 
 def test_no_other_user_sees_the_password_among_the_words_of_a_command(tmp_path, server, capsys):
