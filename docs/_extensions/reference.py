@@ -17,6 +17,7 @@ from raylt import plugins
 from raylt.cli import exits
 from raylt.reference import environment, files, keys
 from raylt.reference.keys import Entry
+from raylt.study.tracking import metric_table
 
 
 def _listed(items: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -109,6 +110,22 @@ def written() -> Iterator[str]:
     yield from _listed((f"`{name}`", text) for name, text in files.FILES.items())
 
 
+def metrics() -> Iterator[str]:
+    """The metrics that MLflow is given, by what each is of."""
+    heads = {
+        "epoch": "Of a scored epoch",
+        "trial": "Of a trial that has ended",
+        "study": "Of the study",
+        "confirmation": "Of a confirmation",
+    }
+    for of, rows in groupby(metric_table.TABLE, lambda row: row.of):
+        yield from (f"## {heads[of]}", "", "| metric | meaning | unit |", "|---|---|---|")
+        for row in rows:
+            asked = "" if row.always else "; in MLflow only where the study looks at it"
+            yield f"| `{row.name}` | {row.meaning}{asked} | {row.unit} |"
+        yield ""
+
+
 def python() -> Iterator[str]:
     """The public names of the package."""
     yield "```{eval-rst}"
@@ -132,6 +149,7 @@ class Reference(SphinxDirective):
         "variables": variables,
         "codes": codes,
         "files": written,
+        "metrics": metrics,
         "python": python,
     }
 

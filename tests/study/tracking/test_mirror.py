@@ -1,3 +1,4 @@
+import fnmatch
 import json
 
 from mlflow import MlflowClient
@@ -7,7 +8,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from raylt import recipe as recipes
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.tracking import views
-from raylt.study.tracking.metric_table import rounded
+from raylt.study.tracking.metric_table import TABLE, rounded
 from raylt.study.workers import system_metrics
 from tests.study.drive import FINGERPRINT
 from tests.study.fake import metrics
@@ -69,6 +70,8 @@ def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect
     assert (child["best/epoch"], child["epochs"]) == (6, 6)
     assert parent["floor/logistic/accuracy"] == 0.83
     assert runs.history("toy", "best_so_far/val/accuracy") == [(1, accuracy)]
+    for name in child | parent:
+        assert any(fnmatch.fnmatchcase(name, row.name) for row in TABLE), name
     note = runs["toy"].data.tags["mlflow.note.content"]
     assert "| 0 * | complete | 6 | 0.2 | 0.9 |" in note
     assert "`raylt tune x`" in note
