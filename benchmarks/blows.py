@@ -40,7 +40,7 @@ def section() -> list[str]:
         times = Path(folder, "blows.jsonl")
         ran = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "-m", "slow", "--timeout", "1800"),
+                *(sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "slow"),
                 *("-k", "lose_no_trial", "tests/study/run/test_blows.py"),
             ],
             cwd=REPOSITORY,
@@ -70,13 +70,15 @@ def table(written: str) -> list[str]:
         for (part, name), taken in sorted(seconds.items())
     ]
     epochs, trials = sum(run["epochs"] for run in runs), sum(run["trials"] for run in runs)
+    seeds = ", ".join(str(run["seed"]) for run in runs)
     return [
-        f"{len(blows)} blows at random moments in {len(runs)} run(s) of a study on this machine's "
-        f"own Ray that an MLflow server tracks, each followed by `raylt resume` where it ended "
-        f"the command. Afterwards an account that reads study.db, epochs.jsonl and mlflow.db "
-        f"without raylt found all {trials} trials at their end once, their {epochs} epochs "
-        f"distinct and complete, every point of MLflow equal to Optuna's, and no process or "
-        f"draft left.",
+        f"{len(blows)} blows at random moments in {len(runs)} run(s), seed {seeds}, of a study on "
+        f"this machine's own Ray that an MLflow server tracks, each followed by `raylt resume` "
+        f"where it ended the command. Afterwards an account that reads study.db, epochs.jsonl and "
+        f"mlflow.db without raylt found all {trials} trials at their end once, their {epochs} "
+        f"epochs distinct and complete, and every point of MLflow equal to Optuna's. Of the "
+        f"processes that were there at a blow none was left, no socket of theirs, no file that "
+        f"they wrote outside the study, and nothing in the folder of temporary files.",
         "",
         "| struck | signal | times | seconds, median | longest | until the command was |",
         "|---|---|---:|---:|---:|---|",

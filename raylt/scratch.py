@@ -20,8 +20,6 @@ from raylt.schema import EnvironmentError
 _PREFIX = "raylt-"
 _LOCK = "owner.lock"
 """A process holds its lock as long as it lives."""
-YOUNG = 60.0
-"""Seconds in which a folder may still wait for its lock."""
 _KEPT = 86400.0
 """Seconds that what `keep` has put aside is kept."""
 _RANDOM = 8
@@ -30,6 +28,8 @@ _ASIDE = "-logs"
 _OWN = re.compile(rf"{_PREFIX}[a-z]+-[a-z0-9_]{{{_RANDOM}}}(?P<aside>{_ASIDE})?")
 """The name of a folder that was made here."""
 VARIABLES = ("RAY_TMPDIR", "TMPDIR", "TEMP", "TMP")
+_open: set[Path] = set()
+"""The folders of this process."""
 
 
 @contextlib.contextmanager
@@ -46,12 +46,22 @@ def folder(purpose: str, *, longest: int = 4096) -> Generator[Path]:
     where = place(purpose, longest=longest)
     _sweep(where)
     made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=where))
+    _open.add(made)
     try:
-        with (made / _LOCK).open("w") as lock:
+        with (made / "new.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            # Under its name a lock is held from the first moment on.
+            Path(lock.name).rename(made / _LOCK)
             yield made
     finally:
         # A process that is about to end may still write there.
+        shutil.rmtree(made, ignore_errors=True)
+        _open.discard(made)
+
+
+def remove() -> None:
+    """Remove the folders of this process, before it ends in the middle of their `with`s."""
+    for made in list(_open):
         shutil.rmtree(made, ignore_errors=True)
 
 
@@ -112,7 +122,7 @@ def _sweep(where: Path) -> None:
             age = time.time() - stat.st_mtime
             if own is None or stat.st_uid != os.getuid() or path.is_symlink():
                 continue
-            if age > _KEPT if own["aside"] else age > YOUNG and _is_abandoned(path):
+            if age > _KEPT if own["aside"] else _is_abandoned(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 

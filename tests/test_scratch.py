@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -63,15 +62,12 @@ def test_what_a_killed_process_has_left_is_swept_and_a_living_one_keeps_its_fold
         killed.kill()
         killed.communicate()
         assert left.is_dir()
-        before = time.time() - 2 * scratch.YOUNG  # pyright: ignore[reportPrivateUsage]
         # Folders of the user's own, however old and whatever their names.
         foreign = [
             tmp_path / name for name in ("raylt-notes", "raylt-ray-mine", "raylt-ray-abcdefgh")
         ]
         for path in foreign:
             path.mkdir()
-        for path in (left, kept):
-            os.utime(path, (before, before))
         for path in foreign:
             os.utime(path, (0, 0))
         with scratch.folder("test"):
@@ -92,3 +88,18 @@ def test_logs_are_kept_for_a_day(tmp_path):
         os.utime(kept, (0, 0))
     with scratch.folder("ray"):
         assert not kept.exists()
+
+
+ENDED = """
+import os
+from raylt import scratch
+with scratch.folder("test") as folder:
+    (folder / "file").touch()
+    scratch.remove()
+    os._exit(0)
+"""
+
+
+def test_a_process_that_ends_in_the_midst_can_remove_its_folders_before(tmp_path):
+    subprocess.run([sys.executable, "-c", ENDED], check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from types import TracebackType
 import psutil
 from rich.console import Console
 
+from raylt import scratch
 from raylt.schema import EnvironmentError
 
 LOOK = 1.0
@@ -146,9 +147,16 @@ class RayGuard:
 
     def _end(self) -> None:
         self._kill()
+        children = psutil.Process().children(recursive=True)
+        for process in children:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        # What is alive would still write into the folder that is removed.
+        psutil.wait_procs(children, timeout=_LOOK)
         # A live table hides it.
         Console(stderr=True).show_cursor()
         print(f"error: {self._message()}", file=sys.stderr, flush=True)
+        scratch.remove()
         os._exit(RayLost.exit_code)
 
     def _message(self) -> str:

@@ -154,6 +154,60 @@ def leftovers(runs):
     return [*wrong, *runs.glob("*/study.db-*")]
 
 
+class Traces:
+    """Sockets and files that processes had open while they lived.
+
+    Args:
+        spared: A folder whose files are to stay.
+    """
+
+    def __init__(self, spared):
+        self._spared = spared
+        self.sockets, self.files = {}, set()
+        self._own = sockets_of(os.getpid())
+
+    def note(self, processes):
+        """Look at what some processes have open now."""
+        for process in processes:
+            with contextlib.suppress(psutil.Error, OSError):
+                name = (process.cmdline() or [""])[0]
+                # A child has the standard input of its parent.
+                for inode in set(sockets_of(process.pid)).difference(self._own):
+                    self.sockets.setdefault(inode, name)
+                self.files.update(
+                    Path(file.path) for file in process.open_files() if file.mode != "r"
+                )
+
+    def left(self):
+        """Those that are still there, as lines; an empty list when all are gone."""
+        still = open_sockets()
+        files = [path for path in self.files if path.exists()]
+        return [
+            *(f"{name}: {still[key]}" for key, name in self.sockets.items() if key in still),
+            *(str(path) for path in files if not path.is_relative_to(self._spared)),
+        ]
+
+
+def sockets_of(pid):
+    """The sockets that a process has open, by the numbers of the kernel."""
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(entry))
+    return [link[8:-1] for link in links if link.startswith("socket:[")]
+
+
+def open_sockets():
+    """All sockets of this machine, by number: the kernel's line of each."""
+    found = {}
+    for table, column in (("tcp", 9), ("tcp6", 9), ("udp", 9), ("unix", 6)):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            words = line.split()
+            if words[column] != "0":
+                found[words[column]] = f"{table} {line.strip()}"
+    return found
+
+
 def strike(process, name):
     os.kill(process.pid, getattr(signal, name))
     return time.monotonic()

@@ -53,12 +53,14 @@ def processes_of(pid):
 class Drive:
     """The toy study driven by a process of its own."""
 
-    def __init__(self, verb, folder, *overrides, tracking_uri=None):
+    def __init__(self, verb, folder, *overrides, tracking_uri=None, temporary=None):
         self.folder = folder
         # What another test has set for MLflow in this process is nobody's setting.
         clean = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
         if tracking_uri is not None:
             clean["MLFLOW_TRACKING_URI"] = tracking_uri
+        if temporary is not None:
+            clean |= {"RAY_TMPDIR": str(temporary), "TMPDIR": str(temporary)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.study.drive", verb, str(folder), *overrides],
             cwd=REPOSITORY,

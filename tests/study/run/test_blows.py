@@ -9,8 +9,11 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -31,9 +34,14 @@ control process for a minute."""
 
 
 @pytest.fixture
-def rng():
-    seed = int(os.environ.get("RAYLT_DRILL_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"RAYLT_DRILL_SEED={seed}")
+def seed():
+    chosen = int(os.environ.get("RAYLT_DRILL_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"RAYLT_DRILL_SEED={chosen}")
+    return chosen
+
+
+@pytest.fixture
+def rng(seed):
     return random.Random(seed)
 
 
@@ -73,10 +81,98 @@ def tracker(tmp_path, empty_store):
     made.stop()
 
 
-def drive(folder, port):
-    begun = (folder / "runs" / "toy" / "study.db").exists()
-    verb, words = ("resume", ()) if begun else ("search", (f"study.trials={TRIALS}",))
-    return Drive(verb, folder, *words, tracking_uri=f"http://127.0.0.1:{port}")
+@pytest.fixture
+def temporary():
+    """A folder of temporary files whose path is short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="b-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+class Ordeal:
+    """A study that is driven by one process after another, and what they leave behind."""
+
+    def __init__(self, folder, temporary, tracker, rng):
+        self.folder, self.tracker, self._temporary, self._rng = folder, tracker, temporary, rng
+        self.traces = blows.Traces(folder / "runs")
+        self.orphans = []
+        """Agents that a killed driver leaves for a while."""
+        self.run = self.drive()
+
+    def drive(self):
+        begun = (self.folder / "runs" / "toy" / "study.db").exists()
+        verb, words = ("resume", ()) if begun else ("search", (f"study.trials={TRIALS}",))
+        uri = f"http://127.0.0.1:{self.tracker.port}"
+        return Drive(verb, self.folder, *words, tracking_uri=uri, temporary=self._temporary)
+
+    def strike(self, part, name):
+        """Strike while the study runs; returns the seconds until it goes on, or has ended as it
+        must."""
+        wait_for_news(self.run, self.folder)
+        time.sleep(self._rng.uniform(0.0, 1.0))
+        while (victim := self._target(part)) is None:
+            wait_for_news(self.run, self.folder)
+        known = [
+            psutil.Process(pid) for pid in tree(self.run.process.pid) if psutil.pid_exists(pid)
+        ]
+        self.traces.note(known)
+        agents = blows.agents(known)
+        at = blows.strike(victim, name)
+        if part in blows.FATAL:
+            self._ended_with_the_reason()
+        elif (part, name) == ("driver", "SIGKILL"):
+            self.run.process.communicate()
+            self.orphans += agents
+            known = [process for process in known if process not in agents]
+        else:
+            self._heal(victim, part, name)
+            wait_for_news(self.run, self.folder)
+            return time.monotonic() - at
+        seconds = time.monotonic() - at
+        blows.wait_until_gone(known, WITHIN)
+        assert not processes_of(self.run.process.pid)
+        self.run = self.drive()
+        return seconds
+
+    def _target(self, part):
+        return blows.target(part, self.run.process.pid, self.tracker.worker(), self._rng)
+
+    def _ended_with_the_reason(self):
+        code, _, err = self.run.end(WITHIN)
+        assert code == 3, err
+        line = err.strip().splitlines()[-1]
+        assert line.startswith("error: Ray must run until the end, but on this machine its"), err
+        folders = f"--runs {self.folder / 'runs'} --data {self.folder / 'data'}"
+        assert line.endswith(f"go on with `raylt resume toy {folders}`"), err
+        assert "Traceback" not in err
+
+    def _heal(self, victim, part, name):
+        if (part, name) == ("tracker", "SIGKILL"):
+            self.tracker.stop()
+            self.tracker.start()
+        elif name == "SIGSTOP":
+            time.sleep(self._rng.uniform(2.0, 6.0))
+            victim.resume()
+
+    def end(self):
+        """Let the study come to its end, and MLflow get what it lacks."""
+        self.traces.note([psutil.Process(self.run.process.pid)])
+        code, _, err = self.run.end(300)
+        assert code == 0, err
+        # MLflow may have been given too little time on a busy machine.
+        for _ in range(5):
+            _, out, _ = self.drive().end(200)
+            if not json.loads(out)["notices"]:
+                break
+        blows.wait_until_gone(self.orphans, AGENTS_WITHIN)
+
+    def left(self):
+        """What is left of all of its processes but the study itself."""
+        return [
+            *blows.leftovers(self.folder / "runs"),
+            *self._temporary.iterdir(),
+            *self.traces.left(),
+        ]
 
 
 def epochs_on_disk(folder):
@@ -89,73 +185,29 @@ def wait_for_news(run, folder):
     run.until(lambda: epochs_on_disk(folder) > before + 1)
 
 
-def struck(run, part, name, tracker, folder, rng, orphans):
-    """Strike while the study runs; returns the driver that goes on, and the seconds until then.
-
-    Agents that a killed driver leaves for a while are added to `orphans`.
-    """
-    wait_for_news(run, folder)
-    time.sleep(rng.uniform(0.0, 1.0))
-    while (victim := blows.target(part, run.process.pid, tracker.worker(), rng)) is None:
-        wait_for_news(run, folder)
-    known = [psutil.Process(pid) for pid in tree(run.process.pid) if psutil.pid_exists(pid)]
-    agents = blows.agents(known)
-    at = blows.strike(victim, name)
-    if part in blows.FATAL:
-        code, _, err = run.end(WITHIN)
-        seconds = time.monotonic() - at
-        assert code == 3, err
-        line = err.strip().splitlines()[-1]
-        assert line.startswith("error: Ray must run until the end, but on this machine its"), err
-        command = f"raylt resume toy --runs {folder / 'runs'} --data {folder / 'data'}"
-        assert line.endswith(f"go on with `{command}`"), err
-        assert "Traceback" not in err
-    elif (part, name) == ("driver", "SIGKILL"):
-        run.process.communicate()
-        seconds = time.monotonic() - at
-        orphans += agents
-        known = [process for process in known if process not in agents]
-    else:
-        if (part, name) == ("tracker", "SIGKILL"):
-            tracker.stop()
-            tracker.start()
-        elif name == "SIGSTOP":
-            time.sleep(rng.uniform(2.0, 6.0))
-            victim.resume()
-        wait_for_news(run, folder)
-        return run, time.monotonic() - at
-    blows.wait_until_gone(known, WITHIN)
-    assert not processes_of(run.process.pid)
-    return drive(folder, tracker.port), seconds
-
-
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_blows_at_random_moments_lose_no_trial_and_no_point(tmp_path, tracker, rng):
+@pytest.mark.timeout(300 + 150 * BLOWS)
+def test_blows_at_random_moments_lose_no_trial_and_no_point(
+    tmp_path, temporary, tracker, seed, rng
+):
     behave(tmp_path, seconds=1.0)
-    run = drive(tmp_path, tracker.port)
-    times, orphans = [], []
+    ordeal = Ordeal(tmp_path, temporary, tracker, rng)
+    times = []
     for part, name in blows.plan(rng, BLOWS):
-        run, seconds = struck(run, part, name, tracker, tmp_path, rng, orphans)
-        print(f"{part} {name}: {seconds}")
+        seconds = ordeal.strike(part, name)
+        print(f"{part} {name}: {seconds:.1f}", flush=True)
         times.append({"part": part, "signal": name, "seconds": seconds})
     behave(tmp_path, seconds=0.01)
-    code, _, err = run.end(300)
-    assert code == 0, err
-    # MLflow may have been given too little time on a busy machine.
-    for _ in range(5):
-        _, out, _ = drive(tmp_path, tracker.port).end(200)
-        if not json.loads(out)["notices"]:
-            break
-    blows.wait_until_gone(orphans, AGENTS_WITHIN)
+    ordeal.end()
     # The account comes after: its own look at the databases leaves files beside them.
-    assert not blows.leftovers(tmp_path / "runs")
+    assert not ordeal.left()
     compared = blows.account(tmp_path / "runs", "toy", TRIALS, EPOCHS)
     print(f"{compared} epochs agree")
     if written := os.environ.get("RAYLT_BLOWS_INTO"):
+        run = {"seed": seed, "blows": times, "trials": TRIALS, "epochs": compared}
         with open(written, "a") as file:
-            file.write(json.dumps({"blows": times, "trials": TRIALS, "epochs": compared}) + "\n")
+            file.write(json.dumps(run) + "\n")
 
 
 @pytest.fixture
