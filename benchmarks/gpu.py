@@ -215,7 +215,7 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
     """Everything as Markdown."""
     clocked = "CPU s" if device.type == "cpu" else "s"
     rounds = 2 if short else 5
-    timed = steps.everything(device, short=short, rounds=rounds, clock=clock(device))
+    timed, said = steps.everything(device, short=short, rounds=rounds, clock=clock(device))
     timed.append(pairs.measure(loaded(device, short=short), rounds=rounds, clock=clock(device)))
     return [
         f"## On {_named(device)}",
@@ -226,6 +226,8 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
         *tests(device),
         "",
         *pairs.table(timed, unit=clocked),
+        "",
+        *(f"- {line}" for line in said),
         "",
         "Steps in bfloat16 and the making of their views, timed apart; operations are those of "
         "the encoder's convolutions and products, forward and backward.",

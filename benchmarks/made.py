@@ -31,23 +31,25 @@ Context = Callable[[], AbstractContextManager[Any]]
 def digits(
     name: str,
     *,
+    encoder: str = "small",
     size: int,
     epochs: int,
     precision: str = "float32",
     seed: int = 0,
     imbalance: float = 20.0,
     lr: float = 0.3,
+    batch_size: int = 128,
     **evaluation: Any,
 ) -> Recipe:
-    """The digits with the small encoder; scored once, at the end."""
+    """The digits; scored once, at the end."""
     return recipe.parse(
         {
             "data": {"name": "digits", "imbalance": imbalance},
             "method": {"name": name},
-            "encoder": "small",
+            "encoder": encoder,
             "size": size,
             "augment": {"crop": 0.6, "flip": 0.0, "jitter": 0.5, "grey": 0.0},
-            "optimizer": {"lr": lr, "batch_size": 128},
+            "optimizer": {"lr": lr, "batch_size": batch_size},
             "evaluation": {"labels": "balanced", "every": epochs, **evaluation},
             "epochs": epochs,
             "precision": precision,

@@ -26,13 +26,26 @@ class Pair:
 
 @dataclass(frozen=True)
 class Timed:
-    """What a pair took, in seconds: medians over the rounds."""
+    """What a pair took in each round, in seconds."""
 
     pair: Pair
-    published: float
-    raylt: float
-    ratios: tuple[float, ...]
-    """Published over raylt, of each round."""
+    slow: tuple[float, ...]
+    """The published form's."""
+    fast: tuple[float, ...]
+    """raylt's."""
+
+    @property
+    def published(self) -> float:
+        return statistics.median(self.slow)
+
+    @property
+    def raylt(self) -> float:
+        return statistics.median(self.fast)
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Published over raylt, of each round."""
+        return tuple(slow / fast for slow, fast in zip(self.slow, self.fast, strict=True))
 
     @property
     def ratio(self) -> float:
@@ -54,23 +67,28 @@ def processor() -> float:
 
 def measure(pair: Pair, *, rounds: int, clock: Clock = processor) -> Timed:
     """Run both forms once unmeasured, then in turn; each round begins with the other one."""
-    pair.published()
-    pair.raylt()
-    took: list[tuple[float, float]] = []
+    (timed,) = together([pair], rounds=rounds, clock=clock)
+    return timed
+
+
+def together(pairs: Sequence[Pair], *, rounds: int, clock: Clock = processor) -> list[Timed]:
+    """`measure` several pairs of one published form, which runs once a round for all of them."""
+    works = [pairs[0].published, *(pair.raylt for pair in pairs)]
+    for work in works:
+        work()
+    took: list[list[float]] = [[] for _ in works]
     for number in range(rounds):
-        if number % 2:
-            fast = seconds(pair.raylt, clock)
-            slow = seconds(pair.published, clock)
-        else:
-            slow = seconds(pair.published, clock)
-            fast = seconds(pair.raylt, clock)
-        took.append((slow, fast))
-    return Timed(
-        pair,
-        statistics.median(slow for slow, _ in took),
-        statistics.median(fast for _, fast in took),
-        tuple(slow / fast for slow, fast in took),
-    )
+        turn = list(zip(works, took, strict=True))
+        for work, times in reversed(turn) if number % 2 else turn:
+            times.append(seconds(work, clock))
+    slow, *others = (tuple(times) for times in took)
+    return [Timed(pair, slow, fast) for pair, fast in zip(pairs, others, strict=True)]
+
+
+def against(timed: Timed, others: Sequence[Timed]) -> float:
+    """How many times as fast a form is as the best of some others of the same rounds."""
+    best = min(others, key=lambda other: other.raylt)
+    return statistics.median(a / b for a, b in zip(best.fast, timed.fast, strict=True))
 
 
 def seconds(work: Work, clock: Clock) -> float:

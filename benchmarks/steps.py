@@ -7,91 +7,108 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import made, pairs, published
 from benchmarks.pairs import Pair, Timed
 from raylt.contrast import nt_xent
+from raylt.data.batches import Batch
+from raylt.methods import _base
 from raylt.methods.bcl import balanced_contrastive
 from raylt.nn import probe
 from raylt.nn.masked import magnitude_masks
+from raylt.recipe import Recipe
+from raylt.trial import parts
 from raylt.trial.compiled import Compiled
+from raylt.trial.execution import kept
+from raylt.trial.execution.choice import Execution, Layout
+from raylt.trial.execution.probe import choose
 
 CLASSES = 100
+COMPILED = "auto, `compile: true`"
 
 
-def sdclr(
-    encoder: str,
-    *,
-    n: int,
-    size: int,
-    steps: int,
-    device: torch.device,
-    autocast: made.Context,
-    name: str,
-    goal: float | None,
-    compiled: bool = False,
-) -> Pair:
-    """SDCLR's step, without the making of views."""
-    theirs, ours = (
-        made.method(
-            "sdclr", encoder, classes=CLASSES, size=size, device=device, channels_last=last
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A method's training step on ready views, in the published form and in raylt's."""
+
+    name: str
+    method: str
+    encoder: str
+    n: int
+    """Images of a batch."""
+    size: int
+    device: torch.device
+    goals: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Least ratio of each form, by its name."""
+    compiled: bool = False
+    """Whether the chosen form is timed as one compiled program, too."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """A run of such steps, whose machine is asked how to compute them."""
+        return made.digits(
+            self.method,
+            encoder=self.encoder,
+            size=self.size,
+            epochs=200,
+            precision="auto",
+            batch_size=self.n,
         )
-        for last in (False, True)
-    )
-    for one in (theirs, ours):
-        one.train()
-        one.begin_epoch(0)
+
+    def fresh(self, layout: Layout) -> tuple[_base.Method, Batch]:
+        """The method as it begins, and the batch of every step."""
+        shape = {"classes": CLASSES, "size": self.size, "device": self.device}
+        last = layout == "channels_last"
+        method = made.method(self.method, self.encoder, channels_last=last, **shape)
+        views = len(method.views(method.config))  # type: ignore[attr-defined]
+        batch = made.batch(views, n=self.n, channels_last=last, **shape)
+        method.train()
+        method.begin_epoch(0)
         # The masks of an epoch have a row of their own; here an epoch is as short as it gets.
-        one.begin_epoch = lambda epoch: None  # type: ignore[method-assign]
-    views = list(
-        made.batch(2, n=n, size=size, classes=CLASSES, device=device, channels_last=False).views
-    )
-    fixed = made.batch(2, n=n, size=size, classes=CLASSES, device=device, channels_last=True)
-    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+        method.begin_epoch = lambda epoch: None  # type: ignore[method-assign]
+        return method, batch
 
-    def slow() -> None:
-        for _ in range(steps):
-            published.sdclr_step(theirs, optimizer, views, 0.2)  # type: ignore[arg-type]
+    def published(self) -> pairs.Work:
+        """One published step, as work to be timed."""
+        method, batch = self.fresh("contiguous")
+        optimizer = torch.optim.SGD(method.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+        if self.method == "sdclr":
+            return lambda: published.sdclr_step(method, optimizer, list(batch.views), 0.2)  # type: ignore[arg-type]
+        return lambda: published.bcl_step(method, optimizer, list(batch.views), batch.labels)  # type: ignore[arg-type]
 
-    step = Compiled(ours) if compiled else ours
-    return Pair(name, slow, made.steps(ours, made.Fixed(fixed, steps), autocast, step), goal)
+    def raylt(self, execution: Execution) -> pairs.Work:
+        """One of raylt's steps, as work to be timed."""
+        method, batch = self.fresh(execution.layout)
+        step = Compiled(method) if execution.compile else method
+        autocast = parts.autocast(execution, self.device)
+        return made.steps(method, made.Fixed(batch, 1), autocast, step)
 
-
-def bcl(
-    encoder: str,
-    *,
-    n: int,
-    size: int,
-    steps: int,
-    device: torch.device,
-    autocast: made.Context,
-    name: str,
-    goal: float | None,
-    compiled: bool = False,
-) -> Pair:
-    """BCL's step, without the making of views."""
-    theirs, ours = (
-        made.method("bcl", encoder, classes=CLASSES, size=size, device=device, channels_last=last)
-        for last in (False, True)
-    )
-    theirs.train()
-    plain = made.batch(3, n=n, size=size, classes=CLASSES, device=device, channels_last=False)
-    fixed = made.batch(3, n=n, size=size, classes=CLASSES, device=device, channels_last=True)
-    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    views = list(plain.views)
-
-    def slow() -> None:
-        for _ in range(steps):
-            published.bcl_step(theirs, optimizer, views, plain.labels)  # type: ignore[arg-type]
-
-    step = Compiled(ours) if compiled else ours
-    return Pair(name, slow, made.steps(ours, made.Fixed(fixed, steps), autocast, step), goal)
+    def pairs(self) -> list[Pair]:
+        """Each form beside the published one."""
+        chosen = choose(self.recipe, root=Path(), device=self.device, began=None)
+        plain = parts.as_given(self.recipe, self.device)
+        forms = {
+            "float32": replace(plain, precision="float32"),
+            "bfloat16": replace(plain, precision="bfloat16"),
+            "auto": chosen,
+        }
+        if self.compiled:
+            forms[COMPILED] = replace(chosen, compile=True)
+        slow = self.published()
+        return [
+            Pair(f"{self.name}, {name}", slow, self.raylt(form), self.goals.get(name))
+            for name, form in forms.items()
+        ]
 
 
 def losses(*, n: int, device: torch.device) -> list[Pair]:
@@ -196,52 +213,93 @@ def evaluation(*, images: int, size: int, device: torch.device) -> Pair:
     return Pair(f"linear evaluation of {images} images, {size}x{size}", slow, fast, 25.0)
 
 
+def steps(device: torch.device, *, short: bool) -> list[Step]:
+    """The steps that are timed; `short` shrinks them to a look whether they run."""
+    n, deep = (8, 8) if short else (64, 32) if device.type == "cpu" else (256, 512)
+    # `benchmarks/gpu.py` has a table of its own for what a GPU makes of compiled steps.
+    shared = {"size": 8 if short else 32, "device": device}
+    compiled = device.type == "cpu" and not short
+    goals = {
+        "sdclr": {"float32": 1.35, "auto": 2.2, COMPILED: 2.6},
+        "bcl": {"float32": 1.3, "auto": 2.0, COMPILED: 2.3},
+    }
+    both = [
+        Step(
+            name=f"{name}, ResNet-32, batch {n}",
+            method=method,
+            encoder="resnet32",
+            n=n,
+            goals=goals[method],
+            compiled=compiled,
+            **shared,
+        )
+        for name, method in (("SDCLR", "sdclr"), ("BCL", "bcl"))
+    ]
+    if short:
+        return both
+    deeper = replace(
+        both[0],
+        name=f"SDCLR, ResNet-18, batch {deep}",
+        encoder="resnet18",
+        n=deep,
+        goals={"auto": 2.2},
+        compiled=False,
+    )
+    return [*both, deeper]
+
+
 def everything(
     device: torch.device, *, short: bool, rounds: int, clock: pairs.Clock
-) -> list[Timed]:
-    """All pairs, measured; `short` shrinks them to a look whether they run."""
-    n, deep = (8, 8) if short else (64, 32) if device.type == "cpu" else (256, 512)
-    size, steps = (8, 1) if short else (32, 1)
-    shared = {"size": size, "steps": steps, "device": device}
-    wholes = {**shared, "autocast": made.whole}
-    halves = {**shared, "autocast": made.halved(device)}
-    every = [
-        sdclr("resnet32", n=n, name=f"SDCLR, ResNet-32, batch {n}, float32", goal=1.35, **wholes),
-        sdclr("resnet32", n=n, name="the same, bfloat16 forced", goal=None, **halves),
-        bcl("resnet32", n=n, name=f"BCL, ResNet-32, batch {n}, float32", goal=1.3, **wholes),
-        bcl("resnet32", n=n, name="the same, bfloat16 forced", goal=None, **halves),
-    ]
-    if not short:
-        every.insert(
-            2,
-            sdclr(
-                "resnet18",
-                n=deep,
-                name=f"SDCLR, ResNet-18, batch {deep}, float32",
-                goal=1.35,
-                **wholes,
-            ),
+) -> tuple[list[Timed], list[str]]:
+    """All pairs, measured, and what is to be said of the steps."""
+    timed: list[Timed] = []
+    said: list[str] = []
+    for step in steps(device, short=short):
+        float32, bfloat16, auto, *compiled = pairs.together(
+            step.pairs(), rounds=rounds, clock=clock
         )
-    if not short and device.type == "cpu":
-        # `benchmarks/gpu.py` has a table of its own for what a GPU makes of compiled steps.
-        fast = {**wholes, "compiled": True, "goal": None}
-        every.append(bcl("resnet32", n=n, name="the same, float32, `compile: true`", **fast))
-        every.insert(3, sdclr("resnet18", n=deep, name="the same, `compile: true`", **fast))
-        every.insert(2, sdclr("resnet32", n=n, name="the same, float32, `compile: true`", **fast))
-    every += losses(n=n if short else 256, device=device)
-    every.append(masks("small" if short else "resnet18", device=device))
-    every.append(evaluation(images=60 if short else 600, size=16, device=device))
-    return [pairs.measure(pair, rounds=rounds, clock=clock) for pair in every]
+        timed += [float32, bfloat16, auto, *compiled]
+        fastest = min((auto, *compiled), key=lambda one: one.raylt)
+        said.append(
+            f"{step.name}: `auto` is **{pairs.against(auto, [float32, bfloat16]):.2f}** times as "
+            f"fast as the better of both; {share(step, fastest, clock)}."
+        )
+    others = [
+        *losses(n=8 if short else 256, device=device),
+        masks("small" if short else "resnet18", device=device),
+        evaluation(images=60 if short else 600, size=16, device=device),
+    ]
+    timed += [pairs.measure(pair, rounds=rounds, clock=clock) for pair in others]
+    return timed, said
 
 
-def convolutions(device: torch.device, *, short: bool) -> list[str]:
-    """What of a step is torch's convolution, which both forms call alike, in a sentence."""
-    n, encoder = (4, "small") if short else (32, "resnet18")
-    pair = sdclr(
-        encoder, n=n, size=32, steps=1, device=device, autocast=made.whole, name="", goal=None
+def share(step: Step, timed: Timed, clock: pairs.Clock) -> str:
+    """What a step reaches of the rate at which the machine multiplies matrices in bfloat16."""
+    work = step.raylt(parts.as_given(step.recipe, step.device))
+    with FlopCounterMode(display=False) as counter:
+        work()
+    rate = counter.get_total_flops() / timed.raylt
+    most = matrix_rate(step.device, clock)
+    return (
+        f"its convolutions and products, {counter.get_total_flops() / 1e9:.2g} GFLOP in two "
+        f"forwards' and backwards' worth of work, go at {rate / 1e9:.0f} GFLOP/s in "
+        f"the fastest form, {rate / most:.0%} of the {most / 1e9:.0f} that a product of two "
+        f"square matrices of bfloat16 reaches"
     )
+
+
+def matrix_rate(device: torch.device, clock: pairs.Clock) -> float:
+    """Operations a second of a product of two square matrices in bfloat16: the best of a few."""
+    side = 1024 if device.type == "cpu" else 8192
+    one, other = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    return 2 * side**3 / min(pairs.seconds(lambda: one @ other, clock) for _ in range(10))
+
+
+def convolutions(step: Step) -> str:
+    """What of a step is torch's convolution, which both forms call alike, in a sentence."""
     shares: list[float] = []
-    for work in (pair.published, pair.raylt):
+    chosen = choose(step.recipe, root=Path(), device=step.device, began=None)
+    for work in (step.published(), step.raylt(chosen)):
         work()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as watched:
             work()
@@ -251,27 +309,28 @@ def convolutions(device: torch.device, *, short: bool) -> list[str]:
             / sum(spent.values())
         )
     slow, fast = shares
-    return [
-        f"Of a step of SDCLR with {encoder}, batch {n}, convolutions take {slow:.0%} of the "
-        f"published form's time and {fast:.0%} of raylt's. They are torch's in both; what raylt "
-        f"saves of them is one forward pass of three.",
-    ]
+    return (
+        f"Of a step of {step.name}, convolutions take {slow:.0%} of the published form's time and "
+        f"{fast:.0%} of raylt's. They are torch's in both."
+    )
 
 
 def section(device: torch.device, *, short: bool) -> list[str]:
     """The table as Markdown."""
+    with tempfile.TemporaryDirectory() as runs, kept.shared_in(Path(runs)):
+        timed, said = everything(
+            device, short=short, rounds=2 if short else 5, clock=pairs.processor
+        )
+        said += [convolutions(step) for step in steps(device, short=short)]
     return [
         "Seconds of processor time on one thread; the views are made beforehand. Both forms train "
-        "the same network. bfloat16 is `precision: bfloat16`; `auto` takes the faster of both "
-        "once it has timed a few steps. What compiling takes, a minute or more here, is not in a "
-        "step.",
+        "the same network. `float32` and `bfloat16` are those precisions forced, `auto` is what "
+        "the machine chooses once it has timed a few steps. What compiling takes, a minute or "
+        "more here, is not in a step.",
         "",
-        *pairs.table(
-            everything(device, short=short, rounds=2 if short else 3, clock=pairs.processor),
-            unit="CPU s",
-        ),
+        *pairs.table(timed, unit="CPU s"),
         "",
-        *convolutions(device, short=short),
+        *(f"- {line}" for line in said),
     ]
 
 

@@ -21,7 +21,7 @@ from scipy import stats
 from torchvision import transforms
 
 from benchmarks import made, pairs, published
-from benchmarks.pairs import Pair, Timed
+from benchmarks.pairs import Pair
 from raylt import datasets
 from raylt.data import augment
 from raylt.data.augment import AugmentParams
@@ -66,29 +66,39 @@ def raylt_trial(recipe: Recipe) -> dict[str, float]:
 
 def speed(*, short: bool) -> list[str]:
     """Whole trials: reading, training, evaluation and checkpoint of raylt's."""
-    epochs, rounds = (1, 1) if short else (5, 2)
+    epochs, rounds = (1, 1) if short else (5, 3)
     slow = made.digits("sdclr", size=SIZE, epochs=epochs)
     sizes = ((8, None),) if short else ((32, 2.5), (16, 7.0))
-    timed: list[Timed] = []
+    every: list[Pair] = []
     with tempfile.TemporaryDirectory() as runs, kept.shared_in(Path(runs)):
         for (size, goal), precision in itertools.product(sizes, PRECISIONS):
             fast = made.digits("sdclr", size=size, epochs=epochs, precision=precision)
-            pair = Pair(
-                f"digits, {epochs} epochs, raylt at {size}x{size}, {precision}",
-                lambda: published_training(slow),
-                lambda fast=fast: raylt_trial(fast),
-                goal if precision == "auto" else None,
+            every.append(
+                Pair(
+                    f"digits, {epochs} epochs, raylt at {size}x{size}, {precision}",
+                    lambda: published_training(slow),
+                    lambda fast=fast: raylt_trial(fast),
+                    goal if precision == "auto" else None,
+                )
             )
-            timed.append(pairs.measure(pair, rounds=rounds))
+        timed = pairs.together(every, rounds=rounds)
         chosen = [f"{choice.step}: {choice}" for choice in kept.everything(Path(runs))]
     return [
         "A whole SDCLR trial on the digits, in seconds of processor time on one thread. raylt's "
         "side includes the scoring and the checkpoint of the last epoch, the published form's "
         "only the training at its 32x32, in one process, which spares it the start of its "
-        "loaders. The space files take the digits at 16x16, so the first row is the gain of the "
-        "program alone, the second that of the program and of the smaller views.",
+        "loaders. The space files take the digits at 16x16, so the first rows are the gain of the "
+        "program alone, the others that of the program and of the smaller views.",
         "",
         *pairs.table(timed, unit="CPU s"),
+        "",
+        *(
+            f"At {size}x{size} `auto` is **{pairs.against(auto, forced):.2f}** times as fast as "
+            f"the better of both."
+            for (size, _), *forced, auto in zip(
+                sizes, *(timed[i::3] for i in range(3)), strict=True
+            )
+        ),
         "",
         "`auto` measures in the first trial of a search, which is not counted here; the others "
         f"take its choice: {'; '.join(chosen)}.",
