@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
@@ -37,3 +38,14 @@ def test_option_a_shortcuts_have_no_weights():
     assert short.shape == (1, 32, 4, 4)
     assert_close(short[:, 8:24], pictures[:, :, ::2, ::2])
     assert short[:, :8].abs().sum() == short[:, 24:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_gradient_of_an_option_a_shortcut_is_the_slice_s_and_lies_like_the_pictures(layout):
+    pictures = torch.rand(2, 4, 7, 7).to(memory_format=layout).requires_grad_()
+    short = Padded(4, 8, 2)(pictures)
+    weight = torch.rand_like(short)
+    (gradient,) = torch.autograd.grad((weight * short).sum(), pictures)
+    thinned = (weight[:, 2:6] * pictures[:, :, ::2, ::2]).sum()
+    assert torch.equal(gradient, torch.autograd.grad(thinned, pictures)[0])
+    assert gradient.is_contiguous(memory_format=layout)
