@@ -44,6 +44,7 @@ class WorkerLost(RuntimeError):
     """A worker process of a trial died; the trial may be started again."""
 
 
+@trainable.ending_with_ray()
 def trial(config: dict[str, Any]) -> None:
     """One trial as a group of workers, for Ray Tune; reports like `trainable.trial`.
 
@@ -121,6 +122,7 @@ def _fit(trainer: TorchTrainer) -> Reason | None:
         return "notice"
 
 
+@trainable.ending_with_ray()
 def worker(config: dict[str, Any]) -> Reason | None:
     """One worker of a trial, for Ray Train; returns why it left before the trial was done."""
     from ray import train

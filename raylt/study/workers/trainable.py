@@ -34,6 +34,28 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "p
 """Folders whose code is not what a user wants to be shown."""
 
 
+@contextlib.contextmanager
+def ending_with_ray() -> Generator[None]:
+    """End this process if the one that started it, Ray's raylet, dies in a `with`.
+
+    After the death of a driver Ray itself takes a minute for that, in which a resumed study would
+    train the same trial beside it.
+    """
+    parent, over = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+@ending_with_ray()
 def trial(config: dict[str, Any]) -> None:
     """One trial in this process, for Ray Tune.
 
@@ -59,7 +81,6 @@ def trial(config: dict[str, Any]) -> None:
 
     # What it printed on another machine is fetched first, and then continued.
     with (
-        ending_with_ray(),
         sending(folder, bucket_of(config)),
         output(folder / "output.txt"),
     ):
@@ -96,27 +117,6 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe:
     outside.write(config["modules"], kept)
     outside.use(kept, kept=True)
     return recipes.parse(json.loads(config["recipe"]))
-
-
-@contextlib.contextmanager
-def ending_with_ray() -> Generator[None]:
-    """End this process if the one that started it, Ray's raylet, dies in a `with`.
-
-    After the death of a driver Ray itself takes a minute for that, in which a resumed study would
-    train the same trial beside it.
-    """
-    parent, over = os.getppid(), threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_LOOK):
-            if os.getppid() != parent:
-                os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def require_shared(folder: Path, bucketed: str | None) -> None:

@@ -42,26 +42,32 @@ def test_what_a_trial_prints_is_kept_in_its_folder(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-ORPHAN = """
+ORPHANS = """
 import os, sys, time
-from raylt.study.workers import trainable
-from tests.patience import wait_for
-if os.fork() == 0:
-    trainable._LOOK = 0.1
-    with trainable.ending_with_ray():
-        open(sys.argv[1], "w").write(str(os.getpid()))
-        time.sleep(600)
-while not (os.path.exists(sys.argv[1]) and open(sys.argv[1]).read()):
+import ray.train, ray.tune
+from raylt.study.workers import group, trainable
+
+def hang(folder, _):
+    open(folder, "w").write(str(os.getpid()))
+    time.sleep(600)
+
+trainable._LOOK = 0.1
+trainable.require_shared = hang
+for number, work in enumerate((trainable.trial, group.trial, group.worker)):
+    if os.fork() == 0:
+        work({"folder": f"{sys.argv[1]}/{number}", "bucket": None})
+while not all(os.path.exists(f"{sys.argv[1]}/{number}") for number in range(3)):
     time.sleep(0.05)
 time.sleep(0.5)
 os._exit(0)
 """
 
 
-def test_a_trial_ends_with_the_process_that_started_it(tmp_path):
-    note = tmp_path / "pid"
-    subprocess.run([sys.executable, "-c", ORPHAN, str(note)], check=True, timeout=60)
-    wait_for(lambda: not psutil.pid_exists(int(note.read_text())) or is_zombie(note))
+def test_a_trial_and_its_workers_end_with_the_process_that_started_them(tmp_path):
+    subprocess.run([sys.executable, "-c", ORPHANS, str(tmp_path)], check=True, timeout=90)
+    for number in range(3):
+        note = tmp_path / str(number)
+        wait_for(lambda note=note: not psutil.pid_exists(int(note.read_text())) or is_zombie(note))
 
 
 def is_zombie(note):
