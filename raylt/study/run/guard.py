@@ -152,7 +152,7 @@ class RayGuard:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         # What is alive would still write into the folder that is removed.
-        psutil.wait_procs(children, timeout=_LOOK)
+        psutil.wait_procs(children, timeout=LOOK)
         # A live table hides it.
         Console(stderr=True).show_cursor()
         print(f"error: {self._message()}", file=sys.stderr, flush=True)
