@@ -1,14 +1,18 @@
 """A search: trials an hour, with and without early stops and a second core; what one costs.
 
-python -m benchmarks.search [--short]
+python -m benchmarks.search [--short] [--trials N]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +55,8 @@ class Search:
 
     outcomes: tuple[Outcome, ...]
     load: str
+    spent: tuple[tuple[float, float], ...]
+    """Processor seconds of the driver, its tracker included, at moments of the wall clock."""
 
     @property
     def hourly(self) -> float:
@@ -58,6 +64,17 @@ class Search:
         first = min(one.began for one in self.outcomes)
         last = max(one.ended for one in self.outcomes)
         return 3600 * len(self.outcomes) / (last - first)
+
+    @property
+    def share(self) -> float:
+        """The share of a core that the driver and its tracker took while trials ran."""
+        first = min(one.began for one in self.outcomes)
+        last = max(one.ended for one in self.outcomes)
+        began, ended = (
+            next((spent for moment, spent in self.spent if moment >= when), self.spent[-1][1])
+            for when in (first, last)
+        )
+        return (ended - began) / (last - first)
 
     @property
     def best(self) -> float:
@@ -92,8 +109,28 @@ def searched(
         plan = Plan(
             space=loaded, settings=settings, url=None, queue=(), floor=dict, fingerprint=""
         )
-        result = driver.run(plan)
-        return Search(result.ranking, pairs.load())
+        with _watched() as spent:
+            result = driver.run(plan)
+        return Search(result.ranking, pairs.load(), tuple(spent))
+
+
+@contextlib.contextmanager
+def _watched() -> Generator[list[tuple[float, float]]]:
+    """Note four times a second what this process has spent, for the time of a `with`."""
+    spent: list[tuple[float, float]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.25):
+            spent.append((time.time(), time.process_time()))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield spent
+    finally:
+        over.set()
+        thread.join()
 
 
 def throughput(*, short: bool) -> list[str]:
@@ -116,11 +153,11 @@ def throughput(*, short: bool) -> list[str]:
         "on. Goals for two idle cores: 300 an hour without early stops, ASHA three times as many "
         "at an equal best, a second trial at a time 1.8 times as many.",
         "",
-        "| | trials | trials an hour | epochs trained | best accuracy | |",
-        "|---|---:|---:|---:|---:|---|",
+        "| | trials | trials an hour | epochs trained | best accuracy | driver, of a core | |",
+        "|---|---:|---:|---:|---:|---:|---|",
         *(
             f"| {name} | {len(one.outcomes)} | {one.hourly:.0f} | {one.epochs} "
-            f"| {100 * one.best:.1f} | {one.load} |"
+            f"| {100 * one.best:.1f} | {one.share:.0%} | {one.load} |"
             for name, one in rows.items()
         ),
         "",
@@ -173,7 +210,13 @@ def section(*, short: bool) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="tiny trials: does it run?")
-    print("\n".join(section(short=parser.parse_args().short)))
+    parser.add_argument("--trials", type=int, help="so many, two at a time, and nothing else")
+    given = parser.parse_args()
+    if given.trials is None:
+        print("\n".join(section(short=given.short)))
+        return
+    one = searched(trials=given.trials)
+    print(f"{one.hourly:.0f} trials an hour; driver {one.share:.1%} of a core; {one.load}")
 
 
 if __name__ == "__main__":
