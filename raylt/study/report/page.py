@@ -23,7 +23,7 @@ from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
-from raylt.study.verdict import ablation, confirmation
+from raylt.study.verdict import ablation, class_changes, confirmation
 
 _AXIS = 95
 """Pixels that an axis of parallel coordinates needs."""
@@ -157,7 +157,7 @@ def _confirmation(record: Record) -> str:
 
 _CONFIRMED = (
     *("trial", "verdict", "points", "interval", "p", "seeds"),
-    *("lead in the search", "lead over fresh seeds", "who paid"),
+    *("lead in the search", "lead over fresh seeds", "groups"),
 )
 
 
@@ -173,7 +173,7 @@ def _confirmed(candidate: Mapping[str, Any]) -> list[str]:
         str(verdict["seeds"]),
         _points(candidate["promised"]),
         _points(candidate["kept"]),
-        paid["sentence"] if paid else "-",
+        class_changes.stored_sentence(paid) if paid else "-",
     ]
 
 

@@ -7,8 +7,9 @@ verdict says how far the training seed moves the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +123,14 @@ def sentence(groups: dict[str, Change]) -> str:
     if not shown:
         return f"no gain or loss of a group is shown: {unsure}"
     return f"{shown}; not shown: {unsure}"
+
+
+def stored_sentence(changes: Mapping[str, Any]) -> str:
+    """The sentence of changes that were stored, whichever version stored them."""
+    groups = changes.get("groups")
+    if not groups:
+        return changes["sentence"]
+    return sentence({name: Change(**change) for name, change in groups.items()})
 
 
 def _points(name: str, change: Change) -> str:

@@ -18,8 +18,9 @@ from raylt.study.record.text import class_names
 from raylt.study.report.charts import classes, figure
 from raylt.study.report.charts.figure import Axis, Chart
 from raylt.study.verdict import confirmation
+from raylt.study.verdict.class_changes import stored_sentence
 
-_NAME = ("paid", "Who gained and who paid")
+_NAME = ("paid", "What each class gained or lost")
 
 
 def chart(record: Record) -> Chart:
@@ -52,7 +53,7 @@ def _on_test(candidate: Mapping[str, Any], names: Sequence[str], *, seeds: int) 
         [(low, high) for _, low, high in points],
         caption=f"Trial {candidate['runs']['trial']} against the baseline on the test images, "
         f"means over {seeds} seeds; the whiskers are 95 % over other test images. "
-        f"{changes['sentence']}.",
+        f"By groups: {stored_sentence(changes)}.",
     )
 
 
