@@ -33,12 +33,14 @@ def sentences(record: Record) -> list[str]:
         searched = result[0].replace(" is the best", " was the best of the search", 1)
         return [*(f"{sentence}." for sentence in confirmations), opened, searched, *result[1:]]
     ended = sum(trial.over for trial in record.outcomes())
-    other = "the baseline" if baseline else "the published setting"
+    first, other = "it", "the baseline" if baseline else "the published setting"
+    if baseline and best.number == baseline.number:
+        first = "the best of the others"
+    command = provenance.command(record, "confirm", record.name)
     return [
         *result,
         f"Nothing is confirmed yet: the best of {ended} trials is best in part by luck. "
-        f"`{provenance.command(record, 'confirm', record.name)}` trains it and {other} again over "
-        f"several seeds.",
+        f"`{command}` trains {first} and {other} again over several seeds.",
         opened,
     ]
 

@@ -58,7 +58,8 @@ class Progress(Listener):
         self._trials = {outcome.number: outcome for outcome in outcomes}
         self._clocks: dict[int, float] = {}
         """When the attempt of each trial that runs began, by the monotonic clock."""
-        self._epochs = record.space.known.get("epochs")
+        epochs = record.space.known.get("epochs")
+        self._epochs = epochs if isinstance(epochs, int) else None
         self._trained = sum(outcome.epoch for outcome in outcomes)
         """Epochs that were trained before now."""
         self._stopping = ""

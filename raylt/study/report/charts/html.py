@@ -160,10 +160,12 @@ def _parallel(body: Parallel) -> Drawing:
             "label": dimension.title,
             "values": list(dimension.places),
             "range": [min(0.0, *(place for place, _ in dimension.ticks)), 1.0],
-            "tickvals": [place for place, _ in dimension.ticks],
-            "ticktext": [label for _, label in dimension.ticks],
+            "tickvals": list(ticks),
+            "ticktext": list(ticks.values()),
         }
         for dimension in body.dimensions
+        # plotly draws an axis from its first tick to its last.
+        for ticks in ({0.0: "", 1.0: "", **dict(dimension.ticks)},)
     ]
     titles = [dimension.title for dimension in body.dimensions]
     # Letters of two neighbours that meet in the middle between their axes.
