@@ -41,6 +41,11 @@ def run(arguments: Sequence[str]) -> int:
     return exits.run(commands, arguments)
 
 
+_EXPORTED = "; `raylt export STUDY DIR` writes a load.py that names what is on a picture"
+_INSTEAD = dict.fromkeys(("predict", "classify", "infer"), _EXPORTED)
+"""What to say instead of a verb that there is none of."""
+
+
 class _Verbs(click.Group):
     """The verbs in the order of their use, with a "did you mean"."""
 
@@ -55,6 +60,7 @@ class _Verbs(click.Group):
 
             close = get_close_matches(args[0], self.commands, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
+            meant = _INSTEAD.get(args[0], meant)
             raise click.UsageError(
                 f"unknown verb {args[0]!r}{meant}; known: {', '.join(self.commands)}", ctx
             )

@@ -8,12 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from raylt import recipe
+from raylt.plugins import did_you_mean
+from raylt.schema import InputError
 from raylt.space.file import bundled, document
 
 
 def spaces() -> list[dict[str, Any]]:
     """Each bundled space as plain values: name, what, source, data, trials, epochs, images."""
     return [_space(name, path) for name, path in bundled.files("search_spaces").items()]
+
+
+def space(name: str) -> dict[str, Any]:
+    """One of them.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    return _space(name, _path(name))
+
+
+def file(name: str) -> str:
+    """The file of one of them; as for `space`."""
+    return _path(name).read_text("utf-8")
+
+
+def _path(name: str) -> Path:
+    known = bundled.files("search_spaces")
+    if name not in known:
+        raise InputError(
+            f"NAME must be a space that comes with raylt, but got {name!r}"
+            f"{did_you_mean(name, known)}; `raylt spaces` lists them"
+        )
+    return known[name]
 
 
 def text(values: list[dict[str, Any]]) -> str:

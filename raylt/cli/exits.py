@@ -184,7 +184,8 @@ def too_long(path: object) -> str:
 def _fail(message: str, code: int, *, known: Sequence[str]) -> int:
     with contextlib.suppress(BrokenPipeError):
         for line in uris.redacted(message, known).splitlines():
-            output.echo(f"error: {line}", err=True)
+            # What is set in belongs to the error above.
+            output.echo(line if line.startswith("  ") else f"error: {line}", err=True)
     return code
 
 

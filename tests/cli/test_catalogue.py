@@ -33,3 +33,15 @@ def test_spaces_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Profiles: eight-gpu, laptop" in shown
     assert cli.run(["spaces", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == catalogue.spaces()
+
+
+def test_spaces_shows_one_and_names_the_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["spaces", "bcl"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == bundled.files("search_spaces")["bcl"].read_text("utf-8")
+    assert "raylt check bcl" in shown.err
+    assert cli.run(["spaces", "bcl", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["name"] == "bcl"
+    assert cli.run(["spaces", "blc"]) == 2
+    assert "got 'blc'; did you mean 'bcl'?; `raylt spaces` lists them" in capsys.readouterr().err

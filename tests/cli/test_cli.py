@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from raylt import cli
-from raylt.schema import EnvironmentError
+from raylt.schema import EnvironmentError, InputError
 from raylt.space import Space, overview
 from raylt.space.file import document
 
@@ -143,6 +143,22 @@ def test_a_misspelt_verb_is_recognised(capsys: pytest.CaptureFixture[str]) -> No
     assert "error: unknown verb 'tnue'; did you mean 'tune'?; known: init, tune" in (
         capsys.readouterr().err
     )
+
+
+def test_a_verb_that_there_is_not_leads_to_the_one_that_helps(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["predict", "photo.jpg"]) == 2
+    error = capsys.readouterr().err
+    assert "unknown verb 'predict'; `raylt export STUDY DIR` writes a load.py" in error
+
+
+def test_an_error_of_several_lines_is_one_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(overview, "text", failing(InputError("two are wrong:\n  one\n  two")))
+    assert cli.run(["check", SDCLR]) == 2
+    assert capsys.readouterr().err == "error: two are wrong:\n  one\n  two\n"
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

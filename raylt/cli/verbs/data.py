@@ -40,7 +40,7 @@ def data(context: click.Context) -> None:
     "--out",
     type=options.PathType(dir_okay=False),
     metavar="FILE",
-    help="PNG file for the chart; default: data-NAME.png in this folder",
+    help="PNG file to draw the tail into",
 )
 @options.json_option
 def show(
@@ -50,7 +50,7 @@ def show(
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Show how many images each class and each split has, and draw the tail.
+    """Show how many images each class and each split has; -o draws the tail.
 
     \b
     Examples:
@@ -61,12 +61,13 @@ def show(
     from raylt.study.report import dataset
 
     facts = dataset.facts(space, settings.data)
-    chart = out or Path(f"data-{facts['data']['name']}.png")
-    dataset.draw(facts, chart)
+    if out is not None:
+        dataset.draw(facts, out)
     if as_json:
-        output.print_json({**facts, "chart": str(chart)})
+        output.print_json({**facts, "chart": None if out is None else str(out)})
     else:
-        output.echo(f"{dataset.text(facts)}\n\nThe chart is in {chart}")
+        drawn = "" if out is None else f"\n\nThe chart is in {out}"
+        output.echo(f"{dataset.text(facts)}{drawn}")
 
 
 @data.command(cls=options.Verb)

@@ -47,19 +47,26 @@ def diff(before: str, after: str) -> None:
 
 
 @click.command
+@click.argument("name", required=False, shell_complete=complete.spaces)
 @options.json_option
-def spaces(as_json: bool) -> None:
+def spaces(name: str | None, as_json: bool) -> None:
     """List the space files and profiles that come with raylt.
+
+    With NAME, show that space file.
 
     \b
     Examples:
       raylt spaces
+      raylt spaces sdclr
       raylt tune --space sdclr --cluster laptop
     """
     from raylt.cli import catalogue
 
-    values = catalogue.spaces()
+    values = catalogue.spaces() if name is None else [catalogue.space(name)]
     if as_json:
         output.print_json(values)
+    elif name is not None:
+        output.echo(catalogue.file(name), nl=False)
+        output.echo(f"What it means: raylt check {name}", err=True)
     else:
         output.echo(catalogue.text(values))

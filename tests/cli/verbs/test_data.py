@@ -29,8 +29,10 @@ def test_show_tells_sizes_groups_and_where_the_chart_is(
     assert ["few", "5", "55", "150"] in words
     assert ["thirds/few", "3", "22", "90"] in words
     assert "104, 74, 53, 38, 27, 19, 14, 10, 7, 5" in shown.out
-    assert "The chart is in data-digits.png" in shown.out
-    assert (tmp_path / "data-digits.png").read_bytes().startswith(PNG)
+    assert list(tmp_path.iterdir()) == []
+    assert cli.run(["data", "show", DIGITS, "-o", "tail.png"]) == 0
+    assert "The chart is in tail.png" in capsys.readouterr().out
+    assert (tmp_path / "tail.png").read_bytes().startswith(PNG)
 
 
 def test_show_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,7 +122,8 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
     if not scored:
         return figure.nothing(*_CURVES, _NO_SCORE)
     drawn = scored[:_DRAWN]
-    if baseline and metric in baseline.last and baseline not in drawn:
+    # By its number: people see a trial that nobody drives as interrupted.
+    if baseline and metric in baseline.last and baseline.number not in {t.number for t in drawn}:
         drawn.append(baseline)
     styles: dict[int, Style] = {}
     if baseline:

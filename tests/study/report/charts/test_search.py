@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from raylt.study.report import charts
 from raylt.study.report.charts import search
 from tests.study.report.charts.made import named
+from tests.study.search.made import result, searcher
 
 FRACTIONS = st.integers(0, 20).map(lambda n: n / 20)
 
@@ -25,3 +26,15 @@ def test_the_front_is_all_that_is_not_beaten(pairs):
         )
 
     assert search.front_of(pairs) == tuple(sorted({p for p in pairs if not beaten(p)}))
+
+
+def test_a_baseline_that_nobody_drives_is_drawn_once(study):
+    made = study()
+    driven = searcher(made)
+    driven.suggest("t")
+    driven.started("t")
+    driven.on_trial_result("t", result(1))
+    assert made.ranking()[0].state == "interrupted"
+    chart = search.curves(made, made.ranking())
+    assert "1 trials" in str(chart)
+    assert "weaker" not in str(chart)
