@@ -13,10 +13,11 @@ copyright = "the raylt authors, Apache-2.0"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",
+    "figures",
     "mathml",
     "reference",
 ]
@@ -42,3 +43,6 @@ default_role = "code"
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 html_math_renderer = "mathml"
+# Notebooks are kept with their outputs.
+nb_execution_mode = "off"
+suppress_warnings = ["toc.empty_glob"]
