@@ -45,4 +45,3 @@ autodoc_member_order = "bysource"
 html_math_renderer = "mathml"
 # Notebooks are kept with their outputs.
 nb_execution_mode = "off"
-suppress_warnings = ["toc.empty_glob"]

@@ -131,6 +131,8 @@ def python() -> Iterator[str]:
     yield "```{eval-rst}"
     for name in raylt.__all__:
         value = getattr(raylt, name)
+        if isinstance(value, type) and issubclass(value, Exception):
+            continue  # Errors have a part of their own.
         if isinstance(value, type):
             yield from (f".. autoclass:: raylt.{name}", "   :members:", "")
         elif callable(value):
