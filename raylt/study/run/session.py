@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from raylt import escape
+from raylt import escape, uris
 from raylt.cluster import address as addresses
 from raylt.cluster import ray_compat
 from raylt.cluster.capacity import Node
@@ -142,9 +142,9 @@ def ray_session(settings: Settings) -> Generator[Sequence[Node]]:
         bucket.require_writable(settings.checkpoints)
     instead = _bucket_instead_of_folder(settings)
     with contextlib.ExitStack() as stack:
-        where = (
-            "starting Ray" if settings.address is None else f"joining Ray at {settings.address}"
-        )
+        where = "starting Ray"
+        if settings.address is not None:
+            where = f"joining Ray at {uris.public(settings.address)}"
         with waiting(where, quiet=settings.quiet):
             nodes = stack.enter_context(ray_nodes(settings, bucket=instead))
         yield nodes
