@@ -36,6 +36,7 @@ from benchmarks import (
     steps,
     trainings,
     trials,
+    warm_start,
 )
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -66,6 +67,10 @@ SECTIONS: Mapping[str, tuple[str, Callable[[bool], list[str]]]] = {
     "digits": (
         "Choosing the next trial: the digits",
         lambda short: trainings.section(short=short),
+    ),
+    "warm_start": (
+        "Beginning with what an earlier search learned",
+        lambda short: warm_start.section(short=short),
     ),
     "search": ("Searching", lambda short: search.section(short=short)),
     "scale": ("A study of thousands of trials", lambda short: scale.section(short=short)),

@@ -119,6 +119,8 @@ class SamplerConfig(Frozen):
     """The sampler: the name of its file in `raylt/samplers`."""
     package: ClassVar[str | None] = None
     """What it needs that raylt does not install by itself."""
+    takes_prior: ClassVar[bool] = False
+    """Whether `build` takes `prior`, trials of earlier studies (see `study.warm_start`)."""
 
 
 class SeededConfig(SamplerConfig):

@@ -8,9 +8,10 @@ those that they import.
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -65,6 +66,18 @@ def use(folder: Path, *, kept: bool = False) -> None:
     _beside.folder, _beside.kept = folder, kept
     _beside.files, _beside.texts = {}, {}
     _beside.generation += 1
+
+
+@contextlib.contextmanager
+def restored() -> Generator[None]:
+    """The body of a `with` may open other studies; after it the same modules are in use as
+    before."""
+    folder, kept = _beside.folder, _beside.kept
+    try:
+        yield
+    finally:
+        if folder is not None:
+            use(folder, kept=kept)
 
 
 def folder() -> str | None:

@@ -176,6 +176,11 @@ def _list(objectives: Any) -> Any:
     return [{"metric": item} if isinstance(item, str) else item for item in items]
 
 
+def is_file(source: str) -> bool:
+    """Whether an entry of `warm_start` is a file, and not the name of a study."""
+    return "/" in source or source.endswith((".json", ".yaml", ".yml"))
+
+
 class Study(Frozen):
     """How a study searches."""
 
@@ -202,6 +207,13 @@ class Study(Frozen):
     such as the peculiarities of a published program."""
     points: tuple[dict[str, Scalar], ...] = Field(default=(), strict=False)
     """More known settings, tried right after the baseline."""
+    warm_start: tuple[str, ...] = Field(default=(), strict=False)
+    """Earlier studies of the same method, by their names, whose best settings are tried after the
+    baseline and the points; or files with one: what `raylt best STUDY --json` printed, or the
+    `recipe.yaml` of `raylt export`. A name with a slash or one that ends in .json, .yaml or .yml
+    is a file, counted from the folder of the space file."""
+    warm_points: int | None = Field(default=None, ge=1)
+    """Settings of `warm_start` that are tried; a quarter of the trials where it is left out."""
     budget: Budget = Budget()
     confirm: Confirm = Confirm()
     checkpoints: Literal["top", "all"] = "top"
@@ -212,11 +224,35 @@ class Study(Frozen):
 
     _name = field_validator("name")(study_name)
 
+    @field_validator("warm_start")
+    @classmethod
+    def _sources(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not is_file(name):
+                study_name(name)
+            if names.count(name) > 1:
+                raise ValueError(f"must name each source once, but {name} is listed twice")
+        return names
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len({o.metric for o in self.objective}) < len(self.objective):
             raise ValueError(
                 "objective must name each metric once, but one is listed twice; remove it"
+            )
+        if self.name in self.warm_start:
+            raise ValueError(
+                f"warm_start must name other studies, but {self.name} is this one; go on with it "
+                f"by `raylt resume`, or give this study another name"
+            )
+        if self.warm_points is not None and not self.warm_start:
+            raise ValueError(
+                "warm_points must be left out without warm_start; name a study there, or remove it"
+            )
+        if self.warm_points is not None and self.warm_points >= self.trials:
+            raise ValueError(
+                f"warm_points must be less than the {self.trials} trials, the first of which is "
+                f"the baseline, but got {self.warm_points}; lower it, or add trials"
             )
         if len(self.objective) > 1 and self.stops_early and self.scheduler.metric is None:
             raise ValueError(

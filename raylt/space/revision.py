@@ -123,6 +123,8 @@ def _study(old: Space, new: Space) -> Iterator[Change]:
         names = {old.study.sampler.name, new.study.sampler.name}
         if key == "sampler" and "grid" in names and len(names) > 1:
             refusal = "a grid is laid out when a study begins"
+        if key.startswith("warm_"):
+            refusal = "the settings of other studies are queued when a study begins"
         yield Change(f"study.{key}", _shown(value), _shown(after[key]), refusal)
 
 

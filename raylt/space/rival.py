@@ -40,6 +40,9 @@ def rival(space: Space) -> Space:
         "name": method,
     }
     study.pop("versus")
+    # What was learned of one method says nothing of another.
+    study.pop("warm_start", None)
+    study.pop("warm_points", None)
     study["name"] = name(space.study.name, method)
     if baseline.is_published(study):
         # The other method has published values of its own.
@@ -80,7 +83,13 @@ def openness_of_both(space: Space) -> list[str]:
     """The same of a space and of its rival; nothing without one."""
     if space.study.versus is None:
         return []
-    return ["", *openness(space), *openness(rival(space))]
+    lines = ["", *openness(space), *openness(rival(space))]
+    if space.sources:
+        lines.append(
+            "warning: the other method begins without a warm start; for an even comparison remove "
+            "study.warm_start"
+        )
+    return lines
 
 
 def name(study: str, method: str) -> str:

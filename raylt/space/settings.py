@@ -1,9 +1,10 @@
-"""The settings that a space file knows beforehand: its baseline and its points."""
+"""The settings that a space file knows beforehand, and where further ones come from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from raylt import plugins
@@ -13,8 +14,9 @@ from raylt.space import leaf, strategy
 from raylt.space.file.document import COMMAND_LINE, Document, Keys, dump
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
+from raylt.space.plan import is_file
 from raylt.space.recipe_section import Opened
-from raylt.space.space import Point, Space
+from raylt.space.space import Point, Source, Space
 from raylt.space.strategy import FIRST_GRACE, SECTIONS, Scheduler, idle
 
 
@@ -107,6 +109,23 @@ def with_settings(document: Document, space: Space) -> Space:
     }
     baseline = points.pop(("study", "baseline", "values"), None if space.leaves else {})
     return replace(space, baseline_point=baseline, points=tuple(points.values()))
+
+
+def sources(document: Document, names: Sequence[str]) -> tuple[Source, ...]:
+    """The entries of `study.warm_start`; a file is counted from the folder of the space file, and
+    from the working directory where the command line names it."""
+    return tuple(_source(document, i, name) for i, name in enumerate(names))
+
+
+def _source(document: Document, number: int, name: str) -> Source:
+    keys: Keys = ("study", "warm_start", number)
+    place = document.place(keys)
+    folder = Path() if place == COMMAND_LINE else Path(place.source).parent
+    return Source(
+        name=name,
+        place=f"{place}: {'.'.join(map(str, keys))}",
+        file=folder / Path(name).expanduser() if is_file(name) else None,
+    )
 
 
 def _settings(document: Document) -> Iterator[tuple[Keys, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +26,18 @@ Point = dict[str, Value]
 
 DRAWS = 1000
 """Draws before a search for an admitted point gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An entry of `study.warm_start`."""
+
+    name: str
+    """A study, or a file as the space names it."""
+    place: str
+    """File, line and key, for messages."""
+    file: Path | None
+    """The file; None for a study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,8 @@ class Space:
     """The published setting; None where the file names none."""
     points: tuple[Point, ...] = ()
     """More settings to try early."""
+    sources: tuple[Source, ...] = ()
+    """Where further settings to try early come from."""
     warnings: tuple[str, ...] = ()
     """What the user should know and need not change."""
 

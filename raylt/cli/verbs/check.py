@@ -60,16 +60,25 @@ def check(
     space = options.load_space(file, words, [])
     plan.check_space(space)
     if not measure:
-        options.require_none_given(context, unless="--measure", apart=("data",))
+        # The sources of a warm start are there.
+        runs = ("runs",) if space.sources else ()
+        options.require_none_given(context, unless="--measure", apart=("data", *runs))
     # What lies on a cluster is looked at there.
     seen = look.look(space, target.settings.data) if target.is_here else look.ELSEWHERE
+    warm = plan.warm_start(space, target.settings) if target.is_here else None
     forecast = _forecast(space, target.settings) if measure else None
     if as_json:
-        more = {} if forecast is None else {"forecast": forecast[0]}
+        more: dict[str, Any] = {} if forecast is None else {"forecast": forecast[0]}
+        if warm is not None:
+            more["warm_start"] = warm.fact
         images = {"images": asdict(seen)}
         output.print_json({**overview.overview(space, seen.counts.get("train")), **images, **more})
         return
     output.echo(overview.text(space, seen.counts.get("train")))
+    if warm is not None:
+        from raylt.study.warm_start import carried
+
+        output.echo("\n" + "\n".join([*carried.lines(warm, space), ""]))
     for line in seen.lines():
         output.echo(line)
     few = plan.small_sample(seen.validation)

@@ -201,7 +201,13 @@ def _search(
             opened = studies.open_study(data_of, settings.runs, settings.storage)
             like = stack.enter_context(contextlib.closing(opened))
         stack.enter_context(_interruption_told(space.study.name, settings))
-        result = driver.run(plan.check(space, settings, data_of=like))
+        checked = plan.check(space, settings, data_of=like)
+        if checked.warm is not None and not settings.quiet:
+            from raylt.study.warm_start import carried
+
+            for line in carried.lines(checked.warm, space):
+                output.echo(line, err=True)
+        result = driver.run(checked)
     _follow_with_rival(result, target.settings, as_json)
 
 

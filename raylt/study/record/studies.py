@@ -75,6 +75,7 @@ def create(
     sampler: optuna.samplers.BaseSampler,
     queue: Sequence[Mapping[str, Value]],
     facts: Mapping[str, Any],
+    warm: Sequence[Mapping[str, Value]] = (),
     url: str | None = None,
     name: str | None = None,
 ) -> Record:
@@ -84,8 +85,9 @@ def create(
         folder: Made where it is missing.
         space: What to search.
         sampler: Suggests points.
-        queue: Points to run first, after the baseline and the space's own points.
+        queue: Points to run first, after the baseline, the space's own points and `warm`.
         facts: Further facts about the study, plain JSON.
+        warm: Points of earlier studies.
         url: The server for the database, from `storage.chosen`; None for `study.db` in the folder.
         name: Its name on a server; the space's name where None.
 
@@ -120,16 +122,23 @@ def create(
     }
     for key, value in {**own, **space_facts(space, url), **facts}.items():
         record.note(key, value)
-    _enqueue(record, space, queue)
+    _enqueue(record, space, warm, queue)
     record.note(storage.WHOLE, True)
     return record
 
 
-def _enqueue(record: Record, space: Space, queue: Sequence[Mapping[str, Value]]) -> None:
-    """Each point that runs first, once: the baseline, the space's own points, then `queue`."""
+def _enqueue(
+    record: Record,
+    space: Space,
+    warm: Sequence[Mapping[str, Value]],
+    queue: Sequence[Mapping[str, Value]],
+) -> None:
+    """Each point that runs first, once: the baseline, the space's own points, those of earlier
+    studies, then `queue`."""
     baseline = [] if space.baseline_point is None else [space.baseline_point]
+    roles = {"baseline": baseline, "point": space.points, "warm": warm, "draw": queue}
     queued: list[Mapping[str, Value]] = []
-    for role, points in (("baseline", baseline), ("point", space.points), ("draw", queue)):
+    for role, points in roles.items():
         for point in points:
             if point not in queued:
                 record.enqueue(point, role=role)

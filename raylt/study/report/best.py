@@ -33,6 +33,7 @@ def best(record: Record) -> dict[str, Any]:
         )
     return {
         "study": record.name,
+        "fingerprint": record.facts["fingerprint"],
         "objective": [objective.metric for objective in record.objectives],
         "best": asdict(winner),
         "baseline": None if baseline is None else asdict(baseline),

@@ -24,6 +24,7 @@ from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
 from raylt.study.verdict import ablation, class_changes, confirmation
+from raylt.study.warm_start import origins
 
 _AXIS = 95
 """Pixels that an axis of parallel coordinates needs."""
@@ -226,8 +227,28 @@ def _ranking(record: Record) -> str:
     return (
         "<h2>Ranking</h2>\n<p class='quiet'>Accuracies in per cent on the validation images after "
         "the last epoch. The best trial and the baseline are marked; a trial that was stopped "
-        f"early is ranked by how far it came.</p>\n{table}{more}"
+        f"early is ranked by how far it came.</p>\n{_origins(record)}{table}{more}"
     )
+
+
+def _origins(record: Record) -> str:
+    """Which trials come from earlier studies, and what each was there."""
+    entries = origins.origins(record)
+    if not entries:
+        return ""
+    sentences = "".join(f"<p>{_text(line)}</p>" for line in origins.sentences(record))
+    rows = [
+        [
+            str(number),
+            origins.named(entry["source"], entry["trial"]),
+            score(entry["metric"], entry["score"]),
+            text.assignments(entry["setting"]),
+            entry["fingerprint"] or "-",
+        ]
+        for number, entry in entries.items()
+    ]
+    heads = ["trial", "comes from", "reached there", "setting there", "fingerprint of its data"]
+    return f"{sentences}\n{_table(heads, rows)}\n"
 
 
 def _costs(record: Record) -> str:

@@ -19,6 +19,7 @@ from raylt.study.record.studies import open_study
 from raylt.study.record.text import score
 from raylt.study.report import trials
 from raylt.study.verdict import confirmation, test_openings
+from raylt.study.warm_start import origins
 
 
 def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
@@ -73,7 +74,8 @@ def study_parts(state: Mapping[str, Any]) -> list[Columns | str]:
     lines = [f"Failed: trial {o.number}: {o.failure}" for o in outcomes if o.failure]
     if state["logs"]:
         lines.append(f"Why a trial failed: {state['logs']}")
-    return [_sentence(state), "", *([table, ""] if outcomes else []), *lines, *state["told"]]
+    head = [_sentence(state), *state["warm_start"], ""]
+    return [*head, *([table, ""] if outcomes else []), *lines, *state["told"]]
 
 
 def _ended(state: Mapping[str, Any]) -> str:
@@ -130,6 +132,7 @@ def _state(record: Record) -> dict[str, Any]:
         "objective": record.objectives[0].metric,
         "best": None if best is None else asdict(best),
         "budget": budget.sentence(record),
+        "warm_start": origins.sentences(record),
         "resume": budget.resume_command(record),
     }
 

@@ -30,6 +30,8 @@ from raylt.study.run.result import Result
 from raylt.study.run.waiting import waiting
 from raylt.study.search.sampler import sampler
 from raylt.study.tracking.tracker import Tracker, open_mirror
+from raylt.study.warm_start import origins, prior
+from raylt.study.warm_start.carried import WarmStart
 
 T = TypeVar("T")
 
@@ -46,6 +48,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
         EnvironmentError: the folder, the tracker, the bucket or Ray is not as it must be.
     """
     settings, folder, url = plan.settings, plan.folder, plan.url
+    warm = plan.warm or WarmStart()
     session.prepare(settings)
     _announce(plan.space, settings)
     new = not folder.exists()
@@ -64,13 +67,17 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                     "command": settings.command,
                     "versions": provenance.tags(),
                     provenance.FACT: printed.kept(settings),
+                    **({} if plan.warm is None else {origins.FACT: warm.fact}),
                 }
                 study = studies.create(
                     folder,
                     plan.space,
-                    sampler=sampler(plan.space, begun=0),
+                    sampler=sampler(
+                        plan.space, begun=0, prior=prior.trials(plan.space, warm.prior)
+                    ),
                     queue=plan.queue,
                     facts=facts,
+                    warm=[carried.point for carried in warm.points],
                     url=url,
                 )
                 return _run(study, settings, nodes, hold, listeners)
@@ -156,7 +163,7 @@ def resume(
             budget.require_left(seen, searched.study.budget, *words)
             same_data.require_here(seen, settings.data)
         # Before anything is changed: a sampler that cannot be built refuses the search.
-        chosen = sampler(searched, begun=len(seen.outcomes()))
+        chosen = sampler(searched, begun=len(seen.outcomes()), prior=prior.of(seen, searched))
         if space is not None:
             revise.space(seen, space)
         if trials is not None:

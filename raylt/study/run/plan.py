@@ -19,6 +19,7 @@ from raylt.space.rival import rival
 if TYPE_CHECKING:
     from raylt.data.images import Splits
     from raylt.study.record.record import Record
+    from raylt.study.warm_start.carried import WarmStart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class Plan:
     """The names of the classes, and what was left out of the dataset."""
     validation: int = 0
     """How many validation images there are; 0 where nobody has counted."""
+    warm: WarmStart | None = None
+    """What it begins with of earlier studies; None without `study.warm_start`."""
     encoders: tuple[Mapping[str, Any], ...] = ()
     """Those with more than a name of raylt's: their features, normalisation and weights."""
 
@@ -101,6 +104,7 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
     studies.require_new(folder, url, space.study.name, settings)
     _require_resources(space, settings)
     queue = sampler.grid(space) if space.study.sampler.name == "grid" else ()
+    warm = warm_start(space, settings)
     splits = datasets.load(recipe.dataset(space.fixed), settings.data)
     if data_of is not None:
         same_data.require(data_of, splits)
@@ -110,12 +114,27 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
         settings=settings,
         url=url,
         queue=queue,
+        warm=warm,
         floor=lambda: _floor(space, splits),
         validation=len(splits.validation),
         fingerprint=splits.fingerprint,
         data=splits.facts,
         encoders=tuple(_built(space, splits, settings.data)),
     )
+
+
+def warm_start(space: Space, settings: Settings) -> WarmStart | None:
+    """What a space begins with of earlier studies; None for one that names none.
+
+    Raises:
+        InputError: a source cannot be used.
+        EnvironmentError: the database of one cannot be read.
+    """
+    if not space.sources:
+        return None
+    from raylt.study.warm_start import carried
+
+    return carried.carry(space, runs=settings.runs, url=settings.storage)
 
 
 def check_going_on(space: Space, settings: Settings) -> None:

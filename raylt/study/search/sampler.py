@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import random
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import optuna
@@ -29,13 +29,16 @@ RANDOM = 1000
 _LARGEST_GRID = 100_000
 
 
-def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
+def sampler(
+    space: Space, *, begun: int, prior: Sequence[FrozenTrial] = ()
+) -> optuna.samplers.BaseSampler:
     """The sampler that a space names.
 
     Args:
         space: Names the sampler, its seed and how many trials it draws at random first.
         begun: Trials that the study has already; a resumed study goes on with fresh numbers
             instead of repeating those of its first run.
+        prior: Trials of earlier studies, for a sampler that takes them.
     """
     chosen = space.study.sampler
     seed = (chosen.seed + 1_000_003 * begun) % 2**32
@@ -43,7 +46,8 @@ def sampler(space: Space, *, begun: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         # `group` and `constant_liar` are marked experimental; the tests hold what we rely on.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return module.build(config_of(chosen, module.Config), seed=seed)
+        learned = {"prior": prior} if prior else {}
+        return module.build(config_of(chosen, module.Config), seed=seed, **learned)
 
 
 def draw(

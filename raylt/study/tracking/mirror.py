@@ -24,6 +24,7 @@ from raylt.study.record.text import plain
 from raylt.study.tracking import artifacts, description, metric_table, views
 from raylt.study.tracking.best_so_far import BestSoFar
 from raylt.study.tracking.mlflow_runs import STUDY, MlflowRuns, Run, is_refusal, key_of
+from raylt.study.warm_start import origins
 
 _EPOCHS = 50
 """Epochs of one request at most; MLflow takes 1000 metrics in one."""
@@ -119,9 +120,9 @@ class MlflowMirror:
     def _open_study(self) -> Run:
         record, run = self._record, self.runs.find(STUDY)
         if run is None:
-            run = self.runs.create(
-                STUDY, name=record.name, tags={"role": STUDY}, began=time.time()
-            )
+            sources = ", ".join(record.space.study.warm_start)
+            tags = {"role": STUDY, **({origins.FACT: sources} if sources else {})}
+            run = self.runs.create(STUDY, name=record.name, tags=tags, began=time.time())
             self.runs.hang(run)
             self.runs.client.log_text(run.id, record.space.text, "space.yaml")
             self.runs.client.log_inputs(run.id, [self._dataset(record.space.fixed["data"])])
@@ -164,6 +165,8 @@ class MlflowMirror:
             "attempt": str(outcome.attempts),
             MLFLOW_PARENT_RUN_ID: parent,
         }
+        if (origin := origins.tag(self._record, outcome.number)) is not None:
+            tags[origins.FACT] = origin
         run = self.runs.create(key, name=name, tags=tags, began=outcome.began)
         params = [Param(path, plain(value)) for path, value in outcome.point.items()]
         client.log_batch(run.id, params=params)

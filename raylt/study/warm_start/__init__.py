@@ -1,0 +1,1 @@
+"""Searches that remember: a study begins with what earlier ones of its method learned."""

@@ -1,0 +1,83 @@
+"""Which trials of a study come from earlier ones, as its record says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raylt.study.record.record import Record
+
+FACT = "warm_start"
+"""The fact with what a study began with, the fields of `carried.WarmStart`."""
+
+
+def origins(record: Record) -> dict[int, Mapping[str, Any]]:
+    """The trials that come from earlier studies, by their numbers: each with its `source`, `trial`
+    and what `carried.Carried` has more."""
+    points = record.facts.get(FACT, {}).get("points", ())
+    # By their points: a trial that failed and runs again has another number.
+    return {
+        outcome.number: entry
+        for outcome in record.outcomes()
+        for entry in points
+        if outcome.role == "warm" and dict(outcome.point) == entry["point"]
+    }
+
+
+def sentences(record: Record) -> list[str]:
+    """Where the first trials of a study come from; nothing for one that began with nothing."""
+    known = [(n, entry["source"], entry["trial"]) for n, entry in origins(record).items()]
+    if not known:
+        return []
+    result = [f"{sentence(known)}; they were trained again, and only that counts here."]
+    if entries := record.facts[FACT]["prior"]:
+        result.append(
+            f"The sampler began with a prior from {len(entries)} trials of them, which are not "
+            f"among its own."
+        )
+    return result
+
+
+def tag(record: Record, number: int) -> str | None:
+    """Where a trial comes from, as `bcl-20, trial 7`; None for all others."""
+    entry = origins(record).get(number)
+    return None if entry is None else named(entry["source"], entry["trial"])
+
+
+def sentence(known: Sequence[tuple[int, str, int | None]]) -> str:
+    """`trials 1-3 come from bcl-20 (its trials 7, 3, 12), trial 4 from best.json`.
+
+    Args:
+        known: The number, source and number there of each trial.
+    """
+    parts: list[str] = []
+    for source, group in itertools.groupby(sorted(known, key=_by_source(known)), lambda k: k[1]):
+        here, there = zip(*((number, trial) for number, _, trial in group), strict=True)
+        come = "" if parts else " comes" if len(here) == 1 else " come"
+        trials = ", ".join(str(number) for number in there if number is not None)
+        its = f" (its trial{'s' * (len(there) > 1)} {trials})" if trials else ""
+        parts.append(f"trial{'s' * (len(here) > 1)} {_ranges(here)}{come} from {source}{its}")
+    text = ", ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def named(source: str, trial: int | None) -> str:
+    """A trial of a source."""
+    return source if trial is None or trial < 0 else f"{source}, trial {trial}"
+
+
+def _by_source(known: Sequence[tuple[int, str, int | None]]) -> Any:
+    order = list(dict.fromkeys(source for _, source, _ in known))
+    return lambda entry: (order.index(entry[1]), entry[0])
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`1-3, 5` for 1, 2, 3 and 5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
