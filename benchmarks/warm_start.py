@@ -203,15 +203,14 @@ def section(*, short: bool) -> list[str]:
         trainings = Trainings(Path(folder, FILE.name) if short else FILE)
         for seed in seeds:
             found.append(pairs(seed, trials, trainings))
-            print(
-                f"{seed + 1}/{seeds}: {[pair.trials_to_goal() for pair in found[-1]]}", flush=True
-            )
+            reached = [pair.trials_to_goal() for pair in found[-1]]
+            print(f"seed {seed}: {reached}", flush=True)
         trained = len(trainings)
     return [
-        f"BCL on the digits, six leaves, {trials} whole trials a search, {len(seeds)} paired seeds, "
-        f"{trained} trainings in all. A goal is the accuracy that the cold search of the pair "
-        "has at its end; accuracies are in points on the 600 validation images. The protocol, "
-        "written before the first search, is the head of `benchmarks/warm_start.py`; the "
+        f"BCL on the digits, six leaves, {trials} whole trials a search, {len(seeds)} paired "
+        f"seeds, {trained} trainings in all. The goal is the accuracy that the cold search of a "
+        "pair has at its end; accuracies are in points on the 600 validation images. The "
+        "protocol, written before the first search, is the head of `benchmarks/warm_start.py`; "
         "intervals are of 95 % (BCa), p is one-sided, by sign-flips.",
         "",
         *table(found, trials),

@@ -1,0 +1,137 @@
+import pytest
+
+from raylt.space import load
+from raylt.study.warm_start import carried
+from tests.study.made import study
+from tests.study.warm_start.made import new, warm
+
+
+def finished(record, metric="val/accuracy"):
+    done = [one for one in record.outcomes() if one.state == "complete"]
+    return sorted(done, key=lambda one: -one.last[metric])
+
+
+def test_the_best_settings_come_first_a_quarter_of_the_trials_and_never_the_baseline(
+    old, tmp_path
+):
+    record = old(tmp_path)
+    found = warm(tmp_path)
+    assert len(found.points) == 4
+    best = [one for one in finished(record) if one.role != "baseline"]
+    assert [one.trial for one in found.points] == [one.number for one in best[:4]]
+    first = found.points[0]
+    assert first.point == {
+        "method.temperature": best[0].point["method.temperature"],
+        "method.prune": best[0].point["method.prune"],
+        "optimizer.lr": 0.5,
+    }
+    assert first.setting == best[0].point
+    assert first.score == best[0].last["val/accuracy"]
+    assert (first.source, first.fingerprint) == ("old", "f" * 16)
+    assert (found.left_out, found.notices, found.prior) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "count"),
+    [
+        (("study.warm_points=2",), 2),
+        (("study.trials=2",), 1),
+        (("study.trials=1",), 0),
+        (
+            (
+                "study.trials=3",
+                "study.warm_points=2",
+                "study.points=[{method.temperature: 0.5, method.prune: 0.5, optimizer.lr: 0.1}]",
+            ),
+            1,
+        ),
+    ],
+)
+def test_there_is_room_for_the_baseline_and_the_own_points(old, tmp_path, overrides, count):
+    old(tmp_path)
+    assert len(warm(tmp_path, *overrides).points) == count
+
+
+def test_what_the_space_does_not_admit_is_left_out_and_said_and_the_next_takes_its_place(
+    old, tmp_path
+):
+    record = old(tmp_path)
+    narrow = "method.prune={low: 0.7, high: 0.99}"
+    found = warm(tmp_path, narrow, "study.require=['method.temperature < 0.6']")
+    assert found.points
+    space = new(tmp_path, narrow)
+    for one in found.points:
+        assert space.refusal(one.point) is None
+        assert one.point["method.temperature"] < 0.6
+    out = [one for one in finished(record) if one.point["method.prune"] < 0.7]
+    assert len([line for line in found.left_out if "method.prune: must be 0.7 to" in line]) == len(
+        out
+    )
+    assert any("must satisfy study.require" in line for line in found.left_out)
+    assert all(line.startswith("old, trial ") for line in found.left_out)
+    assert "\n" not in "".join(found.left_out)
+
+
+def test_what_broke_a_constraint_of_the_new_study_there_is_left_out(old, tmp_path):
+    record = old(tmp_path)
+    least = finished(record, "val/few")[1].last["val/few"]
+    found = warm(tmp_path, f"study.constraints=[{{metric: val/few, min: {least}}}]")
+    numbers = {one.number for one in finished(record) if one.last["val/few"] >= least}
+    assert {one.trial for one in found.points} == numbers - {0}
+    assert any("it broke the constraint on val/few min there" in line for line in found.left_out)
+
+
+def test_several_sources_take_turns_and_what_both_know_comes_once(old, tmp_path):
+    old(tmp_path)
+    old(tmp_path, name="again")
+    old(tmp_path, "study.sampler.seed=9", name="less", trials=5, failed=(), stopped=())
+    found = warm(tmp_path, "study.warm_start=[old, again, less]", "study.warm_points=6")
+    sources = [one.source for one in found.points]
+    points = [one.point for one in found.points]
+    assert sources[0] == "old"
+    assert all(points.count(point) == 1 for point in points)
+    # The same draws: each of them is known from the first source.
+    assert "again" not in sources
+
+
+def test_nothing_is_carried_without_sources_or_open_leaves(old, tmp_path):
+    old(tmp_path)
+    assert warm(tmp_path, "study.warm_start=[]") == carried.WarmStart()
+    closed = ("method.temperature=0.2", "method.prune=0.9", "optimizer.lr=0.5")
+    assert warm(tmp_path, *closed) == carried.WarmStart()
+
+
+def test_people_read_what_a_study_will_begin_with(old, tmp_path):
+    old(tmp_path)
+    narrow = "method.prune={low: 0.55, high: 0.99}"
+    found = warm(tmp_path, narrow, "study.warm_points=2")
+    lines = carried.lines(found, new(tmp_path, narrow))
+    there = ", ".join(str(one.trial) for one in found.points)
+    assert lines[0] == f"warm start Trials 1-2 come from old (its trials {there})"
+    assert lines[1].split() == ["trial", "val/accuracy", "there", "temperature", "prune", "lr"]
+    assert lines[2].split()[0] == "1"
+    assert lines[4].startswith("left out: old, trial ")
+    many = carried.WarmStart(left_out=tuple(f"old, trial {n}: no" for n in range(9)))
+    assert carried.notes(many)[-1] == "left out: 4 more"
+
+
+def test_the_modules_of_a_source_do_not_take_the_place_of_those_of_the_new_space(old, tmp_path):
+    """Both have a module of one name beside their space files."""
+    for folder, size in (("a/runs", 4), ("b", 8)):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "tiny.py").write_text(
+            "from torch import nn\n\n\nclass Tiny(nn.Sequential):\n"
+            '    """One layer."""\n\n'
+            "    def __init__(self, *, channels: int, size: int) -> None:\n"
+            f"        super().__init__(nn.Flatten(), nn.Linear(channels * size * size, {size}))\n"
+        )
+    study(tmp_path / "a" / "runs", "encoder=tiny:Tiny", name="old", trials=2).close()
+    new(tmp_path / "b")
+    opened = load(tmp_path / "b" / "new.yaml", ["encoder=tiny:Tiny"])
+    carried.carry(opened, runs=tmp_path / "a" / "runs", url=None)
+    from raylt import encoders
+
+    network = encoders.build(
+        opened.at(opened.baseline_point).encoder, channels=1, size=8, mean=(0.5,), std=(0.2,)
+    )
+    assert network.width == 8

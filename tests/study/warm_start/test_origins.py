@@ -1,0 +1,88 @@
+import pytest
+
+from raylt.study.record import revise, studies
+from raylt.study.report import charts, page, status
+from raylt.study.search.sampler import sampler
+from raylt.study.warm_start import origins
+from tests.study.made import FLOOR
+from tests.study.search.made import run, searcher
+from tests.study.warm_start.made import new, warm
+
+
+def begun(old, folder, *overrides):
+    """A new study with its queue, of which nothing was run yet."""
+    old(folder)
+    space, found = new(folder, *overrides), warm(folder, *overrides)
+    return studies.create(
+        folder / "runs" / "new",
+        space,
+        sampler=sampler(space, begun=0),
+        queue=(),
+        facts={"floor": FLOOR, "fingerprint": "e" * 16, origins.FACT: found.fact},
+        warm=[one.point for one in found.points],
+    )
+
+
+def test_the_record_knows_which_trials_come_from_where(old, tmp_path):
+    record = begun(old, tmp_path)
+    roles = [one.role for one in record.outcomes()]
+    assert roles == ["baseline", "warm", "warm", "warm", "warm"]
+    found = origins.origins(record)
+    assert list(found) == [1, 2, 3, 4]
+    for number, entry in found.items():
+        assert entry["point"] == record.outcome(number).point
+        assert (entry["source"], entry["fingerprint"]) == ("old", "f" * 16)
+        assert set(entry["setting"]) >= {"method.temperature", "method.prune"}
+    there = ", ".join(str(entry["trial"]) for entry in found.values())
+    assert origins.sentences(record) == [
+        f"Trials 1-4 come from old (its trials {there}); they were trained again, and only that "
+        f"counts here."
+    ]
+    assert origins.tag(record, 1) == f"old, trial {found[1]['trial']}"
+    assert origins.tag(record, 0) is None
+
+
+def test_the_status_and_the_report_say_it(old, tmp_path):
+    record = begun(old, tmp_path)
+    search = searcher(record)
+    for number in range(3):
+        run(search, f"t{number}", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    state = status.study("new", tmp_path / "runs")
+    assert "\nTrials 1-4 come from old (" in status.study_text(state)
+    html = page.page(record, charts.of_study(record))
+    assert "Trials 1-4 come from old" in html
+    assert "f" * 16 in html
+
+
+def test_a_trial_that_failed_and_runs_again_keeps_its_origin(old, tmp_path):
+    record = begun(old, tmp_path)
+    search = searcher(record)
+    run(search, "t0", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    config = search.suggest("t1")
+    search.started("t1")
+    search.on_trial_complete("t1", {"failure": "ValueError: luck"})
+    assert config["number"] == 1
+    assert revise.retry_failed(record) == 1
+    found = origins.origins(record)
+    assert found[5] == found[1]
+
+
+def test_a_study_that_began_with_nothing_says_nothing(old, tmp_path):
+    record = old(tmp_path)
+    assert (origins.origins(record), origins.sentences(record)) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ([], ""),
+        ([(1, "a", 7)], "Trial 1 comes from a (its trial 7)"),
+        ([(1, "a.json", None)], "Trial 1 comes from a.json"),
+        (
+            [(1, "a", 7), (2, "b.json", None), (3, "a", 2), (4, "a", 5)],
+            "Trials 1, 3-4 come from a (its trials 7, 2, 5), trial 2 from b.json",
+        ),
+    ],
+)
+def test_trials_are_named_by_their_source(known, text):
+    assert origins.sentence(known) == text
