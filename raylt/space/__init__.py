@@ -101,7 +101,7 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
             for i, text in enumerate(study.require)
         ),
         known=content.known,
-        sources=settings.sources(document, study.warm_start),
+        sources=settings.sources(document, study.warm_start) if content.leaves else (),
         modules=outside.sources(),
         warnings=(
             *content.warnings,

@@ -69,7 +69,7 @@ class Space:
     points: tuple[Point, ...] = ()
     """More settings to try early."""
     sources: tuple[Source, ...] = ()
-    """Where further settings to try early come from."""
+    """Where further settings to try early come from; none where no leaf is open."""
     warnings: tuple[str, ...] = ()
     """What the user should know and need not change."""
 

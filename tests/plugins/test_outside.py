@@ -85,3 +85,14 @@ def test_copies_of_a_study_go_before_all_others(beside, monkeypatch):
     outside.use(beside / "kept", kept=True)
     outside.file("mine")
     assert importlib.import_module("mine").VALUE == "kept"
+
+
+def test_what_was_in_use_is_so_again_after_a_look_at_another_study(beside, tmp_path):
+    (beside / "mine.py").write_text("VALUE = 5\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.py").write_text("VALUE = 6\n")
+    with outside.restored():
+        outside.use(other, kept=True)
+        assert outside.file("mine") == other / "mine.py"
+    assert outside.file("mine") == beside / "mine.py"

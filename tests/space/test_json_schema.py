@@ -37,6 +37,7 @@ def changed(path, value):
     [
         ("study.trials", 3),
         ("study.objective", "val/few"),
+        ("study.warm_start", ["earlier", "best.json"]),
         ("study.objective", ["val/few", {"metric": "val/many"}]),
         ("recipe.method.prune", {"low": 0.1, "high": 0.9, "log": "complement"}),
         ("recipe.method.prune", {"low": 0.1, "high": 0.9, "when": "epochs > 3"}),
@@ -60,6 +61,7 @@ def test_what_is_right_is_admitted(judge, path, value):
         ("study.trials", 0),
         ("study.objective", "test/few"),
         ("study.trails", 3),
+        ("study.warm_start", "earlier"),
         ("recipe.method.prune", 1.5),
         ("recipe.method.prune", {"low": 0.1}),
         ("recipe.method.prune", {"low": 0.1, "high": 0.9, "steps": 3}),

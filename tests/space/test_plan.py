@@ -5,7 +5,7 @@ import math
 import pydantic
 import pytest
 
-from raylt.space.plan import LEVEL, Budget, Confirm, Constraint, Objective, Study
+from raylt.space.plan import LEVEL, Budget, Confirm, Constraint, Objective, Study, is_file
 
 
 def test_one_objective_stands_without_a_list_and_without_a_mapping():
@@ -31,6 +31,12 @@ def test_a_metric_has_one_better_direction():
         ({"objective": "test/few"}, "must not look at the test set"),
         ({"name": "ein Name"}, "for example 'ein-Name'"),
         ({"trials": 0}, "greater than or equal to 1"),
+        ({"warm_start": ["s"]}, "warm_start must name other studies, but s is this one"),
+        ({"warm_start": ["a", "a"]}, "must name each source once, but a is listed twice"),
+        ({"warm_start": ["ein Name"]}, "for example 'ein-Name'"),
+        ({"warm_start": "a"}, "valid tuple"),
+        ({"warm_points": 3}, "warm_points must be left out without warm_start"),
+        ({"warm_start": ["a"], "warm_points": 20}, "must be less than the 20 trials"),
     ],
 )
 def test_what_is_no_plan_is_refused(values, complaint):
@@ -98,3 +104,12 @@ def test_a_known_setting_holds_plain_values():
     for value in ([1], {"low": 0}, math.inf):
         with pytest.raises(pydantic.ValidationError, match="must be one number, word or truth"):
             Study.model_validate({"name": "s", "points": [{"a": value}]})
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [("bcl-20", False), ("bcl.20", False), ("best.json", True), ("a/b", True), ("x.yaml", True)],
+)
+def test_a_source_is_a_study_or_by_its_name_a_file(source, file):
+    assert is_file(source) == file
+    assert Study(name="s", warm_start=[source]).warm_start == (source,)

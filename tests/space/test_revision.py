@@ -42,6 +42,7 @@ def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, ove
         ([], ["epochs=7"], "same in all trials"),
         ([], ["study.name=other"], "what the results"),
         ([], ["study.objective=val/few"], "what the results"),
+        ([], ["study.warm_start=[other]"], "queued when a study begins"),
         ([], ['study.require=["method.prune > 0.2"]'], "what the results"),
         (["method.prune={choices: [0.5, 0.9]}"], ["method.prune={choices: [0.7, 0.9]}"], "0.5"),
         (

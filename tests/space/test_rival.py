@@ -26,6 +26,14 @@ def test_the_rival_searches_alike_with_the_leaves_that_it_knows(tmp_path):
     assert other.study.versus is None
 
 
+def test_the_rival_begins_without_what_was_learned_of_the_other_method(tmp_path):
+    known = ("study.warm_start=[earlier]", "study.warm_points=2")
+    assert rival(tmp_path, *known).sources == ()
+    assert rival(tmp_path, *known).study.warm_points is None
+    lines = openness_of_both(drive.toy(tmp_path, "study.versus=simclr", *known))
+    assert lines[-1].startswith("warning: the other method begins without a warm start")
+
+
 @pytest.mark.parametrize(
     ("overrides", "method", "told"),
     [

@@ -60,3 +60,20 @@ def test_another_sampler_drops_the_keys_that_it_has_no_use_for(tmp_path):
     space = loaded(tmp_path, study, leaves, "study.sampler.name=grid")
     assert space.study.sampler.name == "grid"
     assert any("grid has no use for the file's study.sampler.startup" in w for w in space.warnings)
+
+
+def test_sources_know_their_lines_and_where_their_files_are(tmp_path):
+    study = {"warm_start": ["earlier", "best.json"]}
+    leaf = {"method.prune": {"low": 0.5, "high": 0.9}}
+    first, second = loaded(tmp_path, study, leaf).sources
+    assert (first.name, first.file) == ("earlier", None)
+    assert second.file == tmp_path / "best.json"
+    assert first.place.startswith(f"{tmp_path / 'space.yaml'}:4: study.warm_start.0")
+    (given,) = loaded(tmp_path, {}, leaf, "study.warm_start=[x/best.json]").sources
+    assert (str(given.file), given.place) == ("x/best.json", "command line: study.warm_start.0")
+    assert loaded(tmp_path, study, {}).sources == ()
+
+
+def test_without_a_warm_start_the_text_of_a_space_has_no_word_of_it(tmp_path):
+    space = loaded(tmp_path, {}, {"method.prune": {"low": 0.5, "high": 0.9}})
+    assert "warm" not in space.text

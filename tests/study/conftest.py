@@ -29,7 +29,7 @@ def study(tmp_path):
     """Makes the toy study in the test's folder, or opens it once more as a new driver would."""
     made = []
 
-    def make(*overrides):
+    def make(*overrides, facts=None, warm=()):
         space = toy(tmp_path, *overrides)
         folder = tmp_path / "runs" / space.study.name
         if folder.exists():
@@ -46,7 +46,9 @@ def study(tmp_path):
                     facts={
                         "floor": {"floor/logistic/accuracy": 0.83},
                         "fingerprint": FINGERPRINT,
+                        **(facts or {}),
                     },
+                    warm=warm,
                 )
             )
         return made[-1]

@@ -62,7 +62,7 @@ class WarmStart:
 
 
 def carry(space: Space, *, runs: Path, url: str | None) -> WarmStart:
-    """What a new study begins with; nothing for a space without sources or open leaves.
+    """What a new study begins with; nothing for a space without sources.
 
     The best of every source comes first, in the order of the sources, then the second best of
     each, and so on. A setting is one of the new space leaf by leaf: a leaf that was not searched
@@ -79,8 +79,6 @@ def carry(space: Space, *, runs: Path, url: str | None) -> WarmStart:
         InputError: a source cannot be used; file, line and remedy.
         EnvironmentError: its database cannot be read.
     """
-    if not space.leaves or not space.sources:
-        return WarmStart()
     known = earlier.read(space, runs=runs, url=url)
     taken = _own(space)
     most = _most(space.study, own=len(taken))

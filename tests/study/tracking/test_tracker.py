@@ -55,6 +55,23 @@ def test_an_interrupted_study_is_killed_and_goes_on_in_the_same_runs(study, conn
     assert [step for step, _ in after.history("trial 0", "val/accuracy")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_trial_of_an_earlier_study_is_tagged_with_it(study, connect, client):
+    point = {"method.temperature": 0.3, "method.prune": 0.4}
+    entry = {"source": "earlier", "trial": 7, "point": point}
+    made = study(
+        "study.warm_start=[earlier]", warm=[point], facts={"warm_start": {"points": [entry]}}
+    )
+    tracker = opened(made, connect)
+    play(made, tracker, 6)
+    play(made, tracker, 6)
+    tracker.close(interrupted=False)
+    runs = Runs(client)
+    assert runs["toy"].data.tags["warm_start"] == "earlier"
+    assert runs["trial 1"].data.tags["warm_start"] == "earlier, trial 7"
+    assert runs["trial 1"].data.tags["role"] == "warm"
+    assert "warm_start" not in runs["trial 0"].data.tags
+
+
 class Flaky:
     """A mirror's client that fails while it is down, once in the middle of its work too."""
 

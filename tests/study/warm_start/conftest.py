@@ -21,7 +21,7 @@ def old(_kept):
         key = json.dumps([overrides, name, more])
         if key not in known:
             known[key] = place / str(len(known))
-            made.study(known[key], *overrides, name=name, **more).close()
+            made.study(known[key], *overrides, name=name, fingerprint="f" * 16, **more).close()
         shutil.copytree(known[key] / name, folder / "runs" / name)
         return studies.load(folder / "runs" / name, sampler=None)
 

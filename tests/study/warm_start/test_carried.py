@@ -1,7 +1,14 @@
+import json
+import shutil
+
 import pytest
 
+from raylt import cli, encoders
 from raylt.space import load
-from raylt.study.warm_start import carried
+from raylt.study.record import studies
+from raylt.study.run import driver, plan
+from raylt.study.warm_start import carried, origins
+from tests.study.drive import behave, settings
 from tests.study.made import study
 from tests.study.warm_start.made import new, warm
 
@@ -129,9 +136,45 @@ def test_the_modules_of_a_source_do_not_take_the_place_of_those_of_the_new_space
     new(tmp_path / "b")
     opened = load(tmp_path / "b" / "new.yaml", ["encoder=tiny:Tiny"])
     carried.carry(opened, runs=tmp_path / "a" / "runs", url=None)
-    from raylt import encoders
-
     network = encoders.build(
         opened.at(opened.baseline_point).encoder, channels=1, size=8, mean=(0.5,), std=(0.2,)
     )
     assert network.width == 8
+
+
+def test_check_prints_the_points_and_takes_the_folder_of_runs(old, tmp_path, capsys):
+    old(tmp_path)
+    new(tmp_path)
+    command = ["check", str(tmp_path / "new.yaml"), "--runs", str(tmp_path / "runs")]
+    assert cli.run(command) == 0
+    assert "warm start Trials 1-4 come from old (its trials" in capsys.readouterr().out
+    assert cli.run([*command, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)["warm_start"]
+    assert [one["point"] for one in values["points"]] == [
+        one.point for one in warm(tmp_path).points
+    ]
+    assert cli.run([*command[:2], "--runs", str(tmp_path)]) == 2
+    assert "new.yaml:7: study.warm_start.0: " in capsys.readouterr().err
+
+
+@pytest.mark.ray
+def test_a_search_remembers_and_goes_on_when_its_source_is_gone(old, tmp_path, capsys):
+    old(tmp_path).close()
+    behave(tmp_path)
+    space, options = new(tmp_path, "study.trials=4", "study.warm_points=2"), settings(tmp_path)
+    found = plan.check(space, options)
+    assert driver.run(found).exit_code == 0
+    shutil.rmtree(tmp_path / "runs" / "old")
+    assert driver.resume("new", options, retry_failed=False, trials="+2").exit_code == 0
+    record = studies.open_study("new", tmp_path / "runs")
+    roles = [one.role for one in record.outcomes()]
+    assert roles == ["baseline", "warm", "warm", "draw", "draw", "draw"]
+    assert {one.state for one in record.outcomes()} == {"complete"}
+    points = [one.point for one in found.warm.points]
+    assert [dict(one.point) for one in record.outcomes()[1:3]] == points
+    assert list(origins.origins(record)) == [1, 2]
+    # Optuna has the study's own scores and no other.
+    told = [trial.value for trial in record.study.get_trials()]
+    assert told == [one.last["val/accuracy"] for one in record.outcomes()]
+    assert cli.run(["status", "new", "--runs", str(tmp_path / "runs")]) == 0
+    assert "Trials 1-2 come from old (its trials" in capsys.readouterr().out
