@@ -165,6 +165,8 @@ def round_ticks(low: float, high: float, *, log: bool) -> list[float]:
         steps = (1, 2, 5) if len(powers) <= _DENSE else (1,)
         values = [float(f"{step}e{power}") for power in powers for step in steps]
         return [value for value in values if low <= value <= high]
+    if low == high:
+        return [low]
     raw = (high - low) / _STEPS
     power = math.floor(math.log10(raw))
     step = next(s for s in (1, 2, 5, 10) if s * 10.0**power >= raw) * 10.0**power

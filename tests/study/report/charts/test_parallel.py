@@ -31,6 +31,7 @@ def test_parallel_coordinates_cross_where_the_values_are(record):
         (0.05, 1.0, True, [0.05, 0.1, 0.2, 0.5, 1.0]),
         (1e-6, 1.0, True, [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0]),
         (0.2, 0.6, True, [0.2, 0.3, 0.4, 0.5, 0.6]),
+        (0.6, 0.6, False, [0.6]),
     ],
 )
 def test_ticks_are_round_numbers(low, high, log, ticks):
