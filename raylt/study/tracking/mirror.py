@@ -165,7 +165,7 @@ class MlflowMirror:
             "attempt": str(outcome.attempts),
             MLFLOW_PARENT_RUN_ID: parent,
         }
-        if (origin := origins.tag(self._record, outcome.number)) is not None:
+        if (origin := origins.tag(self._record, outcome)) is not None:
             tags[origins.FACT] = origin
         run = self.runs.create(key, name=name, tags=tags, began=outcome.began)
         params = [Param(path, plain(value)) for path, value in outcome.point.items()]

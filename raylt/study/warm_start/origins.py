@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
 FACT = "warm_start"
@@ -15,14 +16,10 @@ FACT = "warm_start"
 def origins(record: Record) -> dict[int, Mapping[str, Any]]:
     """The trials that come from earlier studies, by their numbers: each with its `source`, `trial`
     and what `carried.Carried` has more."""
-    points = record.facts.get(FACT, {}).get("points", ())
-    # By their points: a trial that failed and runs again has another number.
-    return {
-        outcome.number: entry
-        for outcome in record.outcomes()
-        for entry in points
-        if outcome.role == "warm" and dict(outcome.point) == entry["point"]
-    }
+    if not _points(record):
+        return {}
+    known = {outcome.number: _origin(record, outcome) for outcome in record.outcomes()}
+    return {number: entry for number, entry in known.items() if entry is not None}
 
 
 def sentences(record: Record) -> list[str]:
@@ -39,9 +36,9 @@ def sentences(record: Record) -> list[str]:
     return result
 
 
-def tag(record: Record, number: int) -> str | None:
+def tag(record: Record, outcome: Outcome) -> str | None:
     """Where a trial comes from, as `bcl-20, trial 7`; None for all others."""
-    entry = origins(record).get(number)
+    entry = _origin(record, outcome)
     return None if entry is None else named(entry["source"], entry["trial"])
 
 
@@ -65,6 +62,16 @@ def sentence(known: Sequence[tuple[int, str, int | None]]) -> str:
 def named(source: str, trial: int | None) -> str:
     """A trial of a source."""
     return source if trial is None or trial < 0 else f"{source}, trial {trial}"
+
+
+def _points(record: Record) -> Sequence[Mapping[str, Any]]:
+    return record.facts.get(FACT, {}).get("points", ())
+
+
+def _origin(record: Record, outcome: Outcome) -> Mapping[str, Any] | None:
+    # By its point: a trial that failed and runs again has another number.
+    same = (entry for entry in _points(record) if dict(outcome.point) == entry["point"])
+    return next(same, None) if outcome.role == "warm" else None
 
 
 def _by_source(known: Sequence[tuple[int, str, int | None]]) -> Any:

@@ -38,8 +38,8 @@ def test_the_record_knows_which_trials_come_from_where(old, tmp_path):
         f"Trials 1-4 come from old (its trials {there}); they were trained again, and only that "
         f"counts here."
     ]
-    assert origins.tag(record, 1) == f"old, trial {found[1]['trial']}"
-    assert origins.tag(record, 0) is None
+    assert origins.tag(record, record.outcome(1)) == f"old, trial {found[1]['trial']}"
+    assert origins.tag(record, record.outcome(0)) is None
 
 
 def test_the_status_and_the_report_say_it(old, tmp_path):
