@@ -11,7 +11,6 @@ from raylt.data.images import Splits
 from raylt.data.longtail import Listed, LongTailed
 from raylt.data.own import OwnImages
 from raylt.data.reading.paths import below
-from raylt.datasets import _listed, _own
 from raylt.schema import DatasetConfig, InputError
 
 
@@ -41,6 +40,9 @@ def counts(config: DatasetConfig, root: Path) -> Mapping[str, tuple[int, ...]]:
     """
     if config.name not in plugins.names("datasets"):
         return {}  # What a module of the user's own needs is only known to its `load`.
+    # Pillow is only imported where images are read.
+    from raylt.datasets import _listed, _own
+
     module = plugins.module("datasets", config.name)
     if isinstance(config, OwnImages):
         return _own.counts(config, module.collection(config, root), root)

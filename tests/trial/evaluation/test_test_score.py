@@ -39,7 +39,7 @@ def test_training_has_no_way_to_the_test_images():
             look()
 
 
-def test_only_confirm_opens_the_seal():
+def test_only_confirm_and_ablate_open_the_seal():
     package = Path(raylt.__file__).parent
     uses = {
         path.relative_to(package).as_posix()
@@ -48,7 +48,12 @@ def test_only_confirm_opens_the_seal():
     }
     # The contract of a dataset looks at the shapes of its own images, and no model does.
     contract = "testing/__init__.py"
-    assert uses == {"trial/evaluation/test_score.py", "study/confirm/candidates.py", contract}
+    assert uses == {
+        "trial/evaluation/test_score.py",
+        "study/confirm/candidates.py",
+        "study/ablate/ablate.py",
+        contract,
+    }
     assert "test_score" not in (package / contract).read_text("utf-8")
 
 
