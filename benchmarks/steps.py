@@ -281,7 +281,7 @@ def share(step: Step, timed: Timed, clock: pairs.Clock) -> str:
     rate = counter.get_total_flops() / timed.raylt
     most = matrix_rate(step.device, clock)
     return (
-        f"its convolutions and products, {counter.get_total_flops() / 1e9:.2g} GFLOP in two "
+        f"its convolutions and products, {counter.get_total_flops() / 1e9:,.3g} GFLOP in two "
         f"forwards' and backwards' worth of work, go at {rate / 1e9:.0f} GFLOP/s in "
         f"the fastest form, {rate / most:.0%} of the {most / 1e9:.0f} that a product of two "
         f"square matrices of bfloat16 reaches"
