@@ -30,7 +30,7 @@ def diff(before: str, after: str) -> None:
       raylt space diff runs/sdclr-digits/space.yaml wider.yaml
     """
     from raylt.space import load, revision
-    from raylt.study.record.columns import Column, Columns
+    from raylt.study.report.columns import Column, Columns
 
     changes = revision.changes(load(before), load(after))
     if not changes:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from raylt.schema import InputError
 from raylt.study.record import bucket, text
-from raylt.study.record.columns import Column, Columns
 from raylt.study.record.record import Record
+from raylt.study.report.columns import Column, Columns
 
 _EPOCHS = 30
 """Scored epochs that are shown, the last ones."""

@@ -12,12 +12,12 @@ from typing import Any
 
 from raylt.study.cost import budget
 from raylt.study.record import lock, postgres, provenance, revise, storage
-from raylt.study.record.columns import Column, Columns
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
 from raylt.study.record.text import score
 from raylt.study.report import trials
+from raylt.study.report.columns import Column, Columns
 from raylt.study.verdict import confirmation, test_openings
 from raylt.study.warm_start import origins
 

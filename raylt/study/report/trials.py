@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from raylt.study.record import text
-from raylt.study.record.columns import Column, Columns
 from raylt.study.record.outcome import Outcome
+from raylt.study.report.columns import Column, Columns
 
 _STYLES = {
     "running": "cyan",

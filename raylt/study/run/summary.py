@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from raylt.study.record import text
-from raylt.study.record.columns import Columns
 from raylt.study.record.outcome import failures
 from raylt.study.report import trials
+from raylt.study.report.columns import Columns
 from raylt.study.run.plan import small_sample
 from raylt.study.run.result import Result
 from raylt.study.verdict import floor

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from raylt.study.record.columns import Column, Columns, fitting
+from raylt.study.report.columns import Column, Columns, fitting
 
 COLUMNS = [
     Column(head="trial", cells=["10", "2*"]),
