@@ -32,8 +32,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names of other packages: their documentation is elsewhere, and a build has no network.
     ("py:.*", r"(?!raylt\.).*"),
-    # What a user never makes by hand.
-    ("py:class", r"raylt\.(study\.record\.record\.Record|space\.expressions\.Expression)"),
+    # Types in signatures that a user never makes by hand, and so have no entry.
+    ("py:class", r"raylt\.(space|study)\..*"),
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
