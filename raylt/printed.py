@@ -23,6 +23,7 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     "report": ("runs", "storage"),
     "show": ("data",),
     "status": ("runs", "storage"),
+    "table": ("runs", "storage"),
     "ui": ("runs", "tracking_uri", "storage"),
 }
 """The settings that a verb has options for; the others have all, and `--cluster`."""

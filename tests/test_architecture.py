@@ -111,6 +111,7 @@ ELSEWHERE = {
     "cli/verbs/report.py": "study/report/test_page.py",
     "cli/verbs/space.py": "cli/test_catalogue.py",
     "cli/verbs/status.py": "study/report/test_status.py",
+    "cli/verbs/table.py": "study/table/test_formats.py",
     "cli/verbs/tune.py": "cli/test_cli.py",
     "cli/verbs/ui.py": "cli/test_cli.py",
     "cluster/facts.py": "cluster/test_connect.py",

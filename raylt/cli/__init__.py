@@ -24,6 +24,7 @@ from raylt.cli.verbs import (
     report,
     space,
     status,
+    table,
     tune,
     ui,
 )
@@ -106,6 +107,7 @@ for verb in (
     doctor.doctor,
     report.report,
     report.compare,
+    table.table,
     best.export,
     ui.ui,
     help.help_,

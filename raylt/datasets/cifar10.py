@@ -17,6 +17,14 @@ from raylt.datasets import _cifar
 CHANNELS = 3
 SIZE = 32
 CLASSES = 10
+BIBTEX = """
+@techreport{krizhevsky2009learning,
+  title={Learning Multiple Layers of Features from Tiny Images},
+  author={Krizhevsky, Alex},
+  institution={University of Toronto},
+  year={2009}
+}
+"""
 _WORDS = """
 airplane automobile bird cat deer dog frog horse ship truck
 """

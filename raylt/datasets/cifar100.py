@@ -16,6 +16,14 @@ from raylt.datasets import _cifar
 CHANNELS = 3
 SIZE = 32
 CLASSES = 100
+BIBTEX = """
+@techreport{krizhevsky2009learning,
+  title={Learning Multiple Layers of Features from Tiny Images},
+  author={Krizhevsky, Alex},
+  institution={University of Toronto},
+  year={2009}
+}
+"""
 _WORDS = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
 camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile

@@ -16,6 +16,14 @@ from raylt.data.longtail import LongTailed, cut, hold_out
 CHANNELS = 1
 SIZE = 8
 CLASSES = 10
+BIBTEX = """
+@misc{alpaydin1998optical,
+  title={Optical Recognition of Handwritten Digits},
+  author={Alpaydin, Ethem and Kaynak, Cenk},
+  howpublished={UCI Machine Learning Repository},
+  year={1998}
+}
+"""
 POOL = 1797
 """Images of the whole set; its rarest class, the eight, has 174."""
 TEST = 40

@@ -12,6 +12,14 @@ from raylt.datasets import _listed
 CHANNELS = 3
 SIZE = 224
 CLASSES = 100
+BIBTEX = """
+@inproceedings{jiang2021self,
+  title={Self-Damaging Contrastive Learning},
+  author={Jiang, Ziyu and Chen, Tianlong and Mortazavi, Bobak and Wang, Zhangyang},
+  booktitle={International Conference on Machine Learning (ICML)},
+  year={2021}
+}
+"""
 
 
 class Config(Listed):

@@ -12,6 +12,15 @@ from raylt.datasets import _listed
 CHANNELS = 3
 SIZE = 224
 CLASSES = 1000
+BIBTEX = """
+@inproceedings{liu2019large,
+  title={Large-Scale Long-Tailed Recognition in an Open World},
+  author={Liu, Ziwei and Miao, Zhongqi and Zhan, Xiaohang and Wang, Jiayun and Gong, Boqing and Yu,
+    Stella X.},
+  booktitle={IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year={2019}
+}
+"""
 
 
 class Config(Listed):

@@ -12,6 +12,15 @@ from raylt.datasets import _listed
 CHANNELS = 3
 SIZE = 224
 CLASSES = 8142
+BIBTEX = """
+@inproceedings{vanhorn2018inaturalist,
+  title={The {iNaturalist} Species Classification and Detection Dataset},
+  author={Van Horn, Grant and Mac Aodha, Oisin and Song, Yang and Cui, Yin and Sun, Chen and
+    Shepard, Alex and Adam, Hartwig and Perona, Pietro and Belongie, Serge},
+  booktitle={IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year={2018}
+}
+"""
 
 
 class Config(Listed):

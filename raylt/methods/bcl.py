@@ -105,22 +105,30 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{zhu2022balanced,
+  title={Balanced Contrastive Learning for Long-Tailed Visual Recognition},
+  author={Zhu, Jianggang and Wang, Zheng and Chen, Jingjing and Chen, Yi-Ping Phoebe and Jiang,
+    Yu-Gang},
+  booktitle={IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year={2022}
+}
+"""
+
 
 ABLATIONS = (
     Ablation(
         name="no class averaging",
-        sentence="a class repels by all of its images, as in SupCon with prototypes",
+        sentence="a class repels by all of its images, as in SupCon",
         values={"method.class_averaging": False},
     ),
     Ablation(
         name="no class complement",
-        sentence="no prototypes: a class without an image in the batch is missing",
+        sentence="a class without an image in the batch is missing",
         values={"method.complement_weight": 0.0},
     ),
     Ablation(
-        name="no logit adjustment",
-        sentence="the classifier learns by plain cross-entropy",
-        values={"method.tau": 0.0},
+        name="no logit adjustment", sentence="plain cross-entropy", values={"method.tau": 0.0}
     ),
     Ablation(
         name="no contrast",
@@ -129,12 +137,12 @@ ABLATIONS = (
     ),
     Ablation(
         name="cosine classifier",
-        sentence="cosines with unit class vectors, as in the program for ImageNet-LT",
+        sentence="as for ImageNet-LT",
         values={"method.classifier": "cosine"},
     ),
     Ablation(
         name="linear classifier",
-        sentence="a linear layer, as on CIFAR-LT",
+        sentence="as for CIFAR-LT",
         values={"method.classifier": "linear"},
     ),
 )

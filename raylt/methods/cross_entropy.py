@@ -42,6 +42,16 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{menon2021long,
+  title={Long-tail Learning via Logit Adjustment},
+  author={Menon, Aditya Krishna and Jayasumana, Sadeep and Rawat, Ankit Singh and Jain, Himanshu
+    and Veit, Andreas and Kumar, Sanjiv},
+  booktitle={International Conference on Learning Representations (ICLR)},
+  year={2021}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no logit adjustment",

@@ -61,6 +61,16 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{kang2020decoupling,
+  title={Decoupling Representation and Classifier for Long-Tailed Recognition},
+  author={Kang, Bingyi and Xie, Saining and Rohrbach, Marcus and Yan, Zhicheng and Gordo, Albert
+    and Feng, Jiashi and Kalantidis, Yannis},
+  booktitle={International Conference on Learning Representations (ICLR)},
+  year={2020}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no second stage",

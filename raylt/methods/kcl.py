@@ -62,6 +62,15 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{kang2021exploring,
+  title={Exploring Balanced Feature Spaces for Representation Learning},
+  author={Kang, Bingyi and Li, Yu and Xie, Sa and Yuan, Zehuan and Feng, Jiashi},
+  booktitle={International Conference on Learning Representations (ICLR)},
+  year={2021}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no positives of the class",

@@ -72,6 +72,15 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{cui2021parametric,
+  title={Parametric Contrastive Learning},
+  author={Cui, Jiequan and Zhong, Zhisheng and Liu, Shu and Yu, Bei and Jia, Jiaya},
+  booktitle={IEEE/CVF International Conference on Computer Vision (ICCV)},
+  year={2021}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no keys",

@@ -68,6 +68,15 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@article{du2024probabilistic,
+  title={Probabilistic Contrastive Learning for Long-Tailed Visual Recognition},
+  author={Du, Chaoqun and Wang, Yulin and Song, Shiji and Huang, Gao},
+  journal={IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year={2024}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no logit adjustment",

@@ -54,6 +54,15 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{jiang2021self,
+  title={Self-Damaging Contrastive Learning},
+  author={Jiang, Ziyu and Chen, Tianlong and Mortazavi, Bobak and Wang, Zhangyang},
+  booktitle={International Conference on Machine Learning (ICML)},
+  year={2021}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no pruning",

@@ -40,6 +40,15 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{chen2020simple,
+  title={A Simple Framework for Contrastive Learning of Visual Representations},
+  author={Chen, Ting and Kornblith, Simon and Norouzi, Mohammad and Hinton, Geoffrey},
+  booktitle={International Conference on Machine Learning (ICML)},
+  year={2020}
+}
+"""
+
 
 class SimCLR(Method):
     """Both views go through one encoder and head in one batch; labels are not looked at."""

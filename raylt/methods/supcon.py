@@ -41,6 +41,16 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{khosla2020supervised,
+  title={Supervised Contrastive Learning},
+  author={Khosla, Prannay and Teterwak, Piotr and Wang, Chen and Sarna, Aaron and Tian, Yonglong
+    and Isola, Phillip and Maschinot, Aaron and Liu, Ce and Krishnan, Dilip},
+  booktitle={Advances in Neural Information Processing Systems (NeurIPS)},
+  year={2020}
+}
+"""
+
 
 def supervised_contrastive(
     features: Float[Tensor, "image view dim"], labels: Int[Tensor, " image"], *, temperature: float

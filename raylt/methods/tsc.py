@@ -64,6 +64,16 @@ PUBLISHED = Published(
     },
 )
 
+BIBTEX = """
+@inproceedings{li2022targeted,
+  title={Targeted Supervised Contrastive Learning for Long-Tailed Recognition},
+  author={Li, Tianhong and Cao, Peng and Yuan, Yuan and Fan, Lijie and Yang, Yuzhe and Feris,
+    Rogerio S. and Indyk, Piotr and Katabi, Dina},
+  booktitle={IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year={2022}
+}
+"""
+
 ABLATIONS = (
     Ablation(
         name="no attraction",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=options.Verb)
-@click.argument("study")
+@options.study_argument()
 @click.option("--trial", type=int, metavar="N", help="Trial to ablate; default: the best one")
 @click.option(
     "--seeds",

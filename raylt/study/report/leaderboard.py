@@ -49,10 +49,10 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Le
             f"--metric must be one that every method reports, but got {metric!r}"
             f"{did_you_mean(metric, METRICS)}; known: {', '.join(METRICS)}"
         )
-    differences = _differences(records)
-    if differences and not force:
+    unlike = differences(records)
+    if unlike and not force:
         raise InputError(
-            f"{differences[0]}; their numbers cannot be compared: search both on the same data in "
+            f"{unlike[0]}; their numbers cannot be compared: search both on the same data in "
             f"the same way, or rank them anyway with --force"
         )
     ranking: list[tuple[Record, Outcome]] = []
@@ -72,7 +72,7 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Le
         metric=metric,
         ranking=tuple(ranking),
         studies=tuple(records),
-        warnings=tuple(differences),
+        warnings=tuple(unlike),
     )
 
 
@@ -113,7 +113,7 @@ def text(leaderboard: Leaderboard, *, lines: int) -> str:
     return "\n".join([*sentences, "", *table(rows), *more, "", note])
 
 
-def _differences(records: Sequence[Record]) -> list[str]:
+def differences(records: Sequence[Record]) -> list[str]:
     """What makes the numbers of studies mean different things, in sentences."""
     first, *others = records
     sentences: list[str] = []

@@ -1,0 +1,1 @@
+"""The results of studies as a table for a paper."""

@@ -1,0 +1,185 @@
+"""A table as LaTeX with booktabs, as Markdown, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from raylt import escape
+from raylt.space.plan import LEVEL
+from raylt.study.record.text import hours
+from raylt.study.table import cite
+from raylt.study.table.rows import COLUMNS, Cell, Row, Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def markdown(table: Table) -> str:
+    """A table with pipes, and a footnote."""
+    columns = _columns(table)
+    lines = [["Setting", *columns, "Seeds", table.hours]]
+    lines.append(["---", *["---:"] * (len(lines[0]) - 1)])
+    for row in table.rows:
+        cells = [_plain(row.cells.get(column), "**", "**", "±") for column in columns]
+        lines.append(
+            [escape.markdown(_name(table, row)), *cells, str(row.seeds), _hours(table, row)]
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    ]
+    return "\n".join([*rows, "", *footnote(table, escape.markdown)])
+
+
+def latex(table: Table) -> str:
+    """A `table` environment that needs `\\usepackage{booktabs}`."""
+    columns = _columns(table)
+    heads = ["Setting", *columns, "Seeds", table.hours]
+    rows = [
+        " & ".join(
+            [
+                tex(_name(table, row)),
+                *(_math(row.cells.get(column)) for column in columns),
+                str(row.seeds),
+                _hours(table, row),
+            ]
+        )
+        for row in table.rows
+    ]
+    keys = [cite.key(cite.entry(package, name)) for package, name in cite.used(table)]
+    cited = ",".join(dict.fromkeys(key for key in keys if key))
+    label = "-".join(table.studies)
+    return "\n".join(
+        [
+            r"\begin{table}[t]",
+            r"  \centering",
+            f"  \\caption{{Accuracy in per cent on the {table.images} images, mean and standard "
+            f"deviation over seeds.}}",
+            f"  \\label{{tab:{label.replace('_', '-')}}}",
+            f"  \\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+            r"    \toprule",
+            f"    {' & '.join(heads)} \\\\",
+            r"    \midrule",
+            *(f"    {row} \\\\" for row in rows),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"  \par\smallskip",
+            r"  \begin{minipage}{\linewidth}\footnotesize",
+            *(f"    {line}" for line in footnote(table, tex)),
+            *([f"    Methods and data: \\cite{{{cited}}}."] if cited else []),
+            r"  \end{minipage}",
+            r"\end{table}",
+        ]
+    )
+
+
+def comma_separated(table: Table) -> str:
+    """Every number with all its digits; `best` names the columns in which the row is shown to be
+    the best one."""
+    columns = _columns(table)
+    spread = [f"{column} {what}" for column in columns for what in ("mean", "std")]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        ["study", "method", "setting", "images", *spread, "seeds", table.hours, "best"]
+    )
+    for row in table.rows:
+        cells = [row.cells.get(column) for column in columns]
+        numbers = [number for cell in cells for number in _numbers(cell)]
+        best = " ".join(column for column, cell in row.cells.items() if cell.best)
+        spent = row.gpu_hours if table.hours == "GPU-hours" else row.cpu_hours
+        named = [row.study, row.method, row.name, table.images]
+        writer.writerow([*named, *numbers, row.seeds, spent, best])
+    return file.getvalue().rstrip("\n")
+
+
+def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
+    """How the numbers came about, a sentence a line."""
+    recipes = [row.recipe for row in table.rows]
+    fixed = {
+        "data": _values(recipes, "data", "name"),
+        "imbalance": _values(recipes, "data", "imbalance"),
+        "encoder": _values(recipes, "encoder"),
+        "epochs": _values(recipes, "epochs"),
+        "probe": _values(recipes, "evaluation", "probe"),
+        "its labels": _values(recipes, "evaluation", "labels"),
+    }
+    if "reforward" in fixed["probe"]:
+        fixed["its epoch by"] = _values(recipes, "evaluation", "selection")
+    told = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
+    after = "the epoch that validation chose" if "Std" not in _columns(table) else "the last epoch"
+    sentences = [
+        f"{told}; scores on the {table.images} images after {after}.",
+        f"settings were chosen by {table.objective}.",
+        *(["one seed each: that by which the search chose the winner."] if table.searched else []),
+        "std is the standard deviation of the three group means.",
+        f"bold: better than every other row (one-sided sign-flip test over paired seeds, Holm, "
+        f"{LEVEL:g}). {table.hours} are of one run.",
+        *(
+            f"study {name}: {words}."
+            for name, words in zip(table.studies, table.openings, strict=True)
+        ),
+    ]
+    return [escaped(f"{sentence[0].upper()}{sentence[1:]}") for sentence in sentences]
+
+
+def tex(text: str) -> str:
+    """A text for LaTeX, which shows it as it is."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _name(table: Table, row: Row) -> str:
+    """The method and the setting; with several studies of one method the study."""
+    methods = {(other.study, other.method) for other in table.rows}
+    several = len(table.studies) > len({method for _, method in methods})
+    return f"{row.study if several else row.method}, {row.name}"
+
+
+def _columns(table: Table) -> list[str]:
+    """The columns that some row has."""
+    return [column for column in COLUMNS if any(column in row.cells for row in table.rows)]
+
+
+def _plain(cell: Cell | None, before: str, after: str, between: str) -> str:
+    if cell is None:
+        return "-"
+    spread = "" if cell.std is None else f" {between} {cell.std:.1f}"
+    text = f"{cell.mean:.1f}{spread}"
+    return f"{before}{text}{after}" if cell.best else text
+
+
+def _math(cell: Cell | None) -> str:
+    return "--" if cell is None else "$" + _plain(cell, r"\mathbf{", "}", r"\pm") + "$"
+
+
+def _numbers(cell: Cell | None) -> tuple[float | str, float | str]:
+    return ("", "") if cell is None else (cell.mean, "" if cell.std is None else cell.std)
+
+
+def _hours(table: Table, row: Row) -> str:
+    return hours(row.gpu_hours if table.hours == "GPU-hours" else row.cpu_hours)
+
+
+def _values(recipes: Iterable[Mapping[str, Any]], *path: str) -> str:
+    """The values that recipes have at a key, each once."""
+    values: list[str] = []
+    for recipe in recipes:
+        value: Any = recipe
+        for word in path:
+            value = value.get(word) if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping):
+            value = value["name"]
+        if value is not None:
+            values.append(str(value))
+    return " or ".join(dict.fromkeys(values))

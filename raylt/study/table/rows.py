@@ -1,0 +1,260 @@
+"""The rows of a table: settings of comparable studies over their fresh seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raylt import recipe as recipes
+from raylt.schema import InputError
+from raylt.space.metric_names import BEST, GROUPS
+from raylt.space.plan import LEVEL
+from raylt.study.confirm import confirm, scoring
+from raylt.study.record import provenance, storage, studies
+from raylt.study.record.outcome import Outcome
+from raylt.study.record.record import Record
+from raylt.study.report import leaderboard
+from raylt.study.verdict import significance, test_openings
+from raylt.study.verdict.answer import FOLDER
+
+Images = Literal["test", "validation"]
+COLUMNS = {"All": "accuracy", "Many": "many", "Medium": "medium", "Few": "few", "Std": "shots/std"}
+"""The columns of scores and their metrics; `Std` is that of the three group means."""
+_ORDER = ("baseline", "candidate", "ablation")
+_PLACES = (FOLDER, f"{FOLDER}/pool")
+_WHOLE = {FOLDER: "", f"{FOLDER}/pool": ", whole pool"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One score over the seeds, in points."""
+
+    mean: float
+    std: float | None
+    """Sample standard deviation; None for one seed."""
+    best: bool
+    """Whether it is shown to be better than that of every other row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One setting."""
+
+    study: str
+    method: str
+    name: str
+    """`baseline`, `trial 3 (winner)`, or what an ablation left out."""
+    cells: Mapping[str, Cell]
+    """By column; without those that the images cannot tell."""
+    seeds: int
+    cpu_hours: float
+    """Of one run."""
+    gpu_hours: float
+    recipe: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Settings of comparable studies."""
+
+    rows: tuple[Row, ...]
+    images: Images
+    studies: tuple[str, ...]
+    objective: str
+    """What the settings were chosen by."""
+    openings: tuple[str, ...]
+    """How often the test set of each study was opened, in words."""
+    searched: bool
+    """Whether the scores are those of the search, one seed each, since nothing else is there."""
+    notices: tuple[str, ...]
+
+    @property
+    def hours(self) -> str:
+        """What the hours of the rows are of: `GPU-hours` where a row has any."""
+        return "GPU-hours" if any(row.gpu_hours for row in self.rows) else "CPU-hours"
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """The runs of one setting by seed, and their metrics."""
+
+    study: str
+    name: str
+    role: str
+    outcomes: Mapping[int, Outcome]
+    scores: Mapping[int, Mapping[str, float]]
+
+
+def table(records: Sequence[Record], images: Images | None, *, ablations: bool) -> Table:
+    """The settings of studies that were trained over fresh seeds; of a study without any the
+    winner and the baseline as they were searched.
+
+    Args:
+        records: The studies.
+        images: What the scores are on; the test images where None and some run was tested.
+        ablations: Whether the settings of `raylt ablate` have rows.
+
+    Raises:
+        InputError: the studies cannot be compared, or there is no score on these images.
+    """
+    if unlike := leaderboard.differences(records):
+        raise InputError(f"{unlike[0]}; their numbers cannot stand in one table")
+    settings = [
+        setting
+        for record in records
+        for setting in sorted(_fresh(record), key=lambda s: _ORDER.index(s.role))
+        if ablations or setting.role != "ablation"
+    ]
+    chosen: Images = images or ("test" if any(_has(s, "test") for s in settings) else "validation")
+    scored = [setting for setting in settings if _has(setting, chosen)]
+    searched = not scored and chosen == "validation"
+    if searched:
+        scored = [setting for record in records for setting in _searched(record)]
+    if not scored:
+        again = provenance.command(records[0], "confirm", records[0].name)
+        raise InputError(
+            f"{records[0].name}: a setting must have been scored on the {chosen} images, but "
+            f"none has; `{again}` does that"
+        )
+    left = len(settings) - len(scored)
+    notice = f"{left} settings without a score on the {chosen} images are left out"
+    prefix = _prefix(records[0], chosen)
+    values = {
+        column: [_values(s, prefix, name) for s in scored] for column, name in _names(prefix)
+    }
+    best = {column: _best(rows, smaller=column == "Std") for column, rows in values.items()}
+    return Table(
+        rows=tuple(_row(s, i, values, best) for i, s in enumerate(scored)),
+        images=chosen,
+        studies=tuple(record.name for record in records),
+        objective=records[0].objectives[0].metric,
+        openings=tuple(test_openings.sentence(record) for record in records),
+        searched=searched,
+        notices=(notice,) if left > 0 and not searched else (),
+    )
+
+
+def _fresh(record: Record) -> list[_Runs]:
+    """The settings of a study that were trained over fresh seeds."""
+    settings: list[_Runs] = []
+    for place in _PLACES:
+        folder, name = record.folder / place, f"{record.name}/{place}"
+        if not storage.exists(folder, record.url, name):
+            continue
+        opened = studies.load(folder, sampler=None, url=record.url, name=name)
+        with contextlib.closing(opened) as runs:
+            settings += _grouped(record, runs, _WHOLE[place])
+    return settings
+
+
+def _grouped(record: Record, runs: Record, suffix: str) -> list[_Runs]:
+    """The finished runs of a record by their setting."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in runs.outcomes():
+        if outcome.state == "complete":
+            same = recipes.parse({**outcome.recipe, "seed": 0}).digest
+            groups.setdefault(same, []).append(outcome)
+    settings: list[_Runs] = []
+    for outcomes in groups.values():
+        known = runs.frozen(outcomes[0].number).user_attrs
+        role, best = known["role"], record.best()
+        name = known.get("name") or "baseline"
+        if role == "candidate":
+            number = known["setting"]
+            name = f"trial {number}{' (winner)' if best and best.number == number else ''}"
+        by_seed = {int(outcome.recipe["seed"]): outcome for outcome in outcomes}
+        scores = {seed: _scores(runs, outcome) for seed, outcome in by_seed.items()}
+        settings.append(_Runs(record.name, name + suffix, role, by_seed, scores))
+    return settings
+
+
+def _scores(runs: Record, outcome: Outcome) -> dict[str, float]:
+    tested = scoring.read(runs.trial_folder(outcome.number), digest=outcome.digest)
+    return {**outcome.last, **(tested["metrics"] if tested else {})}
+
+
+def _searched(record: Record) -> list[_Runs]:
+    """The baseline and the winner of a search, one seed each."""
+    trials = {"baseline": record.baseline(), "winner": record.best()}
+    return [
+        _Runs(record.name, name, "", {0: trial}, {0: trial.last})
+        for name, trial in trials.items()
+        if trial is not None and trial.state == "complete"
+    ]
+
+
+def _has(setting: _Runs, images: Images) -> bool:
+    names = {"test": "test/accuracy", "validation": "val/accuracy"}
+    return any(names[images] in scores for scores in setting.scores.values())
+
+
+def _prefix(record: Record, images: Images) -> str:
+    part = "test/" if images == "test" else "val/"
+    return part + ("best/" if confirm.metric(record).startswith(BEST) else "")
+
+
+def _names(prefix: str) -> list[tuple[str, str]]:
+    """The columns that are known after the epoch that counts."""
+    of_best = prefix.endswith("best/")
+    return [(column, name) for column, name in COLUMNS.items() if not of_best or name in GROUPS]
+
+
+def _values(setting: _Runs, prefix: str, name: str) -> dict[int, float]:
+    return {
+        seed: 100 * scores[prefix + name]
+        for seed, scores in setting.scores.items()
+        if prefix + name in scores
+    }
+
+
+def _best(rows: Sequence[Mapping[int, float]], *, smaller: bool) -> int | None:
+    """The row that is shown to be better than every other one; None without one.
+
+    By the one-sided sign-flip test on the differences at common seeds, with Holm's correction over
+    the other rows.
+    """
+    sign = -1 if smaller else 1
+    known = [i for i, row in enumerate(rows) if row]
+    if len(known) < 2:
+        return None
+    best = max(known, key=lambda i: sign * sum(rows[i].values()) / len(rows[i]))
+    differences = [
+        [sign * (value - rows[i][seed]) for seed, value in rows[best].items() if seed in rows[i]]
+        for i in known
+        if i != best
+    ]
+    most = significance.MOST_SEEDS
+    verdicts = significance.judge(
+        [row[:most] for row in differences], out_of_race=[False] * len(differences), level=LEVEL
+    )
+    return best if all(verdict.word == "better" for verdict in verdicts) else None
+
+
+def _row(
+    setting: _Runs,
+    index: int,
+    values: Mapping[str, Sequence[Mapping[int, float]]],
+    best: Mapping[str, int | None],
+) -> Row:
+    cells: dict[str, Cell] = {}
+    for column, rows in values.items():
+        if scores := [*rows[index].values()]:
+            mean = sum(scores) / len(scores)
+            spread = math.sqrt(sum((x - mean) ** 2 for x in scores) / max(1, len(scores) - 1))
+            std = spread if len(scores) > 1 else None
+            cells[column] = Cell(mean=mean, std=std, best=best[column] == index)
+    outcomes = [*setting.outcomes.values()]
+    count = 3600 * len(outcomes)
+    return Row(
+        study=setting.study,
+        method=outcomes[0].recipe["method"]["name"],
+        name=setting.name,
+        cells=cells,
+        seeds=len(values["All"][index]),
+        cpu_hours=sum(outcome.cpu_seconds for outcome in outcomes) / count,
+        gpu_hours=sum(outcome.gpu_seconds for outcome in outcomes) / count,
+        recipe=outcomes[0].recipe,
+    )

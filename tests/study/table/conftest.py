@@ -1,0 +1,3 @@
+from tests.study.confirm.conftest import toy
+
+__all__ = ["toy"]

@@ -1,0 +1,158 @@
+import csv
+import shutil
+import subprocess
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
+
+from raylt import cli
+from raylt.study.table import formats
+from raylt.study.table.rows import Cell, Row, Table
+
+RECIPE = {
+    "data": {"name": "digits", "imbalance": 20.0},
+    "method": {"name": "bcl"},
+    "encoder": "small",
+    "epochs": 60,
+    "evaluation": {"probe": "lbfgs", "labels": "tail", "selection": "top-1"},
+}
+
+
+def row(name, *, study="bcl-digits", best=False, gpu_hours=0.0):
+    cells = {
+        "All": Cell(mean=90.25, std=0.5, best=best),
+        "Few": Cell(mean=80.0, std=None, best=False),
+    }
+    return Row(
+        study=study,
+        method="bcl",
+        name=name,
+        cells=cells,
+        seeds=6,
+        cpu_hours=0.5,
+        gpu_hours=gpu_hours,
+        recipe=RECIPE,
+    )
+
+
+def table(*rows, studies=("bcl-digits",)):
+    return Table(
+        rows=rows,
+        images="test",
+        studies=studies,
+        objective="val/accuracy",
+        openings=tuple("test set opened 2x" for _ in studies),
+        searched=False,
+        notices=(),
+    )
+
+
+def environments(nodes):
+    """Every environment of a text by its name, parsed strictly."""
+    named = {}
+    for node in nodes or ():
+        if isinstance(node, LatexEnvironmentNode):
+            named[node.environmentname] = node
+            named |= environments(node.nodelist)
+    return named
+
+
+def parsed(text):
+    return environments(LatexWalker(text, tolerant_parsing=False).get_latex_nodes()[0])
+
+
+def test_latex_has_a_cell_for_each_column_and_bold_where_it_is_shown():
+    text = formats.latex(table(row("baseline"), row("trial 3", best=True)))
+    body = parsed(text)["tabular"].latex_verbatim()
+    lines = [line for line in body.splitlines() if line.strip().endswith("\\\\")]
+    assert [line.count("&") for line in lines] == [4, 4, 4]
+    assert r"bcl, trial 3 & $\mathbf{90.2 \pm 0.5}$ & $80.0$ & 6 & 0.5" in lines[2]
+    assert r"bcl, baseline & $90.2 \pm 0.5$" in lines[1]
+    for rule in ("toprule", "midrule", "bottomrule"):
+        assert f"\\{rule}" in body
+    assert r"\cite{zhu2022balanced,alpaydin1998optical}" in text
+    assert "CPU-hours" in text
+
+
+def test_names_with_the_signs_of_latex_are_shown_as_they_are():
+    text = formats.latex(table(row(r"50% & a_b #1 {x} ~ ^ \ $"), studies=("a_b",)))
+    assert r"50\% \& a\_b \#1 \{x\} \textasciitilde{} \textasciicircum{} " in text
+    assert set(parsed(text)) >= {"table", "tabular", "minipage"}
+
+
+@given(st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Z"))))
+def test_no_name_breaks_the_table(name):
+    text = formats.latex(table(row(f"x{name}")))
+    body = parsed(text)["tabular"].latex_verbatim()
+    assert body.replace(r"\&", "").count("&") == 8
+
+
+def test_markdown_keeps_its_columns_and_says_how_the_numbers_came_about():
+    text = formats.markdown(table(row("a|b", best=True, gpu_hours=2.0), row("c")))
+    lines = text.splitlines()
+    assert lines[0].split() == [
+        "|",
+        "Setting",
+        "|",
+        "All",
+        "|",
+        "Few",
+        "|",
+        "Seeds",
+        "|",
+        "GPU-hours",
+        "|",
+    ]
+    assert "**90.2 ± 0.5**" in lines[2]
+    assert r"a\|b" in lines[2]
+    for words in ("imbalance 20.0", "encoder small", "epochs 60", "probe lbfgs", "opened 2x"):
+        assert words in text
+    assert "chosen by val/accuracy" in text
+
+
+def test_csv_has_every_digit_and_the_columns_that_are_best():
+    (first, second) = csv.DictReader(
+        formats.comma_separated(table(row("a,b", best=True), row("c"))).splitlines()
+    )
+    assert (first["setting"], first["All mean"], first["best"]) == ("a,b", "90.25", "All")
+    assert (second["Few std"], second["best"]) == ("", "")
+
+
+def test_studies_of_one_method_are_told_apart_by_their_names():
+    rows = (row("baseline"), row("baseline", study="other"))
+    text = formats.markdown(table(*rows, studies=("bcl-digits", "other")))
+    assert "| bcl-digits, baseline" in text
+    assert "| other, baseline" in text
+
+
+def test_the_command_writes_a_table_and_refuses_what_is_no_study(toy, tmp_path):
+    toy.confirm()
+    where = ["--runs", str(tmp_path / "runs")]
+    for form in ("markdown", "latex", "csv"):
+        shown = CliRunner().invoke(cli.commands, ["table", "toy", "--format", form, *where])
+        assert shown.exit_code == 0, shown.output
+        assert "trial 1 (winner)" in shown.output
+    shown = CliRunner().invoke(cli.commands, ["table", "toy", "--bib", *where])
+    assert shown.output.startswith("@inproceedings{jiang2021self,")
+    assert cli.run(["table", "toys", *where]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX with booktabs")
+def test_latex_itself_takes_the_table(tmp_path):
+    text = formats.latex(table(row(r"50% & a_b #1 {x} ~ ^ \ $ <|>"), row("c", best=True)))
+    document = [
+        r"\documentclass{article}",
+        r"\usepackage{booktabs}",
+        r"\begin{document}",
+        text,
+        r"\end{document}",
+    ]
+    (tmp_path / "paper.tex").write_text("\n".join(document))
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").stat().st_size > 5000

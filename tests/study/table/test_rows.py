@@ -1,0 +1,88 @@
+"""The rows of a table, from confirmations of the toy study without Ray."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raylt.schema import InputError
+from raylt.study.table import rows
+from raylt.study.verdict import significance
+from tests.study import made
+
+
+def test_a_confirmation_gives_a_row_for_each_setting_and_bold_where_it_is_shown(toy):
+    toy.confirm(top=2, seeds=6, race=False)
+    table = rows.table([toy.open()], None, ablations=True)
+    assert table.images == "test"
+    names = [row.name for row in table.rows]
+    assert names == ["baseline", "trial 1 (winner)", "trial 2"]
+    assert [row.seeds for row in table.rows] == [6, 6, 6]
+    best = table.rows[1].cells["All"]
+    assert best.best
+    assert best.mean == pytest.approx(90, abs=2)
+    assert best.std == pytest.approx(1, abs=1)
+    assert not table.rows[0].cells["All"].best
+    # The fake's test scores have no std of groups.
+    assert set(table.rows[0].cells) == {"All", "Few"}
+    assert table.openings[0].startswith("test set opened 1x")
+    on_validation = rows.table([toy.open()], "validation", ablations=True)
+    assert set(on_validation.rows[0].cells) == {"All", "Many", "Few"}
+
+
+def test_what_left_the_race_has_no_test_score_and_is_said_to_be_left_out(toy):
+    toy.confirm(top=2, seeds=6)
+    table = rows.table([toy.open()], None, ablations=True)
+    assert [row.name for row in table.rows] == ["baseline", "trial 1 (winner)"]
+    assert table.notices == ("1 settings without a score on the test images are left out",)
+
+
+def test_without_fresh_seeds_it_is_what_the_search_saw_and_nothing_is_bold(toy):
+    table = rows.table([toy.open()], None, ablations=True)
+    assert (table.images, table.searched) == ("validation", True)
+    assert [row.name for row in table.rows] == ["baseline", "winner"]
+    assert [row.cells["All"].std for row in table.rows] == [None, None]
+    assert not any(cell.best for row in table.rows for cell in row.cells.values())
+    with pytest.raises(InputError, match=r"scored on the test images.*`raylt confirm toy"):
+        rows.table([toy.open()], "test", ablations=True)
+
+
+def test_studies_of_other_images_do_not_stand_in_one_table(tmp_path):
+    one = made.study(tmp_path, name="one", trials=2, failed=())
+    other = made.study(tmp_path, name="other", trials=2, failed=(), fingerprint="other")
+    with pytest.raises(InputError, match=r"fingerprints are .* and other; .* one table"):
+        rows.table([one, other], None, ablations=True)
+    assert len(rows.table([one], None, ablations=True).rows) == 2
+
+
+scores = st.dictionaries(st.integers(1, 8), st.integers(0, 100), max_size=8)
+
+
+@given(st.lists(scores, max_size=5), st.booleans())
+def test_the_best_is_the_one_whose_every_lead_is_shown(table, smaller):
+    best = rows._best(table, smaller=smaller)
+    sign = -1 if smaller else 1
+    shown = [
+        i
+        for i, row in enumerate(table)
+        if row
+        and sum(map(bool, table)) > 1
+        and all(
+            word == "better"
+            for word in [
+                verdict.word
+                for verdict in significance.judge(
+                    [
+                        [sign * (row[seed] - other[seed]) for seed in row if seed in other]
+                        for j, other in enumerate(table)
+                        if j != i and other
+                    ],
+                    out_of_race=[False] * (sum(map(bool, table)) - 1),
+                    level=0.05,
+                )
+            ]
+        )
+    ]
+    assert best is None or best in shown
+    # Where all have the same seeds nobody else can be shown to lead every row.
+    if len({frozenset(row) for row in table}) == 1:
+        assert shown == ([] if best is None else [best])
