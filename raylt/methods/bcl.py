@@ -132,18 +132,16 @@ ABLATIONS = (
     ),
     Ablation(
         name="no contrast",
-        sentence="the classification alone",
+        sentence="classification alone",
         values={"method.contrastive_weight": 0.0},
     ),
     Ablation(
         name="cosine classifier",
-        sentence="as for ImageNet-LT",
+        sentence="as on ImageNet-LT",
         values={"method.classifier": "cosine"},
     ),
     Ablation(
-        name="linear classifier",
-        sentence="as for CIFAR-LT",
-        values={"method.classifier": "linear"},
+        name="linear classifier", sentence="as on CIFAR-LT", values={"method.classifier": "linear"}
     ),
 )
 
