@@ -124,7 +124,7 @@ ABLATIONS = (
     ),
     Ablation(
         name="no class complement",
-        sentence="a class without an image in the batch is missing",
+        sentence="no prototypes: a class without an image in the batch is missing",
         values={"method.complement_weight": 0.0},
     ),
     Ablation(
@@ -132,17 +132,11 @@ ABLATIONS = (
     ),
     Ablation(
         name="no contrast",
-        sentence="classification alone",
+        sentence="the classification alone",
         values={"method.contrastive_weight": 0.0},
     ),
-    Ablation(
-        name="cosine classifier",
-        sentence="as on ImageNet-LT",
-        values={"method.classifier": "cosine"},
-    ),
-    Ablation(
-        name="linear classifier", sentence="as on CIFAR-LT", values={"method.classifier": "linear"}
-    ),
+    Ablation(name="cosine", sentence="as on ImageNet-LT", values={"method.classifier": "cosine"}),
+    Ablation(name="linear", sentence="as on CIFAR-LT", values={"method.classifier": "linear"}),
 )
 
 _CONTRAST_VIEWS = {

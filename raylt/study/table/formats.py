@@ -63,7 +63,7 @@ def latex(table: Table) -> str:
     return "\n".join(
         [
             r"\begin{table}[t]",
-            r"  \centering",
+            r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
             f"  \\caption{{Accuracy in per cent on the {table.images} images, mean and standard "
             f"deviation over seeds.}}",
             f"  \\label{{tab:{label.replace('_', '-')}}}",
