@@ -92,7 +92,9 @@ def follow(client: Any, address: str, name: str, say: Say) -> int:
         time.sleep(1)
     code = exit_code(str(info.status.value), info.driver_exit_code)
     if code == 1:
-        say(f"job {name}: {info.status.value}: {info.message}\n")
+        # Ray repeats the log behind its reason.
+        reason = str(info.message).partition(", last available logs")[0]
+        say(f"job {name}: {info.status.value}: {reason}\n")
     return code
 
 

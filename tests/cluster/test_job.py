@@ -104,3 +104,23 @@ def test_whatever_rays_client_raises_is_one_line(error):
         job.accepting(HEAD, "accept the job, but refused it"),
     ):
         raise error
+
+
+class Failed(Client):
+    """A Jobs API whose reason repeats the log, as Ray's does, with lines of Ray's own."""
+
+    def get_job_info(self, name):
+        info = super().get_job_info(name)
+        info.driver_exit_code = 1
+        info.message = (
+            "Job entrypoint command failed with exit code 1, last available logs (truncated to "
+            "20,000 chars):\n2026-11-30 00:23:38,444\tINFO job_manager.py:581 -- Runtime env is "
+            "setting up.\none\ntwo\n"
+        )
+        return info
+
+
+def test_a_job_that_fails_says_why_without_its_log_again():
+    said = []
+    assert job.follow(Failed(), HEAD, "job", said.append) == 1
+    assert said[-1] == "job job: FAILED: Job entrypoint command failed with exit code 1\n"
