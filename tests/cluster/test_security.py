@@ -66,6 +66,9 @@ def test_a_search_on_this_machine_is_alone(tmp_path, workers):
     assert seen["code"] == 0, seen["said"]
     # All of it on loopback, apart from torch's store where a trial has several workers.
     assert len(seen["sockets"]) >= 5
+    # What nobody asks is not started.
+    asked = {kind(command) for command, _ in seen["sockets"]} & {"monitor.py", "dashboard.py"}
+    assert bool(asked) == (workers == "2")
     loopback = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
     elsewhere = {command for command, address in seen["sockets"] if address not in loopback}
     assert all(command.startswith("ray::") for command in elsewhere)

@@ -78,7 +78,10 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
             # Every process asks this cluster, even where others run on the machine.
             os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
         try:
-            with ray_compat.on_loopback(folder):
+            with (
+                ray_compat.on_loopback(folder),
+                contextlib.nullcontext() if dashboard else ray_compat.without_bystanders(),
+            ):
                 ray.init(
                     # Never whatever cluster happens to be about.
                     address="local",
