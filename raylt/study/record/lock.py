@@ -77,12 +77,13 @@ def writing(folder: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, url: str | None) -> Generator[Hold]:
+def locked(folder: Path, url: str | None, *, go_on: str = "the same command") -> Generator[Hold]:
     """Lock a study for one driver; the lock is released however the process ends.
 
     Args:
         folder: The study's folder.
         url: The server that has the study, or None.
+        go_on: What goes on with it where the server lets it go, for the message.
 
     Raises:
         EnvironmentError: another process has locked it, the folder cannot be written, or the
@@ -106,7 +107,10 @@ def locked(folder: Path, url: str | None) -> Generator[Hold]:
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}\n")
         file.flush()
-        with postgres.locked(url, folder.name) if url else contextlib.nullcontext(Hold()) as hold:
+        if url is None:
+            yield Hold()
+            return
+        with postgres.locked(url, folder.name, go_on=go_on) as hold:
             yield hold
 
 

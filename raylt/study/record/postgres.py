@@ -130,8 +130,13 @@ class Hold:
 
 
 @contextlib.contextmanager
-def locked(given: str, study: str) -> Generator[Hold]:
+def locked(given: str, study: str, *, go_on: str) -> Generator[Hold]:
     """Lock a study for one driver on any machine; the server releases it when the process ends.
+
+    Args:
+        given: The server.
+        study: Its name.
+        go_on: What goes on with it where the connection was cut, for the message.
 
     Raises:
         EnvironmentError: another process has locked it, the server does not answer, or the
@@ -162,7 +167,7 @@ def locked(given: str, study: str) -> Generator[Hold]:
         if hold.lost:
             raise EnvironmentError(
                 f"the connection to {public(given)} that locked study {study} was cut, so this "
-                f"process stopped; nothing is lost: go on with `raylt resume {study}`"
+                f"process stopped; nothing is lost: go on with {go_on}"
             )
 
 

@@ -53,7 +53,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     _announce(plan.space, settings)
     new = not folder.exists()
     study: Record | None = None
-    with lock.locked(folder, url) as hold:
+    with lock.locked(folder, url, go_on=_resumed(folder.name, settings)) as hold:
         try:
             # Measured while Ray starts.
             floor = _in_background(plan.floor)
@@ -157,7 +157,7 @@ def resume(
     searched = space or seen.space
     check_going_on(searched, settings)
     _announce(searched, settings)
-    with lock.locked(folder, seen.url) as hold:
+    with lock.locked(folder, seen.url, go_on=_resumed(name, settings)) as hold:
         if trials is not None or retry_failed or _left(seen):
             words = [*(["--trials", trials] if trials else []), *["--retry-failed"] * retry_failed]
             budget.require_left(seen, searched.study.budget, *words)
@@ -180,6 +180,10 @@ def resume(
             return _without_ray(study, settings)
         finally:
             study.close()
+
+
+def _resumed(name: str, settings: Settings) -> str:
+    return f"`{printed.command('resume', [name], settings)}`"
 
 
 def _without_ray(study: Record, settings: Settings) -> Result:

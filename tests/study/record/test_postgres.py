@@ -179,13 +179,13 @@ def test_a_driver_whose_hold_alone_is_cut_notices_and_says_so(pg, tmp_path, monk
     monkeypatch.setattr(server, "PERIOD", 0.1)
 
     def drive_on():
-        with lock.locked(tmp_path / "toy", pg.url) as hold:
+        with lock.locked(tmp_path / "toy", pg.url, go_on="`raylt resume toy -r x`") as hold:
             time.sleep(0.5)
             assert not hold.lost
             cut(pg, "toy")
             _await(lambda: hold.lost)
 
-    with pytest.raises(EnvironmentError, match="go on with `raylt resume toy`") as caught:
+    with pytest.raises(EnvironmentError, match="go on with `raylt resume toy -r x`") as caught:
         drive_on()
     assert postgres.PASSWORD not in str(caught.value)
 
@@ -196,6 +196,7 @@ def test_a_search_whose_hold_is_cut_stops_within_a_minute_and_can_be_resumed(pg,
     drive.behave(tmp_path, seconds=0.5)
     told = _struck(pg, tmp_path, "cut", lambda: cut(pg, "cut"))
     assert "that locked study cut was cut" in told
+    assert f"go on with `raylt resume cut --runs {tmp_path / 'runs'}" in told
     drive.behave(tmp_path)
     options = drive.settings(tmp_path, storage=pg.url)
     result = driver.resume("cut", options, retry_failed=False)
