@@ -191,17 +191,16 @@ def _search(
     target.send_unless_here(sent, label=space.study.name, as_json=as_json, space=space)
     settings = target.settings
     with contextlib.ExitStack() as stack:
-        what = "checking the space and its data"
-        stack.enter_context(waiting(what, quiet=settings.quiet, brief=True))
-        from raylt.study.record import studies
-        from raylt.study.run import driver
-
-        like = None
-        if data_of is not None:
-            opened = studies.open_study(data_of, settings.runs, settings.storage)
-            like = stack.enter_context(contextlib.closing(opened))
         stack.enter_context(_interruption_told(space.study.name, settings))
-        checked = plan.check(space, settings, data_of=like)
+        with waiting("checking the space and its data", quiet=settings.quiet, brief=True):
+            from raylt.study.record import studies
+            from raylt.study.run import driver
+
+            like = None
+            if data_of is not None:
+                opened = studies.open_study(data_of, settings.runs, settings.storage)
+                like = stack.enter_context(contextlib.closing(opened))
+            checked = plan.check(space, settings, data_of=like)
         if checked.warm is not None and not settings.quiet:
             from raylt.study.warm_start import carried
 
