@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 _EXPORTED = "; `raylt export STUDY DIR` writes a load.py that names what is on a picture"
-_INSTEAD = dict.fromkeys(("predict", "classify", "infer"), _EXPORTED)
+_INSTEAD: dict[str, str] = dict.fromkeys(["predict", "classify", "infer"], _EXPORTED)
 """What to say instead of a verb that there is none of."""
 
 

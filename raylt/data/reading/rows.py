@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -92,8 +93,11 @@ def read(
         raise InputError(f"{row}; correct it, or add a row of heads")
     own: list[str] = []
     rows: list[Row] = []
-    first = 1 if places else 0
-    for line, values in zip(lines[first:], [*([] if places else [heads]), *fields], strict=True):
+    if places:
+        lines = lines[1:]
+    else:
+        fields = itertools.chain([heads], fields)
+    for line, values in zip(lines, fields, strict=True):
         row = _row(line, values, places or _plain(heads), len(heads))
         if isinstance(row, Row):
             rows.append(row)
