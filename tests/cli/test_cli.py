@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -320,12 +321,12 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
     monkeypatch.chdir(tmp_path)
     calls: list[tuple[Space, Any]] = []
 
-    def catch(space: Space, settings: Any, **_: Any) -> tuple[Space, Any]:
+    def catch(space: Space, settings: Any, **_: Any) -> SimpleNamespace:
         calls.append((space, settings))
-        return calls[-1]
+        return SimpleNamespace(space=space, settings=settings, warm=None)
 
-    def run(planned: tuple[Space, Any]) -> Result:
-        space, settings = planned
+    def run(planned: SimpleNamespace) -> Result:
+        space, settings = planned.space, planned.settings
         known = dict.fromkeys(Result.__dataclass_fields__)
         return Result(
             **{

@@ -39,7 +39,7 @@ def table(
     bib: bool,
     settings: Settings,
 ) -> None:
-    """Make a table of settings over their seeds, from `confirm` and `ablate`.
+    """Make a table for a paper: settings, their seeds, mean and deviation.
 
     \b
     Examples:
