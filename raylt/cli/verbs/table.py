@@ -39,7 +39,7 @@ def table(
     bib: bool,
     settings: Settings,
 ) -> None:
-    """Make a table for a paper: settings, their seeds, mean and deviation.
+    """Make a table for a paper: settings, means and deviations.
 
     \b
     Examples:
