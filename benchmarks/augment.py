@@ -131,8 +131,8 @@ def kornia(rounds: int) -> list[str]:
 
     ours(), theirs()
     pairs = [(seconds(theirs), seconds(ours)) for _ in range(rounds)]
-    slow, fast = (IMAGES / statistics.median(each) for each in zip(*pairs, strict=True))
-    ratio = statistics.median(one / two for one, two in pairs)
+    slow, fast = (IMAGES / statistics.median(item) for item in zip(*pairs, strict=True))
+    ratio = statistics.median(first / two for first, two in pairs)
     return [
         f"kornia {importlib.metadata.version('kornia')} makes {slow:,.0f} of SimCLR's views of "
         f"RGB 32x32 in batches of {_BATCH}, and raylt {fast:,.0f}: **{ratio:.1f}** times as many.",

@@ -62,10 +62,10 @@ def row(name: str, *, scoring: float, rounds: int) -> str:
             both = (
                 pairs.seconds(work, time.perf_counter) for work in (pair.published, pair.raylt)
             )
-            slow, fast = (each - scoring for each in both)
+            slow, fast = (item - scoring for item in both)
             taken.append((slow, fast))
         size = next(folder.iterdir()).stat().st_size / 1e6
-    slow, fast = (statistics.median(each) for each in zip(*taken[1:], strict=True))
+    slow, fast = (statistics.median(item) for item in zip(*taken[1:], strict=True))
     ratio = statistics.median(slow / fast for slow, fast in taken[1:])
     return f"| {name}, {size:.0f} MB | {slow:.2f} | {fast:.2f} | **{ratio:.1f}** |"
 

@@ -140,8 +140,8 @@ def commit() -> str:
     """The commit of this checkout, with a + where files differ from it."""
     here = Path(__file__).parent
     asked = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
-    found = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    result = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -48,14 +48,14 @@ def table(times: str) -> list[str]:
     Args:
         times: One JSON object a line with `blow`, `seconds` and `load`, as the drills write them.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    collected: dict[str, list[tuple[float, float]]] = {}
     for line in times.splitlines():
         entry = json.loads(line)
-        found.setdefault(entry["blow"], []).append((entry["seconds"], entry["load"]))
+        collected.setdefault(entry["blow"], []).append((entry["seconds"], entry["load"]))
     rows = [
-        f"| {blow} | {statistics.median(s for s, _ in each):.0f} | "
-        f"{', '.join(f'{load:.0f}' for _, load in each)} |"
-        for blow, each in found.items()
+        f"| {blow} | {statistics.median(s for s, _ in item):.0f} | "
+        f"{', '.join(f'{load:.0f}' for _, load in item)} |"
+        for blow, item in collected.items()
     ]
     return [
         "Seconds from the blow to the next trained epoch, on pretend hosts of this machine: "

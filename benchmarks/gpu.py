@@ -76,10 +76,10 @@ def _roof(name: str, device: torch.device, *, short: bool) -> str:
     encoder, views, n, images, epochs, goal = GOALS[name]
     n, size, count = (8, 8, 1) if short else (n, 32, 20)
     now = clock(device)
-    one = made.method(name, encoder, classes=100, size=size, device=device, channels_last=True)
+    method = made.method(name, encoder, classes=100, size=size, device=device, channels_last=True)
     fixed = made.batch(views, n=n, size=size, classes=100, device=device, channels_last=True)
-    work = made.steps(one, made.Fixed(fixed, count), made.halved(device))
-    batches = Shape(encoder, n, size, count).batches(one, device)
+    work = made.steps(method, made.Fixed(fixed, count), made.halved(device))
+    batches = Shape(encoder, n, size, count).batches(method, device)
 
     def looks() -> None:
         for _ in batches.epoch(0):
@@ -87,10 +87,10 @@ def _roof(name: str, device: torch.device, *, short: bool) -> str:
 
     for warm in (work, looks):
         warm()
-    step, view = (pairs.seconds(each, now) / count for each in (work, looks))
+    step, view = (pairs.seconds(item, now) / count for item in (work, looks))
     rate = n / (step + view)
     # Forward and backward of a convolution are three times its forward.
-    flops = 3 * views * _flops(one, fixed.views[0][:1])
+    flops = 3 * views * _flops(method, fixed.views[0][:1])
     seconds = images * epochs / rate
     return (
         f"| {name}, {encoder}, batch {n} | {rate:,.0f} | {rate * flops / 1e12:.3g} "
@@ -99,12 +99,12 @@ def _roof(name: str, device: torch.device, *, short: bool) -> str:
     )
 
 
-def _flops(one: _base.Method, image: torch.Tensor) -> float:
+def _flops(method: _base.Method, image: torch.Tensor) -> float:
     """Operations of the encoder's forward pass of one image."""
-    one.eval()
+    method.eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        one.encode(image)
-    one.train()
+        method.encode(image)
+    method.train()
     return float(counter.get_total_flops())
 
 
@@ -215,7 +215,7 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
     """Everything as Markdown."""
     clocked = "CPU s" if device.type == "cpu" else "s"
     rounds = 2 if short else 5
-    timed, said = steps.everything(device, short=short, rounds=rounds, clock=clock(device))
+    timed, message = steps.everything(device, short=short, rounds=rounds, clock=clock(device))
     timed.append(pairs.measure(loaded(device, short=short), rounds=rounds, clock=clock(device)))
     return [
         f"## On {_named(device)}",
@@ -227,7 +227,7 @@ def report(device: torch.device, *, data: Path | None, budget: float, short: boo
         "",
         *pairs.table(timed, unit=clocked),
         "",
-        *(f"- {line}" for line in said),
+        *(f"- {line}" for line in message),
         "",
         "Steps in bfloat16 and the making of their views, timed apart; operations are those of "
         "the encoder's convolutions and products, forward and backward.",

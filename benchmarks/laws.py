@@ -91,12 +91,12 @@ class Law:
         top = self.final(point)
         rng = random.Random(f"{seed} {sorted(point.items())} {epoch}")
         accuracy = top - (top - 0.1) * math.exp(-epoch / pace) + rng.gauss(0, NOISE)
-        found = {"epoch": epoch, "training_iteration": epoch, "val/accuracy": accuracy}
+        result = {"epoch": epoch, "training_iteration": epoch, "val/accuracy": accuracy}
         if self.bound:
             # Pruning more helps the tail and costs the head.
             many = accuracy + 0.1 - 0.6 * point["method.prune"]
-            found["val/many"] = many + rng.gauss(0, NOISE)
-        return found
+            result["val/many"] = many + rng.gauss(0, NOISE)
+        return result
 
     def floor(self, seed: int) -> float:
         """The least many-shot accuracy that keeps the constraint, by what the baseline reports."""
@@ -126,5 +126,8 @@ class Folded(Law):
 
     def reported(self, point: Point, epoch: int, seed: int) -> dict[str, float]:
         """The same, and the score."""
-        found = super().reported(point, epoch, seed)
-        return {**found, "score": found["val/accuracy"] - (found["val/many"] < self.floor(seed))}
+        result = super().reported(point, epoch, seed)
+        return {
+            **result,
+            "score": result["val/accuracy"] - (result["val/many"] < self.floor(seed)),
+        }

@@ -82,16 +82,16 @@ def rate(name: str, device: torch.device, shape: Shape, *, processes: int) -> fl
         for _ in range(processes)
     ]
     try:
-        for one in running:
-            _line(one)
-        for one in running:
-            assert one.stdin is not None
-            one.stdin.write("go\n")
-            one.stdin.flush()
-        seconds = max(float(_line(one)) for one in running)
+        for item in running:
+            _line(item)
+        for item in running:
+            assert item.stdin is not None
+            item.stdin.write("go\n")
+            item.stdin.flush()
+        seconds = max(float(_line(item)) for item in running)
     finally:
-        for one in running:
-            one.communicate()
+        for item in running:
+            item.communicate()
     return processes * shape.batch * shape.steps / seconds
 
 

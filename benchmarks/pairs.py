@@ -103,11 +103,11 @@ def table(timed: Sequence[Timed], *, unit: str) -> list[str]:
         f"| | published form, {unit} | raylt, {unit} | ratio | rounds | goal |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for one in timed:
-        spread = f"{min(one.ratios):.2f} ... {max(one.ratios):.2f}"
+    for item in timed:
+        spread = f"{min(item.ratios):.2f} ... {max(item.ratios):.2f}"
         lines.append(
-            f"| {one.pair.name} | {one.published:.3g} | {one.raylt:.3g} | **{one.ratio:.2f}** "
-            f"| {len(one.ratios)}: {spread} | {one.verdict} |"
+            f"| {item.pair.name} | {item.published:.3g} | {item.raylt:.3g} | **{item.ratio:.2f}** "
+            f"| {len(item.ratios)}: {spread} | {item.verdict} |"
         )
     return lines
 

@@ -45,9 +45,12 @@ def main(trials: int) -> None:
     ).fit()
     if results.errors:
         raise results.errors[0]
-    ran = [one.metrics or {} for one in results]
+    ran = [outcome.metrics or {} for outcome in results]
     # As for raylt: from the first trial that began to the last that ended.
-    print((max(one["ended"] for one in ran) - min(one["began"] for one in ran)) / trials)
+    print(
+        (max(outcome["ended"] for outcome in ran) - min(outcome["began"] for outcome in ran))
+        / trials
+    )
 
 
 if __name__ == "__main__":

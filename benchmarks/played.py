@@ -62,8 +62,8 @@ def play(side: Side, law: Law, seed: int, *, budget: int = NO_END) -> Iterator[S
     live: list[Slot] = []
     trained = number = 0
     while trained < budget:
-        while len(live) < SLOTS and (found := side.suggest(str(number))) is not None:
-            live.append(Slot(str(number), *found))
+        while len(live) < SLOTS and (result := side.suggest(str(number))) is not None:
+            live.append(Slot(str(number), *result))
             side.stops.on_trial_add(None, live[-1])
             number += 1
         if not live:
@@ -133,22 +133,22 @@ def truthful(
             queue=(),
             facts={"floor": {}, "fingerprint": ""},
         )
-        told = TruthfulSearcher(study, [], str)
+        heard = TruthfulSearcher(study, [], str)
 
         def suggest(trial_id: str) -> tuple[Point, str] | None:
-            config = told.suggest(trial_id)
+            config = heard.suggest(trial_id)
             if not isinstance(config, dict):
                 return None
-            told.started(trial_id)
+            heard.started(trial_id)
             return study.outcome(config["number"]).point, config["role"]
 
         def fail(trial_id: str) -> None:
-            told.on_trial_complete(trial_id, {"failure": "Diverged: the loss became nan"})
+            heard.on_trial_complete(trial_id, {"failure": "Diverged: the loss became nan"})
 
-        side = Side(suggest, told, schedulers.scheduler(study), fail)
-        found = list(play(side, law, seed, budget=budget))
+        side = Side(suggest, heard, schedulers.scheduler(study), fail)
+        result = list(play(side, law, seed, budget=budget))
         study.close()
-    return outcome(found, law, seed)
+    return outcome(result, law, seed)
 
 
 def rays_own(seed: int, trials: int, *, law: Law, grace: int) -> Search:
@@ -157,7 +157,7 @@ def rays_own(seed: int, trials: int, *, law: Law, grace: int) -> Search:
     Of a constraint it cannot be told; a `Folded` law's score is what it looks at instead.
     """
     searched = law.space(trials, seed=seed, scheduler="{name: asha}")
-    told = OptunaSearch(
+    heard = OptunaSearch(
         _define,
         metric="score" if isinstance(law, Folded) else "val/accuracy",
         mode="max",
@@ -177,12 +177,12 @@ def rays_own(seed: int, trials: int, *, law: Law, grace: int) -> Search:
     def suggest(trial_id: str) -> tuple[Point, str] | None:
         if int(trial_id) >= trials:
             return None
-        found = told.suggest(trial_id)
-        assert isinstance(found, dict)
-        assert searched.refusal(found) is None
-        return found, "draw"
+        result = heard.suggest(trial_id)
+        assert isinstance(result, dict)
+        assert searched.refusal(result) is None
+        return result, "draw"
 
-    side = Side(suggest, told, stops, functools.partial(told.on_trial_complete, error=True))
+    side = Side(suggest, heard, stops, functools.partial(heard.on_trial_complete, error=True))
     return outcome(list(play(side, law, seed)), law, seed)
 
 

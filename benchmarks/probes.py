@@ -135,9 +135,9 @@ def encoder(
     method = parts.method_of(run, splits, CPU)
     folder = keep / run.digest
     worker.work(run, root=data, folder=folder, report=lambda _: None, device="cpu")
-    found = checkpoint.latest(folder, run.digest)
-    assert found is not None
-    method.load_state_dict(found.method)
+    saved = checkpoint.latest(folder, run.digest)
+    assert saved is not None
+    method.load_state_dict(saved.method)
     return method, splits, run
 
 
@@ -157,12 +157,12 @@ def probed(method: Method, splits: Splits, run: Recipe, case: Case) -> dict[str,
         given = run.model_copy(update={"evaluation": chosen})
         return score(method, seen, seen.validation, given, device=CPU).metrics["accuracy"]
 
-    found = {name: accuracy(evaluation) for name, evaluation in CACHED.items()}
+    result = {name: accuracy(evaluation) for name, evaluation in CACHED.items()}
     plan = linear_evaluation.protocol
     if not case.shifts:
         linear_evaluation.protocol = lambda **given: replace(plan(**given), view="none")  # type: ignore[assignment]
     try:
-        return {**found, "published": accuracy(PUBLISHED)}
+        return {**result, "published": accuracy(PUBLISHED)}
     finally:
         linear_evaluation.protocol = plan
 

@@ -94,9 +94,9 @@ def sdclr_step(
 ) -> float:
     """One step in three forwards and two backwards; the loss is read back."""
     with torch.no_grad():
-        held = method.competitor(views[1])
+        pruned = method.competitor(views[1])
     first = method.head(method.encoder(views[0]))
-    loss = nt_xent(first, held, temperature)
+    loss = nt_xent(first, pruned, temperature)
     optimizer.zero_grad()
     loss.backward()
     second = method.competitor(views[1])
@@ -227,6 +227,6 @@ def _accuracy(
 ) -> float:
     right = total = 0
     for views, labels in DataLoader(images, 128, num_workers=workers):
-        found = head(encode(views[0].to(device))).argmax(1).cpu()
-        right, total = right + int((found == labels).sum()), total + len(labels)
+        result = head(encode(views[0].to(device))).argmax(1).cpu()
+        right, total = right + int((result == labels).sum()), total + len(labels)
     return right / total

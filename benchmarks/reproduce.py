@@ -92,15 +92,15 @@ _SHORT = {
 }
 
 
-def setting(one: Setting, *, short: bool, overrides: Sequence[str] = ()) -> Recipe:
+def setting(published: Setting, *, short: bool, overrides: Sequence[str] = ()) -> Recipe:
     """The published recipe; scored now and then for its curve, for nothing is chosen by scores."""
-    words = ["study.scheduler={name: none}", *one.overrides, *overrides]
-    loaded = space.load(SPACES / f"{one.space}.yaml", words)
+    words = ["study.scheduler={name: none}", *published.overrides, *overrides]
+    loaded = space.load(SPACES / f"{published.space}.yaml", words)
     assert loaded.baseline_point is not None
     values = loaded.at(loaded.baseline_point).model_dump(mode="json")
-    changed = {**one.values, **(_SHORT if short else {})}
-    found = recipes.parse(recipes.filled(values, changed))
-    return shortened(found, found.epochs)
+    changed = {**published.values, **(_SHORT if short else {})}
+    recipe = recipes.parse(recipes.filled(values, changed))
+    return shortened(recipe, recipe.epochs)
 
 
 def shortened(recipe: Recipe, epochs: int) -> Recipe:
@@ -109,7 +109,7 @@ def shortened(recipe: Recipe, epochs: int) -> Recipe:
     schedule = recipe.schedule.model_copy(
         update={
             "warmup": min(round(recipe.schedule.warmup * share), epochs - 1),
-            "milestones": tuple(round(each * share) for each in recipe.schedule.milestones),
+            "milestones": tuple(round(item * share) for item in recipe.schedule.milestones),
         }
     )
     # The published linear evaluation passes all images thirty times: it is made once.
@@ -229,7 +229,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def section(
-    one: Setting, recipe: Recipe, whole: int, found: Sequence[Mapping[str, float]], seconds: float
+    one: Setting, recipe: Recipe, whole: int, result: Sequence[Mapping[str, float]], seconds: float
 ) -> list[str]:
     """What came of it, and how far that is from the paper, as lines of Markdown.
 
@@ -241,7 +241,7 @@ def section(
         seconds: What all seeds took.
     """
     counts = recipe.data.train_counts() or ()
-    seeds = "seed 0" if len(found) == 1 else f"seeds 0 ... {len(found) - 1}"
+    seeds = "seed 0" if len(result) == 1 else f"seeds 0 ... {len(result) - 1}"
     lines = [
         f"### {one.space}: {recipe.encoder}, {recipe.epochs} of {whole} epochs, {seeds}",
         "",
@@ -253,13 +253,13 @@ def section(
         "|---|---:|---:|---:|",
     ]
     for metric, published in one.published.items():
-        values = [100 * each[metric] for each in found if metric in each]
+        values = [100 * item[metric] for item in result if metric in item]
         if values:
             mean = statistics.fmean(values)
             spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
             row = f"{mean:.1f}{spread} | {published:.1f} | {mean - published:+.1f}"
             lines.append(f"| {metric} | {row} |")
-    spreads = "; ± is the standard deviation over the seeds" if len(found) > 1 else ""
+    spreads = "; ± is the standard deviation over the seeds" if len(result) > 1 else ""
     return [*lines, "", f"Published: {one.source}{spreads}."]
 
 
@@ -298,22 +298,26 @@ def sections(
     """
     lines: list[str] = []
     end = None if budget is None else time.perf_counter() + budget
-    chosen = [one for one in SETTINGS if only in (None, one.space)]
-    for place, one in enumerate(chosen):
+    chosen = [published for published in SETTINGS if only in (None, published.space)]
+    for place, published in enumerate(chosen):
         began = time.perf_counter()
-        whole = recipe = setting(one, short=short, overrides=overrides)
-        count = seeds or one.seeds
+        whole = recipe = setting(published, short=short, overrides=overrides)
+        count = seeds or published.seeds
         if end is not None:
             last = place + 1 == len(chosen)
             recipe = fitting(whole, data, (end - began) * (1.0 if last else 0.5) / count)
-        folders = [folder / f"{one.space}-seed{seed}" for seed in range(count)]
-        found: list[dict[str, float]] = []
+        folders = [folder / f"{published.space}-seed{seed}" for seed in range(count)]
+        collected: list[dict[str, float]] = []
         for seed, place_of in enumerate(folders):
             recipe = trained(recipe.model_copy(update={"seed": seed}), data, place_of)
-            found.append(tested(recipe, data, place_of))
+            collected.append(tested(recipe, data, place_of))
         first = recipe.model_copy(update={"seed": 0})
         seconds = time.perf_counter() - began
-        lines += [*section(one, first, whole.epochs, found, seconds), *curves(folders), ""]
+        lines += [
+            *section(published, first, whole.epochs, collected, seconds),
+            *curves(folders),
+            "",
+        ]
     return lines[:-1]
 
 
@@ -334,7 +338,7 @@ def background(arguments: Sequence[str], folder: Path) -> str:
 
 
 def main() -> None:
-    names = [one.space for one in SETTINGS]
+    names = [published.space for published in SETTINGS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--data", type=Path, help="folder with CIFAR-100")

@@ -68,7 +68,7 @@ def _past(space: Space, number: int) -> optuna.trial.FrozenTrial:
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.PRUNED,
         value=value if complete else None,
-        params={name: told for name, (_, told) in drawn.items()},
+        params={name: heard for name, (_, heard) in drawn.items()},
         distributions={name: law for name, (law, _) in drawn.items()},
         intermediate_values={1: value},
     )

@@ -49,7 +49,7 @@ GRACE = 9
 
 def row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Means in points and the paired difference with a BCa interval."""
-    gaps = [100 * (one - other) for one, other in zip(ours, theirs, strict=True)]
+    gaps = [100 * (first - other) for first, other in zip(ours, theirs, strict=True)]
     ends = significance.interval(gaps, confidence=0.95)
     assert ends is not None
     wins, losses = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
@@ -74,7 +74,7 @@ def on_laws(*, short: bool) -> list[str]:
     ours = [truthful(seed, whole, scheduler="{name: none}") for seed in seeds]
     chance = [truthful(seed, whole, scheduler="{name: none}", named="random") for seed in seeds]
     bound = Law(bound=True)
-    told, plain = (
+    heard, plain = (
         [
             truthful(seed, trials, scheduler=f"{{name: asha, grace: {GRACE}}}", law=law)
             for seed in seeds
@@ -98,12 +98,12 @@ def on_laws(*, short: bool) -> list[str]:
         row(
             f"the question: {trials} trials with ASHA, a constraint and failures; raylt's "
             "searcher, Ray's OptunaSearch",
-            _best(told),
+            _best(heard),
             _best(rays),
         ),
         row(
             "the same, OptunaSearch with the constraint folded into its metric by hand",
-            _best(told),
+            _best(heard),
             _best(folded),
         ),
         row(
@@ -115,9 +115,9 @@ def on_laws(*, short: bool) -> list[str]:
         "",
         f"With ASHA {SLOTS} trials run at a time, a third of them goes on after {GRACE} of "
         f"{EPOCHS} epochs, and both searchers have TPE with the same settings and seed. raylt's "
-        f"trained {_mean_epochs(told)} epochs a search with the constraint, Ray's "
+        f"trained {_mean_epochs(heard)} epochs a search with the constraint, Ray's "
         f"{_mean_epochs(rays)} and {_mean_epochs(folded)} with the metric made by hand; of the "
-        f"whole trials {_mean_kept(told)}, {_mean_kept(rays)} and {_mean_kept(folded)} % kept "
+        f"whole trials {_mean_kept(heard)}, {_mean_kept(rays)} and {_mean_kept(folded)} % kept "
         f"it. Without, {_mean_epochs(plain)} and {_mean_epochs(rays_plain)} epochs.",
     ]
 
@@ -130,12 +130,12 @@ def on_grace(*, short: bool) -> list[str]:
     for law, name in ((Law(), "small rates start slowly"), (Law(slow=False), "all start alike")):
         none = [_within(seed, law, "{name: none}") for seed in seeds]
         for grace in (1, 3, 9):
-            found = [_within(seed, law, f"{{name: asha, grace: {grace}}}") for seed in seeds]
-            trials = statistics.mean(one.trials for one in found)
+            result = [_within(seed, law, f"{{name: asha, grace: {grace}}}") for seed in seeds]
+            trials = statistics.mean(item.trials for item in result)
             rows.append(
                 row(
                     f"{name}; grace of {grace} epochs ({trials:.0f} trials), whole trials",
-                    _best(found),
+                    _best(result),
                     _best(none),
                 )
             )
@@ -152,13 +152,13 @@ def _within(seed: int, law: Law, scheduler: str) -> Search:
     return truthful(seed, NO_END, scheduler=scheduler, law=law, budget=BUDGET)
 
 
-def _best(found: Sequence[Search]) -> list[float]:
-    return [one.best for one in found]
+def _best(result: Sequence[Search]) -> list[float]:
+    return [item.best for item in result]
 
 
-def _mean_epochs(found: Sequence[Search]) -> str:
-    return f"{statistics.mean(one.epochs for one in found):.0f}"
+def _mean_epochs(result: Sequence[Search]) -> str:
+    return f"{statistics.mean(item.epochs for item in result):.0f}"
 
 
-def _mean_kept(found: Sequence[Search]) -> str:
-    return f"{100 * statistics.mean(one.kept for one in found):.0f}"
+def _mean_kept(result: Sequence[Search]) -> str:
+    return f"{100 * statistics.mean(item.kept for item in result):.0f}"

@@ -287,16 +287,16 @@ def section(*, short: bool) -> list[str]:
     """The lines of the section of the results."""
     with tempfile.TemporaryDirectory() as folder:
         scale = Scale(trials=60, slots=10) if short else Scale()
-        found = simulate(Path(folder), scale)
-    return [*lines(found), "", *sampler.lines((100, 200) if short else (1000, 10_000, LARGE))]
+        result = simulate(Path(folder), scale)
+    return [*lines(result), "", *sampler.lines((100, 200) if short else (1000, 10_000, LARGE))]
 
 
-def lines(found: Simulated) -> list[str]:
+def lines(result: Simulated) -> list[str]:
     """What a simulated study says, as Markdown."""
-    scale, clock = found.scale, found.clock
-    begun, ended = found.memory
+    scale, clock = result.scale, result.clock
+    begun, ended = result.memory
     rest = scale.trials - scale.trials // PARTS
-    per = {name: size / scale.trials for name, size in found.disk.items()}
+    per = {name: size / scale.trials for name, size in result.disk.items()}
     per["mlflow.db"] *= scale.tracked
     first, *_, last = clock.quarters("report")
     driver, tracker = (
@@ -314,7 +314,7 @@ def lines(found: Simulated) -> list[str]:
         f"{scale.trials:,} trials that train nothing over {scale.slots} slots, {scale.epochs} "
         f"epochs, sampler {scale.sampler} with ASHA, by the real searcher, scheduler, record and "
         f"tracker (`benchmarks/scale.py`); no Ray, whose own loop comes on top. Milliseconds of "
-        f"processor time, means over each quarter of the study; {found.seconds:.0f} s by the "
+        f"processor time, means over each quarter of the study; {result.seconds:.0f} s by the "
         f"wall.",
         "",
         f"| | count | 1st quarter | 2nd | 3rd | 4th | at {LARGE:,} trials, by a straight line |",
@@ -347,8 +347,8 @@ def main() -> None:
     for name, value in vars(Scale()).items():
         options.add_argument(f"--{name}", type=type(value), default=value)
     with tempfile.TemporaryDirectory() as folder:
-        found = simulate(Path(folder), Scale(**vars(options.parse_args())))
-    print("\n".join(lines(found)))
+        result = simulate(Path(folder), Scale(**vars(options.parse_args())))
+    print("\n".join(lines(result)))
 
 
 if __name__ == "__main__":

@@ -67,17 +67,17 @@ def member(rank: int, world: int, meet: str, *, encoder: str, n: int, steps: int
     """What one process of `group` does: a warm-up step, then the timed ones."""
     if world > 1:
         distributed.init_process_group("gloo", f"file://{meet}", rank=rank, world_size=world)
-    one = made.method("sdclr", encoder, classes=100, size=32, device=CPU, channels_last=True)  # type: ignore[arg-type]
-    step: torch.nn.Module = one
+    method = made.method("sdclr", encoder, classes=100, size=32, device=CPU, channels_last=True)  # type: ignore[arg-type]
+    step: torch.nn.Module = method
     if world > 1:
-        collectives.synchronise_norms(one)
-        step = DistributedDataParallel(one, broadcast_buffers=False)
+        collectives.synchronise_norms(method)
+        step = DistributedDataParallel(method, broadcast_buffers=False)
     share = made.batch(2, n=n // world, size=32, classes=100, device=CPU, channels_last=True)
-    optimizer = _sgd(one)
+    optimizer = _sgd(method)
 
     def epoch(count: int) -> None:
         for _ in fit(
-            one,
+            method,
             step,
             made.Fixed(share, count),
             optimizer,
@@ -97,9 +97,9 @@ def member(rank: int, world: int, meet: str, *, encoder: str, n: int, steps: int
     return taken
 
 
-def _sgd(one: _base.Method) -> torch.optim.Optimizer:
+def _sgd(method: _base.Method) -> torch.optim.Optimizer:
     return optim.optimizer(
-        one, name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4, decay_norms=True
+        method, name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4, decay_norms=True
     )
 
 
@@ -119,7 +119,7 @@ def _cifar(n: int) -> None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (_TAIL, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = torch.randint(100, (_TAIL,), generator=generator)
-    one = made.method("sdclr", "resnet18", classes=100, size=32, device=CPU, channels_last=True)
+    method = made.method("sdclr", "resnet18", classes=100, size=32, device=CPU, channels_last=True)
     batches = Batches(
         ArrayImages(pixels.numpy(), labels.numpy()),
         views=("sim", "sim"),
@@ -133,10 +133,10 @@ def _cifar(n: int) -> None:
         world=1,
         channels_last=True,
     )
-    optimizer = _sgd(one)
-    one.begin_epoch(0)
+    optimizer = _sgd(method)
+    method.begin_epoch(0)
     for number, batch in enumerate(batches.epoch(0)):
-        torch.stack(tuple(one(batch.views, batch.labels).values())).sum().backward()
+        torch.stack(tuple(method(batch.views, batch.labels).values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if number == 1:
@@ -158,8 +158,8 @@ def section(*, short: bool) -> list[str]:
         tuple(group(world, encoder=encoder, n=n, steps=steps) for world in (1, 2))
         for _ in range(rounds)
     ]
-    alone, both = (statistics.median(each) for each in zip(*taken, strict=True))
-    ratio = statistics.median(one / two for one, two in taken)
+    alone, both = (statistics.median(item) for item in zip(*taken, strict=True))
+    ratio = statistics.median(first / two for first, two in taken)
     batch = 8 if short else 128
     rows = {
         "a process that has imported raylt's trial": peak("imports"),

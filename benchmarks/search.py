@@ -61,15 +61,15 @@ class Search:
     @property
     def hourly(self) -> float:
         """Trials an hour while trials ran: what Ray's start costs is in another table."""
-        first = min(one.began for one in self.outcomes)
-        last = max(one.ended for one in self.outcomes)
+        first = min(trial.began for trial in self.outcomes)
+        last = max(trial.ended for trial in self.outcomes)
         return 3600 * len(self.outcomes) / (last - first)
 
     @property
     def share(self) -> float:
         """The share of a core that the driver and its tracker took while trials ran."""
-        first = min(one.began for one in self.outcomes)
-        last = max(one.ended for one in self.outcomes)
+        first = min(trial.began for trial in self.outcomes)
+        last = max(trial.ended for trial in self.outcomes)
         began, ended = (
             next((spent for moment, spent in self.spent if moment >= when), self.spent[-1][1])
             for when in (first, last)
@@ -78,11 +78,11 @@ class Search:
 
     @property
     def best(self) -> float:
-        return max(one.last.get("val/accuracy", 0.0) for one in self.outcomes)
+        return max(trial.last.get("val/accuracy", 0.0) for trial in self.outcomes)
 
     @property
     def epochs(self) -> int:
-        return sum(one.epoch for one in self.outcomes)
+        return sum(trial.epoch for trial in self.outcomes)
 
 
 def searched(
@@ -145,7 +145,7 @@ def throughput(*, short: bool) -> list[str]:
         "2 at a time, scored every second epoch": searched(*often, trials=many),
         "the same with ASHA": searched(*often, scheduler=asha, trials=many),
     }
-    alone, both, whole, stopped = (one.hourly for one in rows.values())
+    alone, both, whole, stopped = (item.hourly for item in rows.values())
     return [
         "Trials of 30 epochs of the 1,040 digits at 16x16 with SDCLR, one thread each, from the "
         "first that began to the last that ended, on the wall clock. They are scored every tenth "
@@ -156,9 +156,9 @@ def throughput(*, short: bool) -> list[str]:
         "| | trials | trials an hour | epochs trained | best accuracy | driver, of a core | |",
         "|---|---:|---:|---:|---:|---:|---|",
         *(
-            f"| {name} | {len(one.outcomes)} | {one.hourly:.0f} | {one.epochs} "
-            f"| {100 * one.best:.1f} | {one.share:.0%} | {one.load} |"
-            for name, one in rows.items()
+            f"| {name} | {len(item.outcomes)} | {item.hourly:.0f} | {item.epochs} "
+            f"| {100 * item.best:.1f} | {item.share:.0%} | {item.load} |"
+            for name, item in rows.items()
         ),
         "",
         f"Two at a time against one: **{both / alone:.2f}**. ASHA against none: "
@@ -175,7 +175,7 @@ def cost(*, short: bool) -> list[str]:
     paced = searched(f"epochs={epochs}", "evaluation.every=1", trials=2, work=PACED)
     trial = 3600 / few.hourly
     report = (3600 / many.hourly - trial) / (epochs - 1)
-    waited = max(one.last["train/waited"] for one in paced.outcomes)
+    waited = max(outcome.last["train/waited"] for outcome in paced.outcomes)
     plain = float(
         subprocess.run(
             [sys.executable, "-m", "benchmarks.plain", "2"],
@@ -215,8 +215,8 @@ def main() -> None:
     if given.trials is None:
         print("\n".join(section(short=given.short)))
         return
-    one = searched(trials=given.trials)
-    print(f"{one.hourly:.0f} trials an hour; driver {one.share:.1%} of a core; {one.load}")
+    item = searched(trials=given.trials)
+    print(f"{item.hourly:.0f} trials an hour; driver {item.share:.1%} of a core; {item.load}")
 
 
 if __name__ == "__main__":

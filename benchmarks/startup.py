@@ -68,8 +68,8 @@ def marks() -> dict[str, float]:
             "the first epoch was trained, scored and on the disk": trial
             / "checkpoint-000001.safetensors",
         }
-        found = {name: path.stat().st_mtime - began for name, path in times.items()}
-        return {**found, "the command ended, with report and charts": ended - began}
+        result = {name: path.stat().st_mtime - began for name, path in times.items()}
+        return {**result, "the command ended, with report and charts": ended - began}
 
 
 def section(*, short: bool) -> list[str]:
@@ -89,7 +89,7 @@ def section(*, short: bool) -> list[str]:
         "|---|---:|---:|---:|",
     ]
     for name in runs[0]:
-        taken = [one[name] for one in runs]
+        taken = [item[name] for item in runs]
         lines.append(
             f"| {name} | {statistics.median(taken):.1f} | {min(taken):.1f} | {max(taken):.1f} |"
         )

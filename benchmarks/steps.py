@@ -152,21 +152,21 @@ def losses(*, n: int, device: torch.device) -> list[Pair]:
 
 def masks(encoder: str, *, device: torch.device) -> Pair:
     """The masks of an epoch."""
-    one = made.method(
+    method = made.method(
         "sdclr", encoder, classes=CLASSES, size=32, device=device, channels_last=True
     )
-    weights = one.competitor.weights()  # type: ignore[attr-defined]
+    weights = method.competitor.weights()  # type: ignore[attr-defined]
     millions = sum(weight.numel() for weight in weights) / 1e6
     return Pair(
         f"masks of {encoder}, {millions:.1f} M weights",
-        lambda: published.renew_masks(one, 0.9),  # type: ignore[arg-type]
-        lambda: one.competitor.hide(magnitude_masks(weights, 0.9)),  # type: ignore[attr-defined]
+        lambda: published.renew_masks(method, 0.9),  # type: ignore[arg-type]
+        lambda: method.competitor.hide(magnitude_masks(weights, 0.9)),  # type: ignore[attr-defined]
     )
 
 
 def evaluation(*, images: int, size: int, device: torch.device) -> Pair:
     """A linear probe of the small encoder: features once and L-BFGS, against 30 epochs anew."""
-    one, ours = (
+    method, ours = (
         made.method(
             "simclr", "small", classes=10, size=size, device=device, channels_last=last
         ).eval()
@@ -187,7 +187,13 @@ def evaluation(*, images: int, size: int, device: torch.device) -> Pair:
 
     def slow() -> float:
         return published.linear_evaluation(
-            one.encode, one.encoder.width, 10, train=train, test=test, device=device, workers=0
+            method.encode,
+            method.encoder.width,
+            10,
+            train=train,
+            test=test,
+            device=device,
+            workers=0,
         )
 
     def last(images: torch.Tensor) -> torch.Tensor:
@@ -196,8 +202,8 @@ def evaluation(*, images: int, size: int, device: torch.device) -> Pair:
     @torch.no_grad()
     def fast() -> None:
         known, seen = (
-            torch.cat([ours.encode(part) for part in last(each.tensors[0].to(device)).split(512)])
-            for each in (train, test)
+            torch.cat([ours.encode(part) for part in last(item.tensors[0].to(device)).split(512)])
+            for item in (train, test)
         )
         head = probe.linear(
             known,
@@ -253,14 +259,14 @@ def everything(
 ) -> tuple[list[Timed], list[str]]:
     """All pairs, measured, and what is to be said of the steps."""
     timed: list[Timed] = []
-    said: list[str] = []
+    message: list[str] = []
     for step in steps(device, short=short):
         float32, bfloat16, auto, *compiled = pairs.together(
             step.pairs(), rounds=rounds, clock=clock
         )
         timed += [float32, bfloat16, auto, *compiled]
-        fastest = min((auto, *compiled), key=lambda one: one.raylt)
-        said.append(
+        fastest = min((auto, *compiled), key=lambda item: item.raylt)
+        message.append(
             f"{step.name}: `auto` is **{pairs.against(auto, [float32, bfloat16]):.2f}** times as "
             f"fast as the better of both; {share(step, fastest, clock)}."
         )
@@ -270,7 +276,7 @@ def everything(
         evaluation(images=60 if short else 600, size=16, device=device),
     ]
     timed += [pairs.measure(pair, rounds=rounds, clock=clock) for pair in others]
-    return timed, said
+    return timed, message
 
 
 def share(step: Step, timed: Timed, clock: pairs.Clock) -> str:
@@ -291,8 +297,8 @@ def share(step: Step, timed: Timed, clock: pairs.Clock) -> str:
 def matrix_rate(device: torch.device, clock: pairs.Clock) -> float:
     """Operations a second of a product of two square matrices in bfloat16: the best of a few."""
     side = 1024 if device.type == "cpu" else 8192
-    one, other = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    return 2 * side**3 / min(pairs.seconds(lambda: one @ other, clock) for _ in range(10))
+    first, other = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    return 2 * side**3 / min(pairs.seconds(lambda: first @ other, clock) for _ in range(10))
 
 
 def convolutions(step: Step) -> str:
@@ -303,7 +309,7 @@ def convolutions(step: Step) -> str:
         work()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as watched:
             work()
-        spent = {one.key: one.self_cpu_time_total for one in watched.key_averages()}
+        spent = {item.key: item.self_cpu_time_total for item in watched.key_averages()}
         shares.append(
             sum(time for name, time in spent.items() if "convolution" in name)
             / sum(spent.values())
@@ -318,10 +324,10 @@ def convolutions(step: Step) -> str:
 def section(device: torch.device, *, short: bool) -> list[str]:
     """The table as Markdown."""
     with tempfile.TemporaryDirectory() as runs, kept.shared_in(Path(runs)):
-        timed, said = everything(
+        timed, message = everything(
             device, short=short, rounds=2 if short else 5, clock=pairs.processor
         )
-        said += [convolutions(step) for step in steps(device, short=short)]
+        message += [convolutions(step) for step in steps(device, short=short)]
     return [
         "Seconds of processor time on one thread; the views are made beforehand. Both forms train "
         "the same network. `float32` and `bfloat16` are those precisions forced, `auto` is what "
@@ -330,7 +336,7 @@ def section(device: torch.device, *, short: bool) -> list[str]:
         "",
         *pairs.table(timed, unit="CPU s"),
         "",
-        *(f"- {line}" for line in said),
+        *(f"- {line}" for line in message),
     ]
 
 

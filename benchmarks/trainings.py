@@ -124,10 +124,10 @@ class Trainings:
     def accuracy(self, recipe: Recipe) -> float | None:
         """On the validation images after the last epoch; None for a training that diverged."""
         if recipe.digest not in self._known:
-            found = _trained(recipe)
-            self._known[recipe.digest] = found
+            result = _trained(recipe)
+            self._known[recipe.digest] = result
             with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"digest": recipe.digest, "accuracy": found}) + "\n")
+                file.write(json.dumps({"digest": recipe.digest, "accuracy": result}) + "\n")
         return self._known[recipe.digest]
 
     def __len__(self) -> int:
@@ -180,10 +180,10 @@ def searched(named: str, seed: int, trials: int, trainings: Trainings) -> Reache
                 }
             )
             searcher.on_trial_complete(str(number), ended)
-        finished = [one for one in study.ranking() if one.state == "complete"]
+        finished = [trial for trial in study.ranking() if trial.state == "complete"]
         study.close()
-    settings = list({one.digest: wanted.at(one.point) for one in finished}.values())
-    means = [_mean(each, FRESH, trainings) for each in settings[:TOP]]
+    settings = list({trial.digest: wanted.at(trial.point) for trial in finished}.values())
+    means = [_mean(item, FRESH, trainings) for item in settings[:TOP]]
     handed = settings[means.index(max(means))]
     return Reached(
         handed=_mean(handed, JUDGES, trainings),
@@ -194,8 +194,8 @@ def searched(named: str, seed: int, trials: int, trainings: Trainings) -> Reache
 
 def _mean(recipe: Recipe, seeds: Sequence[int], trainings: Trainings) -> float:
     """What a recipe reaches with other seeds; a training that diverges is worth guessing."""
-    found = [trainings.accuracy(recipe.model_copy(update={"seed": seed})) for seed in seeds]
-    return statistics.mean(0.1 if each is None else each for each in found)
+    result = [trainings.accuracy(recipe.model_copy(update={"seed": seed})) for seed in seeds]
+    return statistics.mean(0.1 if item is None else item for item in result)
 
 
 def pair(seed: int, *, trials: int, file: Path) -> tuple[Reached, Reached]:
@@ -208,18 +208,20 @@ def pair(seed: int, *, trials: int, file: Path) -> tuple[Reached, Reached]:
 def section(*, short: bool) -> list[str]:
     """The table as Markdown."""
     pairs, trials = (2, 3) if short else (PAIRS, TRIALS)
-    found: list[tuple[Reached, Reached]] = []
+    collected: list[tuple[Reached, Reached]] = []
     with contextlib.ExitStack() as stack:
         file = FILE
         if short:
             file = Path(stack.enter_context(tempfile.TemporaryDirectory()), FILE.name)
         # No training of a pair is one of another: their seeds differ.
         pool = stack.enter_context(ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")))
-        for one in pool.map(functools.partial(pair, trials=trials, file=file), range(pairs)):
-            found.append(one)
-            print(f"{len(found)}/{pairs}: {one}", flush=True)
+        for item in pool.map(functools.partial(pair, trials=trials, file=file), range(pairs)):
+            collected.append(item)
+            print(f"{len(collected)}/{pairs}: {item}", flush=True)
         trained = len(Trainings(file))
-    handed, fresh, seen = ([[one[side][i] for one in found] for side in (0, 1)] for i in range(3))
+    handed, fresh, seen = (
+        [[item[side][i] for item in collected] for side in (0, 1)] for i in range(3)
+    )
     return [
         f"BCL on the digits (298 images, 74 ... 7 a class; 8 epochs), six leaves, five of them "
         f"over two to five decades, {trials} whole trials a search, {pairs} pairs of one seed "

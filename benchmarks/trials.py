@@ -151,8 +151,8 @@ def accuracy(*, short: bool) -> list[str]:
     }
     known: dict[Arm, list[float]] = {}
     for pair in arms.values():
-        for one in pair:
-            known.setdefault(one, [one(seed) for seed in range(seeds)])
+        for item in pair:
+            known.setdefault(item, [item(seed) for seed in range(seeds)])
     lines = [
         f"Validation accuracy of SDCLR on the digits at {size}x{size} after {epochs} epochs, over "
         f"{seeds} seeds that both forms share; the interval of the mean difference is Student's, "

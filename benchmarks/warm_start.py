@@ -126,7 +126,7 @@ def searched(space: Space, runs: Path, trainings: Trainings) -> list[float]:
         sampler=sampler.sampler(space, begun=0, prior=prior.trials(space, warm.prior)),
         queue=(),
         facts={"floor": {}, "fingerprint": ""},
-        warm=[one.point for one in warm.points],
+        warm=[item.point for item in warm.points],
     )
     searcher, best = TruthfulSearcher(study, [], str), [0.0]
     for number in range(space.study.trials):
@@ -145,7 +145,7 @@ def searched(space: Space, runs: Path, trainings: Trainings) -> list[float]:
 
 def pairs(seed: int, trials: int, trainings: Trainings) -> list[Pair]:
     """A pair of searches for each question."""
-    found: list[Pair] = []
+    collected: list[Pair] = []
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder)
         searched(wanted("before", BEFORE + seed, trials), runs, trainings)
@@ -153,15 +153,15 @@ def pairs(seed: int, trials: int, trainings: Trainings) -> list[Pair]:
             cold = wanted(f"cold{number}", seed, trials, **changes)
             sources = {**changes, "study.warm_start": ["before"]}
             warm = wanted(f"warm{number}", seed, trials, **sources)
-            one, other = (searched(space, runs, trainings) for space in (warm, cold))
-            found.append(Pair(one, other))
-    return found
+            first, other = (searched(space, runs, trainings) for space in (warm, cold))
+            collected.append(Pair(first, other))
+    return collected
 
 
 def row(name: str, warm: Sequence[float], cold: Sequence[float], *, sign: int) -> str:
     """Means of both sides and the paired difference with its interval and sign-flip test; `sign`
     is -1 where less is better."""
-    gaps = [one - other for one, other in zip(warm, cold, strict=True)]
+    gaps = [first - other for first, other in zip(warm, cold, strict=True)]
     ends = significance.interval(gaps, confidence=0.95)
     shown = "-" if ends is None else f"{ends[0]:+.1f} ... {ends[1]:+.1f}"
     return (
@@ -171,7 +171,7 @@ def row(name: str, warm: Sequence[float], cold: Sequence[float], *, sign: int) -
     )
 
 
-def table(found: Sequence[Sequence[Pair]], trials: int) -> list[str]:
+def table(result: Sequence[Sequence[Pair]], trials: int) -> list[str]:
     """The rows of both questions.
 
     Args:
@@ -183,7 +183,7 @@ def table(found: Sequence[Sequence[Pair]], trials: int) -> list[str]:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for number, name in enumerate(TARGETS):
-        of_seeds = [seed[number] for seed in found]
+        of_seeds = [seed[number] for seed in result]
         reached = [pair.trials_to_goal() for pair in of_seeds]
         missed = sum(warm > trials for warm, _ in reached)
         goal = f"{name}: trials to the goal, which {missed} of {len(reached)} warm searches miss"
@@ -198,12 +198,12 @@ def section(*, short: bool) -> list[str]:
     """The table as Markdown."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     seeds, trials = (range(2), 4) if short else (SEEDS, TRIALS)
-    found: list[list[Pair]] = []
+    collected: list[list[Pair]] = []
     with tempfile.TemporaryDirectory() as folder:
         trainings = Trainings(Path(folder, FILE.name) if short else FILE)
         for seed in seeds:
-            found.append(pairs(seed, trials, trainings))
-            reached = [pair.trials_to_goal() for pair in found[-1]]
+            collected.append(pairs(seed, trials, trainings))
+            reached = [pair.trials_to_goal() for pair in collected[-1]]
             print(f"seed {seed}: {reached}", flush=True)
         trained = len(trainings)
     return [
@@ -213,5 +213,5 @@ def section(*, short: bool) -> list[str]:
         "protocol, written before the first search, is the head of `benchmarks/warm_start.py`; "
         "intervals are of 95 % (BCa), p is one-sided, by sign-flips.",
         "",
-        *table(found, trials),
+        *table(collected, trials),
     ]

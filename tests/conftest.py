@@ -45,6 +45,6 @@ def s3_port(tmp_path_factory):
 
     with (
         pytest.MonkeyPatch.context() as patch,
-        s3.running(tmp_path_factory.mktemp("s3"), patch) as found,
+        s3.running(tmp_path_factory.mktemp("s3"), patch) as server,
     ):
-        yield found
+        yield server

@@ -45,8 +45,8 @@ def supervised_contrastive(
         if not positives:
             continue
         below = sum(exp(dot(features[i], features[a]) / temperature) for a in others)
-        each = [log(exp(dot(features[i], features[p]) / temperature) / below) for p in positives]
-        total += -sum(each) / len(positives)
+        item = [log(exp(dot(features[i], features[p]) / temperature) / below) for p in positives]
+        total += -sum(item) / len(positives)
         counted += 1
     return total / counted if counted else 0.0
 
@@ -279,7 +279,7 @@ def shot_accuracy(
         "medium": [k for k, n in enumerate(counts) if 20 <= n <= 100],
         "few": [k for k, n in enumerate(counts) if n < 20],
     }
-    found: dict[str, float] = {}
+    collected: dict[str, float] = {}
     for name, classes in groups.items():
         shares: list[float] = []
         for k in classes:
@@ -287,8 +287,8 @@ def shot_accuracy(
             if hits:
                 shares.append(sum(hits) / len(hits))
         if shares:
-            found[name] = sum(shares) / len(shares)
-    return found
+            collected[name] = sum(shares) / len(shares)
+    return collected
 
 
 def kept_by_magnitude(weights: Sequence[float], ratio: float) -> list[bool]:

@@ -135,8 +135,8 @@ def _modules_imported(name: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            names |= {each if each in MODULES else node.module for each in inner}
-    return {each for each in names if each in MODULES and each != name}
+            names |= {item if item in MODULES else node.module for item in inner}
+    return {item for item in names if item in MODULES and item != name}
 
 
 def _circle(graph: dict[str, set[str]]) -> list[str]:
@@ -158,13 +158,13 @@ def test_a_circle_of_imports_is_seen() -> None:
 @functools.cache
 def imported(path: Path) -> set[str]:
     """The packages that a file imports anywhere, standard library and raylt left out."""
-    found: set[str] = set()
+    collected: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            collected |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-    tops = {name.split(".")[0] for name in found}
+            collected.add(node.module)
+    tops = {name.split(".")[0] for name in collected}
     return tops - sys.stdlib_module_names - {"raylt"}
 
 
@@ -214,7 +214,7 @@ def private_ray(path: Path) -> set[str]:
     """Imports of private names of Ray, private arguments, and attributes replaced in its classes
     or modules."""
     ray: set[str] = set()
-    found: set[str] = set()
+    collected: set[str] = set()
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -226,14 +226,14 @@ def private_ray(path: Path) -> set[str]:
         for alias, name in zip(node.names, names, strict=True):
             if name.split(".")[0] == "ray":
                 ray.add((alias.asname or alias.name).split(".")[0])
-                found |= {name} if "._" in name or ".generated" in name else set()
+                collected |= {name} if "._" in name or ".generated" in name else set()
     for node in nodes:
         if isinstance(node, ast.Call) and _root(node.func) in ray:
-            found |= {word.arg for word in node.keywords if word.arg and word.arg[0] == "_"}
+            collected |= {word.arg for word in node.keywords if word.arg and word.arg[0] == "_"}
         if isinstance(node, ast.Attribute) and _root(node) in ray:
             stored = isinstance(node.ctx, ast.Store)
-            found |= {node.attr} if stored or node.attr.startswith("_") else set()
-    return found
+            collected |= {node.attr} if stored or node.attr.startswith("_") else set()
+    return collected
 
 
 def _root(node: ast.AST) -> str:
@@ -250,16 +250,16 @@ def test_a_file_can_be_read_in_one_sitting() -> None:
 @pytest.mark.parametrize("name", plugins.names("methods"))
 def test_a_method_is_one_file_with_one_method(name: str) -> None:
     module = plugins.module("methods", name)
-    own = [each for each in vars(module).values() if _defined(each, module.__name__)]
-    assert len([each for each in own if issubclass(each, Method)]) == 1
-    assert [each for each in own if issubclass(each, MethodConfig)] == [module.Config]
+    own = [item for item in vars(module).values() if _defined(item, module.__name__)]
+    assert len([item for item in own if issubclass(item, Method)]) == 1
+    assert [item for item in own if issubclass(item, MethodConfig)] == [module.Config]
 
 
 @pytest.mark.parametrize("name", plugins.names("datasets"))
 def test_a_dataset_is_one_file_with_one_load(name: str) -> None:
     module = plugins.module("datasets", name)
-    own = [each for each in vars(module).values() if _defined(each, module.__name__)]
-    assert [each for each in own if issubclass(each, DatasetConfig)] == [module.Config]
+    own = [item for item in vars(module).values() if _defined(item, module.__name__)]
+    assert [item for item in own if issubclass(item, DatasetConfig)] == [module.Config]
     assert module.load.__module__ == module.__name__
     assert {"CHANNELS", "SIZE", "CLASSES"} <= set(vars(module))
 
@@ -271,8 +271,8 @@ def test_a_family_of_encoders_is_one_file_with_one_build(name: str) -> None:
     assert plugins.declared("encoders", name, "NAMES") == module.NAMES
 
 
-def _defined(found: object, module: str) -> bool:
-    return isinstance(found, type) and found.__module__ == module
+def _defined(result: object, module: str) -> bool:
+    return isinstance(result, type) and result.__module__ == module
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,9 @@ def test_every_folder_of_modules_has_its_folder_of_tests() -> None:
 def test_no_file_of_tests_imports_from_another() -> None:
     pattern = re.compile(r"^\s*(?:from|import) +(tests\b.*\btest_\w+.*)$", re.MULTILINE)
     lines = {path: pattern.findall(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
-    assert {path.relative_to(TESTS): found for path, found in lines.items() if found} == {}
+    assert {
+        path.relative_to(TESTS): computed for path, computed in lines.items() if computed
+    } == {}
 
 
 def test_one_place_prints_what_is_meant_for_the_terminal() -> None:

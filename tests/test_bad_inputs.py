@@ -39,12 +39,12 @@ class Case:
         return f"{self.row}:{(self.new or ' '.join(self.words)).strip()[:40]}"
 
 
-def case(row: int, old: str, new: str, *said: str, at: str | None = None) -> Case:
-    return Case(row, old, new, said, at)
+def case(row: int, old: str, new: str, *message: str, at: str | None = None) -> Case:
+    return Case(row, old, new, message, at)
 
 
-def words(row: int, word: str, *said: str) -> Case:
-    return Case(row, "", "", said, words=(word,))
+def words(row: int, word: str, *message: str) -> Case:
+    return Case(row, "", "", message, words=(word,))
 
 
 METHOD = BASE[BASE.index("  method:") : BASE.index("  encoder")]
@@ -338,7 +338,7 @@ def test_a_spoilt_space_is_refused_with_its_line_and_remedy(
         assert part in line
     if not spoilt.words:
         marked = spoilt.at or spoilt.new.splitlines()[0]
-        numbers = [i for i, found in enumerate(text.splitlines(), 1) if marked in found]
+        numbers = [i for i, computed in enumerate(text.splitlines(), 1) if marked in computed]
         assert f"error: spoilt.yaml:{numbers[-1]}: " in line
     assert [path.name for path in here.iterdir()] == ["spoilt.yaml"]
 

@@ -34,8 +34,8 @@ def _gathered():
 
 
 def test_gather_joins_the_rows_and_sums_what_is_asked_of_them():
-    for rank, found in enumerate(distributed.run(_gathered)):
-        world, number, everyone, gradient, labels, middle = found
+    for rank, computed in enumerate(distributed.run(_gathered)):
+        world, number, everyone, gradient, labels, middle = computed
         assert (world, number) == (2, rank)
         assert everyone[:, 0].tolist() == [0, 0, 1, 1]
         # 1 + 2 times the weight of the own rows.
@@ -87,14 +87,14 @@ def test_joint_norms_are_those_of_one_process():
     images = 5 + 0.1 * images
     net = _network()
     inputs, gradients, buffers = _trained(net, images.clone(), 1, 0)
-    for rank, found in enumerate(distributed.run(_joint, images)):
+    for rank, computed in enumerate(distributed.run(_joint, images)):
         # Each worker's loss is the mean over half of the images.
-        assert_close(found[0] / 2, inputs.chunk(2)[rank], rtol=1e-9, atol=1e-12)
+        assert_close(computed[0] / 2, inputs.chunk(2)[rank], rtol=1e-9, atol=1e-12)
         for name, gradient in gradients.items():
-            assert_close(found[1][name], gradient, rtol=1e-9, atol=1e-12)
+            assert_close(computed[1][name], gradient, rtol=1e-9, atol=1e-12)
         for name, buffer in buffers.items():
-            assert_close(found[2][name], buffer, rtol=1e-12, atol=1e-12)
-        assert_close(found[3], copy.deepcopy(net).eval()(images).detach())
+            assert_close(computed[2][name], buffer, rtol=1e-12, atol=1e-12)
+        assert_close(computed[3], copy.deepcopy(net).eval()(images).detach())
 
 
 def _activated():
@@ -129,8 +129,12 @@ def _half():
     net = nn.Sequential(nn.BatchNorm2d(3))
     collectives.synchronise_norms(net)
     images = torch.randn(4, 3, 5, 5).to(torch.bfloat16, memory_format=torch.channels_last)
-    found = net(images)
-    return found.dtype, found.is_contiguous(memory_format=torch.channels_last), found.std().item()
+    computed = net(images)
+    return (
+        computed.dtype,
+        computed.is_contiguous(memory_format=torch.channels_last),
+        computed.std().item(),
+    )
 
 
 def test_joint_norms_keep_dtype_and_layout():
@@ -186,8 +190,8 @@ def test_norms_on_a_gpu_become_torchs_own_and_compute_the_same(alone_over_nccl):
     collectives.synchronise_norms(joint)
     assert type(joint[1]) is type(joint[5][0]) is nn.SyncBatchNorm
     assert list(joint.state_dict()) == names
-    found = _trained(joint, images.cuda(), 1, 0)
-    assert_close(found[0].cpu(), inputs)
-    for mine, theirs in ((found[1], gradients), (found[2], buffers)):
+    computed = _trained(joint, images.cuda(), 1, 0)
+    assert_close(computed[0].cpu(), inputs)
+    for mine, theirs in ((computed[1], gradients), (computed[2], buffers)):
         for name, value in theirs.items():
             assert_close(mine[name].cpu(), value)

@@ -22,8 +22,8 @@ def rows(images, dim, seed):
 def test_nt_xent_is_the_formula_read_slowly(images, dim, seed, temperature):
     first, second = rows(images, dim, seed)
     expected = references.nt_xent(first.tolist(), second.tolist(), temperature)
-    found = contrast.nt_xent(first, second, temperature=temperature)
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-12)
+    computed = contrast.nt_xent(first, second, temperature=temperature)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", golden.cases("nt_xent"))
@@ -44,8 +44,8 @@ def test_nt_xent_does_not_know_order_sides_or_lengths(images, seed, temperature,
 @given(st.integers(1, 20), temperatures)
 def test_nt_xent_of_equal_rows_counts_the_others(images, temperature):
     same = torch.ones(images, 4, dtype=torch.float64)
-    found = contrast.nt_xent(same, same, temperature=temperature)
-    assert_close(found.item(), math.log(2 * images - 1))
+    computed = contrast.nt_xent(same, same, temperature=temperature)
+    assert_close(computed.item(), math.log(2 * images - 1))
 
 
 @given(st.integers(1, 4), st.integers(1, 3), seeds)
@@ -77,9 +77,9 @@ def test_autocast_does_not_reach_the_loss():
 def test_log_softmax_is_over_the_allowed_keys():
     similarity = torch.tensor([[0.0, 1.0, 2.0], [3.0, 3.0, 3.0]])
     allowed = torch.tensor([[True, True, False], [True, True, True]])
-    found = contrast.log_softmax(similarity, allowed)
-    assert_close(found[0, :2], torch.tensor([0.0, 1.0]).log_softmax(0))
-    assert_close(found[1].exp().sum(), torch.tensor(1.0))
+    computed = contrast.log_softmax(similarity, allowed)
+    assert_close(computed[0, :2], torch.tensor([0.0, 1.0]).log_softmax(0))
+    assert_close(computed[1].exp().sum(), torch.tensor(1.0))
 
 
 def test_an_anchor_without_a_positive_is_left_out_of_the_mean():

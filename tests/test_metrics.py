@@ -80,11 +80,11 @@ def test_neither_the_order_of_images_nor_the_names_of_classes_matter(drawn, rand
     names = random.sample(range(len(counts)), len(counts))
     other = [(names[p], names[y]) for p, y in random.sample(pairs, len(pairs))]
     renamed = [counts[names.index(k)] for k in range(len(counts))]
-    one = shot_accuracy([p for p, _ in pairs], [y for _, y in pairs], counts)
+    count = shot_accuracy([p for p, _ in pairs], [y for _, y in pairs], counts)
     two = shot_accuracy([p for p, _ in other], [y for _, y in other], renamed)
     for name in ("all", "many", "medium", "few"):
-        assert getattr(one, name) == pytest.approx(getattr(two, name))
-    assert [two.per_class[names[k]] for k in range(len(counts))] == list(one.per_class)
+        assert getattr(count, name) == pytest.approx(getattr(two, name))
+    assert [two.per_class[names[k]] for k in range(len(counts))] == list(count.per_class)
 
 
 def test_groups_weigh_their_classes_alike():
@@ -164,9 +164,9 @@ def test_confusion_counts_truth_by_row():
 
 
 @pytest.mark.parametrize(
-    ("predictions", "labels", "said"),
+    ("predictions", "labels", "message"),
     [([0], [0, 1], "equal length"), ([2], [0], "0..1"), ([0], [-1], "0..1")],
 )
-def test_what_is_no_prediction_is_refused(predictions, labels, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_prediction_is_refused(predictions, labels, message):
+    with pytest.raises(ValueError, match=message):
         confusion(predictions, labels, 2)

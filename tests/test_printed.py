@@ -109,10 +109,10 @@ def test_a_password_is_never_printed(url: str, shown: str) -> None:
 @pytest.fixture
 def record(elsewhere: Settings) -> Any:
     """A study that was searched with those settings."""
-    found = made.study(elsewhere.runs, name="toy")
-    provenance.note(found, elsewhere)
-    yield found
-    found.close()
+    result = made.study(elsewhere.runs, name="toy")
+    provenance.note(result, elsewhere)
+    yield result
+    result.close()
 
 
 def test_a_study_remembers_its_settings(
@@ -139,11 +139,11 @@ def test_all_that_is_printed_about_a_study_can_be_pasted(
         text_of(status.study_parts({**state, "state": "unfinished"})),
         *findings.sentences(record),
     ]
-    found = [command for text in texts for command in COMMAND.findall(text)]
-    found = [command for command in found if command.split()[1] in cli.commands.commands]
-    verbs = {command.split()[1] for command in found}
+    computed = [command for text in texts for command in COMMAND.findall(text)]
+    computed = [command for command in computed if command.split()[1] in cli.commands.commands]
+    verbs = {command.split()[1] for command in computed}
     assert verbs >= {"best", "confirm", "ui", "resume", "train", "logs"}
-    for command in found:
+    for command in computed:
         values = given(command)
         assert values["runs"] == Path("my runs"), command
         takes = printed.TAKES.get(command.split()[1])
@@ -151,7 +151,7 @@ def test_all_that_is_printed_about_a_study_can_be_pasted(
             assert values["data"] == elsewhere.data, command
             assert values["cluster"] == Path("my profile.yaml"), command
     # Those that only read are run.
-    for command in found:
+    for command in computed:
         if command.split()[1] in ("best", "logs"):
             assert cli.run(shlex.split(command)[1:]) == 0, command
     capsys.readouterr()
@@ -161,6 +161,6 @@ def test_a_study_of_before_has_only_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = made.study(tmp_path / "r", name="toy")
-    assert provenance.command(found, "resume", "toy") == "raylt resume toy --runs r"
-    found.close()
+    result = made.study(tmp_path / "r", name="toy")
+    assert provenance.command(result, "resume", "toy") == "raylt resume toy --runs r"
+    result.close()

@@ -29,8 +29,8 @@ def test_importing_raylt_and_loading_a_space_import_nothing_heavy():
         "import sys, raylt; raylt.load_space;"
         "print([m for m in ('torch', 'ray', 'optuna', 'mlflow', 'pandas') if m in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert told.stdout.strip() == "[]", told.stderr
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert printed.stdout.strip() == "[]", printed.stderr
 
 
 def test_a_space_is_loaded_with_overrides(tmp_path):
@@ -70,15 +70,15 @@ def test_a_plain_script_searches_and_looks_at_the_table(tmp_path):
     drive.behave(tmp_path)
     script = tmp_path / "search.py"
     script.write_text(SCRIPT)
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=240,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
     )
-    assert told.returncode == 0, told.stderr
+    assert printed.returncode == 0, printed.stderr
     # Nothing else is printed, and the study is there for everybody.
     study = raylt.open_study("toy", runs=tmp_path / "runs")
-    assert told.stdout == f"{study!r}\n"
+    assert printed.stdout == f"{study!r}\n"
     assert repr(study).startswith("<Study 'toy': 3 of 3 trials, best trial ")

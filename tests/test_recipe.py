@@ -25,11 +25,11 @@ def plain(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_recipe_is_complete_and_frozen() -> None:
-    found = recipe.parse(plain())
-    assert found.optimizer.momentum == 0.9
-    assert type(found.method).__name__ == "Config"
+    parsed = recipe.parse(plain())
+    assert parsed.optimizer.momentum == 0.9
+    assert type(parsed.method).__name__ == "Config"
     with pytest.raises(ValidationError, match="frozen"):
-        found.epochs = 7
+        parsed.epochs = 7
 
 
 def test_equal_recipes_have_equal_digests_however_they_were_written() -> None:
@@ -45,14 +45,14 @@ def test_equal_recipes_have_equal_digests_however_they_were_written() -> None:
 
 
 def test_a_recipe_travels_between_processes() -> None:
-    found = recipe.parse(plain(schedule={"milestones": [2]}))
-    again = pickle.loads(pickle.dumps(found))
-    assert again == found
-    assert type(again) is type(found)
+    parsed = recipe.parse(plain(schedule={"milestones": [2]}))
+    again = pickle.loads(pickle.dumps(parsed))
+    assert again == parsed
+    assert type(again) is type(parsed)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"schedule": {"warmup": 6}}, "schedule.warmup must be less than epochs"),
         (
@@ -64,8 +64,8 @@ def test_a_recipe_travels_between_processes() -> None:
         ({"method": {"name": "sdclr", "complement_weight": 1.0}}, "Extra inputs"),
     ],
 )
-def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         recipe.parse(plain(**changes))
 
 
@@ -77,11 +77,11 @@ def test_the_method_must_be_named(section: dict[str, Any]) -> None:
 
 
 def test_a_knob_of_a_later_version_leaves_the_digest_as_it_is() -> None:
-    found = recipe.parse(plain())
-    later = create_model("Recipe", __base__=type(found), polish=(int, 3))
-    values = found.model_dump()
-    assert later.model_validate(values).digest == found.digest
-    assert later.model_validate({**values, "polish": 4}).digest != found.digest
+    parsed = recipe.parse(plain())
+    later = create_model("Recipe", __base__=type(parsed), polish=(int, 3))
+    values = parsed.model_dump()
+    assert later.model_validate(values).digest == parsed.digest
+    assert later.model_validate({**values, "polish": 4}).digest != parsed.digest
 
 
 @pytest.mark.parametrize(

@@ -42,19 +42,19 @@ def test_there_is_something_of_every_release():
 
 @every_version
 def test_a_space_means_what_it_meant(version, kept):
-    found = space.load(FOLDER / version / "space.yaml")
+    loaded = space.load(FOLDER / version / "space.yaml")
     stored = space.load(kept / "space.yaml")
-    assert found.digest == stored.digest
-    assert found.leaves == stored.leaves
+    assert loaded.digest == stored.digest
+    assert loaded.leaves == stored.leaves
     opened = studies.load(kept, sampler=None)
     try:
         # The digest of the whole space, and of each trial's recipe, as they were then.
-        assert opened.facts["space"] == found.digest
+        assert opened.facts["space"] == loaded.digest
         # It drew whole numbers between whole ends, for a real hyperparameter too.
         assert opened.whole_ends
         assert next(x for x in opened.space.leaves if x.path == "method.cosine_scale").integer
-        for one in opened.outcomes():
-            assert found.at(one.point).digest == one.digest
+        for trial in opened.outcomes():
+            assert loaded.at(trial.point).digest == trial.digest
     finally:
         opened.close()
 
@@ -81,7 +81,7 @@ def test_a_study_can_be_looked_at(version, kept, capsys):
     try:
         assert len(opened.outcomes()) == 3
         assert opened.baseline().state == "complete"
-        assert {one.state for one in opened.outcomes()} <= {"complete", "stopped"}
+        assert {trial.state for trial in opened.outcomes()} <= {"complete", "stopped"}
     finally:
         opened.close()
 
@@ -95,10 +95,10 @@ def test_a_checkpoint_is_the_model_that_it_was(version, kept):
     finally:
         opened.close()
     folder = kept / make.BASELINE
-    found = checkpoint.latest(folder, run.digest)
-    assert found.epoch == run.epochs
+    saved = checkpoint.latest(folder, run.digest)
+    assert saved.epoch == run.epochs
     built = parts.build(run, root=Path("unused"), device=CPU)
-    found.restore(built.method, built.optimizer)
+    saved.restore(built.method, built.optimizer)
     splits = built.splits
     scored = score(built.method, splits, splits.validation, run, device=CPU)
     # Other versions of torch may round another way, by a picture or two.

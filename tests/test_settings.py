@@ -17,12 +17,12 @@ CLUSTERS = Path(__file__).parents[1] / "clusters"
 
 @pytest.mark.parametrize("name", ["laptop", "one-gpu", "eight-gpu", "multi-node"])
 def test_every_profile_that_is_shipped_is_valid(name):
-    found = settings.load(CLUSTERS / f"{name}.yaml")
-    assert (found.address is not None) == (name == "multi-node")
+    result = settings.load(CLUSTERS / f"{name}.yaml")
+    assert (result.address is not None) == (name == "multi-node")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("trial: {workers: 0}", "trial.workers"),
         ("trial: {workers: true}", "trial.workers"),
@@ -44,12 +44,12 @@ def test_every_profile_that_is_shipped_is_valid(name):
         ("concurrent: 1\nconcurrent: 2", "concurrent"),
     ],
 )
-def test_a_bad_profile_is_refused_with_its_place_and_a_remedy(tmp_path, text, told):
+def test_a_bad_profile_is_refused_with_its_place_and_a_remedy(tmp_path, text, message):
     path = tmp_path / "p.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as refused:
         settings.load(path)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "p.yaml:" in str(refused.value)
     # What somebody wrote by mistake is not repeated into logs.
     assert "word@" not in str(refused.value)
@@ -94,7 +94,7 @@ def test_what_is_given_goes_before_the_profile_and_the_profile_before_the_defaul
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"workers": 0}, "--workers: must be >= 1, but got 0"),
         ({"concurrent": "2"}, "--concurrent: must be a whole number"),
@@ -103,10 +103,10 @@ def test_what_is_given_goes_before_the_profile_and_the_profile_before_the_defaul
         ({"checkpoints": "/shared"}, "--checkpoints: must be s3://BUCKET/PREFIX"),
     ],
 )
-def test_a_bad_setting_is_refused_by_its_flag(given, told):
+def test_a_bad_setting_is_refused_by_its_flag(given, message):
     with pytest.raises(InputError) as refused:
         settings.merged(given)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 class More(settings.Settings):
@@ -135,7 +135,7 @@ def test_a_setting_is_added_in_one_place(words, environment, expected):
 
     run = CliRunner(env=environment)
     assert run.invoke(verb, words).exit_code == 0
-    assert [one.patience for one in seen] == [expected]
+    assert [item.patience for item in seen] == [expected]
     shown = run.invoke(verb, ["--help"]).output
     assert "--patience N" in shown
     assert "Epochs without a better score" in shown

@@ -7,7 +7,7 @@ def test_each_part_and_signal_is_a_row(tmp_path, monkeypatch):
     struck = [("raylet", "SIGKILL", 3.0), ("raylet", "SIGKILL", 5.0), ("trial", "SIGSTOP", 2.0)]
     run = {
         "seed": 7,
-        "blows": [dict(zip(("part", "signal", "seconds"), one, strict=True)) for one in struck],
+        "blows": [dict(zip(("part", "signal", "seconds"), item, strict=True)) for item in struck],
         "trials": 60,
         "epochs": 200,
     }

@@ -44,8 +44,8 @@ def test_the_most_accurate_settings_break_the_constraint_and_some_better_ones_ke
 def test_a_folded_law_takes_one_from_the_score_of_what_breaks_the_constraint():
     law = Folded(bound=True)
     for point, price in ((BEST, 1), (FAIR, 0)):
-        found = law.reported(point, EPOCHS, 0)
-        assert found["score"] == found["val/accuracy"] - price
+        result = law.reported(point, EPOCHS, 0)
+        assert result["score"] == result["val/accuracy"] - price
     first = law.reported(FAIR, 1, 0)
     assert first["val/many"] < law.floor(0)
     assert first["score"] == first["val/accuracy"] - 1
@@ -54,10 +54,10 @@ def test_a_folded_law_takes_one_from_the_score_of_what_breaks_the_constraint():
 def test_a_search_hands_over_the_best_that_keeps_the_constraint():
     law = Law(bound=True)
     many = ended(BEST), ended(FAIR), ended(BASELINE), ended(BEST, epoch=2, failed=True)
-    found = played.outcome(many, law, 0)
-    assert found.best == law.final(FAIR)
-    assert found.kept == pytest.approx(2 / 3)
-    assert found.epochs == 3 * EPOCHS + 2
+    result = played.outcome(many, law, 0)
+    assert result.best == law.final(FAIR)
+    assert result.kept == pytest.approx(2 / 3)
+    assert result.epochs == 3 * EPOCHS + 2
     assert played.outcome([ended(BEST)], law, 0).best == law.final(BASELINE)
 
 

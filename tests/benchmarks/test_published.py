@@ -52,9 +52,9 @@ def test_its_step_has_our_gradient(name):
         2 if name == "sdclr" else 3, n=8, size=8, classes=4, device=CPU, channels_last=False
     )
     still = torch.optim.SGD(theirs.parameters(), lr=0.0)
-    for one in (theirs, ours):
-        one.train()
-        one.begin_epoch(0)
+    for item in (theirs, ours):
+        item.train()
+        item.begin_epoch(0)
     if name == "sdclr":
         published.sdclr_step(theirs, still, list(batch.views), 0.2)
     else:
@@ -68,10 +68,10 @@ def test_its_step_has_our_gradient(name):
 
 
 def test_its_masks_are_ours():
-    one = made.method("sdclr", "small", classes=4, size=8, device=CPU, channels_last=True)
-    published.renew_masks(one, 0.9)
-    theirs = [mask.clone() for mask in one.competitor.masks.buffers()]
-    ours = magnitude_masks(one.competitor.weights(), 0.9)
+    method = made.method("sdclr", "small", classes=4, size=8, device=CPU, channels_last=True)
+    published.renew_masks(method, 0.9)
+    theirs = [mask.clone() for mask in method.competitor.masks.buffers()]
+    ours = magnitude_masks(method.competitor.weights(), 0.9)
     kept, kept_too = (sum(int(mask.sum()) for mask in masks) for masks in (theirs, ours))
     # The published index is the floor of a product, ours its ceiling.
     assert abs(kept - kept_too) <= 1

@@ -17,25 +17,25 @@ DIGITS = Setting(
 )
 
 
-@pytest.mark.parametrize("one", reproduce.SETTINGS, ids=lambda one: one.space)
-def test_a_setting_is_the_published_one(one):
-    found = reproduce.setting(one, short=False)
-    assert (found.epochs, found.evaluation.every, sum(found.data.train_counts() or ())) == (
-        (200, 10, 10_847) if "bcl" in one.space else (2000, 2000, 9_754)
+@pytest.mark.parametrize("setting", reproduce.SETTINGS, ids=lambda setting: setting.space)
+def test_a_setting_is_the_published_one(setting):
+    recipe = reproduce.setting(setting, short=False)
+    assert (recipe.epochs, recipe.evaluation.every, sum(recipe.data.train_counts() or ())) == (
+        (200, 10, 10_847) if "bcl" in setting.space else (2000, 2000, 9_754)
     )
-    assert found.encoder == ("resnet32" if "bcl" in one.space else "resnet18")
-    if "bcl" in one.space:
-        assert (found.schedule.warmup, found.schedule.milestones) == (5, (160, 180))
+    assert recipe.encoder == ("resnet32" if "bcl" in setting.space else "resnet18")
+    if "bcl" in setting.space:
+        assert (recipe.schedule.warmup, recipe.schedule.milestones) == (5, (160, 180))
     else:
-        assert found.evaluation.probe == "reforward"
+        assert recipe.evaluation.probe == "reforward"
 
 
 def test_fewer_epochs_keep_the_shape_of_the_schedule():
     whole = reproduce.setting(reproduce.SETTINGS[0], short=False)
-    found = reproduce.shortened(whole, 20)
-    assert (found.epochs, found.evaluation.every) == (20, 1)
-    assert (found.schedule.warmup, found.schedule.milestones) == (0, (16, 18))
-    assert found.optimizer == whole.optimizer
+    recipe = reproduce.shortened(whole, 20)
+    assert (recipe.epochs, recipe.evaluation.every) == (20, 1)
+    assert (recipe.schedule.warmup, recipe.schedule.milestones) == (0, (16, 18))
+    assert recipe.optimizer == whole.optimizer
     assert reproduce.shortened(whole, 1).schedule.warmup == 0
 
 
@@ -64,8 +64,10 @@ def test_a_budget_gives_the_epochs_that_fit(monkeypatch):
 
 
 def test_the_run_that_was_begun_by_hand_is_this_one():
-    found = reproduce.setting(reproduce.SETTINGS[0], short=False, overrides=["precision=bfloat16"])
-    assert found.digest == "27df132728b48cb1"
+    recipe = reproduce.setting(
+        reproduce.SETTINGS[0], short=False, overrides=["precision=bfloat16"]
+    )
+    assert recipe.digest == "27df132728b48cb1"
 
 
 def digits(folder, monkeypatch, **changes):

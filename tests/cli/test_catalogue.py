@@ -41,7 +41,7 @@ def test_spaces_shows_one_and_names_the_check(capsys: pytest.CaptureFixture[str]
     assert shown.out == bundled.files("search_spaces")["bcl"].read_text("utf-8")
     assert "raylt check bcl" in shown.err
     assert cli.run(["spaces", "bcl", "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    assert found["name"] == "bcl"
+    (printed,) = json.loads(capsys.readouterr().out)
+    assert printed["name"] == "bcl"
     assert cli.run(["spaces", "blc"]) == 2
     assert "got 'blc'; did you mean 'bcl'?; `raylt spaces` lists them" in capsys.readouterr().err

@@ -67,9 +67,9 @@ def imported(*arguments: str) -> set[str]:
 
 
 def test_help_imports_next_to_nothing() -> None:
-    found = imported("--help")
-    assert "click" in found
-    assert not found & (HEAVY | {"pydantic", "numpy", "rich", "ruamel"})
+    modules = imported("--help")
+    assert "click" in modules
+    assert not modules & (HEAVY | {"pydantic", "numpy", "rich", "ruamel"})
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_help_imports_next_to_nothing() -> None:
     ],
 )
 def test_check_imports_nothing_heavy(arguments: list[str]) -> None:
-    found = imported(*arguments)
-    assert "pydantic" in found
-    assert not found & HEAVY
+    modules = imported(*arguments)
+    assert "pydantic" in modules
+    assert not modules & HEAVY
 
 
 def test_the_program_shows_its_verbs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,16 +187,16 @@ def test_check_shows_what_a_search_would_do(capsys: pytest.CaptureFixture[str]) 
 
 def test_check_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["check", "--json", SDCLR]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["train_counts"] == [104, 74, 53, 38, 27, 19, 14, 10, 7, 5]
-    assert found["groups"]["thresholds"] == {"many": 1, "medium": 4, "few": 5}
-    assert [leaf["path"] for leaf in found["leaves"]] == [
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["train_counts"] == [104, 74, 53, 38, 27, 19, 14, 10, 7, 5]
+    assert printed["groups"]["thresholds"] == {"many": 1, "medium": 4, "few": 5}
+    assert [leaf["path"] for leaf in printed["leaves"]] == [
         "method.prune",
         "method.temperature",
         "optimizer.lr",
     ]
-    assert len(found["samples"]) == 3
-    assert found["infeasible"] == 0.0
+    assert len(printed["samples"]) == 3
+    assert printed["infeasible"] == 0.0
 
 
 def test_the_json_schema_admits_the_bundled_spaces_and_no_mistakes(
@@ -430,11 +430,11 @@ def test_a_result_can_be_read_by_programs(
     begun: list[tuple[Space, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["tune", SDCLR, "--json"]) == 130
-    found = json.loads(capsys.readouterr().out)
-    assert found["name"] == "sdclr-digits"
-    assert found["exit_code"] == 130
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["name"] == "sdclr-digits"
+    assert printed["exit_code"] == 130
     # JSON has no NaN.
-    assert found["floor"] == {"floor/logistic/few": None}
+    assert printed["floor"] == {"floor/logistic/few": None}
 
 
 def test_train_wants_every_leaf_closed(
@@ -538,11 +538,11 @@ def require_closed(port: int, runs: Path) -> None:
     assert asked(port, "GET", f"{paths}own.txt") == (200, "canary-own")
     absolute = str(runs / "secret.txt")
     for spelling in (*_SPELLINGS, absolute, absolute.replace("/", "%2f"), f"file://{absolute}"):
-        code, told = asked(port, "GET", paths + spelling)
+        code, printed = asked(port, "GET", paths + spelling)
         assert code in (400, 404), (spelling, code)
-        assert "canary" not in told
-        code, told = asked(port, "GET", f"/static-files/{spelling}")
-        assert "canary" not in told, spelling
+        assert "canary" not in printed
+        code, printed = asked(port, "GET", f"/static-files/{spelling}")
+        assert "canary" not in printed, spelling
     search = ("POST", "/api/2.0/mlflow/experiments/search", {"max_results": 1})
     assert asked(port, *search)[0] == 200
     for name, value in (("Host", "evil.example"), ("Origin", "http://evil.example")):

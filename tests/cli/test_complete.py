@@ -27,7 +27,7 @@ def completed(words: str, runs: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("raylt re", ["plain,resume", "plain,report"]),
         ("raylt status a", ["plain,alpha"]),
@@ -39,12 +39,12 @@ def completed(words: str, runs: Path) -> list[str]:
     ],
 )
 def test_verbs_studies_and_bundled_files_are_completed(
-    words: str, told: list[str], tmp_path: Path
+    words: str, message: list[str], tmp_path: Path
 ) -> None:
     for name in ("alpha", "beta"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "space.yaml").touch()
-    assert completed(words, tmp_path) == told
+    assert completed(words, tmp_path) == message
 
 
 def test_a_shell_gets_its_script() -> None:

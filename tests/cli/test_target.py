@@ -13,27 +13,27 @@ SPACE = "search_spaces/sdclr.yaml"
 @pytest.fixture
 def sent(monkeypatch):
     """What a command sends to a cluster, in place of sending it."""
-    found = []
+    collected = []
 
     def run(job, address, *, wait, say):
-        found.append((job, address, wait))
+        collected.append((job, address, wait))
         return 4
 
     monkeypatch.setattr(submit, "run", run)
-    return found
+    return collected
 
 
 @pytest.fixture
 def searched(monkeypatch):
     """The settings of a search, in place of searching."""
-    found = []
+    collected = []
 
     def stop(space, settings, **_):
-        found.append(settings)
+        collected.append(settings)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(plan, "check", stop)
-    return found
+    return collected
 
 
 def raylt(*words):
@@ -124,7 +124,7 @@ def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "printed"),
     [
         (["--address", "http://h:8265"], "absolute path of the cluster"),
         (["--address", "http://h:8265", "--runs", "/r", "--data", "d"], "--data"),
@@ -133,9 +133,9 @@ def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
         (["--cluster", "none.yaml"], "none.yaml"),
     ],
 )
-def test_what_cannot_be_sent_is_the_users_input(sent, capsys, words, told):
+def test_what_cannot_be_sent_is_the_users_input(sent, capsys, words, printed):
     assert raylt("tune", SPACE, *words) == 2
-    assert told in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
     assert not sent
 
 
@@ -178,11 +178,11 @@ def test_the_command_line_comes_before_the_profile_and_the_profile_before_the_de
         "local",
     )
     raylt("tune", SPACE)
-    one, two, three = searched
-    assert (one.workers, one.cpus_per_worker, one.gpus_per_worker) == (2, 3, 0)
-    assert (one.placement, one.retries, one.concurrent, one.wait) == ("spread", 5, 4, 1.5)
-    assert (one.address, str(one.runs)) == ("auto", f"{tmp_path}/there")
-    assert (one.tracking_optional, one.system_metrics) == (True, True)
+    first, two, three = searched
+    assert (first.workers, first.cpus_per_worker, first.gpus_per_worker) == (2, 3, 0)
+    assert (first.placement, first.retries, first.concurrent, first.wait) == ("spread", 5, 4, 1.5)
+    assert (first.address, str(first.runs)) == ("auto", f"{tmp_path}/there")
+    assert (first.tracking_optional, first.system_metrics) == (True, True)
     assert (two.workers, two.concurrent, two.address) == (4, 1, None)
     assert str(two.runs) == f"{tmp_path}/here"
     assert (three.tracking_optional, three.system_metrics) == (False, False)
@@ -209,11 +209,11 @@ def test_a_doctor_is_sent_to_the_cluster_as_well(sent):
 def test_what_is_no_bucket_is_refused_at_once_and_nothing_begins(uri, searched, tmp_path, capsys):
     code = raylt("tune", SPACE, "--runs", str(tmp_path / "runs"), "--checkpoints", uri)
     assert (code, searched) == (2, [])
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert "--checkpoints" in told
-    assert told.count("\n") == 1
-    assert "canary" not in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "--checkpoints" in printed
+    assert printed.count("\n") == 1
+    assert "canary" not in printed
     assert not (tmp_path / "runs").exists()
 
 
@@ -222,4 +222,4 @@ def test_a_bucket_comes_from_the_command_line_before_the_profile(searched, tmp_p
     profile.write_text("checkpoints: s3://theirs/p\n")
     raylt("tune", SPACE, "--cluster", str(profile))
     raylt("tune", SPACE, "--cluster", str(profile), "--checkpoints", "s3://ours/p")
-    assert [one.checkpoints for one in searched] == ["s3://theirs/p", "s3://ours/p"]
+    assert [item.checkpoints for item in searched] == ["s3://theirs/p", "s3://ours/p"]

@@ -64,20 +64,20 @@ def main(runs, *more):
         text=True,
     )
     sockets, modes, folders = set(), set(), set()
-    said = []
-    reader = threading.Thread(target=lambda: said.append(search.stderr.read()))
+    messages = []
+    reader = threading.Thread(target=lambda: messages.append(search.stderr.read()))
     reader.start()
     while search.poll() is None:
         with contextlib.suppress(psutil.Error):
             sockets |= listening(search.pid)
-        folders |= {found[0] for command, _ in sockets if (found := FOLDER.search(command))}
+        folders |= {computed[0] for command, _ in sockets if (computed := FOLDER.search(command))}
         with contextlib.suppress(FileNotFoundError):
             modes |= {oct(Path(folder).stat().st_mode) for folder in folders}
         time.sleep(0.2)
     reader.join()
     facts = {
         "code": search.returncode,
-        "said": said[0][-3000:],
+        "said": messages[0][-3000:],
         "sockets": sorted(sockets),
         "folders": sorted(folders),
         "modes": sorted(modes),

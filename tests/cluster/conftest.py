@@ -6,8 +6,8 @@ from tests.cluster import drill as drills
 @pytest.fixture
 def drill(tmp_path):
     """Pretend hosts, all gone after the test."""
-    with drills.drilled(tmp_path) as one:
-        yield one
+    with drills.drilled(tmp_path) as item:
+        yield item
 
 
 @pytest.fixture

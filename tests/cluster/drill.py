@@ -168,9 +168,9 @@ class Drill:
     def end(self):
         """Wait for the driver, and check that nothing was lost."""
         self.wait(lambda: self.driver.poll() is not None, "the end of the search")
-        found = json.loads((self.folder / "account.json").read_text())
-        assert found["exit_code"] == 0
-        for trial in found["trials"]:
+        printed = json.loads((self.folder / "account.json").read_text())
+        assert printed["exit_code"] == 0
+        for trial in printed["trials"]:
             every = list(range(1, self.epochs + 1))
             assert trial["state"] == "complete"
             assert trial["epochs"] == every
@@ -178,10 +178,10 @@ class Drill:
             if "ran" in trial:
                 assert sorted(set(trial["ran"])) == every
                 assert len(trial["ran"]) - self.epochs <= trial["attempts"] - 1
-        assert found["free"] >= 0
+        assert printed["free"] >= 0
         for host in self.hosts.hosts.values():
             assert host.processes("ray::RayTrainWorker") == []
-        return found
+        return printed
 
     def told(self):
         """All that the drivers have said."""
@@ -208,9 +208,9 @@ def drilled(folder):
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     with hosts.Hosts(folder, env) as made:
-        one = Drill(made, folder)
-        yield one
+        item = Drill(made, folder)
+        yield item
     # Their hosts are gone.
-    for process in (one.driver, one.server):
+    for process in (item.driver, item.server):
         if process is not None:
             process.wait(timeout=60)

@@ -49,9 +49,9 @@ def main(arguments):
         result = search(space, wanted)
     else:
         result = driver.resume("toy", wanted, retry_failed=False)
-    found = {"exit_code": result.exit_code, **account(chosen.folder, chosen.address)}
-    (chosen.folder / "account.json").write_text(json.dumps(found))
-    print(json.dumps(found))
+    actual = {"exit_code": result.exit_code, **account(chosen.folder, chosen.address)}
+    (chosen.folder / "account.json").write_text(json.dumps(actual))
+    print(json.dumps(actual))
     return result.exit_code
 
 
@@ -60,13 +60,13 @@ def account(folder, address):
     study = studies.load(folder / "runs" / "toy", sampler=None)
     trials = [
         {
-            "state": one.state,
-            "epochs": [int(entry["epoch"]) for entry in study.epochs(one.number)],
-            **ran(study.trial_folder(one.number) / "ran.txt"),
-            "attempts": one.attempts,
-            "tracked": tracked(study, one.number, folder),
+            "state": trial.state,
+            "epochs": [int(entry["epoch"]) for entry in study.epochs(trial.number)],
+            **ran(study.trial_folder(trial.number) / "ran.txt"),
+            "attempts": trial.attempts,
+            "tracked": tracked(study, trial.number, folder),
         }
-        for one in study.outcomes()
+        for trial in study.outcomes()
     ]
     study.close()
     return {"trials": trials, "free": free(address)}
@@ -82,7 +82,7 @@ def tracked(study, number, folder):
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
-    experiments = [one.experiment_id for one in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     for run in client.search_runs(experiments, max_results=1000):
         if run.data.tags.get("raylt.trial") == str(number) or (run.info.run_name or "").split()[
             -1:

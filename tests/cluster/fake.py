@@ -38,8 +38,8 @@ def work(recipe, *, root, folder, report, device, leave=None):
             return
 
 
-def write(path, found):
+def write(path, result):
     """A file that whoever looks finds whole."""
     part = path.with_suffix(f".{socket.gethostname()}.{os.getpid()}")
-    part.write_text(json.dumps(found))
+    part.write_text(json.dumps(result))
     part.replace(path)

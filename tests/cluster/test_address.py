@@ -23,7 +23,7 @@ def test_every_way_to_use_a_cluster(given, way):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("ray://head:10001", "--address auto"),
         ("head", "HOST:6379"),
@@ -37,10 +37,10 @@ def test_every_way_to_use_a_cluster(given, way):
         ("http://me:secret@head:8265", "RAY_AUTH_TOKEN_PATH"),
     ],
 )
-def test_what_is_no_address_is_refused_with_the_advice(given, told):
+def test_what_is_no_address_is_refused_with_the_advice(given, message):
     with pytest.raises(InputError) as refused:
         address.way(given)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "secret" not in str(refused.value)
 
 

@@ -41,10 +41,10 @@ def test_a_trial_goes_on_from_the_bucket_on_a_host_that_has_nothing_of_it(drill)
     drill.wait(lambda: lines(known) > before, "training elsewhere")
     took = time.monotonic() - began
     drill.note("a host that shares no folder loses power, with a bucket", took)
-    found = drill.end()
-    assert [trial["attempts"] for trial in found["trials"]] == [2, 1]
-    told = (known.parent / "output.txt").read_text()
-    starts = re.findall(r"trial 0 is here, on (\w+) from epoch (\d+)", told)
+    result = drill.end()
+    assert [trial["attempts"] for trial in result["trials"]] == [2, 1]
+    printed = (known.parent / "output.txt").read_text()
+    starts = re.findall(r"trial 0 is here, on (\w+) from epoch (\d+)", printed)
     assert [host == lost for host, _ in starts] == [True, False]
     # At most one epoch is trained again.
     assert starts[0][1] == "0"

@@ -59,17 +59,17 @@ def test_strictly_spread_trials_are_as_many_as_trying_everything_finds(free, wor
 
 
 @given(st.lists(st.integers(0, 9), max_size=5), st.integers(1, 4), st.integers(1, 3))
-def test_a_stricter_placement_never_fits_more(cores, workers, each):
+def test_a_stricter_placement_never_fits_more(cores, workers, item):
     nodes = [node(count) for count in cores]
-    loose = concurrent(nodes, shape(workers, each, placement="pack"))
-    assert loose == concurrent(nodes, shape(workers, each, placement="spread"))
+    loose = concurrent(nodes, shape(workers, item, placement="pack"))
+    assert loose == concurrent(nodes, shape(workers, item, placement="spread"))
     for strict in ("strict_pack", "strict_spread"):
-        assert concurrent(nodes, shape(workers, each, placement=strict)) <= loose
-    assert loose * workers * each <= sum(cores)
+        assert concurrent(nodes, shape(workers, item, placement=strict)) <= loose
+    assert loose * workers * item <= sum(cores)
 
 
 @pytest.mark.parametrize(
-    ("nodes", "wanted", "told"),
+    ("nodes", "wanted", "message"),
     [
         ([node(8)], shape(gpus=1), "no GPU at all"),
         ([node(2, name="a"), node(2, name="b")], shape(3, 2), "a (2 cores, 0 GPUs)"),
@@ -78,10 +78,10 @@ def test_a_stricter_placement_never_fits_more(cores, workers, each):
         ([], shape(), "without machines"),
     ],
 )
-def test_what_does_not_fit_is_refused_at_once_with_need_and_have(nodes, wanted, told):
+def test_what_does_not_fit_is_refused_at_once_with_need_and_have(nodes, wanted, message):
     with pytest.raises(EnvironmentError) as refused:
         require_fit(nodes, wanted)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert describe(wanted) in str(refused.value)
 
 
@@ -158,9 +158,9 @@ def test_a_trial_larger_than_every_memory_is_refused_in_words():
 
 @given(st.integers(1, 512), st.integers(1, 8), st.integers(0, 8))
 def test_every_number_of_workers_that_is_chosen_trains_the_same_batch(size, least, more):
-    found = even(size, least=least, most=least + more)
-    assert all(n * (size // n) == size and size // n >= 2 for n in found)
-    assert set(found) == {
+    result = even(size, least=least, most=least + more)
+    assert all(n * (size // n) == size and size // n >= 2 for n in result)
+    assert set(result) == {
         n for n in range(least, least + more + 1) if size % n == 0 and size >= 2 * n
     }
 
@@ -189,10 +189,10 @@ def test_an_elastic_trial_runs_where_its_fewest_workers_fit():
 def test_a_trial_takes_what_is_free_of_its_part(free, alive, trials, taken):
     wanted = shape(4, least=1)
     counts = even(64, least=1, most=4)
-    found = most(
+    result = most(
         [node(c) for c in free], [node(c) for c in alive], wanted, counts=counts, trials=trials
     )
-    assert found == taken
+    assert result == taken
 
 
 @given(

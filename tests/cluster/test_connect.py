@@ -36,16 +36,16 @@ def refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (RuntimeError("RPC error: InvalidAuthToken: missing"), "we have none; set RAY_"),
         (RuntimeError("Version mismatch: The cluster was\nstarted with"), "same on all"),
         (RuntimeError("no node has\nthis address"), "ray start --address=HERE"),
     ],
 )
-def test_why_a_cluster_cannot_be_joined_is_one_line_with_what_to_do(refused, error, told):
+def test_why_a_cluster_cannot_be_joined_is_one_line_with_what_to_do(refused, error, message):
     line = refused(error)
-    assert told.replace("HERE", refused.here) in line
+    assert message.replace("HERE", refused.here) in line
     assert "\n" not in line
 
 
@@ -81,9 +81,10 @@ class Head:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [(None, "we have none"), ("wrong", "ours is a different one"), ("right", "")]
+    ("word", "message"),
+    [(None, "we have none"), ("wrong", "ours is a different one"), ("right", "")],
 )
-def test_a_head_that_does_not_know_our_token_says_so_at_once(word, told, monkeypatch):
+def test_a_head_that_does_not_know_our_token_says_so_at_once(word, message, monkeypatch):
     if word:
         monkeypatch.setenv("RAY_AUTH_TOKEN", word)
     server = grpc.server(ThreadPoolExecutor(1), handlers=[Head()])
@@ -94,8 +95,8 @@ def test_a_head_that_does_not_know_our_token_says_so_at_once(word, told, monkeyp
     began = time.monotonic()
     try:
         with contextlib.ExitStack() as stack:
-            if told:
-                stack.enter_context(pytest.raises(EnvironmentError, match=told))
+            if message:
+                stack.enter_context(pytest.raises(EnvironmentError, match=message))
             stack.enter_context(connect.joined(f"127.0.0.1:{port}"))
     finally:
         server.stop(0)

@@ -81,12 +81,12 @@ def test_each_fault_is_found_with_a_remedy(tmp_path, healthy, change, check, sta
 @pytest.mark.parametrize("change", [{"read": "another"}, {"trouble": "No such file", "disk": -1}])
 def test_a_bucket_stands_in_for_the_shared_folder(tmp_path, healthy, change):
     apart = dataclasses.replace(healthy, **change)
-    found = tuple(judge(look(tmp_path, healthy, {node(): apart}, {node(): ""})))
-    assert worst(found) == "warning"
-    (bucket,) = (finding for finding in found if finding.check == "bucket")
+    result = tuple(judge(look(tmp_path, healthy, {node(): apart}, {node(): ""})))
+    assert worst(result) == "warning"
+    (bucket,) = (finding for finding in result if finding.check == "bucket")
     assert (bucket.state, bucket.remedy) == ("ok", "")
-    found = judge(look(tmp_path, healthy, {node(): healthy}, {node(): "NO_SUCH_BUCKET"}))
-    bad = [finding for finding in found if finding.state != "ok"]
+    result = judge(look(tmp_path, healthy, {node(): healthy}, {node(): "NO_SUCH_BUCKET"}))
+    bad = [finding for finding in result if finding.state != "ok"]
     assert [(finding.check, finding.state) for finding in bad] == [("bucket", "error")]
     assert "AWS_ACCESS_KEY_ID" in bad[0].remedy
 
@@ -172,11 +172,11 @@ def test_a_folder_of_temporary_files_that_is_too_long_for_sockets_is_told(tmp_pa
     long = tmp_path / ("x" * 84)
     long.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(long))
-    found = doctor.socket_folder()
-    assert (found.state, found.where) == ("ok", "this machine")
-    assert f"since {long} is too long or cannot be written" in found.found
+    result = doctor.socket_folder()
+    assert (result.state, result.where) == ("ok", "this machine")
+    assert f"since {long} is too long or cannot be written" in result.found
     monkeypatch.setattr(scratch, "candidates", lambda: [str(long)])
-    found = doctor.socket_folder()
-    assert found.state == "error"
-    assert f"{long} has" in found.found
-    assert "RAY_TMPDIR=/tmp" in found.remedy
+    result = doctor.socket_folder()
+    assert result.state == "error"
+    assert f"{long} has" in result.found
+    assert "RAY_TMPDIR=/tmp" in result.remedy

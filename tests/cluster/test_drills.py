@@ -118,12 +118,12 @@ def test_a_command_is_sent_as_a_job_and_its_exit_code_comes_back(drill):
     assert name.startswith("raylt-sent-")
     right = env["RAY_AUTH_TOKEN"]
     deadline = time.monotonic() + PATIENCE
-    while "SUCCEEDED" not in (told := _http(head, "GET", f"/api/jobs/{name}", token=right)):
-        assert "FAILED" not in told, told
-        assert time.monotonic() < deadline, told
+    while "SUCCEEDED" not in (heard := _http(head, "GET", f"/api/jobs/{name}", token=right)):
+        assert "FAILED" not in heard, heard
+        assert time.monotonic() < deadline, heard
         time.sleep(2)
-    found = json.loads(raylt_here("best", "sent", drill.folder / "runs"))
-    assert found["best"]["state"] == "complete"
+    printed = json.loads(raylt_here("best", "sent", drill.folder / "runs"))
+    assert printed["best"]["state"] == "complete"
     # Nobody gets in without the token, whatever is tried.
     wrong = secrets.token_hex(32)
     done = raylt("doctor", RAY_AUTH_TOKEN=wrong)

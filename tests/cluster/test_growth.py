@@ -34,8 +34,8 @@ def test_hosts_that_join_are_used_and_one_that_shares_nothing_is_not(drill):
     assert len(drill.end()["trials"]) == 2
     for line in ("b (1 core, 0 GPUs) joined: 2 trials", "c (1 core, 0 GPUs) joined: 2 trials"):
         assert line in drill.told()
-    found = drill.hosts.hosts["apart"].run("find", str(runs), "-type", "f")
-    assert found == ""
+    result = drill.hosts.hosts["apart"].run("find", str(runs), "-type", "f")
+    assert result == ""
 
 
 def hosts(drill):

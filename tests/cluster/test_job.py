@@ -32,10 +32,10 @@ class Client:
 
 
 def test_a_log_that_breaks_off_is_not_told_twice():
-    said = []
-    assert job.follow(Client(), HEAD, "job", said.append) == 4
-    told = "".join(text for text in said if not text.startswith("warning"))
-    assert told.count("two\n") == 1
+    messages = []
+    assert job.follow(Client(), HEAD, "job", messages.append) == 4
+    message = "".join(text for text in messages if not text.startswith("warning"))
+    assert message.count("two\n") == 1
 
 
 class Gone(Client):
@@ -92,9 +92,9 @@ class Chatty(Client):
 
 
 def test_rays_own_lines_are_left_out_of_a_jobs_output():
-    said = []
-    assert job.follow(Chatty(), HEAD, "job", said.append) == 4
-    assert "".join(said) == "mine\n"
+    messages = []
+    assert job.follow(Chatty(), HEAD, "job", messages.append) == 4
+    assert "".join(messages) == "mine\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), ConnectionError("gone"), KeyError("x")])
@@ -121,6 +121,6 @@ class Failed(Client):
 
 
 def test_a_job_that_fails_says_why_without_its_log_again():
-    said = []
-    assert job.follow(Failed(), HEAD, "job", said.append) == 1
-    assert said[-1] == "job job: FAILED: Job entrypoint command failed with exit code 1\n"
+    messages = []
+    assert job.follow(Failed(), HEAD, "job", messages.append) == 1
+    assert messages[-1] == "job job: FAILED: Job entrypoint command failed with exit code 1\n"

@@ -108,8 +108,8 @@ def test_the_head_of_ray_up_runs_no_trials_and_hands_out_one_token(path):
     ("name", "model"), [("raycluster", kuberay.RayCluster), ("rayjob", kuberay.RayJob)]
 )
 def test_kuberay_files_have_only_fields_that_exist(name, model):
-    found = model.model_validate(values(CLUSTERS / f"kuberay/{name}.yaml"))
-    cluster = found.spec if name == "raycluster" else found.spec.rayClusterSpec
+    result = model.model_validate(values(CLUSTERS / f"kuberay/{name}.yaml"))
+    cluster = result.spec if name == "raycluster" else result.spec.rayClusterSpec
     assert cluster.rayVersion == importlib.metadata.version("ray")
     assert cluster.headGroupSpec.rayStartParams["num-cpus"] == "0"
     for group in [cluster.headGroupSpec, *cluster.workerGroupSpecs]:
@@ -134,9 +134,9 @@ def test_kuberay_files_have_only_fields_that_exist(name, model):
     ],
 )
 def test_the_check_of_kuberay_files_sees_mistakes(change):
-    found = values(CLUSTERS / "kuberay/raycluster.yaml")
+    result = values(CLUSTERS / "kuberay/raycluster.yaml")
     with pytest.raises(ValidationError):
-        kuberay.RayCluster.model_validate({**found, "spec": {**found["spec"], **change}})
+        kuberay.RayCluster.model_validate({**result, "spec": {**result["spec"], **change}})
 
 
 def test_the_image_has_no_root():
@@ -146,9 +146,9 @@ def test_the_image_has_no_root():
 
 
 def test_the_skypilot_file_has_only_known_keys():
-    found = values(CLUSTERS / "skypilot.yaml")
-    assert set(found) <= SKYPILOT
-    assert "ray stop" not in found["run"].replace("`ray stop`", "")
+    result = values(CLUSTERS / "skypilot.yaml")
+    assert set(result) <= SKYPILOT
+    assert "ray stop" not in result["run"].replace("`ray stop`", "")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

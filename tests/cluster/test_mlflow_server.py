@@ -44,12 +44,12 @@ ADA, EVE = "word-of-ada-12", "word-of-eve-12"
 
 def programs():
     """The folder of PostgreSQL's programs, which Debian keeps off the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
+    files = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not files:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     if os.geteuid() != 0:
         pytest.skip("PostgreSQL must be started as its own user, which takes root")
-    return found[-1].parent
+    return files[-1].parent
 
 
 @pytest.fixture(scope="module")

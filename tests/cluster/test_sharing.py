@@ -20,20 +20,20 @@ def cluster(monkeypatch):
             self.silent = ()
 
         def everywhere(self, function, arguments):
-            return {one: self.answer(function, one, given) for one, given in arguments.items()}
+            return {item: self.answer(function, item, given) for item, given in arguments.items()}
 
-        def answer(self, function, one, given):
-            if one.name in self.silent:
+        def answer(self, function, item, given):
+            if item.name in self.silent:
                 return "no answer within 60 s"
             if function is not facts.gather:
-                return "" if one.name not in self.own else "NO_SUCH_BUCKET"
+                return "" if item.name not in self.own else "NO_SUCH_BUCKET"
             folder, *others = given
-            return facts.gather(str(self.own.get(one.name, folder)), *others)
+            return facts.gather(str(self.own.get(item.name, folder)), *others)
 
-    found = Cluster()
-    monkeypatch.setattr(connect, "nodes", lambda: tuple(found.there))
-    monkeypatch.setattr(sharing, "_on_each", found.everywhere)
-    return found
+    result = Cluster()
+    monkeypatch.setattr(connect, "nodes", lambda: tuple(result.there))
+    monkeypatch.setattr(sharing, "_on_each", result.everywhere)
+    return result
 
 
 def test_machines_that_share_the_folder_are_taken_and_nothing_stays(cluster, tmp_path):

@@ -20,14 +20,14 @@ def job(**changes):
 @pytest.fixture
 def server():
     """A dashboard that only tells its version, to those who know the word `open`."""
-    found = types.SimpleNamespace(version="2.60.0", status=200)
+    result = types.SimpleNamespace(version="2.60.0", status=200)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             known = self.headers.get("Authorization") == "Bearer open"
-            self.send_response(found.status if known else 401)
+            self.send_response(result.status if known else 401)
             self.end_headers()
-            self.wfile.write(json.dumps({"ray_version": found.version}).encode())
+            self.wfile.write(json.dumps({"ray_version": result.version}).encode())
 
         def log_message(self, *_):
             pass
@@ -35,8 +35,8 @@ def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         thread = threading.Thread(target=listening.serve_forever, daemon=True)
         thread.start()
-        found.address = f"http://127.0.0.1:{listening.server_port}"
-        yield found
+        result.address = f"http://127.0.0.1:{listening.server_port}"
+        yield result
         listening.shutdown()
         thread.join()
 
@@ -146,7 +146,7 @@ def test_who_sends_a_job_is_warned_of_a_token_that_others_may_read(
     path.chmod(mode)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
     monkeypatch.setattr(submit, "_send", lambda *_: (None, "raylt-toy-1"))
-    said = []
-    assert submit.run(job(), server.address, wait=False, say=said.append) == 0
-    assert said[-1] == "raylt-toy-1\n"
-    assert any("other users" in text for text in said) is warned
+    messages = []
+    assert submit.run(job(), server.address, wait=False, say=messages.append) == 0
+    assert messages[-1] == "raylt-toy-1\n"
+    assert any("other users" in text for text in messages) is warned

@@ -38,12 +38,12 @@ def test_a_view_has_the_size_asked_for_and_lies_between_0_and_1(name, channels, 
 
 @EVERY_VIEW
 def test_the_same_generator_gives_the_same_view(name):
-    one, other, third = (
+    first, other, third = (
         VIEWS[name](images(), size=20, generator=generator(seed), params=PARAMS)
         for seed in (1, 1, 2)
     )
-    assert torch.equal(one, other)
-    assert torch.equal(one, third) == (name == "none")
+    assert torch.equal(first, other)
+    assert torch.equal(first, third) == (name == "none")
 
 
 @EVERY_VIEW
@@ -61,12 +61,12 @@ def test_each_image_has_a_draw_of_its_own(name):
 def test_images_do_not_touch_each_other(name):
     some = images()
     others = torch.cat((some[:20], 255 - some[20:]))
-    one, other = (
+    first, other = (
         VIEWS[name](pixels, size=20, generator=generator(), params=PARAMS)
         for pixels in (some, others)
     )
-    torch.testing.assert_close(one[:20], other[:20], atol=1e-5, rtol=0)
-    assert not torch.equal(one[20:], other[20:])
+    torch.testing.assert_close(first[:20], other[:20], atol=1e-5, rtol=0)
+    assert not torch.equal(first[20:], other[20:])
 
 
 def test_a_view_for_evaluation_is_the_image():

@@ -50,13 +50,13 @@ def test_views_and_labels_belong_together():
 
 
 def test_an_epoch_is_a_function_of_its_number_and_the_seed():
-    one, other = batches(), batches()
-    list(one.epoch(0))  # what went before does not matter
-    for mine, theirs in zip(one.epoch(4), other.epoch(4), strict=True):
+    first, other = batches(), batches()
+    list(first.epoch(0))  # what went before does not matter
+    for mine, theirs in zip(first.epoch(4), other.epoch(4), strict=True):
         assert torch.equal(mine.labels, theirs.labels)
         assert torch.equal(mine.views[1], theirs.views[1])
-    assert labels(one, 4) != labels(one, 5)
-    assert labels(one, 4) != labels(batches(seed=4), 4)
+    assert labels(first, 4) != labels(first, 5)
+    assert labels(first, 4) != labels(batches(seed=4), 4)
 
 
 def test_workers_share_each_batch_without_overlap():

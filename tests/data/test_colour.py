@@ -61,9 +61,9 @@ def test_both_forms_of_jitter_agree_on_grey_images():
     views = photographs(6, channels=1)
     factors, turn = draws(6)
     for order in ((0, 1, 2, 3), (3, 1, 2, 0)):
-        one = colour.jitter_all(views, factors, turn, order)
-        each = colour.jitter_each(views, factors, turn, torch.tensor([order] * 6))
-        torch.testing.assert_close(one, each)
+        item = colour.jitter_all(views, factors, turn, order)
+        entry = colour.jitter_each(views, factors, turn, torch.tensor([order] * 6))
+        torch.testing.assert_close(item, entry)
 
 
 def test_pure_and_grey_colours_turn_without_a_division_by_nothing():

@@ -120,8 +120,8 @@ def test_an_even_image_stays_even_whatever_the_box():
 
 def test_a_box_of_one_pixel_shows_that_pixel():
     images = photographs(1, 9, 9)
-    one = torch.ones(1)
-    box = Boxes(4 * one, 2 * one, one, one, torch.zeros(1, dtype=torch.bool), False)
+    item = torch.ones(1)
+    box = Boxes(4 * item, 2 * item, item, item, torch.zeros(1, dtype=torch.bool), False)
     view = frames.resample(images, box, 5, kernel="bicubic") * 255
     expected = images[:, :, 4:5, 2:3].expand(1, 3, 5, 5).float()
     torch.testing.assert_close(view, expected, atol=1e-3, rtol=0)

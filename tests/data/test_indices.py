@@ -59,9 +59,9 @@ def test_every_part_can_be_a_users_file(tmp_path):
         assert part.take(np.arange(len(part)))[:, 0, 0, 0].tolist() == chosen.tolist()
     # Without a file of them, validation images are none that a file names.
     del files["validation_indices"]
-    held = shown(parts(validation=10, **files).validation)
-    assert len(held) == 30
-    assert not held & set(order[:150].tolist())
+    held_out = shown(parts(validation=10, **files).validation)
+    assert len(held_out) == 30
+    assert not held_out & set(order[:150].tolist())
 
 
 def test_a_law_cuts_what_a_file_of_validation_images_leaves(tmp_path):

@@ -118,10 +118,10 @@ def test_an_impossible_imbalance_is_refused_before_anything_is_read():
 @given(st.integers(1, 5), st.sampled_from(["exponential", "pareto", "step"]))
 def test_a_split_permutes_the_classes(split, law):
     plain, permuted = Toy(law=law), Toy(law=law, split=split)
-    one = plain.tail_counts(largest=500, classes=10)
+    count = plain.tail_counts(largest=500, classes=10)
     other = permuted.tail_counts(largest=500, classes=10)
-    assert one != other
-    assert sorted(one) == sorted(other)
+    assert count != other
+    assert sorted(count) == sorted(other)
     assert permuted.tail_counts(largest=500, classes=10) == other
 
 

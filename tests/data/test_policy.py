@@ -152,7 +152,7 @@ class OnDevice(torch.Generator):
 
 def test_draws_for_a_device_are_made_here_and_never_twice_the_same():
     streams = [(0, 0), (0, 4), (1, 0), (2**64 - 1, 4)]
-    draws = [torch.rand(8, generator=policy._host(OnDevice(*each))) for each in streams]
+    draws = [torch.rand(8, generator=policy._host(OnDevice(*item))) for item in streams]
     assert len(torch.unique(torch.stack(draws), dim=0)) == len(streams)
     again = torch.rand(8, generator=policy._host(OnDevice(0, 4)))
     assert torch.equal(again, draws[1])
@@ -174,5 +174,5 @@ def test_learned_views_resemble_torchvisions_in_law():
     assert abs(ours.std() / theirs.std() - 1) < 0.15
 
 
-def error_of_difference(one, other):
-    return float((one.var() / len(one) + other.var() / len(other)).sqrt())
+def error_of_difference(first, other):
+    return float((first.var() / len(first) + other.var() / len(other)).sqrt())

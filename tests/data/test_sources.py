@@ -47,10 +47,10 @@ def epoch(of, number):
     return [(batch.views, batch.labels) for batch in of.epoch(number)]
 
 
-def same(one, other):
+def same(first, other):
     return all(
         torch.equal(labels, others) and all(map(torch.equal, views, those))
-        for (views, labels), (those, others) in zip(one, other, strict=True)
+        for (views, labels), (those, others) in zip(first, other, strict=True)
     )
 
 
@@ -122,8 +122,8 @@ def test_both_sources_follow_one_law(tmp_path):
         for images in (in_files, in_memory):
             views = torch.cat([v[0] for v, _ in epoch(batches(images, (view,), **loud), 0)])
             spread.append((views.mean((1, 2, 3)), views.std((1, 2, 3))))
-        for one, other in zip(*spread, strict=True):
-            assert ks_2samp(one.numpy(), other.numpy()).pvalue > 1e-3, view
+        for first, other in zip(*spread, strict=True):
+            assert ks_2samp(first.numpy(), other.numpy()).pvalue > 1e-3, view
 
 
 def test_a_cropped_view_is_painted_without_being_resampled_again():

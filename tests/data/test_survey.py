@@ -27,55 +27,55 @@ def test_a_folder_of_classes(tmp_path):
     photo(source / "a" / "wide.JPG", size=(40, 20))
     (source / "b" / "broken.png").write_text("no image")
     (source / "b" / "notes.txt").write_text("no image")
-    found = survey(source)
-    assert (found.layout, found.root) == ("folder", tmp_path)
-    assert found.data == {"name": "folder", "images": "set"}
-    assert (found.classes, found.counts) == (("a", "b"), {"train": (6, 3)})
-    assert (found.images, found.opened, found.channels) == (9, 10, 3)
-    assert (found.sizes[0], found.sizes[-1]) == ((12, 10), (40, 20))
-    assert found.modes == {"RGB": 9}
-    assert found.broken == (f"{source / 'b' / 'broken.png'}: it is empty or no image",)
-    assert found.left_out == {".txt": 1}
+    surveyed = survey(source)
+    assert (surveyed.layout, surveyed.root) == ("folder", tmp_path)
+    assert surveyed.data == {"name": "folder", "images": "set"}
+    assert (surveyed.classes, surveyed.counts) == (("a", "b"), {"train": (6, 3)})
+    assert (surveyed.images, surveyed.opened, surveyed.channels) == (9, 10, 3)
+    assert (surveyed.sizes[0], surveyed.sizes[-1]) == ((12, 10), (40, 20))
+    assert surveyed.modes == {"RGB": 9}
+    assert surveyed.broken == (f"{source / 'b' / 'broken.png'}: it is empty or no image",)
+    assert surveyed.left_out == {".txt": 1}
 
 
 def test_folders_by_part(tmp_path):
     for part, size in (("train", 4), ("val", 2), ("test", 1)):
         tree(tmp_path / "set" / part, {"a": size, "b": size})
-    found = survey(tmp_path / "set", root=tmp_path)
-    assert found.layout == "parts"
-    assert found.data == {
+    surveyed = survey(tmp_path / "set", root=tmp_path)
+    assert surveyed.layout == "parts"
+    assert surveyed.data == {
         "name": "folder",
         "images": "set/train",
         "validation_images": "set/val",
         "test_images": "set/test",
     }
-    assert found.counts == {"train": (4, 4), "validation": (2, 2), "test": (1, 1)}
+    assert surveyed.counts == {"train": (4, 4), "validation": (2, 2), "test": (1, 1)}
 
 
 def test_a_table_with_its_images_in_a_folder_beside_it(tmp_path):
     tree(tmp_path / "photos", {"x": 4})
     rows = ["path,label,split", "x/0.png,cat,train", "x/1.png,dog,train", "x/2.png,dog,test"]
     (tmp_path / "labels.csv").write_text("\n".join([*rows, "x/9.png,cat,train"]))
-    found = survey(tmp_path / "labels.csv")
-    assert found.data == {"name": "table", "images": "photos", "table": "labels.csv"}
-    assert found.counts == {"train": (1, 1), "test": (0, 1)}
-    assert found.broken == (f"{tmp_path / 'labels.csv'}:5 (x/9.png): it is not there",)
+    surveyed = survey(tmp_path / "labels.csv")
+    assert surveyed.data == {"name": "table", "images": "photos", "table": "labels.csv"}
+    assert surveyed.counts == {"train": (1, 1), "test": (0, 1)}
+    assert surveyed.broken == (f"{tmp_path / 'labels.csv'}:5 (x/9.png): it is not there",)
 
 
 def test_lists_by_part(tmp_path):
     source = tree(tmp_path / "set", {"x": 4})
     (source / "train.txt").write_text("x/0.png 0\nx/1.png 1\n")
     (source / "val.txt").write_text("x/2.png 0\nx/3.png 1\n")
-    found = survey(source)
-    assert found.layout == "tables"
+    surveyed = survey(source)
+    assert surveyed.layout == "tables"
     tables = {"table": "set/train.txt", "validation_table": "set/val.txt"}
-    assert found.data == {"name": "table", "images": "set", **tables}
-    assert found.counts == {"train": (1, 1), "validation": (1, 1)}
+    assert surveyed.data == {"name": "table", "images": "set", **tables}
+    assert surveyed.counts == {"train": (1, 1), "validation": (1, 1)}
 
 
 def test_of_many_images_some_are_opened(tmp_path):
-    found = survey(tree(tmp_path / "set", {"a": 9, "b": 9}), opened=6)
-    assert (found.images, found.opened, len(found.sizes)) == (18, 6, 6)
+    surveyed = survey(tree(tmp_path / "set", {"a": 9, "b": 9}), opened=6)
+    assert (surveyed.images, surveyed.opened, len(surveyed.sizes)) == (18, 6, 6)
 
 
 def test_grey_images_have_one_channel(tmp_path):

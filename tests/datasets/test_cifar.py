@@ -105,7 +105,7 @@ def test_missing_files_name_the_command_that_fetches_them(name, tmp_path):
         datasets.load(plugins.config("datasets", name)(), tmp_path)
 
 
-@pytest.mark.parametrize(("module", "each"), [(cifar10, 45), (cifar100, 4)])
+@pytest.mark.parametrize(("module", "per_class"), [(cifar10, 45), (cifar100, 4)])
 @pytest.mark.parametrize("validation", [0, 100])
-def test_few_shot_labels_are_as_many_as_in_the_published_lists(module, each, validation):
-    assert module.Config(validation=validation).few_shot == each
+def test_few_shot_labels_are_as_many_as_in_the_published_lists(module, per_class, validation):
+    assert module.Config(validation=validation).few_shot == per_class

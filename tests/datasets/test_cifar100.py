@@ -11,7 +11,7 @@ from raylt.datasets import cifar100
 def test_splits_of_cifar100_permute_the_same_sizes():
     counts = [cifar100.Config(split=split).train_counts() for split in range(6)]
     assert len(set(counts)) == 6
-    assert len({tuple(sorted(each)) for each in counts}) == 1
+    assert len({tuple(sorted(count)) for count in counts}) == 1
     assert sum(counts[0]) == 9754
 
 
@@ -70,8 +70,8 @@ def test_a_users_split_file_is_the_training_set(linked_root):
     np.save(linked_root / "chosen.npy", chosen)
     splits = cifar100.load(cifar100.Config(indices="chosen.npy"), linked_root)
     assert len(splits.train) == len(chosen)
-    held = {image.tobytes() for image in splits.validation.pixels}
-    shared = held & {image.tobytes() for image in splits.train.pixels}
+    held_out = {image.tobytes() for image in splits.validation.pixels}
+    shared = held_out & {image.tobytes() for image in splits.train.pixels}
     assert len(shared) < 5  # CIFAR-100 holds a few pictures twice
 
 

@@ -29,9 +29,9 @@ def test_no_image_is_in_two_parts(splits):
     def contents(part):
         return {image.tobytes() for image in part.take(np.arange(len(part)))}
 
-    held = contents(splits.test) | contents(splits.validation)
-    assert len(held) == 700
-    assert not held & contents(splits.balanced)
+    held_out = contents(splits.test) | contents(splits.validation)
+    assert len(held_out) == 700
+    assert not held_out & contents(splits.balanced)
     assert contents(splits.train) <= contents(splits.balanced)
 
 

@@ -152,11 +152,11 @@ def test_pixels_of_sixteen_bits_tell_two_sets_apart(tmp_path):
             path = tmp_path / name / f"c{k % 2}" / f"{k}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(random.randint(300, 65535, (24, 24)).astype(np.uint16)).save(path)
-    one, two = (
+    first, two = (
         datasets.load(config(images=name, natural=True), tmp_path) for name in ("one", "two")
     )
-    assert one.fingerprint != two.fingerprint
-    assert 20 < one.train.take(np.arange(4)).mean() < 235
+    assert first.fingerprint != two.fingerprint
+    assert 20 < first.train.take(np.arange(4)).mean() < 235
 
 
 def test_a_recipe_of_before_keeps_its_meaning_and_its_digest():

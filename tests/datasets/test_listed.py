@@ -140,8 +140,8 @@ def test_lists_lie_below_the_root(root):
 @pytest.mark.parametrize("name", ["imagenet_lt", "imagenet100_lt", "places_lt", "inaturalist2018"])
 def test_a_dataset_of_lists_names_the_list_that_is_missing(name, tmp_path):
     config = plugins.config("datasets", name)()
-    told = rf"{config.train_list} \(data\.train_list\) and \d more; .*datasets/{name}\.py"
-    with pytest.raises(InputError, match=told):
+    message = rf"{config.train_list} \(data\.train_list\) and \d more; .*datasets/{name}\.py"
+    with pytest.raises(InputError, match=message):
         datasets.load(config, tmp_path)
     with pytest.raises(InputError, match=f"{name} cannot be downloaded"):
         datasets.fetch(name, tmp_path, source=None, progress=lambda done, size: None)
@@ -186,12 +186,12 @@ def test_the_fields_trees_are_shown_by_the_command(name, tmp_path, monkeypatch, 
     words = [f"data.name={name}", "data.resolution=8", "data.workers=0"]
     words += ["--data", str(tmp_path), "--out", str(tmp_path / "tail.png"), "--json"]
     assert cli.run(["data", "show", space, *words]) == 0
-    found = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)
     listed = config.validation_list is not None
     # Without a list each class of five images or more gives one for validation.
-    assert found["train_counts"] == ([12, 6, 3] if listed else [11, 5, 3])
-    assert found["validation_counts"] == ([2, 2, 2] if listed else [1, 1, 0])
-    assert found["parts"]["test"] == 12
+    assert printed["train_counts"] == ([12, 6, 3] if listed else [11, 5, 3])
+    assert printed["validation_counts"] == ([2, 2, 2] if listed else [1, 1, 0])
+    assert printed["parts"]["test"] == 12
 
 
 def _write(root, images, listed, line, sizes):

@@ -38,7 +38,7 @@ def with_blocks(names: Iterable[str], *, dear: bool) -> list[str]:
 
 
 def test_every_block_is_of_a_known_language() -> None:
-    every = [block for each in BLOCKS.values() for block in each]
+    every = [block for item in BLOCKS.values() for block in item]
     assert [str(b) for b in every if b.language not in blocks.RUN | blocks.SHOWN] == []
 
 
@@ -170,9 +170,9 @@ def shell(block: Block, here: Path) -> None:
             check=False,
         )
         expected = int(block.notes.get("exit", "0")) if i == len(commands) - 1 else 0
-        told = f"{block}: $ {command.text}\n{done.stdout}"
-        assert done.returncode == expected, f"{told}\nexit code {done.returncode}"
-        assert comes_out(command, done.stdout), f"{told}\nis not what the page shows"
+        printed = f"{block}: $ {command.text}\n{done.stdout}"
+        assert done.returncode == expected, f"{printed}\nexit code {done.returncode}"
+        assert comes_out(command, done.stdout), f"{printed}\nis not what the page shows"
 
 
 def comes_out(command: Command, output: str) -> bool:
@@ -180,9 +180,9 @@ def comes_out(command: Command, output: str) -> bool:
     parts = [part for line in command.shown for part in line.split("...")]
     text, place = " ".join(output.split()), 0
     for part in (" ".join(part.split()) for part in parts):
-        if (found := text.find(part, place)) < 0:
+        if (result := text.find(part, place)) < 0:
             return False
-        place = found + len(part)
+        place = result + len(part)
     return True
 
 

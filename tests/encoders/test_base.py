@@ -34,7 +34,7 @@ def test_a_recipe_with_a_mapping_reads_back_from_its_own_values():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"name": "small", "pretrained": True}, "pretrained must be false for small"),
         ({"name": "small", "freeze": True}, "freeze must be false .* begins at random"),
@@ -47,8 +47,8 @@ def test_a_recipe_with_a_mapping_reads_back_from_its_own_values():
         ({"name": "smal"}, "must be one of small.*did you mean 'small'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(values, said):
-    with pytest.raises(ValidationError, match=said):
+def test_what_makes_no_sense_is_refused(values, message):
+    with pytest.raises(ValidationError, match=message):
         EncoderConfig(**values)
 
 

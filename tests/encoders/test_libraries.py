@@ -27,7 +27,7 @@ assert not {"torch", "timm", "torchvision"} & set(sys.modules)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("timm/convnext_tinny", "must be a model of timm, .*mean 'timm/convnext_tiny'"),
         ("torchvision/resnet5", "must be a model of torchvision, .*mean 'torchvision/resnet50'"),
@@ -37,8 +37,8 @@ assert not {"torch", "timm", "torchvision"} & set(sys.modules)
         ("torchvision/deeplabv3_resnet50", "must be a model of torchvision"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(name, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_unknown_name_is_answered_with_the_nearest(name, message):
+    with pytest.raises(ValueError, match=message):
         _libraries.known(name)
 
 

@@ -84,5 +84,5 @@ def test_channels_last_gives_the_same_features():
     pixels = torch.rand(2, 3, 16, 16)
     expected = net(pixels)
     net = net.to(memory_format=torch.channels_last)
-    found = net(pixels.to(memory_format=torch.channels_last))
-    assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    result = net(pixels.to(memory_format=torch.channels_last))
+    assert_close(result, expected, rtol=1e-4, atol=1e-5)

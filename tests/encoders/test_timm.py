@@ -97,6 +97,6 @@ def test_a_transformers_step_is_compiled():
     views, labels = [images, images.flip(3)], torch.zeros(4)
     expected = sum(copy.deepcopy(method)(views, labels).values())
     program = Compiled(method)
-    found = sum(program(views, labels).values())
+    result = sum(program(views, labels).values())
     assert program.failure == ""
-    assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert_close(result, expected, rtol=1e-3, atol=1e-4)

@@ -37,10 +37,10 @@ def test_the_weights_of_a_file_are_those_of_the_encoder(tmp_path, prefix, kind):
         save_file(state, tmp_path / "w.safetensors")
     else:
         torch.save({"epoch": 3, "model": state} if kind == "checkpoint" else state, tmp_path / "w")
-    found = begun(tmp_path, "w.safetensors" if kind == "safetensors" else "w")
-    assert_close(found(IMAGES), expected(net, found))
+    result = begun(tmp_path, "w.safetensors" if kind == "safetensors" else "w")
+    assert_close(result(IMAGES), expected(net, result))
     # Of a library's network the normalisation is its library's.
-    assert found.mean.flatten().tolist() == pytest.approx(net.pretrained_cfg["mean"])
+    assert result.mean.flatten().tolist() == pytest.approx(net.pretrained_cfg["mean"])
 
 
 def test_an_exported_model_brings_its_own_normalisation(tmp_path):
@@ -48,9 +48,9 @@ def test_an_exported_model_brings_its_own_normalisation(tmp_path):
     state = {f"encoder.{key}": tensor for key, tensor in exported.state_dict().items()}
     (tmp_path / "exported").mkdir()
     save_file({**state, "head.0.weight": IMAGES}, tmp_path / "exported" / "weights.safetensors")
-    found = begun(tmp_path, "exported", name="small")
-    assert_close(found(IMAGES), exported.eval()(IMAGES))
-    assert found.mean.flatten().tolist() == pytest.approx([0.1] * 3)
+    result = begun(tmp_path, "exported", name="small")
+    assert_close(result(IMAGES), exported.eval()(IMAGES))
+    assert result.mean.flatten().tolist() == pytest.approx([0.1] * 3)
     own = begun(tmp_path, "exported", name="small", mean=(0.2,) * 3, std=(1.0,) * 3)
     assert own.mean.flatten().tolist() == pytest.approx([0.2] * 3)
 

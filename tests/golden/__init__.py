@@ -29,8 +29,8 @@ def assert_agrees(loss: Callable[..., Tensor], case: dict[str, Any]) -> None:
     value.backward()
     assert abs(value.item() - case["value"]) < 1e-12
     for name, expected in case["gradients"].items():
-        found = inputs[name].grad
+        result = inputs[name].grad
         # A part with weight 0 may have no gradient at all.
-        found = torch.zeros_like(inputs[name]) if found is None else found
+        result = torch.zeros_like(inputs[name]) if result is None else result
         expected = torch.tensor(expected, dtype=torch.float64)
-        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
+        torch.testing.assert_close(result, expected, rtol=1e-11, atol=1e-13)

@@ -198,9 +198,9 @@ def gradients(
     loss: Callable[[dict[str, Matrix]], Decimal], m: dict[str, Matrix]
 ) -> dict[str, Any]:
     """The derivative of the loss by every number of every matrix."""
-    found: dict[str, Any] = {}
+    collected: dict[str, Any] = {}
     for name, matrix in m.items():
-        found[name] = [[0.0] * len(row) for row in matrix]
+        collected[name] = [[0.0] * len(row) for row in matrix]
         for i, row in enumerate(matrix):
             for j, value in enumerate(row):
                 row[j] = value + STEP
@@ -208,8 +208,8 @@ def gradients(
                 row[j] = value - STEP
                 below = loss(m)
                 row[j] = value
-                found[name][i][j] = float((above - below) / (2 * STEP))
-    return found
+                collected[name][i][j] = float((above - below) / (2 * STEP))
+    return collected
 
 
 def golden(function: Callable[..., Decimal], matrices: dict[str, Any], **others: Any) -> Any:
@@ -257,7 +257,7 @@ def main() -> None:
 
     few = random.Random(2024)
     classes = [[round(x * 0.7, 6) for x in row] for row in drawn(2, 64, few)]
-    found = {"features": drawn(2, 64, few), "means": classes}
+    result = {"features": drawn(2, 64, few), "means": classes}
 
     # Of the classes 0 0 1 1, whose images have two views each: three images of the other views of
     # the class, one, or none, as they may be drawn.
@@ -319,7 +319,7 @@ def main() -> None:
         "probabilistic_contrastive": [
             golden(
                 probabilistic_contrastive,
-                found,
+                result,
                 labels=[0, 1],
                 class_counts=[50, 2],
                 temperature=temperature,

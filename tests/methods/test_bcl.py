@@ -54,7 +54,7 @@ def test_it_is_the_formula_read_slowly(
     images, views, classes, seed, temperature, weight, power, absent, averaged
 ):
     features, labels, prototypes, counts = drawn(images, views, classes, 3, seed)
-    found = balanced_contrastive(
+    computed = balanced_contrastive(
         features,
         labels,
         prototypes,
@@ -74,7 +74,7 @@ def test_it_is_the_formula_read_slowly(
         absent,
         averaged,
     )
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-10)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-10)
 
 
 @given(st.integers(1, 6), seeds)
@@ -110,26 +110,26 @@ def test_the_names_of_the_classes_do_not_matter(seed, absent, random):
     options = {"absent": absent, "complement_power": 0.7}
     value = loss(features, labels, prototypes, counts, **options)
     back = renamed.argsort()
-    found = loss(features, renamed[labels], prototypes[back], counts[back], **options)
-    assert_close(found, value)
+    computed = loss(features, renamed[labels], prototypes[back], counts[back], **options)
+    assert_close(computed, value)
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=20), st.floats(0, 20), st.floats(-2, 2))
 def test_class_weights_have_the_mean_that_was_asked_for(counts, weight, power):
-    found = class_weights(torch.tensor(counts), weight=weight, power=power)
-    assert found.mean().item() == pytest.approx(weight)
-    assert found.tolist() == pytest.approx(references.class_weights(counts, weight, power))
+    computed = class_weights(torch.tensor(counts), weight=weight, power=power)
+    assert computed.mean().item() == pytest.approx(weight)
+    assert computed.tolist() == pytest.approx(references.class_weights(counts, weight, power))
 
 
 @given(st.integers(1, 9), st.integers(1, 500), st.floats(-2, 2))
 def test_balanced_counts_weigh_all_classes_alike(classes, count, power):
-    found = class_weights(torch.full((classes,), count), weight=3.0, power=power)
-    assert_close(found, torch.full((classes,), 3.0, dtype=torch.float64))
+    computed = class_weights(torch.full((classes,), count), weight=3.0, power=power)
+    assert_close(computed, torch.full((classes,), 3.0, dtype=torch.float64))
 
 
 def test_a_positive_power_favours_rare_classes():
-    found = class_weights(torch.tensor([500, 50, 5]), weight=1.0, power=0.5)
-    assert_close(found[1:] / found[:-1], torch.full((2,), 10.0).sqrt().double())
+    computed = class_weights(torch.tensor([500, 50, 5]), weight=1.0, power=0.5)
+    assert_close(computed[1:] / computed[:-1], torch.full((2,), 10.0).sqrt().double())
 
 
 @given(seeds, st.integers(2, 8))
@@ -147,8 +147,8 @@ def test_at_collapse_it_is_the_log_of_the_number_of_classes(absent, weight):
     features[..., 0] = 1
     prototypes = features[0, :1].expand(4, 3)
     labels, counts = torch.tensor([0, 0, 1, 2, 3, 3]), torch.tensor([9, 5, 2, 1])
-    found = loss(features, labels, prototypes, counts, complement_weight=weight, absent=absent)
-    assert found.item() == pytest.approx(math.log(4))
+    computed = loss(features, labels, prototypes, counts, complement_weight=weight, absent=absent)
+    assert computed.item() == pytest.approx(math.log(4))
 
 
 def test_a_small_weight_keeps_its_digits_in_float32():
@@ -157,22 +157,22 @@ def test_a_small_weight_keeps_its_digits_in_float32():
     labels = torch.tensor([0, 1])
     options = {"complement_weight": 1e-6}
     expected = loss(features, labels, prototypes, counts, **options)
-    found = loss(features.float(), labels, prototypes.float(), counts, **options)
-    assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    computed = loss(features.float(), labels, prototypes.float(), counts, **options)
+    assert_close(computed.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_at_collapse_without_prototypes_it_is_the_log_of_the_classes_present():
     features = torch.zeros(4, 2, 3, dtype=torch.float64)
     features[..., 0] = 1
     labels = torch.tensor([0, 0, 5, 7])
-    found = loss(
+    computed = loss(
         features,
         labels,
         features[0, :1].expand(9, 3),
         torch.ones(9, dtype=torch.int64),
         complement_weight=0.0,
     )
-    assert found.item() == pytest.approx(math.log(3))
+    assert computed.item() == pytest.approx(math.log(3))
 
 
 def test_with_weight_zero_prototypes_have_no_effect():
@@ -227,8 +227,8 @@ def test_a_huge_weight_is_a_softmax_over_prototypes():
     features, labels, prototypes, counts = drawn(5, 2, 4, 3, 0)
     logits = features.flatten(0, 1) @ prototypes.T / 0.2
     expected = torch.nn.functional.cross_entropy(logits, labels.repeat_interleave(2))
-    found = loss(features, labels, prototypes, counts, complement_weight=1e9)
-    assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    computed = loss(features, labels, prototypes, counts, complement_weight=1e9)
+    assert_close(computed, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_only_the_literal_rule_jumps_at_weight_zero():
@@ -265,8 +265,8 @@ def test_the_power_reaches_absent_classes_by_their_rule_alone(absent):
     factors = {"count": torch.ones(5), "scaled": weights.clamp(max=1), "linear": weights}[absent]
     factors[labels[0]] = 1
     logits = features[0, 0] @ prototypes.T / 0.2 + factors.log()
-    found = loss(features, labels, prototypes, counts, complement_power=1.0, absent=absent)
-    assert_close(found, -logits.log_softmax(0)[labels[0]])
+    computed = loss(features, labels, prototypes, counts, complement_power=1.0, absent=absent)
+    assert_close(computed, -logits.log_softmax(0)[labels[0]])
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

@@ -21,11 +21,11 @@ def drawn(images, classes, seed):
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**31), st.floats(0, 2))
 def test_it_is_the_formula_read_slowly(images, classes, seed, tau):
     logits, labels, counts = drawn(images, classes, seed)
-    found = logit_adjusted_cross_entropy(logits, labels, counts, tau=tau)
+    computed = logit_adjusted_cross_entropy(logits, labels, counts, tau=tau)
     expected = references.logit_adjusted_cross_entropy(
         logits.tolist(), labels.tolist(), counts.tolist(), tau
     )
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-12)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", golden.cases("logit_adjusted_cross_entropy"))

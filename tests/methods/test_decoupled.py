@@ -38,8 +38,8 @@ def test_normalised_vectors_are_the_formula_read_slowly(classes, seed, tau):
 def test_normalised_vectors_are_the_golden_numbers():
     weight = torch.tensor([[3.0, 4.0], [0.0, -16.0]], dtype=torch.float64)
     assert normalised(weight, tau=0.0).tolist() == weight.tolist()
-    found = normalised(weight, tau=0.5).tolist()
-    assert found == [pytest.approx([3 / math.sqrt(5), 4 / math.sqrt(5)]), [0.0, -4.0]]
+    computed = normalised(weight, tau=0.5).tolist()
+    assert computed == [pytest.approx([3 / math.sqrt(5), 4 / math.sqrt(5)]), [0.0, -4.0]]
     assert normalised(weight, tau=1.0).tolist() == [pytest.approx([0.6, 0.8]), [0.0, -1.0]]
 
 
@@ -54,9 +54,9 @@ def test_turning_all_class_vectors_turns_their_normalised_ones(seed, tau):
 def test_the_nearest_mean_is_the_formula_read_slowly(images, classes, seed):
     features, labels = drawn(images, classes, seed)
     rows, _ = drawn(3, 1, seed + 1)
-    found = nearest_mean(features, labels, classes=classes)(rows)
+    computed = nearest_mean(features, labels, classes=classes)(rows)
     expected = references.nearest_mean(features.tolist(), labels.tolist(), rows.tolist(), classes)
-    assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    assert_close(computed, torch.tensor(expected, dtype=torch.float64))
 
 
 def test_the_nearest_mean_is_the_golden_number():
@@ -64,10 +64,10 @@ def test_the_nearest_mean_is_the_golden_number():
     # average at (0.5, 0.5), and the row at (0, -1).
     features = torch.tensor([[-1.0, 0], [1, 1], [4, 0], [0, -1]], dtype=torch.float64)
     labels = torch.tensor([0, 1, 1, 2])
-    found = nearest_mean(features, labels, classes=4)(torch.tensor([[1.0, -3]]).double())
+    computed = nearest_mean(features, labels, classes=4)(torch.tensor([[1.0, -3]]).double())
     third = [-1 / math.sqrt(2), -1 / math.sqrt(2)]
     expected = [-2, -0.25 - 2.25, -(third[0] ** 2) - (1 + third[1]) ** 2, -math.inf]
-    assert found.tolist() == [pytest.approx(expected)]
+    assert computed.tolist() == [pytest.approx(expected)]
 
 
 @given(seeds, st.floats(0.1, 10), st.permutations(range(3)))
@@ -86,9 +86,9 @@ def test_the_nearest_mean_knows_neither_scale_nor_origin_nor_the_order_of_classe
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any), seeds)
 def test_an_epoch_draws_every_class_equally_often(counts, seed):
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    found = balanced(torch.tensor(counts), torch.Generator().manual_seed(seed))
+    computed = balanced(torch.tensor(counts), torch.Generator().manual_seed(seed))
     expected = [max(counts) if n else 0 for n in counts]
-    assert labels[found].bincount(minlength=len(counts)).tolist() == expected
+    assert labels[computed].bincount(minlength=len(counts)).tolist() == expected
 
 
 def test_every_image_of_a_class_is_drawn_alike():

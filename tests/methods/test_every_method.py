@@ -147,10 +147,10 @@ def test_a_state_dict_is_the_whole_state(name, changes):
     fresh, _ = build(name, changes, seed=9)
     fresh.load_state_dict(copy.deepcopy(method.state_dict()))
     # Without begin_epoch, as a run goes on in the middle of an epoch.
-    for expected, found in zip(
+    for expected, computed in zip(
         method(images, LABELS).values(), fresh(images, LABELS).values(), strict=True
     ):
-        assert_close(found, expected, rtol=0, atol=0)
+        assert_close(computed, expected, rtol=0, atol=0)
     memory = [tensor.data_ptr() for tensor in method.state_dict().values()]
     assert len(set(memory)) == len(memory), "two names for one tensor cannot be stored safely"
 
@@ -256,17 +256,17 @@ def test_three_workers_are_one_too(name):
 
 def _require_equal(name, changes, labels, *, workers):
     losses, gradients, buffers = _trained(name, changes, labels)
-    for found in distributed.run(_trained, name, changes, labels, workers=workers):
-        for expected, step in zip(losses, found[0], strict=True):
+    for computed in distributed.run(_trained, name, changes, labels, workers=workers):
+        for expected, step in zip(losses, computed[0], strict=True):
             for key, term in expected.items():
                 assert_close(step[key], term.detach(), rtol=1e-10, atol=1e-12)
-        assert found[1].keys() == gradients.keys()
+        assert computed[1].keys() == gradients.keys()
         for key, gradient in gradients.items():
             assert_close(
-                found[1][key], gradient, rtol=1e-8, atol=1e-11, msg=lambda m, k=key: f"{k}: {m}"
+                computed[1][key], gradient, rtol=1e-8, atol=1e-11, msg=lambda m, k=key: f"{k}: {m}"
             )
         # Running statistics and masks too.
         for key, buffer in buffers.items():
             assert_close(
-                found[2][key], buffer, rtol=1e-9, atol=1e-12, msg=lambda m, k=key: f"{k}: {m}"
+                computed[2][key], buffer, rtol=1e-9, atol=1e-12, msg=lambda m, k=key: f"{k}: {m}"
             )

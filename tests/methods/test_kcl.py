@@ -36,12 +36,12 @@ cases = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2**31), s
 @given(cases, st.floats(0.05, 1))
 def test_it_is_the_formula_read_slowly(case, temperature):
     features, _, chosen = drawn(*case)
-    found = k_positive_contrastive(features, chosen, temperature=temperature)
+    computed = k_positive_contrastive(features, chosen, temperature=temperature)
     places = [row.nonzero().flatten().tolist() for row in chosen]
     expected = references.k_positive_contrastive(
         features.flatten(0, 1).tolist(), places, temperature
     )
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-12)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-12)
 
 
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 2**31), st.floats(0.05, 1))
@@ -52,12 +52,12 @@ def test_with_a_queue_it_is_the_formula_read_slowly(images, size, seed, temperat
         for n in (images, images, size)
     )
     chosen = torch.rand(images, size, generator=generator) < 0.5
-    found = queued_contrastive(queries, twins, keys, chosen, temperature=temperature)
+    computed = queued_contrastive(queries, twins, keys, chosen, temperature=temperature)
     places = [row.nonzero().flatten().tolist() for row in chosen]
     expected = references.queued_contrastive(
         queries.tolist(), twins.tolist(), keys.tolist(), places, temperature
     )
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-12)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [k_positive_contrastive, queued_contrastive])
@@ -85,8 +85,8 @@ def test_drawn_to_all_of_the_class_it_is_supcon(case):
 @given(cases)
 def test_drawn_to_nobody_it_is_nt_xent(case):
     features, _, chosen = drawn(*case[:3], 0)
-    found = k_positive_contrastive(features, chosen, temperature=0.3)
-    assert_close(found, nt_xent(features[:, 0], features[:, 1], temperature=0.3))
+    computed = k_positive_contrastive(features, chosen, temperature=0.3)
+    assert_close(computed, nt_xent(features[:, 0], features[:, 1], temperature=0.3))
 
 
 @given(cases, st.randoms(use_true_random=False))
@@ -110,14 +110,14 @@ def test_as_many_are_drawn_as_there_are_up_to_k_and_all_of_other_images_of_the_c
     images, classes, seed, count = case
     _, labels, chosen = drawn(images, classes, seed, count)
     for anchor in range(2 * images):
-        found = chosen[anchor].nonzero().flatten().tolist()
+        computed = chosen[anchor].nonzero().flatten().tolist()
         allowed = {
             key
             for key in range(2 * images)
             if labels[key // 2] == labels[anchor // 2] and key // 2 != anchor // 2
         }
-        assert set(found) <= allowed
-        assert len(found) == min(count, len(allowed))
+        assert set(computed) <= allowed
+        assert len(computed) == min(count, len(allowed))
 
 
 def built(**changes):

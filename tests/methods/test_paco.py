@@ -47,10 +47,10 @@ def test_it_is_the_formula_read_slowly(case, temperature, alpha, beta, gamma):
         COUNTS.tolist(),
         **weights,
     )
-    found = parametric_contrastive(
+    computed = parametric_contrastive(
         queries, keys, logits, labels, key_labels, COUNTS, start=0, **weights
     )
-    assert_close(found.item(), expected, rtol=1e-9, atol=1e-9)
+    assert_close(computed.item(), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("case", golden.cases("parametric_contrastive"))
@@ -64,7 +64,7 @@ def test_it_is_the_golden_number(case):
 @given(cases)
 def test_without_keys_it_is_the_balanced_softmax(case):
     queries, keys, logits, labels, key_labels = drawn(*case)
-    found = parametric_contrastive(
+    computed = parametric_contrastive(
         queries,
         keys,
         logits,
@@ -74,7 +74,7 @@ def test_without_keys_it_is_the_balanced_softmax(case):
         start=0,
         **PAPER | {"alpha": 0.0, "gamma": 0.0},
     )
-    assert_close(found, logit_adjusted_cross_entropy(logits, labels, COUNTS, tau=1.0))
+    assert_close(computed, logit_adjusted_cross_entropy(logits, labels, COUNTS, tau=1.0))
 
 
 @given(cases, st.randoms(use_true_random=False))
@@ -106,7 +106,7 @@ def test_everything_alike_costs_the_log_of_what_it_is_compared_with():
     keys = torch.ones(6, 1, dtype=torch.float64)
     # Keys and centres have one logit where those of the centres, with their prior, are 1/t.
     logits = torch.full((2, 3), 20 + math.log(3), dtype=torch.float64)
-    found = parametric_contrastive(
+    computed = parametric_contrastive(
         keys[:2],
         keys,
         logits,
@@ -116,7 +116,7 @@ def test_everything_alike_costs_the_log_of_what_it_is_compared_with():
         start=0,
         **PAPER,
     )
-    assert found.item() == pytest.approx(math.log(3 + 5))
+    assert computed.item() == pytest.approx(math.log(3 + 5))
 
 
 def test_the_gradient_is_finite_where_keys_do_not_count():

@@ -40,10 +40,10 @@ def test_it_is_the_formula_read_slowly(rows, dim, seed, temperature, tau):
     expected = references.probabilistic_contrastive(
         features.tolist(), labels.tolist(), means.tolist(), COUNTS.tolist(), temperature, tau
     )
-    found = probabilistic_contrastive(
+    computed = probabilistic_contrastive(
         features, labels, means, COUNTS, temperature=temperature, tau=tau
     )
-    assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert computed.item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("case", golden.cases("probabilistic_contrastive"))
@@ -58,7 +58,7 @@ def test_it_is_scipys_bessel_function_at_every_concentration(dim):
     direction[0, 0] = 1
     lengths = np.array([0.05, 0.3, 0.7, 0.9, 0.99, 0.999])
     means = direction * torch.tensor(lengths)[:, None]
-    found = log_expectation(direction, means, temperature=0.1)[0].numpy()
+    computed = log_expectation(direction, means, temperature=0.1)[0].numpy()
     k = np.minimum(lengths * (dim - lengths**2) / (1 - lengths**2), 1e5)
 
     def log_mass(x):
@@ -69,7 +69,7 @@ def test_it_is_scipys_bessel_function_at_every_concentration(dim):
     # scipy's values of the largest order vanish at small concentrations.
     usable = np.isfinite(expected)
     assert usable.sum() >= 3
-    np.testing.assert_allclose(found[usable], expected[usable], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(computed[usable], expected[usable], rtol=1e-9, atol=1e-9)
 
 
 def test_it_is_the_mean_over_many_drawn_keys():
@@ -80,9 +80,9 @@ def test_it_is_the_mean_over_many_drawn_keys():
     direction = (means[0] / length).numpy()
     keys = vonmises_fisher(direction, concentration).rvs(200_000, random_state=1)
     closed = log_expectation(features, means, temperature=temperature)
-    for row, found in zip(features, closed, strict=True):
+    for row, computed in zip(features, closed, strict=True):
         drawn_mean = np.log(np.exp(keys @ row.numpy() / temperature).mean())
-        assert found.item() == pytest.approx(drawn_mean, abs=0.02)
+        assert computed.item() == pytest.approx(drawn_mean, abs=0.02)
 
 
 @given(st.integers(0, 2**31), st.permutations(range(3)), st.permutations(range(5)))
@@ -127,8 +127,8 @@ def test_classes_alike_cost_the_log_of_their_number():
 
 def test_concentrated_classes_are_a_softmax_over_their_directions():
     features, _, means = drawn(4, 32, 0, lengths=(1 - 1e-12,) * 3)
-    found = log_expectation(features, means, temperature=0.5)
-    assert_close(found, features @ means.T / 0.5, rtol=0, atol=0.01)
+    computed = log_expectation(features, means, temperature=0.5)
+    assert_close(computed, features @ means.T / 0.5, rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize("length", [0.0, 1e-8, 1.0])

@@ -46,24 +46,24 @@ def test_the_joint_gradient_is_that_of_the_published_two_passes(own_norms, depth
     nt_xent(target.detach(), twice.competitor(VIEWS[1]), temperature=0.2).backward()
 
     expected = gradients(twice)
-    found = gradients(method)
-    assert found.keys() == expected.keys()
+    computed = gradients(method)
+    assert computed.keys() == expected.keys()
     for name, gradient in expected.items():
-        assert (found[name] - gradient).abs().max() <= 1e-10, name
+        assert (computed[name] - gradient).abs().max() <= 1e-10, name
 
 
 def test_the_term_is_nt_xent_of_both_branches():
     method = built()
     method.begin_epoch(0)
-    found = method(VIEWS, LABELS)["contrast"]
+    computed = method(VIEWS, LABELS)["contrast"]
     first = method.head(method.encoder(VIEWS[0]))
-    assert_close(found, nt_xent(first, method.competitor(VIEWS[1]), temperature=0.2))
+    assert_close(computed, nt_xent(first, method.competitor(VIEWS[1]), temperature=0.2))
 
 
 def test_the_mask_is_renewed_every_epoch_or_as_seldom_as_asked():
     for refresh, renewed in ((1, [True, True, True]), (3, [True, False, False])):
         method = built(refresh=refresh)
-        found = []
+        collected = []
         for epoch in range(3):
             before = [mask.clone() for mask in method.competitor.masks.buffers()]
             with torch.no_grad():
@@ -71,8 +71,8 @@ def test_the_mask_is_renewed_every_epoch_or_as_seldom_as_asked():
                     weight += torch.randn_like(weight)
             method.begin_epoch(epoch)
             after = method.competitor.masks.buffers()
-            found.append(any((a != b).any() for a, b in zip(before, after, strict=True)))
-        assert found == renewed
+            collected.append(any((a != b).any() for a, b in zip(before, after, strict=True)))
+        assert collected == renewed
 
 
 def share_hidden(method):

@@ -29,8 +29,8 @@ def test_it_is_the_formula_read_slowly(images, views, classes, seed, temperature
     expected = references.supervised_contrastive(
         features.flatten(0, 1).tolist(), labels.repeat_interleave(views).tolist(), temperature
     )
-    found = supervised_contrastive(features, labels, temperature=temperature)
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-12)
+    computed = supervised_contrastive(features, labels, temperature=temperature)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", golden.cases("supervised_contrastive"))
@@ -44,8 +44,8 @@ def test_it_is_the_golden_number(case):
 @given(st.integers(1, 6), st.integers(0, 2**31))
 def test_with_a_class_for_each_image_it_is_nt_xent(images, seed):
     features, _ = drawn(images, 2, 1, seed)
-    found = supervised_contrastive(features, torch.arange(images), temperature=0.3)
-    assert_close(found, nt_xent(features[:, 0], features[:, 1], temperature=0.3))
+    computed = supervised_contrastive(features, torch.arange(images), temperature=0.3)
+    assert_close(computed, nt_xent(features[:, 0], features[:, 1], temperature=0.3))
 
 
 @given(st.integers(2, 5), st.integers(0, 2**31), st.randoms(use_true_random=False))

@@ -32,7 +32,7 @@ cases = st.tuples(st.integers(1, 4), st.integers(0, 2**31), st.integers(0, 3))
 @given(cases, st.floats(0.05, 1), st.floats(0, 2))
 def test_it_is_the_formula_read_slowly(case, temperature, weight):
     features, chosen, targets, labels = drawn(*case)
-    found = targeted_contrastive(
+    computed = targeted_contrastive(
         features, chosen, targets, labels, temperature=temperature, target_weight=weight
     )
     expected = references.targeted_contrastive(
@@ -43,7 +43,7 @@ def test_it_is_the_formula_read_slowly(case, temperature, weight):
         temperature,
         weight,
     )
-    assert_close(found.item(), expected, rtol=1e-10, atol=1e-12)
+    assert_close(computed.item(), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", golden.cases("targeted_contrastive"))
@@ -68,10 +68,10 @@ def test_turning_views_and_targets_together_changes_nothing(case):
 def test_everything_alike_costs_the_logs_of_what_it_is_compared_with():
     features, targets = torch.ones(3, 2, 1).double(), torch.ones(4, 1).double()
     chosen, labels = torch.zeros(6, 6, dtype=torch.bool), torch.tensor([0, 1, 3])
-    found = targeted_contrastive(
+    computed = targeted_contrastive(
         features, chosen, targets, labels, temperature=0.07, target_weight=0.2
     )
-    assert found.item() == pytest.approx(1.2 * math.log(5 + 4))
+    assert computed.item() == pytest.approx(1.2 * math.log(5 + 4))
 
 
 @pytest.mark.parametrize(("classes", "dim"), [(2, 2), (4, 8), (100, 128), (10, 10)])
@@ -119,9 +119,9 @@ def test_classes_are_matched_as_if_all_assignments_were_tried(classes, seed):
         sum(row[k] for row, k in zip(cosines, order, strict=True))
         for order in itertools.permutations(range(classes))
     )
-    found = matched(centroids, targets).tolist()
-    assert sorted(found) == list(range(classes))
-    reached = sum(row[k] for row, k in zip(cosines, found, strict=True))
+    computed = matched(centroids, targets).tolist()
+    assert sorted(computed) == list(range(classes))
+    reached = sum(row[k] for row, k in zip(cosines, computed, strict=True))
     assert reached == pytest.approx(best, abs=1e-5)
 
 

@@ -22,8 +22,8 @@ def test_each_candidate_is_drawn_equally_often():
     assert ((shares[same] - expected).abs() < tolerance).all()
     assert (shares[~same] == 0).all()
     # Rows know nothing of each other.
-    one = random_ranks(torch.tensor(3), torch.tensor(0), 8, 1000, start=0).double()
-    correlations = torch.corrcoef(one) - torch.eye(8)
+    item = random_ranks(torch.tensor(3), torch.tensor(0), 8, 1000, start=0).double()
+    correlations = torch.corrcoef(item) - torch.eye(8)
     assert correlations.abs().max() < 0.15
 
 
@@ -59,7 +59,7 @@ def test_every_call_draws_anew_and_a_restored_state_goes_on():
 
 def test_nothing_is_drawn_that_is_no_candidate():
     candidates = torch.tensor([[True, False, True, False], [False] * 4, [True] * 4])
-    found = Draw()(candidates, count=3, start=0)
-    assert found.sum(1).tolist() == [2, 0, 3]
-    assert not (found & ~candidates).any()
+    computed = Draw()(candidates, count=3, start=0)
+    assert computed.sum(1).tolist() == [2, 0, 3]
+    assert not (computed & ~candidates).any()
     assert Draw()(candidates, count=0, start=0).sum() == 0

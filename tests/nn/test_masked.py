@@ -51,9 +51,9 @@ def test_masks_are_the_rule_read_slowly_also_with_ties(values, cut, ratio):
 
 
 @given(st.integers(0, 2**31), st.floats(0, 0.99), st.floats(0, 0.99))
-def test_a_larger_share_hides_what_a_smaller_one_hides(seed, one, other):
+def test_a_larger_share_hides_what_a_smaller_one_hides(seed, first, other):
     drawn = weights((20,), (5, 6), seed=seed)
-    less, more = sorted((one, other))
+    less, more = sorted((first, other))
     for kept, fewer in zip(
         magnitude_masks(drawn, less), magnitude_masks(drawn, more), strict=True
     ):
@@ -113,15 +113,15 @@ def test_hidden_weights_are_as_zero_and_get_no_gradient():
     competitor = Competitor(net, head, own_norms=True).double()
     masks = magnitude_masks(competitor.weights(), 0.7)
     competitor.hide(masks)
-    found = competitor(PICTURES)
-    found.square().sum().backward()
+    computed = competitor(PICTURES)
+    computed.square().sum().backward()
     for weight, mask in zip(competitor.weights(), masks, strict=True):
         assert (weight.grad[~mask] == 0).all()
         assert (weight.grad[mask] != 0).any()
     with torch.no_grad():
         for weight, mask in zip(competitor.weights(), masks, strict=True):
             weight[~mask] = 0
-    assert_close(head(net(PICTURES)), found)
+    assert_close(head(net(PICTURES)), computed)
 
 
 def test_hidden_weights_come_back():
@@ -270,9 +270,9 @@ def test_the_competitor_is_the_network_pruned_by_hand(name):
     assert len(norms[0]) + len(norms[1]) == len(competitor.norms)
     by_hand, by_hand_top = pruned(net, hidden, norms[0]), pruned(top, {}, norms[1])
 
-    found, expected = competitor(photographs()), by_hand_top(by_hand(photographs()))
-    assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    found.square().sum().backward()
+    computed, expected = competitor(photographs()), by_hand_top(by_hand(photographs()))
+    assert_close(computed, expected, rtol=1e-12, atol=1e-12)
+    computed.square().sum().backward()
     expected.square().sum().backward()
     for path, parameter in net.named_parameters():
         gradient = by_hand.get_parameter(path).grad

@@ -85,5 +85,5 @@ def _pushed():
 @pytest.mark.parametrize("workers", [2])
 def test_all_workers_hold_what_one_would(workers):
     expected = _pushed()
-    for found in distributed.run(_pushed, workers=workers):
-        assert all(torch.equal(found[name], value) for name, value in expected.items())
+    for computed in distributed.run(_pushed, workers=workers):
+        assert all(torch.equal(computed[name], value) for name, value in expected.items())

@@ -50,8 +50,8 @@ def test_lbfgs_is_the_minimum_of_the_penalised_likelihood():
     theirs = LogisticRegression(C=1 / (1e-4 * 300), max_iter=2000, tol=1e-8)
     theirs.fit(standard.double().numpy(), labels.numpy())
     expected = theirs.predict_proba(standard.double().numpy())
-    found = head(features).softmax(1).numpy()
-    assert np.abs(found - expected).max() < 2e-3
+    computed = head(features).softmax(1).numpy()
+    assert np.abs(computed - expected).max() < 2e-3
 
 
 def test_a_constant_feature_does_no_harm():
@@ -86,8 +86,8 @@ def test_a_class_without_an_image_is_never_predicted():
     )
     assert head(features).shape == (90, 5)
     assert head(features).argmax(1).max() < 3
-    found = probe.neighbours(features, labels, features, classes=5, k=3)
-    assert found.max() < 3
+    computed = probe.neighbours(features, labels, features, classes=5, k=3)
+    assert computed.max() < 3
 
 
 def test_neighbours_vote_by_direction_alone():
@@ -104,15 +104,15 @@ def test_a_tie_goes_to_the_closer_neighbour():
     known = torch.tensor([[1.0, 0.2], [1.0, 0.1]])
     asked = torch.tensor([[1.0, 0.0]])
     for labels in ([0, 1], [1, 0]):
-        found = probe.neighbours(known, torch.tensor(labels), asked, classes=2, k=2)
-        assert found.tolist() == [labels[1]]
+        computed = probe.neighbours(known, torch.tensor(labels), asked, classes=2, k=2)
+        assert computed.tolist() == [labels[1]]
 
 
 def test_many_questions_are_answered_in_order():
     known, labels = clusters(50, 5, 8, seed=0, spread=0.1)
     asked, truth = clusters(2500, 5, 8, seed=1, spread=0.1)
-    found = probe.neighbours(known, labels, asked, classes=5, k=5)
-    assert (found == truth).all()
+    computed = probe.neighbours(known, labels, asked, classes=5, k=5)
+    assert (computed == truth).all()
     assert probe.neighbours(known, labels, asked[:0], classes=5, k=5).shape == (0,)
 
 

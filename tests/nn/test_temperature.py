@@ -33,8 +33,8 @@ def of_kukleva(epoch, lowest, highest, t):
 @given(st.integers(0, 5000), swings, st.integers(1, 500))
 def test_it_is_the_formula_of_the_program(epoch, swing, t):
     lowest, highest = swing
-    found = cosine_temperature(epoch, highest=highest, lowest=lowest, period=2 * t)
-    assert found == pytest.approx(of_kukleva(epoch, lowest, highest, t), abs=1e-9)
+    computed = cosine_temperature(epoch, highest=highest, lowest=lowest, period=2 * t)
+    assert computed == pytest.approx(of_kukleva(epoch, lowest, highest, t), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_it_is_the_formula_of_the_program(epoch, swing, t):
     [(0, 1.0), (100, 0.55), (200, 0.1), (300, 0.55), (400, 1.0), (600, 0.1)],
 )
 def test_the_published_schedule_at_known_epochs(epoch, expected):
-    found = cosine_temperature(epoch, highest=1.0, lowest=0.1, period=400)
-    assert found == pytest.approx(expected, abs=1e-12)
+    computed = cosine_temperature(epoch, highest=1.0, lowest=0.1, period=400)
+    assert computed == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.integers(0, 3000), swings, periods)
@@ -87,17 +87,19 @@ def test_every_method_contrasts_at_the_temperature_of_the_epoch(name):
 
     swing = {"temperature_schedule": "cosine", "temperature_min": 0.1, "temperature_period": 8}
     for epoch, temperature in ((0, 0.9), (2, 0.5), (4, 0.1), (8, 0.9)):
-        found = term(epoch, temperature=0.9, **swing)
-        assert_close(found, term(0, temperature=temperature), rtol=1e-6, atol=1e-7)
+        computed = term(epoch, temperature=0.9, **swing)
+        assert_close(computed, term(0, temperature=temperature), rtol=1e-6, atol=1e-7)
     assert not torch.equal(term(0, temperature=0.9), term(0, temperature=0.1))
 
 
 def test_a_number_on_the_device_is_the_same_temperature():
     rows = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     number = contrast.similarities(rows, rows, temperature=0.3)
-    found = contrast.similarities(rows, rows, temperature=torch.tensor(0.3, dtype=torch.float64))
-    assert found.dtype == torch.float32
-    assert_close(found, number)
+    computed = contrast.similarities(
+        rows, rows, temperature=torch.tensor(0.3, dtype=torch.float64)
+    )
+    assert computed.dtype == torch.float32
+    assert_close(computed, number)
 
 
 def test_a_lowest_temperature_above_the_highest_is_refused_only_where_it_counts():

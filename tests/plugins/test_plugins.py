@@ -234,11 +234,11 @@ def test_a_method_of_ones_own_need_not_have_been_published(mine: Path) -> None:
 
 
 def entry_points(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
-    found = [EntryPoint(name, value, "raylt.methods") for name, value in points]
+    result = [EntryPoint(name, value, "raylt.methods") for name, value in points]
     monkeypatch.setattr(
         importlib.metadata,
         "entry_points",
-        lambda *, group: [point for point in found if point.group == group],
+        lambda *, group: [point for point in result if point.group == group],
     )
     plugins.entries.cache_clear()
     outside.use(Path("/nothing"))

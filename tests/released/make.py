@@ -30,11 +30,11 @@ def defaults() -> dict[str, dict[str, Any]]:
     """The default of every field of a study, and of a recipe of every method and dataset."""
     pairs = [(name, "digits") for name in plugins.names("methods")]
     pairs += [("sdclr", name) for name in plugins.names("datasets")]
-    found = {
+    result = {
         f"{method} on {dataset}": recipe.defaults(recipe.model(method, dataset))
         for method, dataset in pairs
     }
-    return {"study": recipe.defaults(Study), **found}
+    return {"study": recipe.defaults(Study), **result}
 
 
 def searched(folder: Path) -> None:

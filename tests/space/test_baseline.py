@@ -26,18 +26,18 @@ class Mine:
 
 
 def test_a_space_without_a_baseline_has_its_methods_published_values(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {}, {"method.prune": PRUNE, "optimizer.lr": LR})
-    assert found.baseline_point == {"method.prune": 0.9, "optimizer.lr": 0.5}
-    assert found.study.baseline is not None
-    assert found.study.baseline.source == (
+    search_space = loaded(tmp_path, {}, {"method.prune": PRUNE, "optimizer.lr": LR})
+    assert search_space.baseline_point == {"method.prune": 0.9, "optimizer.lr": 0.5}
+    assert search_space.study.baseline is not None
+    assert search_space.study.baseline.source == (
         "the published values of sdclr: Jiang et al., Self-Damaging Contrastive Learning, ICML "
         "2021, the CIFAR scripts"
     )
     # It is kept with the study.
-    (tmp_path / "again.yaml").write_text(found.text, "utf-8")
+    (tmp_path / "again.yaml").write_text(search_space.text, "utf-8")
     for again in (space.load(tmp_path / "again.yaml"), space.stored(tmp_path / "again.yaml")):
-        assert again.baseline_point == found.baseline_point
-        assert again.digest == found.digest
+        assert again.baseline_point == search_space.baseline_point
+        assert again.digest == search_space.digest
 
 
 def test_what_the_space_has_not_is_told(tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_what_the_space_has_not_is_told(tmp_path: Path) -> None:
         "method.prune": {"low": 0.1, "high": 0.5},
         "optimizer.batch_size": {"choices": [32, 64]},
     }
-    found = loaded(tmp_path, {}, leaves)
-    assert found.baseline_point == {"method.prune": 0.5, "optimizer.batch_size": 32}
-    assert found.study.baseline is not None
-    assert found.study.baseline.source.endswith(
+    search_space = loaded(tmp_path, {}, leaves)
+    assert search_space.baseline_point == {"method.prune": 0.5, "optimizer.batch_size": 32}
+    assert search_space.study.baseline is not None
+    assert search_space.study.baseline.source.endswith(
         "; nearest in this space method.prune 0.5 for 0.9; none is published for "
         "optimizer.batch_size 32"
     )
@@ -56,16 +56,16 @@ def test_what_the_space_has_not_is_told(tmp_path: Path) -> None:
 
 def test_a_point_that_require_refuses_gives_way_where_it_must(tmp_path: Path) -> None:
     study = {"require": ["method.prune < 0.6"]}
-    found = loaded(tmp_path, study, {"method.prune": PRUNE, "optimizer.lr": LR})
-    assert found.baseline_point is not None
-    assert found.baseline_point["optimizer.lr"] == 0.5
-    assert found.refusal(found.baseline_point) is None
+    search_space = loaded(tmp_path, study, {"method.prune": PRUNE, "optimizer.lr": LR})
+    assert search_space.baseline_point is not None
+    assert search_space.baseline_point["optimizer.lr"] == 0.5
+    assert search_space.refusal(search_space.baseline_point) is None
 
 
 def test_a_study_that_began_without_a_baseline_gets_none_unless_asked(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {}, {"method.prune": PRUNE})
+    search_space = loaded(tmp_path, {}, {"method.prune": PRUNE})
     old = tmp_path / "old.yaml"
-    before, _, rest = found.text.partition("  baseline:")
+    before, _, rest = search_space.text.partition("  baseline:")
     old.write_text(before + "recipe" + rest.partition("\nrecipe")[2], "utf-8")
     assert space.stored(old).study.baseline is None
     assert space.stored(old, ["study.baseline=published"]).baseline_point == {"method.prune": 0.9}
@@ -88,10 +88,10 @@ def test_the_rival_has_the_published_values_of_its_own_method(tmp_path: Path) ->
 
 def test_a_method_that_states_none_has_its_defaults(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN, "utf-8")
-    found = loaded(tmp_path, {}, {"method.name": "own:Mine", "method.prune": PRUNE})
-    assert found.baseline_point == {"method.prune": 0.7}
-    assert found.study.baseline is not None
-    assert found.study.baseline.source == (
+    search_space = loaded(tmp_path, {}, {"method.name": "own:Mine", "method.prune": PRUNE})
+    assert search_space.baseline_point == {"method.prune": 0.7}
+    assert search_space.study.baseline is not None
+    assert search_space.study.baseline.source == (
         "the published values of own:Mine: its file states none, so the defaults"
     )
 

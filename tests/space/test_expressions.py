@@ -47,8 +47,8 @@ def test_a_condition_means_what_it_says(text: str, value: bool) -> None:
 
 
 def test_the_mentioned_paths_are_known() -> None:
-    found = expressions.parse("method.prune > baseline - 0.1 or a.b.c == 'x.y'")
-    assert found.names == {"method.prune", "baseline", "a.b.c"}
+    expression = expressions.parse("method.prune > baseline - 0.1 or a.b.c == 'x.y'")
+    assert expression.names == {"method.prune", "baseline", "a.b.c"}
     assert expressions.parse("baseline - 0.01").number({"baseline": 0.5}) == pytest.approx(0.49)
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_says_why(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("optimizer.name > 3", "'sgd' is no number where optimizer.name = 'sgd'"),
         ("optimizer.name == 3", "'sgd' and 3 are of different kinds"),
@@ -124,14 +124,14 @@ def test_what_cannot_be_read_says_why(text: str, message: str) -> None:
         ("1e308 * 10 / (1e308 * 10 - 1e308 * 10) > 0", None),
     ],
 )
-def test_unlike_things_are_not_compared(text: str, said: str | None) -> None:
-    found = expressions.parse(text)
-    if said is None:
-        assert found.truth(VALUES) is False
+def test_unlike_things_are_not_compared(text: str, message: str | None) -> None:
+    expression = expressions.parse(text)
+    if message is None:
+        assert expression.truth(VALUES) is False
         return
     with pytest.raises(InputError) as refused:
-        found.truth(VALUES)
-    assert said in str(refused.value)
+        expression.truth(VALUES)
+    assert message in str(refused.value)
     assert text in str(refused.value)
 
 
@@ -156,9 +156,9 @@ arithmetic = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 def test_numbers_behave_as_in_python(
     a: float, b: float, c: float, compare: str, combine: str
 ) -> None:
-    found = expressions.parse(f"x.a {combine} ({b}) {compare} c")
+    expression = expressions.parse(f"x.a {combine} ({b}) {compare} c")
     expected = comparisons[compare](arithmetic[combine](a, b), c)
-    assert found.truth({"x.a": a, "c": c}) is expected
+    assert expression.truth({"x.a": a, "c": c}) is expected
 
 
 @given(st.text() | st.text("ab1.()[]'\"<>=!+-*/%, notadi"))

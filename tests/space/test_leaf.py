@@ -33,9 +33,9 @@ def test_draws_stay_within_inclusive_ends(pair: list[float], log: bool, seed: in
 
 @given(st.floats(0, 0.9999), st.floats(0, 0.9999), st.integers())
 def test_draws_towards_one_are_even_in_the_logarithm_of_the_rest(
-    one: float, other: float, seed: int
+    first: float, other: float, seed: int
 ) -> None:
-    low, high = sorted((one, other))
+    low, high = sorted((first, other))
     leaf = ranged(low, high, log=False, step=None, complement=True)
     rng = random.Random(seed)
     assert all(leaf.admits(leaf.draw(rng)) for _ in range(20))

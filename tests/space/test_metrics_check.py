@@ -35,14 +35,14 @@ NO_TAIL = {"data.validation": 0}
 def test_nothing_is_measured_on_images_that_are_not_held_out(
     tmp_path: Path, study: Mapping[str, Any]
 ) -> None:
-    told = r"yaml:\d+: data\.validation: must be at least 1, since study\..* is val/.*raise it"
-    with pytest.raises(InputError, match=told):
+    message = r"yaml:\d+: data\.validation: must be at least 1, since study\..* is val/.*raise it"
+    with pytest.raises(InputError, match=message):
         loaded(tmp_path, study, NO_TAIL)
 
 
 def test_the_whole_tail_can_be_trained_on_if_the_loss_is_watched(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {"objective": "train/loss"}, NO_TAIL)
-    assert found.at({}).data.train_counts() != loaded(tmp_path, {}, {}).at({}).data.train_counts()
+    space = loaded(tmp_path, {"objective": "train/loss"}, NO_TAIL)
+    assert space.at({}).data.train_counts() != loaded(tmp_path, {}, {}).at({}).data.train_counts()
 
 
 def test_a_probe_that_chooses_its_epoch_needs_images_to_choose_by(tmp_path: Path) -> None:
@@ -97,10 +97,10 @@ def test_a_metric_without_classes_is_told_with_the_counts() -> None:
 
 def test_who_chooses_the_best_epoch_as_objective_is_told_that_it_flatters(tmp_path: Path) -> None:
     assert loaded(tmp_path, {"objective": "val/accuracy"}, {}).warnings == ()
-    (told,) = loaded(tmp_path, {"objective": "val/best/few"}, {}).warnings
-    assert told.startswith("study.objective: val/best/few is of the best epoch")
-    assert "luck flatters it" in told
-    assert "test/best/few" in told
+    (warning,) = loaded(tmp_path, {"objective": "val/best/few"}, {}).warnings
+    assert warning.startswith("study.objective: val/best/few is of the best epoch")
+    assert "luck flatters it" in warning
+    assert "test/best/few" in warning
     bounded = {"objective": "val/few", "constraints": [{"metric": "val/best/many", "min": 0.5}]}
     assert loaded(tmp_path, bounded, {}).warnings == ()
 
@@ -111,8 +111,8 @@ def check_with(folder: Path, study: Mapping[str, Any], of_each: int) -> None:
     pool = np.delete(target, hold_out(target, [digits.TEST] * digits.CLASSES))
     chosen = [np.flatnonzero(pool == k)[:of_each] for k in range(digits.CLASSES)]
     np.save(folder / "equal.npy", np.concatenate(chosen))
-    found = loaded(folder, study, {"data.indices": "equal.npy"})
-    plan.check(found, Settings(data=folder, runs=folder / "runs"))
+    space = loaded(folder, study, {"data.indices": "equal.npy"})
+    plan.check(space, Settings(data=folder, runs=folder / "runs"))
 
 
 def test_counts_that_only_the_files_tell_are_looked_at_before_anything_starts(
@@ -123,8 +123,10 @@ def test_counts_that_only_the_files_tell_are_looked_at_before_anything_starts(
         ({"constraints": [{"metric": "val/few", "min": 0.5}]}, "constraints.0.metric"),
         ({"scheduler": {"metric": "val/few"}}, "scheduler.metric"),
     ):
-        told = rf"space\.yaml: study\.{key}: must be a group .*< 20 .* 25, 25, .*there are medium"
-        with pytest.raises(InputError, match=told):
+        message = (
+            rf"space\.yaml: study\.{key}: must be a group .*< 20 .* 25, 25, .*there are medium"
+        )
+        with pytest.raises(InputError, match=message):
             check_with(tmp_path, study, 25)
     assert not (tmp_path / "runs").exists()
     check_with(tmp_path, {"objective": "val/few"}, 15)
@@ -135,12 +137,12 @@ def test_a_group_without_validation_images_cannot_be_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = datasets.load(recipe.dataset({"data": {"name": "digits"}}), tmp_path)
-    held = whole.validation
+    held_out = whole.validation
     counts = np.array(whole.train_counts)
-    heads = held.only(np.flatnonzero(counts[held.labels] > 100))
+    heads = held_out.only(np.flatnonzero(counts[held_out.labels] > 100))
     monkeypatch.setattr(datasets, "load", lambda *_: dataclasses.replace(whole, validation=heads))
     settings = Settings(data=tmp_path, runs=tmp_path / "runs")
-    told = "study.objective: must be a group that has validation images, but got val/few"
-    with pytest.raises(InputError, match=told):
+    message = "study.objective: must be a group that has validation images, but got val/few"
+    with pytest.raises(InputError, match=message):
         plan.check(loaded(tmp_path, {"objective": "val/few"}, {}), settings)
     plan.check(loaded(tmp_path, {"objective": "val/many"}, {}), settings)

@@ -96,8 +96,8 @@ def test_every_end_of_every_leaf_is_checked_and_every_fault_is_a_line(tmp_path):
         )
     lines = str(error.value).splitlines()
     assert len(lines) == 4
-    for said in ("its low is -0.1", "its high is 1.5", "one choice is 4", "but got 2.0"):
-        assert sum(said in line and "space.yaml:" in line for line in lines) == 1
+    for message in ("its low is -0.1", "its high is 1.5", "one choice is 4", "but got 2.0"):
+        assert sum(message in line and "space.yaml:" in line for line in lines) == 1
 
 
 def test_a_key_of_another_method_names_its_owners(tmp_path):

@@ -28,7 +28,7 @@ def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, ove
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "why"),
+    ("before", "after", "reason"),
     [
         ([], ["method.prune={low: 0.2, high: 0.99}"], "narrower"),
         ([], ["method.prune={low: 0.1, high: 0.99, log: true}"], "log scale"),
@@ -65,9 +65,9 @@ def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, ove
         ),
     ],
 )
-def test_whatever_changes_the_meaning_of_a_trial_is_refused(tmp_path, before, after, why):
-    found = revision.changes(toy(tmp_path, *before), toy(tmp_path, *after))
-    assert any(why in change.refusal for change in found), found
+def test_whatever_changes_the_meaning_of_a_trial_is_refused(tmp_path, before, after, reason):
+    space = revision.changes(toy(tmp_path, *before), toy(tmp_path, *after))
+    assert any(reason in change.refusal for change in space), space
 
 
 def test_a_space_does_not_differ_from_itself(tmp_path):

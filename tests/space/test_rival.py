@@ -35,7 +35,7 @@ def test_the_rival_begins_without_what_was_learned_of_the_other_method(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "method", "told"),
+    ("overrides", "method", "message"),
     [
         ((), "sdclr", "must be another method"),
         ((), "simclrr", "did you mean 'simclr'"),
@@ -43,8 +43,8 @@ def test_the_rival_begins_without_what_was_learned_of_the_other_method(tmp_path)
         (("method.temperature=0.2",), "simclr", "must leave something to search"),
     ],
 )
-def test_a_rival_that_makes_no_sense_is_refused(tmp_path, overrides, method, told):
-    with pytest.raises(InputError, match=told):
+def test_a_rival_that_makes_no_sense_is_refused(tmp_path, overrides, method, message):
+    with pytest.raises(InputError, match=message):
         rival(tmp_path, *overrides, method=method)
 
 

@@ -214,8 +214,8 @@ OFFICIAL["proco-cifar100-lt"] = _RERUN
 OFFICIAL["sdclr-cifar100-lt"] = OFFICIAL["sdclr-cifar10-lt"] | {"data.balanced": (None, 400)}
 
 
-def values(found, path=""):
-    for key, value in found.items():
+def values(result, path=""):
+    for key, value in result.items():
         if isinstance(value, dict):
             yield from values(value, f"{path}{key}.")
         else:
@@ -224,12 +224,12 @@ def values(found, path=""):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_a_file_is_a_valid_space_without_warnings(file):
-    found = space.load(file)
-    assert found.warnings == ()
-    assert found.leaves
-    assert found.study.baseline is not None
-    assert found.study.baseline.source
-    assert found.study.name in (file.stem, f"{file.stem}-digits")
+    loaded = space.load(file)
+    assert loaded.warnings == ()
+    assert loaded.leaves
+    assert loaded.study.baseline is not None
+    assert loaded.study.baseline.source
+    assert loaded.study.name in (file.stem, f"{file.stem}-digits")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
@@ -241,9 +241,9 @@ def test_it_tells_how_it_is_used(file):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_baseline_is_the_published_setting(name):
-    found = space.load(FOLDER / f"{name}.yaml")
-    assert found.baseline_point is not None
-    baseline = dict(values(found.at(found.baseline_point).model_dump(mode="json")))
+    loaded = space.load(FOLDER / f"{name}.yaml")
+    assert loaded.baseline_point is not None
+    baseline = dict(values(loaded.at(loaded.baseline_point).model_dump(mode="json")))
     expected = PUBLISHED[name]
     assert {path: baseline[path] for path in expected} == expected
 
@@ -251,9 +251,9 @@ def test_the_baseline_is_the_published_setting(name):
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_the_official_preset_is_the_program_and_the_file_is_sound(name):
     for place, overrides in enumerate(([], ["study.preset=official"])):
-        found = space.load(FOLDER / f"{name}.yaml", overrides)
-        assert found.baseline_point is not None
-        baseline = dict(values(found.at(found.baseline_point).model_dump(mode="json")))
+        loaded = space.load(FOLDER / f"{name}.yaml", overrides)
+        assert loaded.baseline_point is not None
+        baseline = dict(values(loaded.at(loaded.baseline_point).model_dump(mode="json")))
         expected = {path: pair[place] for path, pair in OFFICIAL[name].items()}
         assert {path: baseline[path] for path in expected} == expected
 
@@ -275,9 +275,9 @@ def test_the_spread_of_a_paper_has_the_name_of_its_metric(name, spread):
 @pytest.mark.parametrize("name", ["bcl-cifar10-lt", "bcl-cifar100-lt"])
 def test_the_preset_of_the_reruns_is_what_they_have_in_common(name):
     for place, overrides in enumerate(([], ["study.preset=rerun"])):
-        found = space.load(FOLDER / f"{name}.yaml", overrides)
-        assert found.baseline_point is not None
-        baseline = dict(values(found.at(found.baseline_point).model_dump(mode="json")))
+        loaded = space.load(FOLDER / f"{name}.yaml", overrides)
+        assert loaded.baseline_point is not None
+        baseline = dict(values(loaded.at(loaded.baseline_point).model_dump(mode="json")))
         assert {path: baseline[path] for path in _RERUN} == {
             path: pair[place] for path, pair in _RERUN.items()
         }
@@ -290,15 +290,15 @@ def test_every_published_setting_stands_here():
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_validation_is_a_tenth_of_each_class(name):
     for file in FILES:
-        found = space.load(file)
-        if found.fixed["data"]["name"] == name:
+        loaded = space.load(file)
+        if loaded.fixed["data"]["name"] == name:
             pool = 50_000 // (10 if name == "cifar10" else 100)
-            assert recipe.dataset(found.fixed).validation * 10 == pool
+            assert recipe.dataset(loaded.fixed).validation * 10 == pool
 
 
 def test_without_validation_it_is_the_whole_published_tail():
-    found = space.load(FOLDER / "bcl-cifar100-lt.yaml")
-    whole = recipe.filled(found.fixed, {"data.validation": 0})
+    loaded = space.load(FOLDER / "bcl-cifar100-lt.yaml")
+    whole = recipe.filled(loaded.fixed, {"data.validation": 0})
     counts = recipe.dataset(whole).train_counts()
     assert counts is not None
     assert (counts[0], counts[-1], sum(counts)) == (500, 5, 10_847)

@@ -25,7 +25,7 @@ PRUNE = {"low": 0.1, "high": 0.95}
 
 
 def test_open_leaves_are_described_as_they_stand(tmp_path: Path) -> None:
-    found = loaded(
+    search_space = loaded(
         tmp_path,
         {},
         {
@@ -34,7 +34,7 @@ def test_open_leaves_are_described_as_they_stand(tmp_path: Path) -> None:
             "optimizer.batch_size": {"low": 16, "high": 64, "step": 16},
         },
     )
-    temperature, norms, batch = found.leaves
+    temperature, norms, batch = search_space.leaves
     assert (temperature.path, temperature.low, temperature.high) == (
         "method.temperature",
         0.05,
@@ -45,21 +45,21 @@ def test_open_leaves_are_described_as_they_stand(tmp_path: Path) -> None:
     assert norms.when is not None
     assert norms.when.names == {"method.temperature"}
     assert (batch.integer, batch.step, batch.low, batch.high) == (True, 16, 16, 64)
-    assert found.fixed["method"] == {"name": "sdclr"}
-    assert found.known["optimizer.momentum"] == 0.9
+    assert search_space.fixed["method"] == {"name": "sdclr"}
+    assert search_space.known["optimizer.momentum"] == 0.9
 
 
 def test_the_recipe_at_a_point_has_its_values(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {}, {"method.temperature": {"low": 0.05, "high": 1.0}})
-    at = found.at({"method.temperature": 0.3})
+    search_space = loaded(tmp_path, {}, {"method.temperature": {"low": 0.05, "high": 1.0}})
+    at = search_space.at({"method.temperature": 0.3})
     assert at.method.temperature == 0.3  # type: ignore[attr-defined]
     assert at.optimizer.lr == 0.1
     assert pickle.loads(pickle.dumps(at)) == at
-    assert at.digest != found.at({"method.temperature": 0.4}).digest
+    assert at.digest != search_space.at({"method.temperature": 0.4}).digest
 
 
 @pytest.mark.parametrize(
-    ("point", "said"),
+    ("point", "message"),
     [
         ({}, "method.temperature: must be given, but is missing"),
         ({"method.temperature": 2.0}, "must be 0.05 to 1, but got 2.0"),
@@ -71,16 +71,16 @@ def test_the_recipe_at_a_point_has_its_values(tmp_path: Path) -> None:
     ],
 )
 def test_a_point_of_another_space_is_refused(
-    point: dict[str, Any], said: str, tmp_path: Path
+    point: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     study = {"require": ["method.temperature < 0.8"]}
-    found = loaded(tmp_path, study, {"method.temperature": {"low": 0.05, "high": 1.0}})
-    with pytest.raises(InputError, match=said):
-        found.at(point)
+    search_space = loaded(tmp_path, study, {"method.temperature": {"low": 0.05, "high": 1.0}})
+    with pytest.raises(InputError, match=message):
+        search_space.at(point)
 
 
 def test_a_leaf_that_hangs_on_an_absent_one_is_absent(tmp_path: Path) -> None:
-    found = loaded(
+    search_space = loaded(
         tmp_path,
         {},
         {
@@ -90,14 +90,14 @@ def test_a_leaf_that_hangs_on_an_absent_one_is_absent(tmp_path: Path) -> None:
             "method.prune": {"low": 0.0, "high": 0.9},
         },
     )
-    assert [leaf.path for leaf in found.leaves] == [
+    assert [leaf.path for leaf in search_space.leaves] == [
         "method.prune",
         "method.own_norms",
         "method.out_dim",
     ]
 
     def active(point: dict[str, Any]) -> list[str]:
-        return [leaf.path.removeprefix("method.") for leaf in found.active(point)]
+        return [leaf.path.removeprefix("method.") for leaf in search_space.active(point)]
 
     assert active({"method.prune": 0.1}) == ["prune"]
     assert active({"method.prune": 0.6}) == ["prune", "own_norms"]
@@ -108,9 +108,9 @@ def test_a_leaf_that_hangs_on_an_absent_one_is_absent(tmp_path: Path) -> None:
         "out_dim",
     ]
     with pytest.raises(InputError, match="must be left out where its `when` does not hold"):
-        found.at({"method.prune": 0.1, "method.own_norms": True})
+        search_space.at({"method.prune": 0.1, "method.own_norms": True})
     # An absent leaf keeps the recipe's default.
-    assert found.at({"method.prune": 0.1}).method.own_norms is True  # type: ignore[attr-defined]
+    assert search_space.at({"method.prune": 0.1}).method.own_norms is True  # type: ignore[attr-defined]
 
 
 def test_conditions_see_closed_and_default_values_too(tmp_path: Path) -> None:
@@ -120,17 +120,17 @@ def test_conditions_see_closed_and_default_values_too(tmp_path: Path) -> None:
             "method.prune < 0.5 or data.imbalance == 20",
         ]
     }
-    found = loaded(tmp_path, study, {"method.prune": {"low": 0.1, "high": 0.9}})
-    assert found.infeasible == 0.0
+    search_space = loaded(tmp_path, study, {"method.prune": {"low": 0.1, "high": 0.9}})
+    assert search_space.infeasible == 0.0
 
 
 def test_the_refused_share_is_measured(tmp_path: Path) -> None:
     study = {"require": ["method.prune < 0.3"]}
-    found = loaded(tmp_path, study, {"method.prune": {"low": 0.1, "high": 0.9}})
+    search_space = loaded(tmp_path, study, {"method.prune": {"low": 0.1, "high": 0.9}})
     # 0.75 exactly; a thousand draws have a standard error of 0.014.
-    assert found.infeasible == pytest.approx(0.75, abs=0.06)
-    assert all(found.allows(found.draw(random.Random(i))) for i in range(50))
-    assert not all(found.allows(found.draw_any(random.Random(i))) for i in range(50))
+    assert search_space.infeasible == pytest.approx(0.75, abs=0.06)
+    assert all(search_space.allows(search_space.draw(random.Random(i))) for i in range(50))
+    assert not all(search_space.allows(search_space.draw_any(random.Random(i))) for i in range(50))
 
 
 def test_values_that_do_not_go_together_must_be_excluded(tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_values_that_do_not_go_together_must_be_excluded(tmp_path: Path) -> None
     study = {"scheduler": {"name": "none"}}
     with pytest.raises(InputError, match=r"schedule.warmup: must be less than epochs.*exclude it"):
         loaded(tmp_path, study, leaves)
-    found = loaded(tmp_path, {**study, "require": ["schedule.warmup < epochs"]}, leaves)
+    search_space = loaded(tmp_path, {**study, "require": ["schedule.warmup < epochs"]}, leaves)
     for i in range(200):
-        found.at(found.draw(random.Random(i)))
+        search_space.at(search_space.draw(random.Random(i)))
 
 
 def test_the_baseline_keeps_defaults_and_comes_first(tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_the_baseline_keeps_defaults_and_comes_first(tmp_path: Path) -> None:
         "baseline": {"source": "a paper", "values": {"optimizer.lr": 0.5}},
         "points": [{"optimizer.lr": 0.2, "method.prune": 0.5}, {"optimizer.lr": 0.3}],
     }
-    found = loaded(tmp_path, study, leaves)
-    assert found.baseline_point == {"method.prune": 0.9, "optimizer.lr": 0.5}
-    assert found.points == (
+    search_space = loaded(tmp_path, study, leaves)
+    assert search_space.baseline_point == {"method.prune": 0.9, "optimizer.lr": 0.5}
+    assert search_space.points == (
         {"method.prune": 0.5, "optimizer.lr": 0.2},
         {"method.prune": 0.9, "optimizer.lr": 0.3},
     )
@@ -173,11 +173,11 @@ def test_a_setting_leaves_out_what_is_absent_there(tmp_path: Path) -> None:
 
 
 def test_a_closed_recipe_is_a_space_of_one_point(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {}, {})
-    assert found.leaves == ()
-    assert found.baseline_point == {}
-    assert found.draw(random.Random(0)) == {}
-    assert found.at({}) == recipe.parse(RECIPE)
+    search_space = loaded(tmp_path, {}, {})
+    assert search_space.leaves == ()
+    assert search_space.baseline_point == {}
+    assert search_space.draw(random.Random(0)) == {}
+    assert search_space.at({}) == recipe.parse(RECIPE)
 
 
 def test_the_command_line_overrules_the_file(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_the_command_line_overrules_the_file(tmp_path: Path) -> None:
     study = {
         "baseline": {"source": "a paper", "values": {"method.prune": 0.9, "optimizer.lr": 0.5}}
     }
-    found = loaded(
+    search_space = loaded(
         tmp_path,
         study,
         leaves,
@@ -198,19 +198,23 @@ def test_the_command_line_overrules_the_file(tmp_path: Path) -> None:
         "method.temperature={low: 0.1, high: 1.0}",
         "schedule.milestones=[2, 4]",
     )
-    assert [leaf.path for leaf in found.leaves] == ["method.temperature", "optimizer.lr"]
-    assert found.leaves[1].high == 0.7
-    assert found.study.trials == 3
-    assert found.at(found.draw(random.Random(0))).schedule.milestones == (2, 4)
+    assert [leaf.path for leaf in search_space.leaves] == ["method.temperature", "optimizer.lr"]
+    assert search_space.leaves[1].high == 0.7
+    assert search_space.study.trials == 3
+    assert search_space.at(search_space.draw(random.Random(0))).schedule.milestones == (2, 4)
     # The published value gives way, and that is said.
-    assert found.baseline_point == {"method.temperature": 0.2, "optimizer.lr": 0.5}
-    assert found.warnings == (
+    assert search_space.baseline_point == {"method.temperature": 0.2, "optimizer.lr": 0.5}
+    assert search_space.warnings == (
         "command line: method.prune: 0.5 overrules 0.9 of study.baseline.values",
     )
-    (tmp_path / "again.yaml").write_text(found.text, "utf-8")
+    (tmp_path / "again.yaml").write_text(search_space.text, "utf-8")
     again = space.load(tmp_path / "again.yaml")
-    assert (again.digest, again.text, again.warnings) == (found.digest, found.text, ())
-    assert again.baseline_point == found.baseline_point
+    assert (again.digest, again.text, again.warnings) == (
+        search_space.digest,
+        search_space.text,
+        (),
+    )
+    assert again.baseline_point == search_space.baseline_point
 
 
 def test_what_may_change_when_a_study_goes_on_is_not_in_the_digest(tmp_path: Path) -> None:
@@ -224,13 +228,13 @@ def test_what_may_change_when_a_study_goes_on_is_not_in_the_digest(tmp_path: Pat
 
 @pytest.mark.parametrize("path", sorted(SPACES.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_bundled_space_is_valid_and_has_its_baseline(path: Path) -> None:
-    found = space.load(path)
-    assert found.warnings == ()
-    assert found.study.baseline is not None
-    assert found.baseline_point is not None
-    assert found.study.trials >= 12
+    search_space = space.load(path)
+    assert search_space.warnings == ()
+    assert search_space.study.baseline is not None
+    assert search_space.baseline_point is not None
+    assert search_space.study.trials >= 12
     for i in range(20):
-        found.at(found.draw(random.Random(i)))
+        search_space.at(search_space.draw(random.Random(i)))
 
 
 def test_groups_that_have_no_class_cannot_be_an_objective(tmp_path: Path) -> None:
@@ -308,8 +312,8 @@ def spaces(draw: st.DrawFn) -> str:
 
 @settings(max_examples=60)
 @given(spaces(), st.integers())
-def test_every_drawn_point_is_a_valid_recipe_without_absent_leaves(found: str, seed: int) -> None:
-    opened = _load(found)
+def test_every_drawn_point_is_a_valid_recipe_without_absent_leaves(result: str, seed: int) -> None:
+    opened = _load(result)
     # What the record keeps is enough to stand at the same points again.
     again = _load(opened.text)
     assert (again.digest, again.leaves) == (opened.digest, opened.leaves)
@@ -346,20 +350,20 @@ def _load(content: str) -> Space:
 def test_the_type_of_the_field_decides_whether_a_range_draws_whole_numbers(
     path: str, opened: dict[str, Any], kind: type, tmp_path: Path
 ) -> None:
-    found = loaded(tmp_path, {}, {path: opened})
+    search_space = loaded(tmp_path, {}, {path: opened})
     rng = random.Random(0)
-    values = [found.draw(rng)[path] for _ in range(50)]
+    values = [search_space.draw(rng)[path] for _ in range(50)]
     assert {type(value) for value in values} == {kind}
     assert any(value % 1 for value in values) is (kind is float)  # type: ignore[operator]
     # The text of the space and what it means are kept with the study.
-    (tmp_path / "kept.yaml").write_text(found.text, "utf-8")
+    (tmp_path / "kept.yaml").write_text(search_space.text, "utf-8")
     kept = space.stored(tmp_path / "kept.yaml")
-    assert (kept.digest, kept.leaves) == (found.digest, found.leaves)
+    assert (kept.digest, kept.leaves) == (search_space.digest, search_space.leaves)
 
 
 def test_a_study_of_the_first_version_keeps_its_whole_numbers(tmp_path: Path) -> None:
     changes = {"augment.jitter": {"low": 0, "high": 1}}
-    found = loaded(tmp_path, {}, changes)
+    search_space = loaded(tmp_path, {}, changes)
     old = space.stored(tmp_path / "space.yaml", whole_ends=True)
-    assert old.digest == found.digest
+    assert old.digest == search_space.digest
     assert {old.draw(random.Random(seed))["augment.jitter"] for seed in range(20)} == {0, 1}

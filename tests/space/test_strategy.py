@@ -84,9 +84,9 @@ def test_a_grace_that_is_left_out_is_a_third_and_written_down(tmp_path, schedule
         assert (again.study, again.warnings) == (made.study, ())
     shown = overview.overview(made)["study"]["scheduler"]["grace"]
     assert shown == grace
-    said = overview.text(made)
-    assert (f"(grace {grace}" in said) == (grace is not None)
-    assert ("factor" in said) == (made.study.scheduler.name in ("asha", "hyperband"))
+    message = overview.text(made)
+    assert (f"(grace {grace}" in message) == (grace is not None)
+    assert ("factor" in message) == (made.study.scheduler.name in ("asha", "hyperband"))
 
 
 def test_a_grace_beyond_the_longest_of_some_choices_is_refused(tmp_path):

@@ -62,16 +62,16 @@ class Page:
 
     def value(self, expression):
         """The value of a JavaScript expression on the page."""
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
 
     def wait(self, expression, seconds=_PATIENCE):
         """Wait until an expression is true; returns its value."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if found := self.value(expression):
-                return found
+            if result := self.value(expression):
+                return result
             time.sleep(0.3)
         text = self.value("document.body && document.body.innerText") or ""
         raise AssertionError(
@@ -111,8 +111,8 @@ class Page:
                 return
 
     def screenshot(self, path, whole=False):
-        found = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(found["data"]))
+        result = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(result["data"]))
 
 
 @contextlib.contextmanager
@@ -128,8 +128,10 @@ def page(profile):
     ) as browser:
         try:
             port = _port(profile, browser)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as found:
-                tab = next(each for each in json.load(found) if each["type"] == "page")
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/json/list", timeout=30
+            ) as answer:
+                tab = next(item for item in json.load(answer) if item["type"] == "page")
             socket = websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=_PATIENCE)
             with contextlib.closing(socket):
                 yield Page(socket)

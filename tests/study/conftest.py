@@ -54,8 +54,8 @@ def study(tmp_path):
         return made[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for item in made:
+        item.close()
 
 
 @pytest.fixture(scope="session")

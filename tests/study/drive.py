@@ -55,8 +55,8 @@ def search(opened: space.Space, options: Settings, *, floor=dict):
     """Run a search without a look at its data."""
     url = storage.chosen(options.runs / opened.study.name, options.storage)
     queue = sampler.grid(opened) if opened.study.sampler.name == "grid" else ()
-    found = {"queue": queue, "floor": floor, "fingerprint": FINGERPRINT}
-    return driver.run(Plan(space=opened, settings=options, url=url, **found))
+    result = {"queue": queue, "floor": floor, "fingerprint": FINGERPRINT}
+    return driver.run(Plan(space=opened, settings=options, url=url, **result))
 
 
 def behave(folder: Path, **behaviour) -> None:

@@ -13,12 +13,17 @@ def work(recipe, *, root, folder, report, device):
     hoards = json.loads((root / "behaviour.json").read_text())["hoards"]
     # Beside others only, where it is not the first attempt there is room.
     first = not (folder / "starts.txt").exists()
-    held = []
+    in_memory = []
 
     def kept(metrics):
         report(metrics)
-        while first and metrics["epoch"] == 2 and int(folder.name) in hoards and len(held) < MOST:
-            held.append(b"1" * 2**20)
+        while (
+            first
+            and metrics["epoch"] == 2
+            and int(folder.name) in hoards
+            and len(in_memory) < MOST
+        ):
+            in_memory.append(b"1" * 2**20)
             time.sleep(0.002)
 
     fake.work(recipe, root=root, folder=folder, report=kept, device=device)

@@ -81,10 +81,10 @@ def objects():
     """Every object in the bucket -> its bytes."""
     from pyarrow import fs
 
-    found = file_system().get_file_info(fs.FileSelector(BUCKET, recursive=True))
+    result = file_system().get_file_info(fs.FileSelector(BUCKET, recursive=True))
     return {
         info.path.removeprefix(f"{BUCKET}/"): info.size
-        for info in found
+        for info in result
         if info.type == fs.FileType.File
     }
 

@@ -144,15 +144,15 @@ def test_a_newcomer_names_a_picture_in_three_lines(trained, exported, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(exported["load.py"].parent)}
     given = {"capture_output": True, "text": True, "cwd": tmp_path, "env": environment}
     done = subprocess.run([sys.executable, "-c", lines], check=True, **given)
-    found = ast.literal_eval(done.stdout)
-    assert sorted(name for name, _ in found) == list("0123456789")
-    assert sum(chance for _, chance in found) == pytest.approx(1, abs=1e-4)
-    assert found == sorted(found, key=lambda pair: -pair[1])
+    printed = ast.literal_eval(done.stdout)
+    assert sorted(name for name, _ in printed) == list("0123456789")
+    assert sum(chance for _, chance in printed) == pytest.approx(1, abs=1e-4)
+    assert printed == sorted(printed, key=lambda pair: -pair[1])
     pixels = torch.from_numpy(grey).float()[None, None] / 255
     logits = torch.export.load(exported["model.pt2"]).module()(pixels)[0]
-    assert found[0][0] == str(int(logits.argmax()))
+    assert printed[0][0] == str(int(logits.argmax()))
     command = [sys.executable, str(exported["load.py"]), "photo.png"]
-    assert f"photo.png: {found[0][0]} " in subprocess.run(command, check=True, **given).stdout
+    assert f"photo.png: {printed[0][0]} " in subprocess.run(command, check=True, **given).stdout
 
 
 def test_weights_and_recipe_are_those_of_the_run(trained, exported):
@@ -180,13 +180,13 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
 
 def test_a_study_of_best_epochs_exports_the_epoch_that_validation_chose(trained, tmp_path):
     record, _ = trained
-    one = record.best()
-    folder = record.trial_folder(one.number)
+    item = record.best()
+    folder = record.trial_folder(item.number)
     copy = shutil.copytree(folder, tmp_path / "trial")
     for last in copy.glob("checkpoint-*.safetensors"):
         last.unlink()
-    known = {"digest": one.digest, "root": tmp_path, "folder": copy}
-    recipe = recipes.parse(dict(one.recipe))
+    known = {"digest": item.digest, "root": tmp_path, "folder": copy}
+    recipe = recipes.parse(dict(item.recipe))
     _, chosen = portable.load(recipe, best=True, **known)
     kept = checkpoint.best(folder, recipe.digest)
     assert all(torch.equal(chosen[name], kept.method[name]) for name in kept.method)
@@ -200,9 +200,9 @@ def test_a_folder_with_something_in_it_is_refused(trained, exported):
         export.export(record, record.best(), exported["load.py"].parent, root=exported["load.py"])
 
 
-@pytest.mark.parametrize(("number", "why"), [(9, "got 9; there are 0, 1"), (1, "is failed")])
-def test_a_trial_that_cannot_be_exported_is_named(trained, number, why):
-    with pytest.raises(InputError, match=why):
+@pytest.mark.parametrize(("number", "reason"), [(9, "got 9; there are 0, 1"), (1, "is failed")])
+def test_a_trial_that_cannot_be_exported_is_named(trained, number, reason):
+    with pytest.raises(InputError, match=reason):
         export.chosen(trained[0], number)
 
 

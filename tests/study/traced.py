@@ -12,15 +12,15 @@ SECONDS = 1.5
 
 
 def work(recipe, *, root, folder, report, device, leave=None):
-    found = checkpoint.latest(folder, recipe.digest)
+    saved = checkpoint.latest(folder, recipe.digest)
     with (folder / "starts.txt").open("a") as file:
-        file.write(f"{found.epoch if found else 0}\n")
-    if found:
+        file.write(f"{saved.epoch if saved else 0}\n")
+    if saved:
         with (folder / "weights.txt").open("a") as file:
-            file.write(f"{found.epoch} {fingerprint(found)}\n")
+            file.write(f"{saved.epoch} {fingerprint(saved)}\n")
     print(
         f"trial {folder.name} is here, on {socket.gethostname()} from epoch "
-        f"{found.epoch if found else 0}"
+        f"{saved.epoch if saved else 0}"
     )
 
     pace = root / "seconds.txt"
@@ -28,15 +28,15 @@ def work(recipe, *, root, folder, report, device, leave=None):
 
     def slowly(metrics):
         report(metrics)
-        if found is None or metrics["epoch"] > found.epoch:
+        if saved is None or metrics["epoch"] > saved.epoch:
             time.sleep(seconds)
 
     return worker.work(recipe, root=root, folder=folder, report=slowly, device=device, leave=leave)
 
 
-def fingerprint(found):
+def fingerprint(result):
     """The weights of a checkpoint in a word."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(found.method.items()):
+    for name, tensor in sorted(result.method.items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()

@@ -36,8 +36,8 @@ def run(wanted, folder, report=None):
 
 
 def weights(folder, wanted):
-    found = checkpoint.latest(folder, wanted.digest)
-    return found.epoch, found.tensors
+    saved = checkpoint.latest(folder, wanted.digest)
+    return saved.epoch, saved.tensors
 
 
 class Killed(Exception):

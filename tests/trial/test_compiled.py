@@ -39,21 +39,23 @@ def test_a_compiled_step_is_the_same_step_with_new_masks_in_every_epoch(caplog):
             method.train()
             method.begin_epoch(epoch)
         losses = [
-            torch.stack(tuple(one([v.double() for v in batch.views], batch.labels).values())).sum()
-            for one in (plain.method, step)
+            torch.stack(
+                tuple(built([v.double() for v in batch.views], batch.labels).values())
+            ).sum()
+            for built in (plain.method, step)
         ]
         assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-10)
         slopes, others = (
             torch.cat([slope.flatten() for slope in torch.autograd.grad(loss, weights)])
-            for loss, one in zip(losses, (plain, fast), strict=True)
-            for weights in [[w for w in one.method.parameters() if w.requires_grad]]
+            for loss, built in zip(losses, (plain, fast), strict=True)
+            for weights in [[w for w in built.method.parameters() if w.requires_grad]]
         )
         assert (slopes - others).norm() < 1e-10 * slopes.norm()
         # Something was compiled: no two programs add in the same order.
         assert not torch.equal(slopes, others)
         for name, buffer in plain.method.named_buffers():
-            found = fast.method.get_buffer(name)
-            torch.testing.assert_close(found, buffer, rtol=1e-10, atol=1e-10, msg=name)
+            result = fast.method.get_buffer(name)
+            torch.testing.assert_close(result, buffer, rtol=1e-10, atol=1e-10, msg=name)
         with torch.no_grad():
             for weight in plain.method.parameters():
                 weight.mul_(1 + 0.1 * torch.randn_like(weight))
@@ -81,17 +83,19 @@ def _fail(gradient):
 
 
 @pytest.mark.parametrize(
-    ("backward", "why"), [(False, "no compiler was found"), (True, "no backward pass")]
+    ("backward", "reason"), [(False, "no compiler was found"), (True, "no backward pass")]
 )
 def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_once(
-    backward, why, tmp_path, monkeypatch, caplog
+    backward, reason, tmp_path, monkeypatch, caplog
 ):
     wanted = small(epochs=2)
     plain = trained(wanted, tmp_path / "plain")
-    monkeypatch.setattr(compiled, "_program", lambda one, _: Broken(one, backward=backward))
+    monkeypatch.setattr(compiled, "_program", lambda item, _: Broken(item, backward=backward))
     with caplog.at_level(logging.WARNING, "raylt"):
         reports, tensors = trained(compiling(wanted), tmp_path / "fast")
-    assert caplog.messages == [f"steps are not compiled, and run as they are: RuntimeError: {why}"]
+    assert caplog.messages == [
+        f"steps are not compiled, and run as they are: RuntimeError: {reason}"
+    ]
     assert reports == plain[0]
     for name, tensor in plain[1].items():
         assert torch.equal(tensors[name], tensor), name

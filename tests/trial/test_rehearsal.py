@@ -170,8 +170,8 @@ def test_a_probe_is_fitted_without_the_host(kind, on_meta):
 def test_neighbours_are_found_without_the_host():
     with pretended():
         features, labels = torch.empty(20, 4, device=GPU), torch.empty(20, device=GPU).long()
-        found = probe.neighbours(features, labels, features, classes=3, k=5)
-    assert found.device.type == "cuda"
+        result = probe.neighbours(features, labels, features, classes=3, k=5)
+    assert result.device.type == "cuda"
 
 
 @pytest.mark.parametrize(

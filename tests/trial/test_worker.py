@@ -33,8 +33,8 @@ def test_an_epoch_is_reported_once_its_checkpoint_is_whole(tmp_path):
     wanted, kept = small(), []
 
     def report(metrics):
-        found = checkpoint.latest(tmp_path, wanted.digest)
-        kept.append((metrics["epoch"], found.epoch, found.history[-1] == metrics))
+        saved = checkpoint.latest(tmp_path, wanted.digest)
+        kept.append((metrics["epoch"], saved.epoch, saved.history[-1] == metrics))
 
     worker.work(wanted, root=Path("unused"), folder=tmp_path, report=report, device="cpu")
     assert kept == [(epoch, epoch, True) for epoch in (1, 2, 3)]
@@ -126,11 +126,11 @@ def test_only_some_epochs_are_scored_and_the_last_one_always(tmp_path):
 
 def test_a_run_leaves_its_classes_behind(tmp_path):
     reports = run(small(), tmp_path)
-    found = classes.read(tmp_path)
-    assert found.train_counts == small().data.train_counts()
-    assert found.last.epoch == 3
-    assert found.last.accuracy == pytest.approx(reports[-1]["val/accuracy"])
-    assert found.best.accuracy == pytest.approx(max(r["val/accuracy"] for r in reports))
+    result = classes.read(tmp_path)
+    assert result.train_counts == small().data.train_counts()
+    assert result.last.epoch == 3
+    assert result.last.accuracy == pytest.approx(reports[-1]["val/accuracy"])
+    assert result.best.accuracy == pytest.approx(max(r["val/accuracy"] for r in reports))
 
 
 def test_a_score_has_the_groups_that_have_classes(tmp_path):
@@ -163,7 +163,7 @@ def test_the_whole_tail_is_trained_on_where_nothing_is_held_out(probe, tmp_path)
         | ({"selection": "last"} if probe == "reforward" else {}),
     )
     reports = run(wanted, tmp_path)
-    assert [each["epoch"] for each in reports] == [1, 2, 3]
+    assert [item["epoch"] for item in reports] == [1, 2, 3]
     assert not any(name.startswith("val/") for name in reports[-1])
     assert reports[-1]["train/loss"] > 0
     assert sum(classes.read(tmp_path).train_counts) > 351

@@ -35,13 +35,13 @@ def trained(folder):
 
 def test_two_workers_report_the_same_and_leave_one_checkpoint_an_epoch():
     folder = Path(tempfile.mkdtemp())
-    one, other = distributed.run(trained, folder)
-    assert one == other
-    assert [entry["epoch"] for entry in one] == [1, 2]
+    first, other = distributed.run(trained, folder)
+    assert first == other
+    assert [entry["epoch"] for entry in first] == [1, 2]
     assert len(list(folder.glob("checkpoint-*"))) == 2
     assert checkpoint.latest(folder, wanted().digest).epoch == 2
     # A third start of the same trial goes on from there, with as many workers as it likes.
-    assert trained(folder) == one
+    assert trained(folder) == first
 
 
 class Said(logging.Handler):
@@ -57,12 +57,12 @@ class Said(logging.Handler):
 
 def said_of(compile):
     log = logging.getLogger("raylt")
-    log.addHandler(said := Said())
+    log.addHandler(message := Said())
     try:
         parts.build(wanted(compile=compile), root=Path("unused"), device=torch.device("cpu"))
     finally:
-        log.removeHandler(said)
-    return said.lines
+        log.removeHandler(message)
+    return message.lines
 
 
 def test_one_of_several_workers_says_that_their_steps_are_not_compiled():

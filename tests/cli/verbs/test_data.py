@@ -41,21 +41,21 @@ def test_show_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFixt
     # A loss may be watched where no leaf of the method is open.
     words += ["method.prune=0.9", "method.temperature=0.2"]
     assert cli.run(["data", "show", "--json", "-o", str(chart), "-s", DIGITS, *words]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["chart"] == str(chart)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["chart"] == str(chart)
     assert chart.read_bytes().startswith(PNG)
-    assert found["data"]["imbalance"] == 10
-    assert found["train_counts"][0] == 134
-    assert found["validation_counts"] == [0] * 10
-    assert found["parts"] == {
-        "train": sum(found["train_counts"]),
+    assert printed["data"]["imbalance"] == 10
+    assert printed["train_counts"][0] == 134
+    assert printed["validation_counts"] == [0] * 10
+    assert printed["parts"] == {
+        "train": sum(printed["train_counts"]),
         "balanced": 1397,
         "few_shot": 40,
         "validation": 0,
         "test": 400,
     }
-    assert sum(one["classes"] for one in found["groups"]["thresholds"].values()) == 10
-    assert len(found["fingerprint"]) == 16
+    assert sum(item["classes"] for item in printed["groups"]["thresholds"].values()) == 10
+    assert len(printed["fingerprint"]) == 16
 
 
 def test_a_chart_that_cannot_be_written_is_3(
@@ -101,7 +101,7 @@ def test_get_fetches_verifies_and_keeps(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "printed"),
     [
         (["digits"], 2, "digits cannot be downloaded"),
         (["cifra10"], 2, "did you mean 'cifar10'?"),
@@ -110,12 +110,12 @@ def test_get_fetches_verifies_and_keeps(
     ],
 )
 def test_what_cannot_be_fetched_is_said(
-    words: list[str], code: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: int, printed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["data", "get", *words, "--data", str(tmp_path)]) == code
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ")
-    assert told in error
+    assert printed in error
 
 
 class Terminal(io.StringIO):
@@ -136,15 +136,15 @@ def line(
 
 def test_progress_is_a_line_for_each_tenth_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [n * 10**6 for n in range(1, 101)]
-    told = line(monkeypatch, io.StringIO(), steps, 100 * 10**6).splitlines()
-    assert len(told) == 11
-    assert told[0] == "toy: 1.0 of 100.0 MB, 1%"
-    assert told[-1] == "toy: 100.0 of 100.0 MB, 100%"
+    printed = line(monkeypatch, io.StringIO(), steps, 100 * 10**6).splitlines()
+    assert len(printed) == 11
+    assert printed[0] == "toy: 1.0 of 100.0 MB, 1%"
+    assert printed[-1] == "toy: 100.0 of 100.0 MB, 100%"
     unknown = line(monkeypatch, io.StringIO(), steps, 0).splitlines()
     assert unknown == ["toy: 1.0 MB", "toy: 51.0 MB"]
 
 
 def test_progress_is_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = line(monkeypatch, Terminal(), [1, 2, 10**6], 10**6)
-    assert told.count("\n") == 1
-    assert told.endswith("\rtoy: 1.0 of 1.0 MB, 100%\x1b[K\n")
+    printed = line(monkeypatch, Terminal(), [1, 2, 10**6], 10**6)
+    assert printed.count("\n") == 1
+    assert printed.endswith("\rtoy: 1.0 of 1.0 MB, 100%\x1b[K\n")

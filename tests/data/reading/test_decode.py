@@ -57,9 +57,9 @@ def test_transparency_lies_over_white(tmp_path):
     half = np.full((4, 4, 4), (255, 0, 0, 128), np.uint8)
     half[:2, :, 3] = 0
     Image.fromarray(half, "RGBA").save(tmp_path / "alpha.png")
-    found = pixels(tmp_path / "alpha.png")
-    assert found[0, 0].tolist() == [255, 255, 255]
-    assert found[3, 3].tolist() == [255, 127, 127]
+    result = pixels(tmp_path / "alpha.png")
+    assert result[0, 0].tolist() == [255, 255, 255]
+    assert result[3, 3].tolist() == [255, 127, 127]
     grey = Image.fromarray(half[..., 2:], "LA")
     grey.save(tmp_path / "grey.png")
     assert pixels(tmp_path / "grey.png")[0, 0].tolist() == [255, 255, 255]

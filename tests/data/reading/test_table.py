@@ -28,8 +28,8 @@ def test_names_and_numbers_have_their_order(root):
         "Cat",
         "dog",
     )
-    found = read(root, "in/a.png,10", "in/b.png,2", "in/c.png,1")
-    assert (found.classes, found.parts["train"].labels) == (("1", "2", "10"), [2, 1, 0])
+    collection = read(root, "in/a.png,10", "in/b.png,2", "in/c.png,1")
+    assert (collection.classes, collection.parts["train"].labels) == (("1", "2", "10"), [2, 1, 0])
 
 
 def test_paths_are_read_however_they_are_spelled(root):
@@ -59,8 +59,8 @@ def test_one_number_has_one_spelling(root):
 
 def test_a_split_divides_the_table(root):
     head, rows = "path,label,split", ["in/a.png,x,train", "in/b.png,y,Training", "in/c.png,x,val"]
-    found = read(root, head, *rows, "in/d.png,y,test")
-    assert {name: part.names for name, part in found.parts.items()} == {
+    collection = read(root, head, *rows, "in/d.png,y,test")
+    assert {name: part.names for name, part in collection.parts.items()} == {
         "train": ["in/a.png", "in/b.png"],
         "validation": ["in/c.png"],
         "test": ["in/d.png"],
@@ -86,10 +86,10 @@ def test_all_wrong_rows_are_told_at_once(root):
     lines += ["../d.png,y,train", "in/d.png,z,val", "in/e.png,x,train,more"]
     with pytest.raises(InputError) as caught:
         read(root, head, *lines)
-    first, *told = str(caught.value).splitlines()
+    first, *heard = str(caught.value).splitlines()
     assert first == "5 rows must be corrected:"
     table = root / "list.csv"
-    assert sorted(line.split()[0] for line in told) == [f"{table}:{n}:" for n in range(4, 9)]
+    assert sorted(line.split()[0] for line in heard) == [f"{table}:{n}:" for n in range(4, 9)]
     many = [f"in/{n}.png," for n in range(30)]
     with pytest.raises(InputError, match=r"(?s)^30 rows .*\n  and 10 more$"):
         read(root, "in/a.png,x", "in/b.png,y", *many)
@@ -105,9 +105,9 @@ def test_a_file_that_is_named_twice_is_refused(root):
 
 
 def test_what_is_missing_is_listed(root):
-    found = read(root, "in/a.png,x", "in/b.png,y", "in/z.png,y")
-    assert found.missing == {"in/z.png": f"{root / 'list.csv'}:3 (in/z.png)"}
-    assert found.counts("train").tolist() == [1, 1]
+    collection = read(root, "in/a.png,x", "in/b.png,y", "in/z.png,y")
+    assert collection.missing == {"in/z.png": f"{root / 'list.csv'}:3 (in/z.png)"}
+    assert collection.counts("train").tolist() == [1, 1]
     with pytest.raises(
         EnvironmentError, match=r"none of 2 does, .*set data\.images to the folder"
     ):

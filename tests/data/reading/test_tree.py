@@ -29,10 +29,10 @@ def test_classes_and_labels_are_torchvisions(top):
         picture(top / name / "ü %20 #?.png")
     (top / "c1" / "inner").mkdir()
     picture(top / "c1" / "inner" / "x.png")
-    found, theirs = read(top), torchvision.datasets.ImageFolder(top)
-    assert list(found.classes) == theirs.classes
+    collection, theirs = read(top), torchvision.datasets.ImageFolder(top)
+    assert list(collection.classes) == theirs.classes
     expected = {os.path.relpath(path, top): label for path, label in theirs.samples}
-    assert files(found) == expected
+    assert files(collection) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_hidden_files_and_folders_are_left_out(top, case):
         path.write_bytes(b"no image")
     else:
         path.mkdir()
-    found = read(top)
-    assert found.classes == ("c0", "c1", "c2")
-    assert found.counts("train").tolist() == [6, 4, 4]
-    assert found.left_out == {tree.HIDDEN: 1}
+    collection = read(top)
+    assert collection.classes == ("c0", "c1", "c2")
+    assert collection.counts("train").tolist() == [6, 4, 4]
+    assert collection.left_out == {tree.HIDDEN: 1}
 
 
 def test_every_suffix_counts_in_any_case_and_the_rest_is_counted(top):
@@ -59,9 +59,9 @@ def test_every_suffix_counts_in_any_case_and_the_rest_is_counted(top):
     (top / "c1" / "README").touch()
     (top / "labels.csv").touch()
     (top / "c0" / "folder.png").mkdir()
-    found = read(top)
-    assert found.counts("train").tolist() == [6, 4, 4]
-    assert found.left_out == {".txt": 1, ".csv": 1, "files without an ending": 1}
+    collection = read(top)
+    assert collection.counts("train").tolist() == [6, 4, 4]
+    assert collection.left_out == {".txt": 1, ".csv": 1, "files without an ending": 1}
 
 
 def test_links_are_followed(top, tmp_path):
@@ -86,9 +86,9 @@ def test_some_images_behind_a_link_are_not_lost(top, tmp_path):
 def test_a_loop_ends(top):
     (top / "c0" / "loop").symlink_to(top)
     (top / "c1" / "self").symlink_to(top / "c1")
-    found = read(top)
-    assert found.counts("train").tolist() == [6, 4, 4]
-    assert sum(found.left_out.values()) == 2
+    collection = read(top)
+    assert collection.counts("train").tolist() == [6, 4, 4]
+    assert sum(collection.left_out.values()) == 2
 
 
 @pytest.mark.parametrize("place", ["c1", "c0/part"])
@@ -102,9 +102,9 @@ def test_a_dead_link_is_named_and_no_label_shifts(top, place):
 
 def test_a_name_that_is_no_text_is_read(top):
     os.rename(os.fsencode(top / "c0" / "000.png"), os.fsencode(top / "c0") + b"/caf\xe9.png")
-    found = read(top)
-    assert found.counts("train").tolist() == [6, 4, 4]
-    named = np.array(found.parts["train"].names)
+    collection = read(top)
+    assert collection.counts("train").tolist() == [6, 4, 4]
+    named = np.array(collection.parts["train"].names)
     assert sum(os.path.exists(top / str(name)) for name in named) == 14
 
 
@@ -122,8 +122,8 @@ def test_an_empty_class_and_a_single_class_are_refused(top, tmp_path):
 
 def test_parts_have_the_classes_of_the_training_images(top, tmp_path):
     few = folder(tmp_path / "val", {"c2": 2})
-    found = tree.collection({"train": top, "validation": few})
-    assert found.counts("validation").tolist() == [0, 0, 2]
+    collection = tree.collection({"train": top, "validation": few})
+    assert collection.counts("validation").tolist() == [0, 0, 2]
     other = folder(tmp_path / "test", {"c2": 1, "c3": 1})
     with pytest.raises(InputError, match="'c3' is in one of them only"):
         tree.collection({"train": top, "test": other})

@@ -27,15 +27,15 @@ def test_a_path_may_hold_anything(tmp_path: Path) -> None:
 
 
 def test_a_value_can_be_put_anywhere_but_into_a_scalar() -> None:
-    found = document.parse("a: {b: 1, c: {d: 2}}\n", "f.yaml")
-    changed = found.put(("a", "c", "d"), 3).put(("a", "new", "er"), [4]).put(("a", "b"), {"x": 5})
+    parsed = document.parse("a: {b: 1, c: {d: 2}}\n", "f.yaml")
+    changed = parsed.put(("a", "c", "d"), 3).put(("a", "new", "er"), [4]).put(("a", "b"), {"x": 5})
     assert changed.values == {"a": {"b": {"x": 5}, "c": {"d": 3}, "new": {"er": [4]}}}
-    assert found.values == {"a": {"b": 1, "c": {"d": 2}}}
+    assert parsed.values == {"a": {"b": 1, "c": {"d": 2}}}
     assert str(changed.place(("a", "c", "d"))) == "command line"
     assert str(changed.place(("a", "b", "x"))) == "command line"
     assert str(changed.place(("a", "c"))) == "f.yaml:1"
     with pytest.raises(InputError, match=r"a\.b must be a mapping to hold 'x', but it is 1 at f"):
-        found.put(("a", "b", "x"), 3)
+        parsed.put(("a", "b", "x"), 3)
 
 
 scalars = (
@@ -59,10 +59,10 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text("abz_", min_size=1), values, min_size=1))
-def test_what_is_dumped_is_read_back(found: dict[str, object]) -> None:
-    again = document.parse(document.dump(found), "f.yaml").values
-    assert again == found
-    assert repr(again) == repr(found)
+def test_what_is_dumped_is_read_back(result: dict[str, object]) -> None:
+    again = document.parse(document.dump(result), "f.yaml").values
+    assert again == result
+    assert repr(again) == repr(result)
 
 
 syntax = st.text("ab10.:-{}[]!&*#'\"|>%@\n\t ?,~=<")

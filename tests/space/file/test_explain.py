@@ -62,25 +62,25 @@ def sentences(values):
     ],
 )
 def test_a_broken_rule_is_a_place_and_a_sentence(values, place, sentence):
-    ((at, said),) = sentences({"inner": values})
+    ((at, message),) = sentences({"inner": values})
     assert at == place
-    assert said.startswith(sentence)
+    assert message.startswith(sentence)
 
 
 def test_a_rule_over_several_keys_stands_at_the_one_to_change():
-    ((place, said),) = sentences({"inner": {"lr": 1.0}, "text": "bad"})
-    assert (place, said) == (("text",), "must be good, but got bad; write good")
+    ((place, message),) = sentences({"inner": {"lr": 1.0}, "text": "bad"})
+    assert (place, message) == (("text",), "must be good, but got bad; write good")
 
 
 def test_a_missing_section_is_shown_as_one_would_write_it():
-    ((place, said),) = sentences({})
+    ((place, message),) = sentences({})
     assert place == ("inner",)
-    assert "add `inner: {lr: 0.1}` (a section)" in said
+    assert "add `inner: {lr: 0.1}` (a section)" in message
 
 
 def test_what_is_no_section_says_its_keys():
-    ((_, said),) = sentences({"inner": 3})
-    assert said.startswith("must be a mapping with keys of lr, kind, batch, but got 3")
+    ((_, message),) = sentences({"inner": 3})
+    assert message.startswith("must be a mapping with keys of lr, kind, batch, but got 3")
 
 
 @pytest.mark.parametrize(

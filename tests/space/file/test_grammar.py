@@ -51,25 +51,25 @@ def parsed(text: str) -> object:
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
-    found = parsed(text)
-    assert found == value
-    assert type(found) is type(value)
+    document_read = parsed(text)
+    assert document_read == value
+    assert type(document_read) is type(value)
 
 
 def test_nan_is_a_number_for_the_schema_to_refuse() -> None:
-    found = parsed(".nan")
-    assert isinstance(found, float)
-    assert found != found
+    document_read = parsed(".nan")
+    assert isinstance(document_read, float)
+    assert document_read != document_read
 
 
 def test_every_value_knows_its_place() -> None:
-    found = document.parse("a:\n  b: [1,\n   2]\n  c: {d: 3}\n", "f.yaml")
-    assert found.place(("a",)) == Place("f.yaml", 1, 1)
-    assert found.place(("a", "b", 1)) == Place("f.yaml", 3, 4)
-    assert found.place(("a", "c", "d")) == Place("f.yaml", 4, 7)
+    document_read = document.parse("a:\n  b: [1,\n   2]\n  c: {d: 3}\n", "f.yaml")
+    assert document_read.place(("a",)) == Place("f.yaml", 1, 1)
+    assert document_read.place(("a", "b", 1)) == Place("f.yaml", 3, 4)
+    assert document_read.place(("a", "c", "d")) == Place("f.yaml", 4, 7)
     # What is not there is looked for around it.
-    assert found.place(("a", "c", "e", 7)) == Place("f.yaml", 4, 3)
-    assert str(found.error(("a", "b"), "must be short")) == "f.yaml:2: a.b: must be short"
+    assert document_read.place(("a", "c", "e", 7)) == Place("f.yaml", 4, 3)
+    assert str(document_read.error(("a", "b"), "must be short")) == "f.yaml:2: a.b: must be short"
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def load(tmp_path, *words, preset=""):
     return space.load(path, words)
 
 
-def known(found, *paths):
-    return tuple(found.known[path] for path in paths)
+def known(result, *paths):
+    return tuple(result.known[path] for path in paths)
 
 
 PATHS = ("method.head_depth", "evaluation.probe", "evaluation.early_falls")
@@ -45,27 +45,29 @@ def test_without_a_word_a_preset_does_nothing(tmp_path):
 def test_its_values_stand_in_the_recipe(tmp_path, how):
     plain = load(tmp_path)
     words, line = ([], "preset: official") if how == "file" else (["study.preset=official"], "")
-    found = load(tmp_path, *words, preset=line)
-    assert known(found, *PATHS) == (3, "sgd", True)
-    assert found.digest != plain.digest
-    assert "preset     official; there is official, small" in overview.text(found)
+    loaded = load(tmp_path, *words, preset=line)
+    assert known(loaded, *PATHS) == (3, "sgd", True)
+    assert loaded.digest != plain.digest
+    assert "preset     official; there is official, small" in overview.text(loaded)
     assert "preset     none; there is official, small" in overview.text(plain)
 
 
 def test_a_preset_may_close_a_leaf(tmp_path):
-    found = load(tmp_path, "study.preset=small")
-    assert found.leaves == ()
-    assert found.known["method.prune"] == 0.5
+    loaded = load(tmp_path, "study.preset=small")
+    assert loaded.leaves == ()
+    assert loaded.known["method.prune"] == 0.5
 
 
 def test_the_command_line_overrules_a_preset_for_good(tmp_path):
-    found = load(tmp_path, "study.preset=official", "method.head_depth=2")
-    assert known(found, *PATHS) == (2, "sgd", True)
-    assert any("method.head_depth overrules 3 of the preset official" in w for w in found.warnings)
+    loaded = load(tmp_path, "study.preset=official", "method.head_depth=2")
+    assert known(loaded, *PATHS) == (2, "sgd", True)
+    assert any(
+        "method.head_depth overrules 3 of the preset official" in w for w in loaded.warnings
+    )
     # What a study keeps is read without its command line.
-    (tmp_path / "kept.yaml").write_text(found.text, "utf-8")
+    (tmp_path / "kept.yaml").write_text(loaded.text, "utf-8")
     kept = space.load(tmp_path / "kept.yaml")
-    assert (kept.known, kept.digest) == (found.known, found.digest)
+    assert (kept.known, kept.digest) == (loaded.known, loaded.digest)
     # Another method has none of these hyperparameters.
     other = load(tmp_path, "study.preset=official", "method={name: supcon}")
     assert other.known["method.name"] == "supcon"
@@ -78,7 +80,7 @@ def test_another_preset_is_another_recipe(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["study.preset=offical"], "did you mean 'official'"),
         (["study.preset=3"], "study.preset: must be a text"),
@@ -88,10 +90,10 @@ def test_another_preset_is_another_recipe(tmp_path):
         (["study.preset=a", "study.presets={a: {method.head_depth: 7}}"], "method.head_depth"),
     ],
 )
-def test_what_is_no_preset_is_refused(tmp_path, words, said):
+def test_what_is_no_preset_is_refused(tmp_path, words, message):
     with pytest.raises(InputError) as raised:
         load(tmp_path, *words)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_wrong_value_is_shown_where_it_stands(tmp_path):

@@ -36,8 +36,8 @@ def test_a_recipe_that_changes_while_it_runs_is_refused(tmp_path):
 
 
 def test_a_recipe_that_has_no_changes_is_what_it_was(tmp_path):
-    found = toy(tmp_path)
-    values = found.at(found.baseline_point).model_dump(mode="json")
+    loaded = toy(tmp_path)
+    values = loaded.at(loaded.baseline_point).model_dump(mode="json")
     before = recipe.parse({**values, "changes": []})
     assert before == recipe.parse(values)
     assert "changes" not in before.model_dump()

@@ -36,7 +36,7 @@ def toy(study, tmp_path, monkeypatch):
         yield toy.calls[-1]
 
     def score(now, record, runs, *, opener):
-        told = {
+        heard = {
             run.number: scoring._score(
                 dict(run.recipe),
                 str(now.settings.data),
@@ -46,7 +46,7 @@ def toy(study, tmp_path, monkeypatch):
             )
             for run in runs
         }
-        return {number: failure for number, failure in told.items() if failure}
+        return {number: failure for number, failure in heard.items() if failure}
 
     monkeypatch.setattr(session, "ray_session", lambda chosen: contextlib.nullcontext([]))
     monkeypatch.setattr(session, "tracked", tracked)

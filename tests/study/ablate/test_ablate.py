@@ -138,15 +138,15 @@ def test_everything_stands_in_eighty_columns(toy):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"seeds": 4}, "--seeds must be 8 to 40 for 10 comparisons"),
         ({"trial": 7}, "trial 7 does not exist"),
         ({"trial": 0}, "must differ from the baseline"),
     ],
 )
-def test_what_cannot_be_answered_is_refused_before_anything_is_written(toy, changes, told):
-    with pytest.raises(InputError, match=told):
+def test_what_cannot_be_answered_is_refused_before_anything_is_written(toy, changes, message):
+    with pytest.raises(InputError, match=message):
         toy.ablate(**changes)
     assert not (toy.folder / "confirm").exists()
 

@@ -46,8 +46,8 @@ def opened(tmp_path_factory):
 
 
 def test_each_leaf_that_differs_is_a_change_and_a_dependent_one_goes_with_its_condition(opened):
-    one, two = changes(opened(), point(BEFORE), point(AFTER))
-    assert (one.name, one.words, one.reason) == ("temperature", "temperature 0.1 -> 0.2", "")
+    first, two = changes(opened(), point(BEFORE), point(AFTER))
+    assert (first.name, first.words, first.reason) == ("temperature", "temperature 0.1 -> 0.2", "")
     assert two.name == "classifier + cosine_scale"
     assert two.words == "classifier linear -> cosine, cosine_scale none -> 20"
     assert two.reason == "one depends on the other"
@@ -101,16 +101,16 @@ def test_any_changes_make_a_point_of_the_space_and_all_of_them_the_other_end(
     space = opened(condition) if bound else opened("method.tau < 9")
     if not (space.allows(before) and space.allows(after)):
         return
-    found = changes(space, before, after)
+    result = changes(space, before, after)
     assert between(space, before, after, ()) == (before, "")
-    assert between(space, before, after, found) == (after, "")
-    paths = [path for change in found for path in change.paths]
+    assert between(space, before, after, result) == (after, "")
+    paths = [path for change in result for path in change.paths]
     assert len(paths) == len(set(paths))
-    for change in found:
-        others = [other for other in found if other is not change]
+    for change in result:
+        others = [other for other in result if other is not change]
         assert between(space, before, after, [change])[1] == ""
         assert between(space, before, after, others)[1] == ""
     # Two sets of changes never make one point.
-    sets = [c for n in range(len(found) + 1) for c in itertools.combinations(found, n)]
+    sets = [c for n in range(len(result) + 1) for c in itertools.combinations(result, n)]
     made = [str(sorted(between(space, before, after, taken)[0].items())) for taken in sets]
     assert len(set(made)) == len(sets)

@@ -18,7 +18,7 @@ def test_what_a_method_declares_is_a_recipe_of_its_own(method):
         "epochs": 2,
     }
     recipes = [recipe.parse(recipe.filled(plain, part.values)) for part in declared(method)]
-    digests = [one.digest for one in recipes]
+    digests = [item.digest for item in recipes]
     assert len(set(digests)) == len(digests)
     # At most one of the alternatives is what the method does anyway.
     assert digests.count(recipe.parse(plain).digest) <= 1
@@ -52,8 +52,8 @@ def test_a_part_that_the_winner_lacks_or_a_change_sets_back_is_not_trained_twice
         failed=(),
     )
     variants = Variants(study, 1)
-    told = [subject.name for subject, _ in variants.comparisons() if subject.way == "declared"]
-    assert "no pruning" not in told
+    heard = [subject.name for subject, _ in variants.comparisons() if subject.way == "declared"]
+    assert "no pruning" not in heard
     assert "no pruning: that is prune set back" in variants.notices
     with pytest.raises(InputError, match="must differ from the baseline"):
         Variants(study, 0)

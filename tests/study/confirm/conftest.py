@@ -33,7 +33,7 @@ def toy(study, tmp_path, monkeypatch, request):
         yield calls[-1]
 
     def score(now, record, runs, *, opener):
-        found = {
+        result = {
             run.number: scoring._score(
                 dict(run.recipe),
                 str(now.settings.data),
@@ -43,7 +43,7 @@ def toy(study, tmp_path, monkeypatch, request):
             )
             for run in runs
         }
-        return {n: why for n, why in found.items() if why}
+        return {n: reason for n, reason in result.items() if reason}
 
     monkeypatch.setattr(session, "ray_session", lambda chosen: contextlib.nullcontext([]))
     monkeypatch.setattr(session, "tracked", tracked)

@@ -10,22 +10,22 @@ from tests.study.confirm.made import options, settings
 
 
 def test_a_dataset_that_needs_validation_images_is_not_trained_whole(toy):
-    one = toy.open().outcome(0)
-    recipe = {**one.recipe, "evaluation": {**one.recipe["evaluation"], "probe": "reforward"}}
+    trial = toy.open().outcome(0)
+    recipe = {**trial.recipe, "evaluation": {**trial.recipe["evaluation"], "probe": "reforward"}}
     with pytest.raises(InputError, match=r"selection must be last.*--retrain split"):
-        candidates._setting(toy.open(), one, "candidate", recipe, options(retrain="pool"))
+        candidates._setting(toy.open(), trial, "candidate", recipe, options(retrain="pool"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"seeds": 3}, "at least 5 to compare 1 winners"),
         ({"top": 2, "seeds": 5}, "the smallest p-value of 5 paired seeds is 1/32"),
         ({"seeds": 41}, "less than or equal to 40"),
     ],
 )
-def test_a_plan_that_cannot_reach_the_level_is_refused_with_the_arithmetic(toy, changes, told):
-    with pytest.raises(InputError, match=told):
+def test_a_plan_that_cannot_reach_the_level_is_refused_with_the_arithmetic(toy, changes, message):
+    with pytest.raises(InputError, match=message):
         toy.confirm(**changes)
     assert not (toy.folder / "confirm").exists()
 

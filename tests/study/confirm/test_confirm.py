@@ -15,9 +15,9 @@ from tests.study.report.made import text_of
 
 
 def test_a_better_setting_is_called_better_on_seeds_that_the_search_has_not_seen(toy):
-    found = toy.confirm()
-    (candidate,) = found.candidates
-    assert found.seeds == (1, 2, 3, 4, 5)
+    confirmed = toy.confirm()
+    (candidate,) = confirmed.candidates
+    assert confirmed.seeds == (1, 2, 3, 4, 5)
     assert (candidate.runs.trial, candidate.verdict.word) == (1, "better")
     assert candidate.verdict.p_holm == 1 / 32
     # 0.2 better, but for rounding to fortieths.
@@ -25,20 +25,20 @@ def test_a_better_setting_is_called_better_on_seeds_that_the_search_has_not_seen
     assert candidate.promised == pytest.approx(0.2)
     assert candidate.kept == pytest.approx(0.2)
     assert candidate.paid.groups["few"].mean == pytest.approx(0.2, abs=0.02)
-    assert (found.openings, found.exit_code) == (1, 0)
-    assert set(found.baseline.test) == {"1", "2", "3", "4", "5"}
-    text = confirmation.text(found)
+    assert (confirmed.openings, confirmed.exit_code) == (1, 0)
+    assert set(confirmed.baseline.test) == {"1", "2", "3", "4", "5"}
+    text = confirmation.text(confirmed)
     assert "trial 1 (temperature=0.3 prune=0.5): better, +" in text
     assert "Test set opened 1x" in text
 
 
 def test_who_paid_is_drawn_from_the_test_images_that_were_opened(toy):
     assert class_changes.chart(toy.open()).body is None
-    found = toy.confirm()
+    confirmed = toy.confirm()
     study = toy.open()
     chart = class_changes.chart(study)
     assert "on the test images, means over 5 seeds" in chart.caption
-    changes = found.candidates[0].paid.classes
+    changes = confirmed.candidates[0].paid.classes
     bars = [
         (y, *interval)
         for mark in chart.body[0].marks
@@ -64,9 +64,9 @@ def test_what_is_known_is_shown_again_without_ray_and_is_no_new_opening(toy):
 
 def test_an_interrupted_confirmation_goes_on_where_it_was(toy):
     toy.stop_after = 4
-    found = toy.confirm()
-    assert (found.interrupted, found.exit_code, found.openings) == (True, 130, 0)
-    assert "raylt confirm toy" in confirmation.text(found)
+    confirmed = toy.confirm()
+    assert (confirmed.interrupted, confirmed.exit_code, confirmed.openings) == (True, 130, 0)
+    assert "raylt confirm toy" in confirmation.text(confirmed)
     assert confirmation.stored(toy.open()) is None
     toy.stop_after = None
     assert toy.confirm().candidates[0].verdict.word == "better"
@@ -89,13 +89,17 @@ def test_a_study_that_holds_nothing_out_is_confirmed_on_the_test_images(study, t
     data = recipe.dataset(made.space.fixed)
     made.note("fingerprint", datasets.load(data, tmp_path).fingerprint)
     made.close()
-    found = confirm.confirm("whole", settings(tmp_path), options())
-    (candidate,) = found.candidates
+    confirmed = confirm.confirm("whole", settings(tmp_path), options())
+    (candidate,) = confirmed.candidates
     # The fake's scores do not depend on the learning rate.
     assert candidate.verdict.word == "not shown"
     assert (candidate.promised, candidate.kept, candidate.dropped) == (None, None, None)
-    assert (found.metric, found.retrain, found.openings) == ("test/accuracy", "split", 1)
-    assert "whole" in confirmation.text(found)
+    assert (confirmed.metric, confirmed.retrain, confirmed.openings) == (
+        "test/accuracy",
+        "split",
+        1,
+    )
+    assert "whole" in confirmation.text(confirmed)
 
 
 def test_the_command_prints_the_verdict_and_leaves_with_its_code(toy, tmp_path, monkeypatch):
@@ -110,11 +114,11 @@ def test_the_command_prints_the_verdict_and_leaves_with_its_code(toy, tmp_path, 
 
 def test_more_seeds_run_only_the_new_ones_and_are_a_second_opening(toy):
     toy.confirm()
-    found = toy.confirm(seeds=7)
+    confirmed = toy.confirm(seeds=7)
     assert starts(toy.folder) == (14, 14)
     looks = [p.read_text().split() for p in toy.folder.glob("confirm/trials/*/looks.txt")]
-    assert all(each == ["look"] for each in looks)
-    assert (found.openings, found.candidates[0].verdict.seeds) == (2, 7)
+    assert all(item == ["look"] for item in looks)
+    assert (confirmed.openings, confirmed.candidates[0].verdict.seeds) == (2, 7)
     first, second = test_openings.openings(toy.open())
     assert set(first.recipes) < set(second.recipes)
     assert "@" in first.who
@@ -130,9 +134,9 @@ def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
     assert "trial 1 better by +" in best.best_text(record)
     assert best.best(record)["test_openings"] == 1
     assert best.best(record)["confirmation"]["metric"] == "test/accuracy"
-    found = status.study("toy", toy.folder.parent)
-    assert found["test_openings"] == 1
-    assert "Test set opened 1x" in text_of(status.study_parts(found))
+    result = status.study("toy", toy.folder.parent)
+    assert result["test_openings"] == 1
+    assert "Test set opened 1x" in text_of(status.study_parts(result))
 
 
 def test_what_weakens_a_verdict_is_said_with_it(toy):

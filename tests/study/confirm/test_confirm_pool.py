@@ -49,8 +49,8 @@ def record(searched):
     """The study whose winner was confirmed on the whole pool."""
     folder, words = searched
     assert cli.run(words) == 0
-    with contextlib.closing(studies.open_study("toy", folder / "runs")) as found:
-        yield found
+    with contextlib.closing(studies.open_study("toy", folder / "runs")) as opened:
+        yield opened
 
 
 @pytest.mark.ray
@@ -62,16 +62,16 @@ def test_the_validation_images_are_in_the_pool_of_every_run_and_no_test_image_is
     runs = open_runs(record, validated=False).record
     with contextlib.closing(runs):
         outcomes = runs.outcomes()
-        assert [one.state for one in outcomes] == ["complete"] * 10
-        assert {one.recipe["seed"] for one in outcomes} == {1, 2, 3, 4, 5}
-        for one in outcomes:
-            whole = recipes.parse(dict(one.recipe))
+        assert [trial.state for trial in outcomes] == ["complete"] * 10
+        assert {trial.recipe["seed"] for trial in outcomes} == {1, 2, 3, 4, 5}
+        for trial in outcomes:
+            whole = recipes.parse(dict(trial.recipe))
             splits = datasets.load(whole.data, runs.folder)
             assert len(splits.validation.labels) == 0
             taken = images_of(splits.train)
             assert len(taken & held_out) > 20
             assert taken.isdisjoint(images_of(splits.test))
-            tested = scoring.read(runs.trial_folder(one.number), digest=one.digest)
+            tested = scoring.read(runs.trial_folder(trial.number), digest=trial.digest)
             # What was trained has the counts of the whole tail, and so has what was tested.
             assert tested["train_counts"] == list(whole.data.train_counts())
             assert sum(tested["train_counts"]) > sum(before.train_counts)
@@ -89,14 +89,14 @@ def test_the_opening_is_counted_once_and_every_result_tells_of_the_pool(
     assert len(opening.recipes) == 10
     # Asked again, nothing is trained or opened: it is shown.
     assert cli.run([*searched[1], "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["retrain"], found["openings"]) == ("pool", 1)
-    assert len(found["candidates"][0]["runs"]["test"]) == 5
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["retrain"], printed["openings"]) == ("pool", 1)
+    assert len(printed["candidates"][0]["runs"]["test"]) == 5
     assert cli.run(searched[1]) == 0
     assert "Trained on the whole training pool" in capsys.readouterr().out
     assert cli.run(["best", name, "--runs", runs]) == 0
-    told = capsys.readouterr().out
-    assert "Test set opened 1x" in told
+    text = capsys.readouterr().out
+    assert "Test set opened 1x" in text
     assert cli.run(["report", name, "--runs", runs, "--output", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "Test set opened 1x" in page

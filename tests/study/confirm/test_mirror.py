@@ -15,8 +15,8 @@ def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
     made = study(f"study.points={points}", "study.trials=2", "study.scheduler.name=none")
     Now(settings(tmp_path)).trials(made)
     made.close()
-    found = confirm.confirm("toy", settings(tmp_path), options())
-    assert (found.candidates[0].verdict.word, found.notices) == ("better", ())
+    confirmed = confirm.confirm("toy", settings(tmp_path), options())
+    assert (confirmed.candidates[0].verdict.word, confirmed.notices) == ("better", ())
 
     from mlflow import MlflowClient
 
@@ -43,4 +43,4 @@ def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
     assert verdict < words.index("| trial | state |")
     assert "Test set opened 1x" in words
     files = client.list_artifacts(by_name["toy"].info.run_id, "charts")
-    assert "charts/paid.png" in [each.path for each in files]
+    assert "charts/paid.png" in [file.path for file in files]

@@ -4,40 +4,40 @@ from tests.study.confirm.made import Now, starts
 
 
 def test_a_hopeless_candidate_leaves_the_race_and_the_others_are_judged_as_strictly(toy):
-    found = toy.confirm(top=2, seeds=6)
-    good, bad = found.candidates
+    confirmed = toy.confirm(top=2, seeds=6)
+    good, bad = confirmed.candidates
     assert (bad.runs.trial, bad.dropped, bad.verdict.word) == (2, 3, "not shown")
     assert (bad.runs.test, bad.paid, bad.verdict.p) == ({}, None, 1)
     assert starts(toy.folder) == (15, 15)
     # Two candidates: twice the p-value, as if the other had run to its end.
     assert good.verdict.p_holm == 2 / 64
-    assert "dropped after 3 seeds" in confirmation.text(found)
+    assert "dropped after 3 seeds" in confirmation.text(confirmed)
 
 
 def test_without_a_race_everybody_runs_to_the_end(toy):
-    found = toy.confirm(top=2, seeds=6, race=False)
-    assert [each.dropped for each in found.candidates] == [None, None]
-    assert [each.verdict.word for each in found.candidates] == ["better", "worse"]
+    confirmed = toy.confirm(top=2, seeds=6, race=False)
+    assert [candidate.dropped for candidate in confirmed.candidates] == [None, None]
+    assert [candidate.verdict.word for candidate in confirmed.candidates] == ["better", "worse"]
     assert starts(toy.folder) == (18, 18)
 
 
 def test_the_test_set_stays_shut_if_nobody_is_left(toy, monkeypatch):
     monkeypatch.setattr(race, "hopeless", lambda differences: True)
-    found = toy.confirm()
-    assert found.openings == 0
+    confirmed = toy.confirm()
+    assert confirmed.openings == 0
     assert not list(toy.folder.glob("confirm/trials/*/test.json"))
-    assert "Test set never opened" in confirmation.text(found)
+    assert "Test set never opened" in confirmation.text(confirmed)
 
 
 def test_the_user_is_told_from_the_start_how_many_runs_there_may_be(toy, monkeypatch):
-    told = []
+    text = []
     trials = Now.trials
 
     def heard(self, record, *, shown=0):
-        told.append((record.wanted, shown))
+        text.append((record.wanted, shown))
         return trials(self, record, shown=shown)
 
     monkeypatch.setattr(Now, "trials", heard)
     toy.confirm(top=2, seeds=6)
     # One of the two leaves the race after three seeds, which saves three runs.
-    assert told == [(9, 18), (15, 15)]
+    assert text == [(9, 18), (15, 15)]

@@ -51,8 +51,8 @@ def test_a_trial_costs_its_time_times_what_it_books(study, clock):
     search.started("t")
     clock.hours(1)
     search.on_trial_complete("t", result(6))
-    one = record.outcome(0)
-    assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (3600, 7200, 1800)
+    trial = record.outcome(0)
+    assert (trial.seconds, trial.cpu_seconds, trial.gpu_seconds) == (3600, 7200, 1800)
 
 
 def test_a_trial_that_runs_alone_costs_all_that_it_keeps_from_others(study, clock):
@@ -86,8 +86,8 @@ def test_a_trial_with_fewer_workers_costs_its_part(study, clock):
     search.on_trial_result("t", {**result(3), "booked": 1.0})
     clock.hours(1)
     search.on_trial_complete("t", result(6))
-    one = record.outcome(0)
-    assert (one.seconds, one.cpu_seconds, one.gpu_seconds) == (4 * 3600, 3 * 7200, 3 * 1800)
+    trial = record.outcome(0)
+    assert (trial.seconds, trial.cpu_seconds, trial.gpu_seconds) == (4 * 3600, 3 * 7200, 3 * 1800)
 
 
 def test_an_attempt_that_died_has_cost_its_time_too(study, clock):
@@ -102,20 +102,22 @@ def test_an_attempt_that_died_has_cost_its_time_too(study, clock):
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"),
+    ("limit", "message"),
     [
         ("cpu_hours: 6", "cpu_hours 6 of 6 h"),
         ("gpu_hours: 1.5", "gpu_hours 1.5 of 1.5 h"),
         ("wall_clock: 180m", "wall_clock 3 of 3 h"),
     ],
 )
-def test_when_a_limit_is_reached_no_trial_begins_and_the_reason_is_told(study, clock, limit, told):
+def test_when_a_limit_is_reached_no_trial_begins_and_the_reason_is_told(
+    study, clock, limit, message
+):
     search, made = searcher(study(f"study.budget={{{limit}}}"))
     begin(search, "a")
     clock.hours(2.9)
     assert made.spent == ""
     clock.hours(0.1)
-    assert made.spent == search_reason(search) == f"budget spent: {told}"
+    assert made.spent == search_reason(search) == f"budget spent: {message}"
 
 
 def search_reason(search):
@@ -131,7 +133,7 @@ def test_what_runs_when_the_budget_is_spent_stays_open_and_goes_on_with_a_larger
     clock.hours(1)
     search.on_trial_complete("a", result(6))  # at its end anyway
     search.on_trial_complete("b", result(3))  # cut off
-    assert [one.state for one in record.outcomes()] == ["complete", "running"]
+    assert [trial.state for trial in record.outcomes()] == ["complete", "running"]
     assert heard.events[-2:] == [("reported", 1, 3), ("interrupted", 1)]
     assert "budget spent" in search.stopped
 
@@ -191,19 +193,19 @@ def test_a_limit_on_gpus_without_gpus_is_told(study):
 def test_a_search_ends_in_peace_when_its_budget_is_spent(tmp_path, store):
     behave(tmp_path, seconds=0.4)
     space = toy(tmp_path, "study.budget={wall_clock: 5s}", "study.trials=100")
-    found = drive.search(space, settings(tmp_path))
-    assert found.exit_code == 0
-    assert found.stopped.startswith("budget spent: wall_clock")
-    assert 1 <= len(found.ranking) < 100
+    outcome = drive.search(space, settings(tmp_path))
+    assert outcome.exit_code == 0
+    assert outcome.stopped.startswith("budget spent: wall_clock")
+    assert 1 <= len(outcome.ranking) < 100
     # Whoever was cut off stopped at a score, and no epoch is lost.
-    for one in found.ranking:
-        ran = found.folder / "trials" / str(one.number) / "ran.txt"
-        assert one.state != "failed"
-        assert one.epoch == (len(ran.read_text().split()) if ran.exists() else 0)
-    assert found.stopped.partition(":")[0] in text_of(
-        status.study_parts(status.study("toy", found.folder.parent))
+    for trial in outcome.ranking:
+        ran = outcome.folder / "trials" / str(trial.number) / "ran.txt"
+        assert trial.state != "failed"
+        assert trial.epoch == (len(ran.read_text().split()) if ran.exists() else 0)
+    assert outcome.stopped.partition(":")[0] in text_of(
+        status.study_parts(status.study("toy", outcome.folder.parent))
     )
-    assert json.dumps(status.study("toy", found.folder.parent)["budget"])
+    assert json.dumps(status.study("toy", outcome.folder.parent)["budget"])
 
 
 def test_a_spent_budget_is_told_at_once_with_the_command_that_allows_more(study, tmp_path, capfd):
@@ -229,5 +231,5 @@ def test_every_hint_about_a_spent_budget_allows_more(study, tmp_path, capfd, ver
     study("study.budget={wall_clock: 0.5h}").note("wall_seconds", 3600.0)
     more = [str(tmp_path / "model")] if verb == "export" else []
     cli.run([verb, "toy", *more, "--runs", str(tmp_path / "runs")])
-    told = capfd.readouterr()
-    assert "`raylt resume toy study.budget.wall_clock=1.5h" in told.out + told.err
+    heard = capfd.readouterr()
+    assert "`raylt resume toy study.budget.wall_clock=1.5h" in heard.out + heard.err

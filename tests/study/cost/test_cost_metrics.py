@@ -13,7 +13,7 @@ WATCHED = "study.scheduler={name: asha, metric: val/accuracy}"
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (("study.objective=cost/seconds",), "study.objective: must not be cost/seconds"),
         (("study.objective=[cost/seconds, val/few]", WATCHED), r"objective.0: must not be"),
@@ -24,8 +24,8 @@ WATCHED = "study.scheduler={name: asha, metric: val/accuracy}"
         ),
     ],
 )
-def test_cost_alone_says_nothing(tmp_path, overrides, said):
-    with pytest.raises(InputError, match=said):
+def test_cost_alone_says_nothing(tmp_path, overrides, message):
+    with pytest.raises(InputError, match=message):
         toy(tmp_path, *overrides)
 
 
@@ -40,7 +40,7 @@ def test_cost_grows_with_the_epochs_and_spans_a_front_with_accuracy(study):
             time.sleep(pause)
             search.on_trial_result(name, {"epoch": epoch, "val/accuracy": accuracy})
         search.on_trial_complete(name, {"epoch": 2, "val/accuracy": accuracy})
-    costs = [one.last["cost/seconds"] for one in made.outcomes()]
+    costs = [outcome.last["cost/seconds"] for outcome in made.outcomes()]
     assert costs[0] >= 0.6
     assert costs[1] < costs[0]
     first, second = (entry["cost/seconds"] for entry in made.epochs(0))

@@ -30,9 +30,9 @@ def test_the_corners_are_the_baseline_and_the_ends_of_what_makes_steps_dear(tmp_
         BASE[:-1] + ", size: 16}",
         "study.require=['not (size > 16 and optimizer.batch_size > 200)']",
     )
-    found = [(one.optimizer.batch_size, one.size) for one in corners(space)]
-    assert found[0] == (64, 16)
-    assert sorted(found[1:]) == [(32, 16), (32, 24), (256, 16)]
+    result = [(recipe.optimizer.batch_size, recipe.size) for recipe in corners(space)]
+    assert result[0] == (64, 16)
+    assert sorted(result[1:]) == [(32, 16), (32, 24), (256, 16)]
 
 
 def test_a_space_whose_steps_all_cost_alike_has_one_corner(tmp_path):
@@ -45,8 +45,8 @@ def test_a_draw_costs_what_the_nearest_corner_does(tmp_path):
         "optimizer.batch_size={low: 32, high: 256}",
         BASE,
     )
-    recipes = {one.optimizer.batch_size: one for one in corners(space)}
-    measured = [(one, trial_cost(epoch=float(size))) for size, one in recipes.items()]
+    recipes = {recipe.optimizer.batch_size: recipe for recipe in corners(space)}
+    measured = [(recipe, trial_cost(epoch=float(size))) for size, recipe in recipes.items()]
     drawn = space.at({**space.baseline_point, "optimizer.batch_size": 170})
     assert nearest(drawn, measured).epoch == 256
     assert (
@@ -83,21 +83,21 @@ def test_what_early_stopping_saves_is_said_as_an_estimate(tmp_path):
 
 
 def of(space, *, allocation=TWO, trials=6, **changes):
-    measured = [(one, trial_cost(**changes)) for one in corners(space)]
+    measured = [(recipe, trial_cost(**changes)) for recipe in corners(space)]
     return forecast.forecast(space, measured, allocation, trials=trials)
 
 
 def test_hours_clock_and_disk_follow_from_the_cost_of_a_trial(tmp_path):
-    found = of(toy(tmp_path, "study.scheduler={name: none}", "study.budget.cpu_hours=0.1"))
+    space = of(toy(tmp_path, "study.scheduler={name: none}", "study.budget.cpu_hours=0.1"))
     trial = 10 + 6 * 6.5
-    assert (found.least, found.mean, found.most) == pytest.approx((trial, trial, trial))
-    assert found.cpu_hours == pytest.approx(6 * trial / 3600)
-    assert found.wall == pytest.approx(3 * trial)
+    assert (space.least, space.mean, space.most) == pytest.approx((trial, trial, trial))
+    assert space.cpu_hours == pytest.approx(6 * trial / 3600)
+    assert space.wall == pytest.approx(3 * trial)
     # Two that run, three winners and the baseline.
-    assert found.disk == 6 * 2**20
-    (limit,) = found.budget
-    assert (limit.name, limit.limit, limit.used) == ("cpu_hours", 0.1, found.cpu_hours)
-    assert found.affordable == 6
+    assert space.disk == 6 * 2**20
+    (limit,) = space.budget
+    assert (limit.name, limit.limit, limit.used) == ("cpu_hours", 0.1, space.cpu_hours)
+    assert space.affordable == 6
     dear = of(toy(tmp_path, "study.scheduler={name: none}", "study.budget.cpu_hours=0.04"))
     assert dear.affordable == 2
     assert forecast.lines(dear, free=None)[-1] == (
@@ -117,11 +117,11 @@ def test_workers_share_the_training_and_not_the_scores(tmp_path):
 
 def test_a_search_is_never_shorter_than_its_longest_trial(tmp_path):
     many = booked(100)
-    found = of(toy(tmp_path, "study.scheduler={name: none}"), allocation=many)
-    assert found.wall == found.most
+    space = of(toy(tmp_path, "study.scheduler={name: none}"), allocation=many)
+    assert space.wall == space.most
 
 
 def test_more_than_fits_the_disk_is_a_warning(tmp_path):
-    found = of(toy(tmp_path))
-    assert not any("warning" in line for line in forecast.lines(found, free=2**30))
-    assert any("warning" in line for line in forecast.lines(found, free=2**20))
+    space = of(toy(tmp_path))
+    assert not any("warning" in line for line in forecast.lines(space, free=2**30))
+    assert any("warning" in line for line in forecast.lines(space, free=2**20))

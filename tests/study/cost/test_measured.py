@@ -9,10 +9,10 @@ from tests.study.drive import toy
 def test_what_was_measured_is_kept_for_this_machine_and_its_threads(tmp_path):
     recipes = corners(toy(tmp_path))
     assert measures.stored(recipes, runs=tmp_path, threads=1, gpu=False) == []
-    found = measures.measured(
+    result = measures.measured(
         recipes, runs=tmp_path, threads=1, gpu=False, say=str, how=lambda _: trial_cost()
     )
-    assert found == measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)
+    assert result == measures.stored(recipes, runs=tmp_path, threads=1, gpu=False)
     assert measures.stored(recipes, runs=tmp_path, threads=2, gpu=False) == []
 
 

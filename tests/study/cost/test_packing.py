@@ -26,9 +26,9 @@ def test_the_need_is_that_of_the_hungriest_with_a_margin():
         trial_cost(memory=100, gpu_memory=10, gpu_size=80, gpu_busy=0.2),
         trial_cost(memory=50),
     ]
-    found = packing.need(costs)
-    assert (found.memory, found.gpu_memory) == pytest.approx((115, 11.5))
-    assert (found.gpu_size, found.gpu_busy) == (80, 0.2)
+    result = packing.need(costs)
+    assert (result.memory, result.gpu_memory) == pytest.approx((115, 11.5))
+    assert (result.gpu_size, result.gpu_busy) == (80, 0.2)
 
 
 def share(machine, **changes):
@@ -79,7 +79,7 @@ def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "printed"),
     [
         (["--pack", "some"], "must be auto or a whole number"),
         (["--pack", "0"], "must be auto or a whole number"),
@@ -87,19 +87,21 @@ def test_without_a_gpu_trials_are_packed_by_cores_and_memory(tmp_path, monkeypat
         (["--pack", "2", "--cluster", "clusters/one-gpu.yaml"], "leave out one of the two"),
     ],
 )
-def test_a_bad_pack_is_refused(words, told, capsys):
+def test_a_bad_pack_is_refused(words, printed, capsys):
     assert cli.run(["tune", "-s", "search_spaces/sdclr.yaml", *words]) == 2
-    assert told in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
 
 
 def test_the_command_line_goes_before_the_profile(tmp_path, monkeypatch):
-    found = []
-    monkeypatch.setattr(plan, "check", lambda _, chosen, **__: found.append(chosen.pack) or 1 / 0)
+    collected = []
+    monkeypatch.setattr(
+        plan, "check", lambda _, chosen, **__: collected.append(chosen.pack) or 1 / 0
+    )
     (tmp_path / "p.yaml").write_text("trial: {pack: auto}\n")
     words = ["tune", "-s", "search_spaces/sdclr.yaml", "--cluster", str(tmp_path / "p.yaml")]
     cli.run(words)
     cli.run([*words, "--pack", "3"])
-    assert found == ["auto", 3]
+    assert collected == ["auto", 3]
 
 
 def test_what_says_that_memory_ran_out():
@@ -119,10 +121,10 @@ def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
     behave(tmp_path, seconds=0.1, greedy=[1], huge=[2])
     plain = ("study.trials=5", "study.scheduler={name: none}")
     result = drive.search(toy(tmp_path, *plain), settings(tmp_path))
-    states = {one.number: one.state for one in result.ranking}
+    states = {trial.number: trial.state for trial in result.ranking}
     assert states == {0: "complete", 1: "complete", 2: "failed", 3: "complete", 4: "complete"}
     record = studies.open_study("toy", tmp_path / "runs")
-    assert {one.number for one in record.outcomes() if one.alone} == {1, 2}
+    assert {trial.number for trial in record.outcomes() if trial.alone} == {1, 2}
     assert record.outcome(1).attempts == 2
     assert "no room for trial 2" in record.outcome(2).failure
     assert record.facts["memory_needed"]["memory"] < math.inf
@@ -134,12 +136,12 @@ def test_a_greedy_trial_ends_alone_and_a_huge_one_fails(tmp_path):
 def alone_in_time(record, number, *, since=1):
     """Whether nobody else reported anything between the reports of a trial from an epoch on."""
     times = {
-        one.number: [
+        trial.number: [
             entry["time"]
-            for entry in record.epochs(one.number)
-            if entry["epoch"] >= since or one.number != number
+            for entry in record.epochs(trial.number)
+            if entry["epoch"] >= since or trial.number != number
         ]
-        for one in record.outcomes()
+        for trial in record.outcomes()
     }
     begin, *_, end = times.pop(number)
     return not [at for seen in times.values() for at in seen if begin <= at <= end]
@@ -151,8 +153,8 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
     tmp_path, monkeypatch, capsys
 ):
     # The limit is near to what the machine uses now, so that little has to be taken.
-    found = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    total, free = (int(found[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    actual = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    total, free = (int(actual[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
     limit = (total - free) / total + 3 * 2**20 / total
     monkeypatch.setenv("RAY_memory_usage_threshold", f"{limit:.3f}")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
@@ -160,9 +162,9 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
     options = settings(tmp_path, work="tests.study.hoarder:work", quiet=False)
     made = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
     result = drive.search(made, options)
-    assert [one.state for one in result.ranking] == ["complete"] * 5
+    assert [trial.state for trial in result.ranking] == ["complete"] * 5
     with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
-        killed = {one.number: one for one in record.outcomes() if one.alone}
+        killed = {trial.number: trial for trial in record.outcomes() if trial.alone}
         assert 1 in killed
         # It was killed after its second epoch, and begins none of the two once more.
         assert killed[1].attempts == 2
@@ -171,10 +173,10 @@ def test_a_trial_that_rays_memory_monitor_kills_goes_on_alone_and_is_told_in_a_l
         assert alone_in_time(record, 1, since=3)
         agree(record, accounted(tmp_path))
     lines = capsys.readouterr().err.splitlines()
-    for number, one in killed.items():
-        assert one.alone == OUT_OF_MEMORY
-        told = [line for line in lines if line.startswith(f"Trial {number} ran out of memory")]
-        assert told == [
+    for number, trial in killed.items():
+        assert trial.alone == OUT_OF_MEMORY
+        heard = [line for line in lines if line.startswith(f"Trial {number} ran out of memory")]
+        assert heard == [
             f"Trial {number} ran out of memory while sharing a machine; it will run again alone: "
             f"{OUT_OF_MEMORY}"
         ]
@@ -202,15 +204,15 @@ def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
     )
     behave(tmp_path, seconds=0.2, greedy=[1])
     result = drive.search(space, settings(tmp_path, pack="auto"))
-    assert [one.state for one in result.ranking] == ["complete"] * 5
+    assert [trial.state for trial in result.ranking] == ["complete"] * 5
     with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
-        assert {one.number for one in record.outcomes() if one.alone} == {1}
+        assert {trial.number for trial in record.outcomes() if trial.alone} == {1}
         assert record.outcome(1).attempts == 2
         assert alone_in_time(record, 1)
         assert record.facts["memory_needed"] == {"sharers_of_a_gpu": 1}
-        for one in record.outcomes():
-            part = one.gpu_seconds / one.seconds
-            assert part == pytest.approx(0.5) if one.number != 1 else 0.5 < part < 1
+        for trial in record.outcomes():
+            part = trial.gpu_seconds / trial.seconds
+            assert part == pytest.approx(0.5) if trial.number != 1 else 0.5 < part < 1
 
 
 @pytest.mark.gpu

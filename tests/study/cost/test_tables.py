@@ -17,21 +17,21 @@ def cells(table):
 
 
 def hours(record, rate):
-    return sum(rate * one.seconds for one in record.outcomes()) / 3600
+    return sum(rate * trial.seconds for trial in record.outcomes()) / 3600
 
 
 def test_hours_are_those_of_all_trials_against_the_budget(tmp_path):
     record = made.study(tmp_path, "study.budget={cpu_hours: 2.0, wall_clock: 30m}", trials=4)
     record.note("wall_seconds", 900.0)
-    found = cells(tables.hours(record))
+    result = cells(tables.hours(record))
     cpu = hours(record, CORES)
-    assert float(found["CPU-hours"]["used"]) == pytest.approx(cpu, rel=5e-3)
-    assert float(found["CPU-hours"]["a trial"]) == pytest.approx(cpu / 4, rel=5e-3)
-    assert found["CPU-hours"]["budget"] == "2"
-    assert found["CPU-hours"]["used of it"] == f"{100 * cpu / 2:.0f} %"
-    assert float(found["GPU-hours"]["used"]) == pytest.approx(hours(record, 0.5), rel=5e-3)
-    assert found["GPU-hours"]["budget"] == found["GPU-hours"]["used of it"] == "-"
-    assert found["hours on the clock"] == {
+    assert float(result["CPU-hours"]["used"]) == pytest.approx(cpu, rel=5e-3)
+    assert float(result["CPU-hours"]["a trial"]) == pytest.approx(cpu / 4, rel=5e-3)
+    assert result["CPU-hours"]["budget"] == "2"
+    assert result["CPU-hours"]["used of it"] == f"{100 * cpu / 2:.0f} %"
+    assert float(result["GPU-hours"]["used"]) == pytest.approx(hours(record, 0.5), rel=5e-3)
+    assert result["GPU-hours"]["budget"] == result["GPU-hours"]["used of it"] == "-"
+    assert result["hours on the clock"] == {
         "used": "0.25",
         "a trial": "-",
         "budget": "0.5",
@@ -41,10 +41,10 @@ def test_hours_are_those_of_all_trials_against_the_budget(tmp_path):
 
 def test_states_share_the_whole_among_them(tmp_path):
     record = made.study(tmp_path, trials=10)
-    found = cells(tables.states(record.outcomes()))
-    assert set(found) == {"complete", "stopped", "failed"}
-    assert sum(int(row["trials"]) for row in found.values()) == 10
-    total = sum(float(row["CPU-hours"]) for row in found.values())
+    result = cells(tables.states(record.outcomes()))
+    assert set(result) == {"complete", "stopped", "failed"}
+    assert sum(int(row["trials"]) for row in result.values()) == 10
+    total = sum(float(row["CPU-hours"]) for row in result.values())
     assert total == pytest.approx(hours(record, CORES), rel=1e-2)
 
 
@@ -52,6 +52,6 @@ def test_the_page_tells_every_trial_its_hours(tmp_path):
     record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
     document = page.page(record, charts.of_study(record))
     ranking = document[document.index("<h2>Ranking") : document.index("<h2>Costs")]
-    for one in record.outcomes():
-        assert f"<td>{text.hours(one.cpu_seconds / 3600)}</td>" in ranking
+    for trial in record.outcomes():
+        assert f"<td>{text.hours(trial.cpu_seconds / 3600)}</td>" in ranking
     assert "<td>CPU-hours</td><td>" in document

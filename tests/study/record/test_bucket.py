@@ -30,9 +30,9 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def kept(study):
-    found = study("study.trials=20", "study.confirm={top: 2}")
-    found.note(CHECKPOINTS, URI)
-    return found
+    confirmed = study("study.trials=20", "study.confirm={top: 2}")
+    confirmed.note(CHECKPOINTS, URI)
+    return confirmed
 
 
 def sent(record, number, epoch=1):
@@ -48,8 +48,8 @@ def sent(record, number, epoch=1):
 def test_two_studies_of_one_name_do_not_meet(tmp_path):
     first, second = (made.study(tmp_path / name, trials=1) for name in "ab")
     assert first.bucket(3) is None
-    for one in (first, second):
-        one.note(CHECKPOINTS, f"{URI}?scheme=http")
+    for item in (first, second):
+        item.note(CHECKPOINTS, f"{URI}?scheme=http")
     assert first.bucket(3) != second.bucket(3)
     assert first.bucket(3).startswith(f"{URI}/made-")
     assert first.bucket(3).endswith("/trials/3?scheme=http")
@@ -97,7 +97,7 @@ def test_an_ended_trial_is_brought_and_the_weak_ones_checkpoints_go(s3_port, kep
         save(late := kept.folder.parent / "other" / "3", 2)
         Sender(late, kept.bucket(3), {}).send()
     there = {number: bucket.files(kept.bucket(number)) for number in range(5)}
-    assert [n for n, found in there.items() if checkpoint_names.BEST in found] == [0, 2, 4]
+    assert [n for n, computed in there.items() if checkpoint_names.BEST in computed] == [0, 2, 4]
     assert there[3] == ("output.txt",)
 
 
@@ -111,7 +111,7 @@ def test_a_bucket_that_fails_does_not_end_a_search(s3_port, kept, monkeypatch, c
         search = searcher(kept, remote.Fetching(kept), retention)
         for number in range(4):
             train(kept, search, f"t{number}", 0.1 * number)
-    assert [one.state for one in kept.outcomes()] == ["complete"] * 4
+    assert [trial.state for trial in kept.outcomes()] == ["complete"] * 4
     assert "SLOW_DOWN" in caplog.text
 
 
@@ -199,9 +199,9 @@ def test_a_killed_search_goes_on_from_its_bucket_alone(s3_port, tmp_path):
     subprocess.run([*words, "resume", str(tmp_path), ""], cwd=ROOT, check=True, timeout=300)
 
     record = studies.open_study("toy", tmp_path / "runs")
-    assert [one.state for one in record.outcomes()] == ["complete"] * 3
-    for one in record.outcomes():
-        epochs = [int(entry["epoch"]) for entry in record.epochs(one.number)]
+    assert [trial.state for trial in record.outcomes()] == ["complete"] * 3
+    for trial in record.outcomes():
+        epochs = [int(entry["epoch"]) for entry in record.epochs(trial.number)]
         assert epochs == [1, 2, 3, 4, 5]
     for number, epochs in known.items():
         starts = [int(line) for line in (trials / number / "starts.txt").read_text().split()]
@@ -218,8 +218,8 @@ def test_a_killed_search_goes_on_from_its_bucket_alone(s3_port, tmp_path):
     runs = open_runs(record)
     runs.record.note(CHECKPOINTS, remote.chosen(record, None))
     assert runs.record.bucket(0) != record.bucket(0)
-    for one in (runs.record, record):
-        one.close()
+    for trial in (runs.record, record):
+        trial.close()
     shutil.rmtree(tmp_path / "data")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"mlflow.db", "study.db"} <= {path.name for path in files}

@@ -16,13 +16,13 @@ def written(tmp_path_factory):
 
 
 def test_every_trial_is_held_as_the_database_has_it(written):
-    held, database = written._storage, written._database
-    assert isinstance(held, WriteThroughStorage)
-    ours, theirs = held.get_all_trials(written._id), database.get_all_trials(written._id)
+    kept, database = written._storage, written._database
+    assert isinstance(kept, WriteThroughStorage)
+    ours, theirs = kept.get_all_trials(written._id), database.get_all_trials(written._id)
     assert len(ours) == 12
     assert ours == sorted(theirs, key=lambda trial: trial.number)
     for trial in theirs:
-        assert held.get_trial(trial._trial_id) == trial
+        assert kept.get_trial(trial._trial_id) == trial
 
 
 def test_what_is_known_of_the_study_is_held_too(written):
@@ -53,7 +53,7 @@ def test_states_are_filtered_and_unknown_trials_are_refused(written):
 
 def test_a_driver_that_takes_over_sees_the_same(written):
     seen = made.again(written)
-    assert [vars(one) for one in seen.study.trials] == [vars(o) for o in written.study.trials]
+    assert [vars(study) for study in seen.study.trials] == [vars(o) for o in written.study.trials]
     assert seen.facts == written.facts
     assert [seen.epochs(n) for n in range(12)] == [written.epochs(n) for n in range(12)]
     seen.close()
@@ -61,12 +61,12 @@ def test_a_driver_that_takes_over_sees_the_same(written):
 
 def test_attributes_that_are_set_together_are_what_the_database_has(tmp_path):
     record = made.study(tmp_path, trials=1, failed=(), stopped=())
-    held, database = record._storage, record._database
+    kept, database = record._storage, record._database
     trial = record._trial_id(record.open_trial())
-    held.set_trial_user_attrs(trial, {"a": [1, {"b": None}], "seconds": 1.0})
-    held.set_trial_user_attrs(trial, {"seconds": 2.5, "c": (1, 2)})
+    kept.set_trial_user_attrs(trial, {"a": [1, {"b": None}], "seconds": 1.0})
+    kept.set_trial_user_attrs(trial, {"seconds": 2.5, "c": (1, 2)})
     expected = {"a": [1, {"b": None}], "seconds": 2.5, "c": [1, 2]}
-    assert held.get_trial(trial).user_attrs == expected
+    assert kept.get_trial(trial).user_attrs == expected
     assert database.get_trial(trial).user_attrs == expected
     assert record.count == database.get_n_trials(record._id) == 2
     record.close()

@@ -19,9 +19,9 @@ def test_the_hooks_are_the_life_of_a_trial_and_each_is_explained():
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_listener_overrides_what_matters_to_it_alone(hook):
     heard = []
-    kind = type("Mine", (Listener,), {hook: lambda self, *told: heard.append(told)})
+    kind = type("Mine", (Listener,), {hook: lambda self, *text: heard.append(text)})
     task = Task(number=1, role="draw", point={}, recipe=recipe.parse(RECIPE), attempt=1)
     for name in HOOKS:
         arguments = len(inspect.signature(getattr(Listener, name)).parameters) - 1
         getattr(kind(), name)(task, *[None] * (arguments - 1))
-    assert [told[0] for told in heard] == [task]
+    assert [text[0] for text in heard] == [task]

@@ -30,7 +30,7 @@ def test_finished_trials_that_keep_the_constraints_come_first():
         ended(4, 0.99, state="stopped", epoch=1),
     )
     outcomes = [earlier, early, ended(5, 0, state="failed", epoch=0), broken, kept, ended(0, 0.5)]
-    assert [one.number for one in ranked(outcomes, PLAN)] == [1, 0, 2, 3, 4, 5]
+    assert [trial.number for trial in ranked(outcomes, PLAN)] == [1, 0, 2, 3, 4, 5]
     assert winner(outcomes, PLAN) is kept
     assert winner([early], PLAN) is None
 

@@ -74,16 +74,16 @@ def test_a_study_stays_where_it_is(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def pg():
-    with postgres.running() as found:
-        yield found
+    with postgres.running() as started:
+        yield started
 
 
 @pytest.mark.slow
 def test_a_server_holds_what_a_file_holds(pg, tmp_path):
     there = made.study(tmp_path / "there", name="made", url=pg.url)
     here = made.study(tmp_path / "here", name="made")
-    for one in (there, here):
-        one.close()
+    for item in (there, here):
+        item.close()
     seen = studies.open_study("made", tmp_path / "elsewhere", pg.url)
     for ours, theirs in zip(seen.outcomes(), here.outcomes(), strict=True):
         assert (ours.point, ours.last, ours.state) == (theirs.point, theirs.last, theirs.state)
@@ -194,14 +194,14 @@ def test_a_driver_whose_hold_alone_is_cut_notices_and_says_so(pg, tmp_path, monk
 @pytest.mark.ray
 def test_a_search_whose_hold_is_cut_stops_within_a_minute_and_can_be_resumed(pg, tmp_path):
     drive.behave(tmp_path, seconds=0.5)
-    told = _struck(pg, tmp_path, "cut", lambda: cut(pg, "cut"))
-    assert "that locked study cut was cut" in told
-    assert f"go on with `raylt resume cut --runs {tmp_path / 'runs'}" in told
+    printed = _struck(pg, tmp_path, "cut", lambda: cut(pg, "cut"))
+    assert "that locked study cut was cut" in printed
+    assert f"go on with `raylt resume cut --runs {tmp_path / 'runs'}" in printed
     drive.behave(tmp_path)
     options = drive.settings(tmp_path, storage=pg.url)
     result = driver.resume("cut", options, retry_failed=False)
-    assert {one.state for one in result.ranking} <= {"complete", "stopped"}
-    assert len({one.digest for one in result.ranking}) == len(result.ranking) == 6
+    assert {trial.state for trial in result.ranking} <= {"complete", "stopped"}
+    assert len({trial.digest for trial in result.ranking}) == len(result.ranking) == 6
 
 
 @pytest.mark.slow
@@ -257,11 +257,11 @@ def test_a_killed_search_goes_on_from_another_machine(pg, tmp_path):
     assert len(json.loads(finished.stdout)["states"]) == 6
     seen = studies.open_study("toy", second / "runs", pg.url)
     ended = seen.outcomes()
-    assert {one.state for one in ended} <= {"complete", "stopped"}
-    assert len({one.digest for one in ended}) == len(ended) == 6
-    for one in ended:
-        epochs = [entry["epoch"] for entry in seen.epochs(one.number)]
-        assert epochs == list(range(1, one.epoch + 1))
+    assert {trial.state for trial in ended} <= {"complete", "stopped"}
+    assert len({trial.digest for trial in ended}) == len(ended) == 6
+    for trial in ended:
+        epochs = [entry["epoch"] for entry in seen.epochs(trial.number)]
+        assert epochs == list(range(1, trial.epoch + 1))
     seen.close()
     _require_no_secret(tmp_path)
 
@@ -270,12 +270,12 @@ def test_a_killed_search_goes_on_from_another_machine(pg, tmp_path):
 @pytest.mark.ray
 def test_a_server_that_stops_ends_the_search_in_one_line_and_nothing_is_lost(pg, tmp_path):
     drive.behave(tmp_path, seconds=0.3)
-    told = _struck(pg, tmp_path, "gone", pg.stop)
-    assert "the study's storage must answer at postgresql:///" in told
-    assert postgres.PASSWORD not in told
+    printed = _struck(pg, tmp_path, "gone", pg.stop)
+    assert "the study's storage must answer at postgresql:///" in printed
+    assert postgres.PASSWORD not in printed
     pg.start()
     result = driver.resume("gone", drive.settings(tmp_path, storage=pg.url), retry_failed=False)
-    assert {one.state for one in result.ranking} <= {"complete", "stopped"}
+    assert {trial.state for trial in result.ranking} <= {"complete", "stopped"}
     assert len(result.ranking) == 6
 
 
@@ -304,16 +304,16 @@ def test_drivers_with_a_study_each_share_a_server_and_their_trials_rank_together
         running.append(subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL))
     assert [process.wait(timeout=200) for process in running] == [0, 0]
     opened = [studies.open_study(name, tmp_path / "anywhere", pg.url) for name in names]
-    for one in opened:
-        assert [outcome.state for outcome in one.outcomes()] == ["complete"] * 5
-        for outcome in one.outcomes():
-            assert [entry["epoch"] for entry in one.epochs(outcome.number)] == [1, 2, 3, 4, 5, 6]
-    found = leaderboard.compare(opened, metric=None, force=False)
-    assert len(found.ranking) == 10
+    for study in opened:
+        assert [outcome.state for outcome in study.outcomes()] == ["complete"] * 5
+        for outcome in study.outcomes():
+            assert [entry["epoch"] for entry in study.epochs(outcome.number)] == [1, 2, 3, 4, 5, 6]
+    result = leaderboard.compare(opened, metric=None, force=False)
+    assert len(result.ranking) == 10
     # Both began with the paper's setting; everything else was drawn with a seed of its own.
-    assert len({outcome.digest for _, outcome in found.ranking}) == 9
-    for one in opened:
-        one.close()
+    assert len({outcome.digest for _, outcome in result.ranking}) == 9
+    for study in opened:
+        study.close()
 
 
 _SEARCH = """
@@ -347,10 +347,10 @@ def _struck(pg, folder, name, blow):
     with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
         _await(lambda: _ended(pg, folder, name) >= 1)
         blow()
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 3, told
-    assert "Traceback" not in told
-    return told
+        printed = process.communicate(timeout=60)[1]
+    assert process.returncode == 3, printed
+    assert "Traceback" not in printed
+    return printed
 
 
 def _ended(pg, folder, name="toy"):
@@ -358,7 +358,7 @@ def _ended(pg, folder, name="toy"):
         return 0
     seen = studies.open_study(name, folder / "runs", pg.url)
     try:
-        return sum(one.state in ("complete", "stopped") for one in seen.outcomes())
+        return sum(trial.state in ("complete", "stopped") for trial in seen.outcomes())
     finally:
         seen.close()
 

@@ -18,7 +18,7 @@ def test_a_commit_is_named_with_whether_its_files_were_changed(tmp_path):
     (tmp_path / "file").write_text("a")
     git("add", "file")
     git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-m", "a")
-    found = provenance.commit(tmp_path)
-    assert (len(found["git.commit"]), found["git.dirty"]) == (40, "false")
+    result = provenance.commit(tmp_path)
+    assert (len(result["git.commit"]), result["git.dirty"]) == (40, "false")
     (tmp_path / "file").write_text("b")
-    assert provenance.commit(tmp_path) == {**found, "git.dirty": "true"}
+    assert provenance.commit(tmp_path) == {**result, "git.dirty": "true"}

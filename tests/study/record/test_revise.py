@@ -51,14 +51,14 @@ def test_a_wider_space_keeps_all_trials_in_the_history_of_the_sampler(study, tmp
         run(search, f"t{i}", [0.1 * i] * 6)
     before = made.outcomes()
     wide = "method.temperature={low: 0.001, high: 1.0, log: true}"
-    found = revise.space(made, toy(tmp_path, MORE, wide, *how))
-    assert [change.path for change in found] == ["method.prune", "method.temperature"]
+    space = revise.space(made, toy(tmp_path, MORE, wide, *how))
+    assert [change.path for change in space] == ["method.prune", "method.temperature"]
 
     again = reopened(made)
     assert revise.number(again) == 2
     assert again.outcomes() == before
-    for one in before:
-        assert again.frozen(one.number).params == one.point
+    for trial in before:
+        assert again.frozen(trial.number).params == trial.point
     laws = {
         name: distributions.distribution(leaf)
         for leaf in again.space.leaves
@@ -70,7 +70,7 @@ def test_a_wider_space_keeps_all_trials_in_the_history_of_the_sampler(study, tmp
     search = searcher(again)
     for i in range(6, 12):
         run(search, f"t{i}", [0.5] * 6)
-    assert [one.number for one in again.outcomes()] == list(range(12))
+    assert [trial.number for trial in again.outcomes()] == list(range(12))
     assert json.loads(json.dumps(again.facts["revisions"]))[0]["before"]
     again.close()
 
@@ -221,8 +221,8 @@ def test_another_baseline_is_one_more_trial_and_takes_the_place_of_the_first(stu
 def test_a_study_without_a_baseline_gets_the_published_one_when_it_is_asked_for(study, tmp_path):
     made = study(CHOICES, "study.trials=1")
     run(searcher(made), "t", [0.5] * 6)
-    found = studies.spaces.stored(made.folder / "space.yaml", ["study.baseline=published"])
-    assert found.baseline_point["method.prune"] == 0.9
-    revise.space(made, found)
+    space = studies.spaces.stored(made.folder / "space.yaml", ["study.baseline=published"])
+    assert space.baseline_point["method.prune"] == 0.9
+    revise.space(made, space)
     assert "the published values of" in made.space.study.baseline.source
     made.close()

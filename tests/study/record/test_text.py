@@ -30,8 +30,8 @@ def test_accuracies_are_told_and_a_loss_only_where_nothing_is_held_out():
 
 
 @pytest.mark.parametrize(
-    ("metric", "gap", "told"),
+    ("metric", "gap", "message"),
     [("val/few", 0.0123, "+1.2 points in few"), ("train/loss", -0.5, "-0.5 in train/loss")],
 )
-def test_a_lead_is_in_the_unit_of_its_metric(metric, gap, told):
-    assert brief.lead(metric, gap) == told
+def test_a_lead_is_in_the_unit_of_its_metric(metric, gap, message):
+    assert brief.lead(metric, gap) == message

@@ -23,10 +23,10 @@ def test_the_best_trial_stands_beside_the_baseline(capsys: pytest.CaptureFixture
     assert "toy: trial 1 is the best of 2" in text
     assert ["method.prune", "0.5", "0.9"] in [line.split() for line in text.splitlines()]
     assert ["val/accuracy", "75.0", "50.0"] in [line.split() for line in text.splitlines()]
-    found = json.loads(shown(capsys, "best", "toy", "--json"))
-    assert found["best"]["number"] == 1
-    assert found["best"]["recipe"]["method"]["prune"] == 0.5
-    assert found["baseline"]["number"] == 0
+    printed = json.loads(shown(capsys, "best", "toy", "--json"))
+    assert printed["best"]["number"] == 1
+    assert printed["best"]["recipe"]["method"]["prune"] == 0.5
+    assert printed["baseline"]["number"] == 0
 
 
 @pytest.mark.usefixtures("finished")

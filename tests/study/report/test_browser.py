@@ -287,8 +287,8 @@ def _show_split_metrics(page):
     for group in ("many", "medium", "few"):
         cells = f"[...document.querySelectorAll('.ag-row [col-id*=\"val/{group}\"]')]"
         # Seventeen trials have a score; the failed one and the study have none.
-        found = page.wait(f"{cells}.length >= 19 && {cells}.map(e => e.innerText)")
-        assert sum(bool(re.fullmatch(r"0\.\d+|1", text)) for text in found) == 17, found
+        result = page.wait(f"{cells}.length >= 19 && {cells}.map(e => e.innerText)")
+        assert sum(bool(re.fullmatch(r"0\.\d+|1", text)) for text in result) == 17, result
     for kind in ("keyDown", "keyUp"):
         page.call("Input.dispatchKeyEvent", type=kind, key="Escape", windowsVirtualKeyCode=27)
 

@@ -22,8 +22,8 @@ def test_the_best_trial_stands_beside_the_baseline_and_nothing_is_confirmed(reco
 
 
 def test_a_confirmation_comes_before_the_search(record, monkeypatch):
-    said = ["Test set opened 1x.", "Confirmed over 6 seeds: trial 3 better"]
-    monkeypatch.setattr(confirmation, "brief", lambda study: said)
+    messages = ["Test set opened 1x.", "Confirmed over 6 seeds: trial 3 better"]
+    monkeypatch.setattr(confirmation, "brief", lambda study: messages)
     monkeypatch.setattr(confirmation, "stored", lambda study: {})
     confirmed, opened, best, _ = findings.sentences(record)
     assert confirmed == "Confirmed over 6 seeds: trial 3 better."

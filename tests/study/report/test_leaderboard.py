@@ -49,14 +49,14 @@ def test_all_finished_trials_stand_in_one_order(studies):
     ranked = compare(studies("one", "two"), metric=None, force=False)
     assert ranked.warnings == ()
     assert len(ranked.ranking) == 2 + 3
-    scores = [one.last["val/accuracy"] for _, one in ranked.ranking]
+    scores = [trial.last["val/accuracy"] for _, trial in ranked.ranking]
     assert scores == sorted(scores, reverse=True)
     assert {record.name for record, _ in ranked.ranking} == {"one", "two"}
 
 
 def test_a_metric_to_be_small_is_ranked_from_below(studies):
     ranked = compare(studies("one", "two"), metric="train/loss", force=False)
-    losses = [one.last["train/loss"] for _, one in ranked.ranking]
+    losses = [trial.last["train/loss"] for _, trial in ranked.ranking]
     assert losses == sorted(losses)
 
 
@@ -95,7 +95,7 @@ def test_texts_and_values_hold_the_ranking(studies):
     assert first_record.name in row
     assert f"method.temperature={first.point['method.temperature']:.4g}" in row
     plain = json.loads(json.dumps(values(ranked)))
-    assert [one["rank"] for one in plain["ranking"]] == [1, 2, 3, 4, 5]
+    assert [trial["rank"] for trial in plain["ranking"]] == [1, 2, 3, 4, 5]
     assert plain["ranking"][0]["number"] == first.number
 
 

@@ -82,8 +82,8 @@ def test_texts_of_users_stay_texts(document):
 def test_every_trial_is_ranked(record, document):
     _, text = read(document)
     ranking = text[text.index("Ranking") : text.index("Costs")]
-    for one in record.ranking():
-        assert f"{one.number} {one.state}" in ranking
+    for trial in record.ranking():
+        assert f"{trial.number} {trial.state}" in ranking
 
 
 def test_each_drawing_has_its_place(document):
@@ -132,9 +132,9 @@ def test_a_confirmation_leads(tmp_path, retrain):
             "train_counts": [104, 5],
         },
     }
-    found = {"metric": "test/accuracy", "seeds": [1, 2], "retrain": retrain}
+    result = {"metric": "test/accuracy", "seeds": [1, 2], "retrain": retrain}
     (record.folder / "confirm" / "verdict.json").write_text(
-        json.dumps({**found, "candidates": [candidate]})
+        json.dumps({**result, "candidates": [candidate]})
     )
     assert findings.sentences(record)[0].startswith(
         "Trial 1 is confirmed: better than the baseline, +2.1 points over 6 fresh seeds"

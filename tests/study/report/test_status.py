@@ -21,8 +21,8 @@ def test_the_state_of_studies_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     assert text.startswith(line)
     assert "prune" in text
     assert "\x1b" not in text
-    (found,) = json.loads(shown(capsys, "status", "--json"))
-    assert (found["study"], found["state"], found["pid"]) == ("toy", "finished", None)
+    (printed,) = json.loads(shown(capsys, "status", "--json"))
+    assert (printed["study"], printed["state"], printed["pid"]) == ("toy", "finished", None)
 
 
 def test_a_trial_that_nobody_trains_any_more_is_interrupted(

@@ -42,23 +42,25 @@ def ended(space, accuracies, fingerprint="f", few=()):
 def test_best_so_far_against_cost(tmp_path):
     first = ended(drive.toy(tmp_path), [0.5, 0.4, None, 0.8])
     other = ended(rival(tmp_path), [0.6, 0.7])
-    found = versus.comparison(first, other)
-    mine, theirs = found["studies"]
+    result = versus.comparison(first, other)
+    mine, theirs = result["studies"]
     assert [at["best"] for at in mine["curve"]] == [0.5, 0.5, 0.5, 0.8]
     assert [at["epochs"] for at in mine["curve"]] == [6, 12, 12, 18]
     assert [at["seconds"] for at in mine["curve"]] == [10, 20, 30, 40]
     assert (mine["best"], mine["method"]) == (0.8, "sdclr")
     assert (theirs["best"], theirs["best_at_cost"], theirs["trials"]) == (0.7, 0.7, 2)
     # By then the first study had not found its best.
-    assert (found["cost"], mine["best_at_cost"]) == (20, 0.5)
-    assert "simclr (toy-versus-simclr): 70.0 after 2 trials, 70.0 after 20 s" in versus.text(found)
+    assert (result["cost"], mine["best_at_cost"]) == (20, 0.5)
+    assert "simclr (toy-versus-simclr): 70.0 after 2 trials, 70.0 after 20 s" in versus.text(
+        result
+    )
 
 
 def test_studies_without_an_end_or_of_other_images(tmp_path):
     space = drive.toy(tmp_path)
-    found = versus.comparison(ended(space, []), ended(space, [0.5]))
-    assert [each["best_at_cost"] for each in found["studies"]] == [None, None]
-    assert "sdclr (toy): - after 0 trials" in versus.text(found)
+    result = versus.comparison(ended(space, []), ended(space, [0.5]))
+    assert [study["best_at_cost"] for study in result["studies"]] == [None, None]
+    assert "sdclr (toy): - after 0 trials" in versus.text(result)
     with pytest.raises(InputError, match="fingerprints differ"):
         versus.comparison(ended(space, [0.5]), ended(space, [0.5], "g"))
 

@@ -29,8 +29,8 @@ class Cluster:
         )
 
     def ask(self, machines):
-        self.asked.append([one.name for one in machines])
-        return {one: self.apart.get(one.name, "") for one in machines}
+        self.asked.append([machine.name for machine in machines])
+        return {machine: self.apart.get(machine.name, "") for machine in machines}
 
     def keep_off(self, machine):
         self.kept_off.append(machine.name)

@@ -23,12 +23,12 @@ def test_a_trial_runs_in_a_process_that_waited_for_it(tmp_path):
 
 def idle():
     """Numbers of the processes that Ray has started and that nobody has used."""
-    found = set()
+    collected = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue
         if command.startswith(b"ray::IDLE"):
-            found.add(int(process.name))
-    return found
+            collected.add(int(process.name))
+    return collected

@@ -42,22 +42,22 @@ def target(part, driver, tracker, rng):
         "control process": ("gcs_server",),
         "trial": ("ray::ImplicitFunc",),
     }[part]
-    found = []
+    collected = []
     for process in psutil.Process(driver).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if any(mark in (process.cmdline() or [""])[0] for mark in marks):
-                found.append(process)
-    return rng.choice(found) if found else None
+                collected.append(process)
+    return rng.choice(collected) if collected else None
 
 
 def agents(processes):
     """Those of some processes that are agents of Ray."""
-    found = []
+    collected = []
     for process in processes:
         with contextlib.suppress(psutil.Error):
             if (process.cmdline() or [""])[0].strip() in AGENTS:
-                found.append(process)
-    return found
+                collected.append(process)
+    return collected
 
 
 def alive(processes):
@@ -90,16 +90,16 @@ def account(runs, study, trials, epochs):
         The number of epochs that were compared.
     """
     database = runs / study / "study.db"
-    found = rows(database, "SELECT trial_id, number, state FROM trials ORDER BY number")
+    result = rows(database, "SELECT trial_id, number, state FROM trials ORDER BY number")
     # Every trial once, and each at its end.
-    assert [number for _, number, _ in found] == list(range(trials))
-    assert {state for *_, state in found} <= {"COMPLETE", "PRUNED"}
+    assert [number for _, number, _ in result] == list(range(trials))
+    assert {state for *_, state in result} <= {"COMPLETE", "PRUNED"}
     query = "SELECT value_json FROM trial_user_attributes WHERE key = 'digest'"
     assert len(set(rows(database, query))) == trials
     runs_of = mlflow_runs(runs / "mlflow.db", study)
     assert sorted(runs_of) == list(range(trials))
     compared = 0
-    for trial_id, number, state in found:
+    for trial_id, number, state in result:
         entries = epochs_of(runs / study / "trials" / str(number) / "epochs.jsonl")
         numbers = [int(entry["epoch"]) for entry in entries]
         assert numbers == list(range(1, len(numbers) + 1)), (number, numbers)
@@ -125,7 +125,7 @@ def account(runs, study, trials, epochs):
 
 def mlflow_runs(database, study):
     """The run and status of each trial; two of one trial are an error."""
-    found = {}
+    collected = {}
     query = (
         "SELECT runs.run_uuid, runs.status, tags.value FROM runs "
         "JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'trial' "
@@ -133,9 +133,9 @@ def mlflow_runs(database, study):
         "WHERE experiments.name = ? AND runs.lifecycle_stage = 'active'"
     )
     for run, status, number in rows(database, query, study):
-        assert int(number) not in found, number
-        found[int(number)] = run, status
-    return found
+        assert int(number) not in collected, number
+        collected[int(number)] = run, status
+    return collected
 
 
 def epochs_of(path):
@@ -199,13 +199,13 @@ def sockets_of(pid):
 
 def open_sockets():
     """All sockets of this machine, by number: the kernel's line of each."""
-    found = {}
+    collected = {}
     for table, column in (("tcp", 9), ("tcp6", 9), ("udp", 9), ("unix", 6)):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             words = line.split()
             if words[column] != "0":
-                found[words[column]] = f"{table} {line.strip()}"
-    return found
+                collected[words[column]] = f"{table} {line.strip()}"
+    return collected
 
 
 def strike(process, name):

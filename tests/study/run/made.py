@@ -27,17 +27,17 @@ def accounted(folder, epochs=6):
 
 def agree(record, trained):
     """The record holds what was trained, and every trial ended."""
-    for one in record.outcomes():
-        assert one.state in ("complete", "stopped", "failed")
-        epochs = [int(entry["epoch"]) for entry in record.epochs(one.number)]
-        assert epochs == sorted(record.frozen(one.number).intermediate_values)
-        if one.state != "failed":
-            assert epochs == list(range(1, trained[one.number] + 1))
+    for trial in record.outcomes():
+        assert trial.state in ("complete", "stopped", "failed")
+        epochs = [int(entry["epoch"]) for entry in record.epochs(trial.number)]
+        assert epochs == sorted(record.frozen(trial.number).intermediate_values)
+        if trial.state != "failed":
+            assert epochs == list(range(1, trained[trial.number] + 1))
 
 
 def processes_of(pid):
     """Commands of Ray processes whose session was started by a process."""
-    found = []
+    collected = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -46,8 +46,8 @@ def processes_of(pid):
             except OSError:
                 continue
             if f"_{pid}/" in command and "session_" in command and state != "Z":
-                found.append(command)
-    return found
+                collected.append(command)
+    return collected
 
 
 class Drive:
@@ -99,17 +99,17 @@ def tree(pid):
             except OSError:
                 continue
             parents[int(entry.name)] = int(stat[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    collected = {pid}
+    while more := {child for child, parent in parents.items() if parent in collected} - collected:
+        collected |= more
+    return collected
 
 
 def kill_all(pid):
     """As when the power goes: the driver, Ray and the trials at once."""
-    for one in tree(pid):
+    for item in tree(pid):
         try:
-            os.kill(one, signal.SIGKILL)
+            os.kill(item, signal.SIGKILL)
         except ProcessLookupError:
             continue
 
@@ -141,7 +141,7 @@ def outcome(number, accuracy, *, state="complete", role="draw", **more):
 
 
 def search_result(*ranking, **changes):
-    by_role = {one.role: one for one in ranking}
+    by_role = {trial.role: trial for trial in ranking}
     given = {
         "name": "toy",
         "folder": "runs/toy",

@@ -22,11 +22,11 @@ TRIALS = 100
 
 def epochs_on_disk(folder):
     """Trial -> number of epochs that the record has of it."""
-    found = {}
+    collected = {}
     for path in (folder / "runs" / "toy" / "trials").glob("*/epochs.jsonl"):
         lines = [line for line in path.read_text().splitlines() if line]
-        found[int(path.parent.name)] = len(lines)
-    return found
+        collected[int(path.parent.name)] = len(lines)
+    return collected
 
 
 def starts(folder, number):
@@ -78,18 +78,18 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     outcomes = record.outcomes()
 
     # None lost, none twice: every number once, every recipe once, every trial at its end.
-    assert [one.number for one in outcomes] == list(range(TRIALS))
-    assert len({one.digest for one in outcomes}) == TRIALS
-    assert {one.state for one in outcomes} <= {"complete", "stopped"}
-    for one in outcomes:
-        trained = (record.trial_folder(one.number) / "ran.txt").read_text().split()
+    assert [trial.number for trial in outcomes] == list(range(TRIALS))
+    assert len({trial.digest for trial in outcomes}) == TRIALS
+    assert {trial.state for trial in outcomes} <= {"complete", "stopped"}
+    for trial in outcomes:
+        trained = (record.trial_folder(trial.number) / "ran.txt").read_text().split()
         # Only an epoch that a kill cut off before its checkpoint was trained again.
         again = sum(a == b for a, b in itertools.pairwise(trained))
-        assert again < max(1, one.attempts)
-        assert [int(e) for e in dict.fromkeys(trained)] == list(range(1, one.epoch + 1))
-        kept = [int(entry["epoch"]) for entry in record.epochs(one.number)]
-        assert kept == list(range(1, one.epoch + 1))
-        assert kept == sorted(record.frozen(one.number).intermediate_values)
+        assert again < max(1, trial.attempts)
+        assert [int(e) for e in dict.fromkeys(trained)] == list(range(1, trial.epoch + 1))
+        kept = [int(entry["epoch"]) for entry in record.epochs(trial.number)]
+        assert kept == list(range(1, trial.epoch + 1))
+        assert kept == sorted(record.frozen(trial.number).intermediate_values)
     # What was in flight went on from its last checkpoint: nothing that the record had was trained
     # once more.
     in_flight = 0
@@ -109,14 +109,14 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=store.default_uri(tmp_path / "runs"))
-    experiments = [one.experiment_id for one in client.search_experiments()]
+    experiments = [trial.experiment_id for trial in client.search_experiments()]
     runs = {run.info.run_name: run for run in client.search_runs(experiments, max_results=1000)}
     assert len(runs) == TRIALS + 1
-    for one in outcomes:
-        run = runs[f"trial {one.number}"]
+    for trial in outcomes:
+        run = runs[f"trial {trial.number}"]
         assert run.info.status == "FINISHED"
         points = client.get_metric_history(run.info.run_id, "val/accuracy")
-        wanted = [(e["epoch"], e["val/accuracy"]) for e in record.epochs(one.number)]
+        wanted = [(e["epoch"], e["val/accuracy"]) for e in record.epochs(trial.number)]
         assert sorted((point.step, point.value) for point in points) == wanted
     record.close()
 

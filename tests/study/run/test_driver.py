@@ -57,16 +57,16 @@ def searched(tmp_path_factory, empty_store):
 
 @pytest.mark.ray
 def test_a_search_goes_to_its_end_whatever_happens_to_its_trials(searched):
-    folder, code, found, err, _ = searched
+    folder, code, result, err, _ = searched
     assert code == 4, err
     record = studies.open_study("toy", folder / "runs")
-    states = {one.number: one.state for one in record.outcomes()}
+    states = {trial.number: trial.state for trial in record.outcomes()}
     assert len(states) == 10
     assert {n for n, state in states.items() if state == "failed"} == {2, 4, 5}
     assert states[0] == "complete"
     assert "stopped" in states.values()
     assert record.best().number == record.study.best_trial.number
-    assert [one.state for one in record.ranking()] == found["states"]
+    assert [trial.state for trial in record.ranking()] == result["states"]
 
 
 @pytest.mark.ray
@@ -84,7 +84,7 @@ def test_every_failure_has_its_reason_in_one_line(searched):
 def test_a_dead_process_is_tried_again_from_its_checkpoint_and_an_error_is_not(searched):
     folder = searched[0]
     record = studies.open_study("toy", folder / "runs")
-    attempts = {one.number: one.attempts for one in record.outcomes()}
+    attempts = {trial.number: trial.attempts for trial in record.outcomes()}
     assert (attempts[0], attempts[2], attempts[4]) == (2, 1, 3)
     trained = accounted(folder)
     assert trained[0] == 6
@@ -155,7 +155,7 @@ def test_a_study_goes_on_after_ctrl_c_and_after_a_kill(tmp_path, store):
     code, _, err = Drive("resume", tmp_path).end()
     assert code == 0, err
     record = studies.open_study("toy", tmp_path / "runs")
-    assert [one.number for one in record.outcomes()] == list(range(6))
+    assert [trial.number for trial in record.outcomes()] == list(range(6))
     agree(record, accounted(tmp_path))
     for number, outcome in before.items():
         assert record.outcome(number).last == outcome.last
@@ -174,7 +174,7 @@ def test_groups_that_are_stopped_early_give_their_cores_back(tmp_path):
     behave(tmp_path, seconds=0.3)
     options = settings(tmp_path, workers=2)
     result = drive.search(toy(tmp_path, "study.trials=5"), options)
-    states = [one.state for one in result.ranking]
+    states = [trial.state for trial in result.ranking]
     assert result.exit_code == 0
     assert states.count("stopped") >= 2
     assert "running" not in states
@@ -239,8 +239,8 @@ def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(
 ):
     made.study(tmp_path / "runs", name="over", trials=3, stopped=(), tables=False).close()
     monkeypatch.delattr(session, "ray_nodes")
-    found = driver.resume("over", settings(tmp_path), retry_failed=False)
-    assert ([one.state for one in found.ranking], found.stopped) == (["complete"] * 3, "")
-    runs = MlflowClient(found.tracking_uri)
+    outcome = driver.resume("over", settings(tmp_path), retry_failed=False)
+    assert ([trial.state for trial in outcome.ranking], outcome.stopped) == (["complete"] * 3, "")
+    runs = MlflowClient(outcome.tracking_uri)
     experiment = runs.get_experiment_by_name("over")
     assert len(runs.search_runs([experiment.experiment_id])) == 4

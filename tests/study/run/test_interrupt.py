@@ -10,13 +10,13 @@ from raylt.study.run.interrupt import Interruption
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_a_flag_and_the_second_ends_at_once(number):
     before = signal.getsignal(number)
-    said = []
-    with Interruption(said.append) as interruption:
+    messages = []
+    with Interruption(messages.append) as interruption:
         assert not interruption.seen
         os.kill(os.getpid(), number)
         assert interruption.seen
         again = "; press again to leave now" if number == signal.SIGINT else ""
-        assert said == [f"stopping{again}"]
+        assert messages == [f"stopping{again}"]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
@@ -36,10 +36,10 @@ def test_a_thread_does_without_signals():
 
 
 def test_the_answer_says_what_is_saved_while_there_is_something():
-    said = []
+    messages = []
     with (
         Interruption(print) as interruption,
-        interruption.saying(said.append, lambda: "stopping: saving 2 trials"),
+        interruption.saying(messages.append, lambda: "stopping: saving 2 trials"),
     ):
         os.kill(os.getpid(), signal.SIGINT)
-    assert said == ["stopping: saving 2 trials; press again to leave now"]
+    assert messages == ["stopping: saving 2 trials; press again to leave now"]

@@ -37,9 +37,9 @@ def test_images_of_the_users_own_that_are_not_there_are_refused(tmp_path, capsys
     capsys.readouterr()
     (tmp_path / "own.yaml").write_text(space.text)
     assert cli.run(["check", str(tmp_path / "own.yaml"), "--data", str(tmp_path)]) == 2
-    told = capsys.readouterr()
-    assert "valid space" not in told.out
-    assert told.err.startswith("error: data.images must be a folder below the data root")
+    printed = capsys.readouterr()
+    assert "valid space" not in printed.out
+    assert printed.err.startswith("error: data.images must be a folder below the data root")
 
 
 def test_images_that_a_table_names_and_that_are_not_there_are_named(tmp_path):
@@ -61,10 +61,10 @@ def test_too_few_images_of_a_class_are_refused(tmp_path):
 def test_a_published_dataset_that_was_not_fetched_is_said(tmp_path, capsys):
     words = ["bcl-cifar100-lt", "--data", str(tmp_path)]
     assert cli.run(["check", *words]) == 0
-    told = capsys.readouterr().out
-    assert "images     train 9754, validation 5000" in told
-    assert "not here yet: cifar100 must be in" in told
-    assert "`raylt data get cifar100`" in told
+    printed = capsys.readouterr().out
+    assert "images     train 9754, validation 5000" in printed
+    assert "not here yet: cifar100 must be in" in printed
+    assert "`raylt data get cifar100`" in printed
     assert cli.run(["check", *words, "--json"]) == 0
     assert "not here yet" in json.loads(capsys.readouterr().out)["images"]["unseen"]
     assert cli.run(["check", "sdclr-imagenet100-lt", "--data", str(tmp_path)]) == 0

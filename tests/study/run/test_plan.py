@@ -60,19 +60,19 @@ def test_a_sampler_that_is_not_installed_is_refused_here_but_may_be_on_a_cluster
 
 
 def test_a_plan_knows_its_data(tmp_path):
-    found = plan.check(toy(tmp_path), settings(tmp_path))
-    assert (found.folder, found.url, found.queue) == (tmp_path / "runs" / "toy", None, ())
+    space = plan.check(toy(tmp_path), settings(tmp_path))
+    assert (space.folder, space.url, space.queue) == (tmp_path / "runs" / "toy", None, ())
     assert (
-        found.fingerprint
+        space.fingerprint
         == datasets.load(
-            found.space.at({"method.temperature": 0.2, "method.prune": 0.9}).data, tmp_path
+            space.space.at({"method.temperature": 0.2, "method.prune": 0.9}).data, tmp_path
         ).fingerprint
     )
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
-    ("overrides", "error", "said"),
+    ("overrides", "error", "message"),
     [
         (("encoder=torchvision/vgg11", "size=16"), InputError, "must take images of 16x16"),
         (
@@ -88,9 +88,9 @@ def test_a_plan_knows_its_data(tmp_path):
     ],
 )
 def test_an_encoder_that_cannot_be_built_is_refused_before_anything_starts(
-    tmp_path, overrides, error, said
+    tmp_path, overrides, error, message
 ):
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         plan.check(toy(tmp_path, *overrides), settings(tmp_path))
     assert not (tmp_path / "runs").exists()
 

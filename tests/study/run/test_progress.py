@@ -74,10 +74,10 @@ def test_on_a_terminal_a_table_lives_that_suits_its_width(screen, width):
 
 
 def test_the_table_says_that_it_stops(screen):
-    said = []
-    text = screen(80, before=lambda shows: said.append(shows.stopping()))
-    assert said == ["stopping: saving 1 trial"]
-    assert said[0] in text
+    messages = []
+    text = screen(80, before=lambda shows: messages.append(shows.stopping()))
+    assert messages == ["stopping: saving 1 trial"]
+    assert messages[0] in text
 
 
 def test_a_confirmation_names_its_runs_and_calls_none_the_best(screen):

@@ -45,10 +45,10 @@ def test_of_a_repository_only_its_commit_is_told_and_whether_it_was_changed(tmp_
     git(*who, "commit", "-m", f"a commit {CANARY}")
     assert provenance.commit(tmp_path)["git.dirty"] == "false"
     (tmp_path / "code.py").write_text(f"key = {CANARY!r}\n")
-    told = provenance.commit(tmp_path)
-    assert told.keys() == {"git.commit", "git.dirty"}
-    assert told["git.dirty"] == "true"
-    assert CANARY not in str(told)
+    printed = provenance.commit(tmp_path)
+    assert printed.keys() == {"git.commit", "git.dirty"}
+    assert printed["git.dirty"] == "true"
+    assert CANARY not in str(printed)
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o775, False), (0o1777, True)])

@@ -51,7 +51,7 @@ def test_the_summary_ranks_compares_and_says_what_next():
 
 
 def test_long_names_of_leaves_are_not_broken_within_a_word():
-    found = search_result(
+    result = search_result(
         outcome(0, 0.9),
         paths=tuple(
             f"method.{name}"
@@ -63,18 +63,18 @@ def test_long_names_of_leaves_are_not_broken_within_a_word():
             )
         ),
     )
-    names = shown(found).partition("───")[0].split()
+    names = shown(result).partition("───")[0].split()
     for word in ("complement_", "contrastive_", "weight", "power", "temperature", "accuracy"):
         assert word in names
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [(2, "raylt resume toy --trials +4"), (3, "raylt resume toy   (go on with what is not")],
 )
-def test_the_summary_says_how_to_go_on(wanted, told):
+def test_the_summary_says_how_to_go_on(wanted, message):
     ended = [outcome(n, 0.9, state="stopped") for n in range(2)]
-    assert told in shown(search_result(*ended, wanted=wanted))
+    assert message in shown(search_result(*ended, wanted=wanted))
 
 
 def test_without_validation_images_losses_are_shown_as_what_they_are():
@@ -103,7 +103,7 @@ def test_failures_are_shown_with_their_reason():
 
 def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_comes_first():
     reasons = ["no room", "image 3 is missing", "image 12 is missing", *"abcdef"]
-    failed = [outcome(n, None, state="failed", failure=why) for n, why in enumerate(reasons)]
+    failed = [outcome(n, None, state="failed", failure=reason) for n, reason in enumerate(reasons)]
     lines = summary.closing(search_result(*reversed(failed), best=None))
     assert [line for line in lines if line.startswith("Failed")] == [
         "Failed: trials 1, 2: image 3 is missing",

@@ -82,23 +82,23 @@ def play(search, stops, slots=3):
 def agree(record, ends, sampler, scheduler):
     """The record holds what happened, and no setting was tried twice."""
     # The rest of a grid waits in its queue.
-    outcomes = [one for one in record.outcomes() if one.state != "waiting"]
-    assert len(outcomes) == len({one.digest for one in outcomes}) == TRIALS
-    for one in outcomes:
-        trial, end = record.frozen(one.number), ends[one.number]
+    outcomes = [outcome for outcome in record.outcomes() if outcome.state != "waiting"]
+    assert len(outcomes) == len({outcome.digest for outcome in outcomes}) == TRIALS
+    for outcome in outcomes:
+        trial, end = record.frozen(outcome.number), ends[outcome.number]
         state = ("complete", "COMPLETE") if end == 6 else ("stopped", "PRUNED")
-        assert (one.state, trial.state.name, one.epoch) == (*state, end)
-        made = recipe.parse(dict(one.recipe))
+        assert (outcome.state, trial.state.name, outcome.epoch) == (*state, end)
+        made = recipe.parse(dict(outcome.recipe))
         curve = {epoch: fake.metrics(made, epoch)["val/accuracy"] for epoch in range(1, end + 1)}
         assert trial.intermediate_values == pytest.approx(curve)
         assert trial.value == pytest.approx(curve[end])
-        told = {
-            distributions.parameter(leaf): distributions.to_optuna(leaf, one.point[leaf.path])
+        heard = {
+            distributions.parameter(leaf): distributions.to_optuna(leaf, outcome.point[leaf.path])
             for leaf in record.space.leaves
         }
-        assert trial.params == pytest.approx(told)
+        assert trial.params == pytest.approx(heard)
         assert scheduler != "none" or sampler == "grid" or "1 - method.prune" in trial.params
-        assert all(leaf.admits(one.point[leaf.path]) for leaf in record.space.leaves)
+        assert all(leaf.admits(outcome.point[leaf.path]) for leaf in record.space.leaves)
     assert outcomes[0].role == "baseline"
     assert ends[0] == 6
     stopped = [number for number, end in ends.items() if end < 6]

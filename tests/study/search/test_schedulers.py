@@ -52,10 +52,10 @@ def test_a_study_of_the_first_version_keeps_the_grace_that_it_began_with(study):
     assert race(schedulers.scheduler(begun), [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 2]
     begun.close()
     path = begun.folder / "space.yaml"
-    told = path.read_text()
+    printed = path.read_text()
     # The first version did not write down what was left out.
-    path.write_text(told.replace("    grace: 2\n", ""), "utf-8")
-    assert path.read_text() != told
+    path.write_text(printed.replace("    grace: 2\n", ""), "utf-8")
+    assert path.read_text() != printed
     again = study()
     assert race(schedulers.scheduler(again), [GOOD, GOOD, GOOD, BAD]) == [6, 6, 6, 1]
 
@@ -134,8 +134,8 @@ def test_a_metric_that_falls_is_watched_downwards(study):
     for number, std in enumerate([0.1, 0.1, 0.1, 0.9]):
         trial = Trial(number)
         made.on_trial_add(None, trial)
-        found = made.on_trial_result(None, trial, {"epoch": 1, "val/std": std})
-        assert found == (STOP if std == 0.9 else CONTINUE)
+        result = made.on_trial_result(None, trial, {"epoch": 1, "val/std": std})
+        assert result == (STOP if std == 0.9 else CONTINUE)
 
 
 def test_a_resumed_study_stops_as_sharply_as_before(study):
@@ -174,8 +174,8 @@ def test_a_process_that_died_does_not_count_an_epoch_twice(study, name):
         made.on_trial_result(None, early, {"epoch": epoch, "val/accuracy": 0.1})
     race(made, [GOOD, GOOD, GOOD], first=1)
     for epoch in (1, 2):
-        found = made.on_trial_result(None, early, {"epoch": epoch, "val/accuracy": 0.1})
-        assert found == CONTINUE
+        result = made.on_trial_result(None, early, {"epoch": epoch, "val/accuracy": 0.1})
+        assert result == CONTINUE
 
 
 def begin(search, number, curve):

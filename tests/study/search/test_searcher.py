@@ -62,8 +62,11 @@ def test_a_reported_failure_and_a_dead_process_fail_with_their_reason(study):
     search.started("a")
     search.on_trial_complete("a", {"failure": "ValueError: no (x.py:3 in f)", "done": True})
     run(search, "b", [0.5], error=True)
-    assert [one.state for one in made.outcomes()] == ["failed", "failed"]
-    assert [one.failure for one in made.outcomes()] == ["ValueError: no (x.py:3 in f)", "b died"]
+    assert [trial.state for trial in made.outcomes()] == ["failed", "failed"]
+    assert [trial.failure for trial in made.outcomes()] == [
+        "ValueError: no (x.py:3 in f)",
+        "b died",
+    ]
 
 
 def test_a_trial_without_a_score_is_no_success(study):
@@ -163,7 +166,7 @@ def test_the_whole_study_is_as_large_as_asked_after_any_number_of_resumes(study)
         run(searcher(study()), f"t{i}", [0.5])
     made = study()
     assert searcher(made).suggest("more") == Searcher.FINISHED
-    assert [one.number for one in made.outcomes()] == list(range(6))
+    assert [trial.number for trial in made.outcomes()] == list(range(6))
 
 
 def test_no_recipe_is_drawn_twice_and_an_exhausted_space_says_so(study):
@@ -245,7 +248,7 @@ def test_constraints_reach_the_sampler_and_rank_hard(study):
         search.started(f"t{i}")
         search.on_trial_complete(f"t{i}", result(6, accuracy, **{"val/many": many}))
     assert made.best().number == 2
-    assert [one.number for one in made.ranking()][:3] == [2, 0, 1]
+    assert [trial.number for trial in made.ranking()][:3] == [2, 0, 1]
     assert made.study.best_trial.number == 2
     assert made.frozen(1).constraints == {"val/many min": pytest.approx(0.1)}
 
@@ -282,15 +285,15 @@ def test_several_objectives_are_told_together(study):
 
 def crowding(study, heard=None, retries=0):
     """A searcher whose trials have company, and how often it was told of a lack of memory."""
-    told = []
+    text = []
     search = TruthfulSearcher(
         study,
         [heard] if heard else [],
         lambda _: OUT_OF_MEMORY,
-        on_shared_oom=told.append,
+        on_shared_oom=text.append,
         retries=retries,
     )
-    return search, told
+    return search, text
 
 
 SHORT = {"failure": "OutOfMemoryError: no room", "out_of_memory": True}
@@ -298,12 +301,12 @@ SHORT = {"failure": "OutOfMemoryError: no room", "out_of_memory": True}
 
 def test_out_of_memory_beside_others_is_no_failure_but_a_later_run_alone(study):
     made, heard = study("study.trials=3"), Heard()
-    search, told = crowding(made, heard)
+    search, text = crowding(made, heard)
     assert search.suggest("a")["alone"] is False
     search.started("a")
     search.on_trial_result("a", result(1))
     search.on_trial_complete("a", SHORT)
-    assert told == [0]
+    assert text == [0]
     assert heard.events[-1] == ("interrupted", 0)
     outcome = made.outcome(0)
     assert (outcome.state, outcome.failure) == ("running", "")
@@ -325,7 +328,7 @@ def test_out_of_memory_beside_others_is_no_failure_but_a_later_run_alone(study):
     assert search.suggest("f") == Searcher.FINISHED
     for name in "de":
         search.on_trial_complete(name, result(6))
-    assert [one.state for one in made.outcomes()] == ["complete"] * 3
+    assert [trial.state for trial in made.outcomes()] == ["complete"] * 3
     assert made.outcome(0).attempts == 2
     assert sorted(made.frozen(0).intermediate_values) == [1, 6]
 
@@ -349,7 +352,7 @@ def test_a_trial_whose_process_died_goes_on_at_once_but_not_for_ever(study):
     assert heard.events[-1] == ("interrupted", 0)
     # It comes before what is new, and does not cost the study a trial.
     assert run(search, "b", [0.5, 0.6], error=True)["number"] == 0
-    assert [one.state for one in made.outcomes() if one.state != "waiting"] == ["running"]
+    assert [trial.state for trial in made.outcomes() if trial.state != "waiting"] == ["running"]
     assert run(search, "c", [0.5, 0.6], error=True)["number"] == 0
     first = made.outcome(0)
     assert (first.state, first.attempts, first.failure) == ("failed", 3, "c died")
@@ -372,18 +375,18 @@ def test_an_error_of_the_program_and_a_value_that_is_no_number_are_not_tried_aga
     search.suggest("b")
     search.started("b")
     search.on_trial_complete("b", {"failure": "ValueError: no"})
-    assert [one.attempts for one in made.outcomes()] == [1, 1]
+    assert [trial.attempts for trial in made.outcomes()] == [1, 1]
     assert search.suggest("c") == Searcher.FINISHED
     assert "epoch 2" in made.outcome(0).failure
 
 
 def test_a_process_that_was_killed_for_its_memory_runs_alone_too(study):
     made = study("study.trials=1")
-    search, told = crowding(made, retries=2)
+    search, heard = crowding(made, retries=2)
     search.suggest("a")
     search.started("a")
     search.on_trial_complete("a", error=True)
-    assert told == [0]
+    assert heard == [0]
     assert made.outcome(0).alone == OUT_OF_MEMORY
     # At once, without more tries beside others; and what is too large alone stays so.
     assert search.suggest("b")["alone"] is True

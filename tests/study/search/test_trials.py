@@ -46,8 +46,8 @@ def test_the_last_and_the_best_epoch_are_known():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_cannot_be_ranked_says_why(value):
     assert unrankable({"epoch": 2.0, "val/few": 0.5}, [FEW]) == ""
-    said = unrankable({"epoch": 2.0, "val/few": value}, [FEW])
-    assert said == f"val/few was {value} in epoch 2"
+    message = unrankable({"epoch": 2.0, "val/few": value}, [FEW])
+    assert message == f"val/few was {value} in epoch 2"
     assert unrankable({"epoch": 1.0}, [FEW]) == "val/few was nan in epoch 1"
 
 

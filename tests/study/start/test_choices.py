@@ -7,7 +7,7 @@ from raylt.study.start import choices
 
 
 @pytest.mark.parametrize(
-    ("smallest", "classes", "parts", "held"),
+    ("smallest", "classes", "parts", "held_out"),
     [
         (3, 5, 2, 1),
         (2, 5, 1, 1),
@@ -19,9 +19,9 @@ from raylt.study.start import choices
     ],
 )
 def test_the_smallest_class_decides_what_is_held_out(
-    smallest: int, classes: int, parts: int, held: int
+    smallest: int, classes: int, parts: int, held_out: int
 ) -> None:
-    assert choices.held_out(smallest, classes, parts=parts) == held
+    assert choices.held_out(smallest, classes, parts=parts) == held_out
 
 
 def test_an_image_is_worth_its_share() -> None:

@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("mine.yaml", "looks like a space file; look at it with `raylt check mine.yaml`"),
         ("cat.jpg", "is one image; name the folder that holds a folder for each class"),
@@ -31,13 +31,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_was_given_and_what_is_wanted_is_said(
-    here: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
+    here: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
 ) -> None:
     (here / name).write_bytes(b"\0\1")
     assert cli.run(["init", name]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: SOURCE must be a folder or a table, but ")
-    assert said in error
+    assert message in error
     assert "--force" not in error
     assert [path.name for path in here.iterdir()] == [name]
 

@@ -41,9 +41,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def loaded(file: str) -> tuple[Any, Any]:
     """The space of a file, without warnings, and its images."""
-    found = space.load(file)
-    assert found.warnings == ()
-    return found, datasets.load(recipe.dataset(found.fixed), Path("data"))
+    search_space = space.load(file)
+    assert search_space.warnings == ()
+    return search_space, datasets.load(recipe.dataset(search_space.fixed), Path("data"))
 
 
 @pytest.mark.parametrize("method", ["bcl", "sdclr"])
@@ -60,15 +60,15 @@ def test_a_folder_becomes_a_space_that_runs_as_it_is(
     assert "ant 30, bee 12, größer\\nals 6; imbalance 5" in shown.err
     assert "20x20" in shown.err
     assert "raylt tune --space mine.yaml" in shown.out
-    found, splits = loaded("mine.yaml")
-    assert found.study.name == f"my-photos-{method}"
-    assert found.known["method.name"] == method
+    search_space, splits = loaded("mine.yaml")
+    assert search_space.study.name == f"my-photos-{method}"
+    assert search_space.known["method.name"] == method
     # A fifth of the smallest class, which has six.
     assert len(splits.validation) == len(splits.test) == 3
     assert sorted(splits.train_counts) == [4, 10, 28]
     assert "worth 33 points" in Path("mine.yaml").read_text("utf-8")
-    assert found.baseline_point is not None
-    assert found.study.baseline.source.startswith(f"the published values of {method}")
+    assert search_space.baseline_point is not None
+    assert search_space.study.baseline.source.startswith(f"the published values of {method}")
     assert cli.run(["check", "mine.yaml"]) == 0
     assert capsys.readouterr().err == ""
 
@@ -88,7 +88,7 @@ def test_nothing_is_replaced_unless_that_is_asked_for(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("absent", "is not there"),
         (".", "must not hold the data root"),
@@ -96,10 +96,10 @@ def test_nothing_is_replaced_unless_that_is_asked_for(capsys: pytest.CaptureFixt
 )
 @pytest.mark.usefixtures("here")
 def test_what_is_no_source_is_refused_and_nothing_written(
-    source: str, said: str, capsys: pytest.CaptureFixture[str]
+    source: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["init", source]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(Path().iterdir()) == []
 
 
@@ -116,8 +116,8 @@ def test_a_class_that_is_too_small_is_told(here: Path, capsys: pytest.CaptureFix
 def test_images_below_the_data_root_need_no_link(here: Path) -> None:
     folder(here / "data" / "flies", {"a": 9, "b": 5})
     assert cli.run(["init", "data/flies"]) == 0
-    found, _ = loaded("flies.yaml")
-    assert found.known["data.images"] == "flies"
+    search_space, _ = loaded("flies.yaml")
+    assert search_space.known["data.images"] == "flies"
     assert [path.name for path in Path("data").iterdir()] == ["flies"]
 
 
@@ -151,9 +151,9 @@ def test_a_broken_image_is_not_counted_for_its_class(
     source = folder(here.parent / "two", {"a": 9, "b": 3})
     (source / "a" / "torn.png").write_bytes(b"no image")
     assert cli.run(["init", "../two"]) == 0
-    told = capsys.readouterr().err
-    assert "12 images of 2 classes" in told
-    assert "classes: a 9, b 3;" in told
+    printed = capsys.readouterr().err
+    assert "12 images of 2 classes" in printed
+    assert "classes: a 9, b 3;" in printed
     (source / "b" / "0.png").write_bytes(b"no image")
     assert cli.run(["init", "../two", "-o", "again.yaml"]) == 2
     assert "class 'b' has 2" in capsys.readouterr().err
@@ -186,9 +186,9 @@ def test_a_step_is_measured_twice_at_most(here: Path) -> None:
     measured.return_value = replace(COST, epoch=100.0)
     assert cli.run(["init", "../large", "--hours", "0.1"]) == 0
     assert measured.call_count == 2
-    found, _ = loaded("large.yaml")
-    assert found.known["size"] == 16
-    assert found.study.budget.seconds == 330
+    search_space, _ = loaded("large.yaml")
+    assert search_space.known["size"] == 16
+    assert search_space.study.budget.seconds == 330
 
 
 @pytest.mark.usefixtures("here")
@@ -204,10 +204,10 @@ def test_the_commands_that_come_next_run_as_printed(capsys: pytest.CaptureFixtur
 @pytest.mark.usefixtures("here")
 def test_a_result_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["init", "../my photos", "-o", "mine.yaml", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["path"] == "mine.yaml"
-    assert found["choices"]["held"] == 1
-    assert found["point"] == pytest.approx(100 / 3)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["path"] == "mine.yaml"
+    assert printed["choices"]["held"] == 1
+    assert printed["point"] == pytest.approx(100 / 3)
 
 
 @pytest.mark.usefixtures("here")
@@ -237,7 +237,7 @@ def test_it_asks_only_when_it_is_told_to(
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("sdclr\n0.5\n1\n16\nresnet18\n"))
     assert cli.run(["init", "../my photos", "-o", "mine.yaml", "-i"]) == 0
-    found, _ = loaded("mine.yaml")
-    assert found.known["method.name"] == "sdclr"
-    assert (found.known["size"], found.known["encoder"]) == (16, "resnet18")
+    search_space, _ = loaded("mine.yaml")
+    assert search_space.known["method.name"] == "sdclr"
+    assert (search_space.known["size"], search_space.known["encoder"]) == (16, "resnet18")
     capsys.readouterr()

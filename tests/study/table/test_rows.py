@@ -47,11 +47,11 @@ def test_without_fresh_seeds_it_is_what_the_search_saw_and_nothing_is_bold(toy):
 
 
 def test_studies_of_other_images_do_not_stand_in_one_table(tmp_path):
-    one = made.study(tmp_path, name="one", trials=2, failed=())
+    study = made.study(tmp_path, name="one", trials=2, failed=())
     other = made.study(tmp_path, name="other", trials=2, failed=(), fingerprint="other")
     with pytest.raises(InputError, match=r"fingerprints are .* and other; .* one table"):
-        rows.table([one, other], None, ablations=True)
-    assert len(rows.table([one], None, ablations=True).rows) == 2
+        rows.table([study, other], None, ablations=True)
+    assert len(rows.table([study], None, ablations=True).rows) == 2
 
 
 scores = st.dictionaries(st.integers(1, 8), st.integers(0, 100), max_size=8)

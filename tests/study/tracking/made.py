@@ -15,9 +15,9 @@ class Runs:
     def __init__(self, client):
         experiments = [e for e in client.search_experiments() if e.name != "Default"]
         self.experiment = experiments[0] if experiments else None
-        found = client.search_runs([self.experiment.experiment_id]) if self.experiment else []
-        self.all = {run.info.run_name: run for run in found}
-        assert len(self.all) == len(found), "a run stands twice"
+        runs = client.search_runs([self.experiment.experiment_id]) if self.experiment else []
+        self.all = {run.info.run_name: run for run in runs}
+        assert len(self.all) == len(runs), "a run stands twice"
         self._client = client
 
     def __getitem__(self, name):
@@ -28,7 +28,7 @@ class Runs:
         return [(point.step, point.value) for point in points]
 
     def artifacts(self, name):
-        return [found.path for found in self._client.list_artifacts(self[name].info.run_id)]
+        return [computed.path for computed in self._client.list_artifacts(self[name].info.run_id)]
 
 
 def play(made, tracker, epochs, *, start=1, finish=True):

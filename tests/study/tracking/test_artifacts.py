@@ -31,10 +31,10 @@ def tracked(tmp_path_factory, empty_store):
 
 
 def paths(client, run, folder=None):
-    found = set()
+    collected = set()
     for entry in client.list_artifacts(run.info.run_id, folder):
-        found |= paths(client, run, entry.path) if entry.is_dir else {entry.path}
-    return found
+        collected |= paths(client, run, entry.path) if entry.is_dir else {entry.path}
+    return collected
 
 
 def by_trial(runs):
@@ -61,9 +61,9 @@ def test_in_a_large_study_only_what_stands_out_is_drawn(tmp_path, empty_store, m
     record = made.study(tmp_path, trials=5, failed=(), stopped=())
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.setattr(
-        artifacts, "of_trial", lambda _, number, drawn: found.update({number: drawn}) or {}
+        artifacts, "of_trial", lambda _, number, drawn: collected.update({number: drawn}) or {}
     )
-    found = {}
+    collected = {}
     mirror = tracker.open_mirror(
         record,
         uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
@@ -73,8 +73,8 @@ def test_in_a_large_study_only_what_stands_out_is_drawn(tmp_path, empty_store, m
     for number in mirror.missing():
         mirror.trial(number, interrupted=False)
     best = set(improvements(record.outcomes(), record.space.study))
-    assert {number for number, drawn in found.items() if drawn} == {0, *best}
-    assert set(found) == {0, 1, 2, 3, 4} != {0, *best}
+    assert {number for number, drawn in collected.items() if drawn} == {0, *best}
+    assert set(collected) == {0, 1, 2, 3, 4} != {0, *best}
 
 
 def test_what_is_not_drawn_keeps_its_table(tmp_path):
@@ -85,8 +85,8 @@ def test_what_is_not_drawn_keeps_its_table(tmp_path):
 def test_the_study_has_its_report_and_its_charts(tracked):
     record, client, runs = tracked
     parent = next(r for r in runs if r.data.tags["role"] == "study")
-    found = paths(client, parent)
-    assert {"space.yaml", "report.html", "charts/cost.png", "charts/pareto.png"} <= found
+    result = paths(client, parent)
+    assert {"space.yaml", "report.html", "charts/cost.png", "charts/pareto.png"} <= result
     assert {r.data.tags["mlflow.parentRunId"] for r in by_trial(runs).values()} == {
         parent.info.run_id
     }
@@ -98,7 +98,7 @@ def test_the_study_has_its_report_and_its_charts(tracked):
 def test_a_chart_that_fails_costs_no_numbers(tmp_path, monkeypatch, caplog):
     record = made.study(tmp_path, trials=1, failed=(), stopped=())
     (record.trial_folder(0) / "classes.json").write_text("{")
-    found = artifacts.of_trial(record, 0, drawn=True)
-    assert list(found) == ["charts/not-drawn.txt"]
-    assert b"classes.json must be readable" in found["charts/not-drawn.txt"]
+    result = artifacts.of_trial(record, 0, drawn=True)
+    assert list(result) == ["charts/not-drawn.txt"]
+    assert b"classes.json must be readable" in result["charts/not-drawn.txt"]
     assert "could not be drawn" in caplog.text

@@ -57,7 +57,7 @@ def test_trials_told_in_parts_improve_like_all_of_them_at_once(ends, rng, cuts):
     assert [step.trial.number for step in steps] == order
     whole = improvements(outcomes, PLAN)
     assert {step.trial.number: step.best for step in steps if step.better} == whole
-    assert {one.number for one in outcomes if best.was_best(one)} == set(whole)
+    assert {trial.number for trial in outcomes if best.was_best(trial)} == set(whole)
     assert best.steps() == ()
 
 

@@ -17,11 +17,11 @@ def test_the_verdict_comes_first_and_what_is_confirmed_before_the_search(record,
     lines = description.verdict(record)
     assert lines[0].startswith(best)
     assert lines[1] == "Test set never opened."
-    said = ["Test set opened 1x.", "Confirmed over 6 seeds: trial 3 better"]
-    monkeypatch.setattr(confirmation, "brief", lambda study: said)
+    messages = ["Test set opened 1x.", "Confirmed over 6 seeds: trial 3 better"]
+    monkeypatch.setattr(confirmation, "brief", lambda study: messages)
     monkeypatch.setattr(confirmation, "stored", lambda study: {})
     confirmed, searched, opened = description.verdict(record)
-    assert (confirmed, opened) == (said[1], said[0])
+    assert (confirmed, opened) == (messages[1], messages[0])
     assert searched.startswith(best)
 
 

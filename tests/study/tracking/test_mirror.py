@@ -85,7 +85,9 @@ def test_what_the_machine_did_stands_beside_every_epoch(study, connect, client):
     search = TruthfulSearcher(made, [tracker], lambda trial_id: "died")
     recipe = recipes.parse(json.loads(search.suggest("t")["recipe"]))
     search.started("t")
-    with system_metrics.read(lambda found: search.on_trial_result("t", found), on=True) as report:
+    with system_metrics.read(
+        lambda result: search.on_trial_result("t", result), on=True
+    ) as report:
         for epoch in range(1, 7):
             # Tune adds numbers of its own, which nobody needs.
             report({**metrics(recipe, epoch), "time_total_s": 1.0})
@@ -135,10 +137,10 @@ def test_two_studies_of_one_name_share_an_experiment_and_have_pages_of_their_own
     }
     for record in (first, other):
         parent = record.facts["mlflow:study"]["run"]
-        found = client.search_runs(
+        all_runs = client.search_runs(
             [experiment.experiment_id], f"tags.mlflow.parentRunId = '{parent}'"
         )
-        assert len(found) == len(record.outcomes())
+        assert len(all_runs) == len(record.outcomes())
     other.close()
 
 

@@ -49,9 +49,9 @@ def test_a_store_whose_maker_was_killed_is_made_anew(tmp_path):
 
     # Two at once, as two searches that begin together.
     both = [begin(uri), begin(uri)]
-    for one in both:
-        _, err = one.communicate(timeout=120)
-        assert one.returncode == 0, err
+    for item in both:
+        _, err = item.communicate(timeout=120)
+        assert item.returncode == 0, err
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db"}
     assert {"runs", "metrics", "registered_models"} <= tables(tmp_path / "mlflow.db")
 

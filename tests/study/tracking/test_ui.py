@@ -90,9 +90,9 @@ def test_a_study_on_a_server_is_linked_there_and_nothing_is_started(tracked, ser
     fact = {**tracked.facts["mlflow:study"], "uri": "http://host:5000"}
     tracked.note("mlflow:study", fact)
     ui.serve(tracked.folder.parent, "http://me:canary@host:5000", 0, study="made", browse=True)
-    said = capsys.readouterr().out
-    assert said.count("http://host:5000/#/experiments/1/runs?") == 2
-    assert "canary" not in said
+    message = capsys.readouterr().out
+    assert message.count("http://host:5000/#/experiments/1/runs?") == 2
+    assert "canary" not in message
     assert "command" not in server
     assert server["opened"][0].startswith("http://host:5000/#")
 

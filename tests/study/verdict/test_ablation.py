@@ -84,9 +84,9 @@ def test_the_sentence_says_what_carries_what_costs_and_what_interacts():
 def test_changes_that_add_up_are_said_to(monkeypatch):
     effects = ablated().effects
     apart = estimate([0.01, -0.01, 0.005, -0.004])
-    told = ablation.sentence(effects, {}, apart)
-    assert "Together they bring as much as one by one, but for +0.0 points [-" in told
-    assert told.endswith("which is noise.")
+    heard = ablation.sentence(effects, {}, apart)
+    assert "Together they bring as much as one by one, but for +0.0 points [-" in heard
+    assert heard.endswith("which is noise.")
     assert "one by one" not in ablation.sentence(effects, {}, None)
 
 

@@ -12,10 +12,10 @@ COUNTS = (200, 150, 50, 10)
 
 def predictions(labels, right, seeds=1):
     """Predict the first `right[k]` images of each class rightly, the others as another class."""
-    found = (labels + 1) % len(right)
+    result = (labels + 1) % len(right)
     for k, n in enumerate(right):
-        found[np.flatnonzero(labels == k)[:n]] = k
-    return np.tile(found, (seeds, 1))
+        result[np.flatnonzero(labels == k)[:n]] = k
+    return np.tile(result, (seeds, 1))
 
 
 def test_groups_count_classes_alike_and_add_up_by_hand():
@@ -53,13 +53,13 @@ def test_the_interval_is_that_of_resampled_images():
 def test_swapping_the_two_turns_every_sign(seeds, images, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, images)
-    one, other = rng.integers(0, 4, (2, seeds, images))
-    there = compare(one, other, labels, COUNTS)
-    back = compare(other, one, labels, COUNTS)
+    first, other = rng.integers(0, 4, (2, seeds, images))
+    there = compare(first, other, labels, COUNTS)
+    back = compare(other, first, labels, COUNTS)
     for name, change in there.groups.items():
         assert change.mean == pytest.approx(-back.groups[name].mean)
         assert change.low - 1e-9 <= change.mean <= change.high + 1e-9
-    same = compare(one, one, labels, COUNTS)
+    same = compare(first, first, labels, COUNTS)
     for change in filter(None, same.classes):
         # Of one or two images of a class nothing is known.
         end = 0 if change.images > 2 else 1

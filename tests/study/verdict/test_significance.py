@@ -27,7 +27,7 @@ def slow_sign_flip(values):
         sum(sign * value for sign, value in zip(signs, values, strict=True))
         for signs in itertools.product((1, -1), repeat=len(values))
     ]
-    return sum(each >= sum(values) - 1e-9 for each in sums) / len(sums)
+    return sum(item >= sum(values) - 1e-9 for item in sums) / len(sums)
 
 
 @given(differences)
@@ -75,10 +75,10 @@ def test_no_p_value_is_below_the_smallest_and_both_sides_overlap(values):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "one", "two"), [(0, 1, 1), (1, 0.5, 1), (3, 0.125, 0.25), (6, 1 / 64, 1 / 32)]
+    ("seeds", "first", "two"), [(0, 1, 1), (1, 0.5, 1), (3, 0.125, 0.25), (6, 1 / 64, 1 / 32)]
 )
-def test_the_smallest_p_value(seeds, one, two):
-    assert smallest_p(seeds, two_sided=False) == one
+def test_the_smallest_p_value(seeds, first, two):
+    assert smallest_p(seeds, two_sided=False) == first
     assert smallest_p(seeds, two_sided=True) == two
 
 
@@ -96,7 +96,7 @@ def test_holm_rejects_as_its_steps_do(p_values, level):
             break
         rejected.add(i)
     assert {i for i, p in enumerate(holm(p_values)) if p <= level} == rejected
-    assert all(one >= raw for one, raw in zip(holm(p_values), p_values, strict=True))
+    assert all(item >= raw for item, raw in zip(holm(p_values), p_values, strict=True))
 
 
 def test_the_interval_of_a_known_sample_is_bca():
@@ -123,11 +123,11 @@ def test_the_interval_of_a_known_sample_is_bca():
 
 @given(differences)
 def test_the_interval_lies_within_the_sample_and_mirrors_it(values):
-    found = interval(values, confidence=0.95)
+    result = interval(values, confidence=0.95)
     if len(values) == 1:
-        assert found is None
+        assert result is None
     else:
-        assert min(values) - 1e-9 <= found[0] <= found[1] <= max(values) + 1e-9
+        assert min(values) - 1e-9 <= result[0] <= result[1] <= max(values) + 1e-9
 
 
 @pytest.mark.parametrize(("seeds", "lowest", "highest"), [(6, 0.80, 0.92), (20, 0.89, 0.97)])
@@ -135,8 +135,8 @@ def test_how_often_the_interval_holds_the_truth(monkeypatch, seeds, lowest, high
     monkeypatch.setattr(significance, "RESAMPLES", 999)
     rng = np.random.default_rng(seeds)
     samples = rng.normal(0.3, 1, (500, seeds))
-    held = [low <= 0.3 <= high for low, high in (interval(s, confidence=0.95) for s in samples)]
-    assert lowest <= np.mean(held) <= highest
+    kept = [low <= 0.3 <= high for low, high in (interval(s, confidence=0.95) for s in samples)]
+    assert lowest <= np.mean(kept) <= highest
 
 
 def test_a_false_better_is_as_rare_as_promised():
@@ -146,7 +146,7 @@ def test_a_false_better_is_as_rare_as_promised():
     for _ in range(1500):
         baseline = rng.normal(size=6)
         differences = rng.normal(size=(3, 6)) - baseline
-        p_values = holm([sign_flip(each) for each in differences])
+        p_values = holm([sign_flip(item) for item in differences])
         wrong += min(p_values) <= 0.05
     assert wrong / 1500 <= 0.06
 
@@ -158,7 +158,7 @@ def test_dropping_candidates_by_their_first_seeds_keeps_the_promise():
         differences = rng.normal(size=(3, 6)) - rng.normal(size=6)
         dropped = differences[:, :3].mean(1) < 0
         p_values = [
-            1.0 if out else sign_flip(each) for each, out in zip(differences, dropped, strict=True)
+            1.0 if out else sign_flip(item) for item, out in zip(differences, dropped, strict=True)
         ]
         wrong += min(holm(p_values)) <= 0.05
     assert wrong / 1500 <= 0.06
@@ -194,12 +194,17 @@ def test_who_is_out_of_the_race_still_counts_among_the_candidates():
     alone = judge([good], out_of_race=[False], level=0.05)[0]
     among = judge([good, [0.0]], out_of_race=[False, True], level=0.05)
     assert alone.word == "better"
-    assert [each.word for each in among] == ["not shown", "not shown"]
+    assert [candidate.word for candidate in among] == ["not shown", "not shown"]
     assert among[0].more_seeds == 1
     winner = judge([[0.02] * 6], out_of_race=[True], level=0.05)[0]
     assert (winner.word, winner.p) == ("not shown", 1)
 
 
 def test_nothing_to_compare_shows_nothing():
-    (found,) = judge([[]], out_of_race=[False], level=0.05)
-    assert (found.word, found.mean, found.low, found.more_seeds) == ("not shown", None, None, None)
+    (result,) = judge([[]], out_of_race=[False], level=0.05)
+    assert (result.word, result.mean, result.low, result.more_seeds) == (
+        "not shown",
+        None,
+        None,
+        None,
+    )

@@ -14,19 +14,19 @@ from tests.study.warm_start.made import new, warm
 
 
 def finished(record, metric="val/accuracy"):
-    done = [one for one in record.outcomes() if one.state == "complete"]
-    return sorted(done, key=lambda one: -one.last[metric])
+    done = [trial for trial in record.outcomes() if trial.state == "complete"]
+    return sorted(done, key=lambda trial: -trial.last[metric])
 
 
 def test_the_best_settings_come_first_a_quarter_of_the_trials_and_never_the_baseline(
     old, tmp_path
 ):
     record = old(tmp_path)
-    found = warm(tmp_path)
-    assert len(found.points) == 4
-    best = [one for one in finished(record) if one.role != "baseline"]
-    assert [one.trial for one in found.points] == [one.number for one in best[:4]]
-    first = found.points[0]
+    result = warm(tmp_path)
+    assert len(result.points) == 4
+    best = [trial for trial in finished(record) if trial.role != "baseline"]
+    assert [trial.trial for trial in result.points] == [trial.number for trial in best[:4]]
+    first = result.points[0]
     assert first.point == {
         "method.temperature": best[0].point["method.temperature"],
         "method.prune": best[0].point["method.prune"],
@@ -35,7 +35,7 @@ def test_the_best_settings_come_first_a_quarter_of_the_trials_and_never_the_base
     assert first.setting == best[0].point
     assert first.score == best[0].last["val/accuracy"]
     assert (first.source, first.fingerprint) == ("old", "f" * 16)
-    assert (found.left_out, found.notices, found.prior) == ((), (), ())
+    assert (result.left_out, result.notices, result.prior) == ((), (), ())
 
 
 @pytest.mark.parametrize(
@@ -64,37 +64,37 @@ def test_what_the_space_does_not_admit_is_left_out_and_said_and_the_next_takes_i
 ):
     record = old(tmp_path)
     narrow = "method.prune={low: 0.7, high: 0.99}"
-    found = warm(tmp_path, narrow, "study.require=['method.temperature < 0.6']")
-    assert found.points
+    result = warm(tmp_path, narrow, "study.require=['method.temperature < 0.6']")
+    assert result.points
     space = new(tmp_path, narrow)
-    for one in found.points:
-        assert space.refusal(one.point) is None
-        assert one.point["method.temperature"] < 0.6
-    out = [one for one in finished(record) if one.point["method.prune"] < 0.7]
-    assert len([line for line in found.left_out if "method.prune: must be 0.7 to" in line]) == len(
-        out
-    )
-    assert any("must satisfy study.require" in line for line in found.left_out)
-    assert all(line.startswith("old, trial ") for line in found.left_out)
-    assert "\n" not in "".join(found.left_out)
+    for trial in result.points:
+        assert space.refusal(trial.point) is None
+        assert trial.point["method.temperature"] < 0.6
+    out = [trial for trial in finished(record) if trial.point["method.prune"] < 0.7]
+    assert len(
+        [line for line in result.left_out if "method.prune: must be 0.7 to" in line]
+    ) == len(out)
+    assert any("must satisfy study.require" in line for line in result.left_out)
+    assert all(line.startswith("old, trial ") for line in result.left_out)
+    assert "\n" not in "".join(result.left_out)
 
 
 def test_what_broke_a_constraint_of_the_new_study_there_is_left_out(old, tmp_path):
     record = old(tmp_path)
     least = finished(record, "val/few")[1].last["val/few"]
-    found = warm(tmp_path, f"study.constraints=[{{metric: val/few, min: {least}}}]")
-    numbers = {one.number for one in finished(record) if one.last["val/few"] >= least}
-    assert {one.trial for one in found.points} == numbers - {0}
-    assert any("it broke the constraint on val/few min there" in line for line in found.left_out)
+    result = warm(tmp_path, f"study.constraints=[{{metric: val/few, min: {least}}}]")
+    numbers = {trial.number for trial in finished(record) if trial.last["val/few"] >= least}
+    assert {trial.trial for trial in result.points} == numbers - {0}
+    assert any("it broke the constraint on val/few min there" in line for line in result.left_out)
 
 
 def test_several_sources_take_turns_and_what_both_know_comes_once(old, tmp_path):
     old(tmp_path)
     old(tmp_path, name="again")
     old(tmp_path, "study.sampler.seed=9", name="less", trials=5, failed=(), stopped=())
-    found = warm(tmp_path, "study.warm_start=[old, again, less]", "study.warm_points=6")
-    sources = [one.source for one in found.points]
-    points = [one.point for one in found.points]
+    result = warm(tmp_path, "study.warm_start=[old, again, less]", "study.warm_points=6")
+    sources = [item.source for item in result.points]
+    points = [item.point for item in result.points]
     assert sources[0] == "old"
     assert all(points.count(point) == 1 for point in points)
     # The same draws: each of them is known from the first source.
@@ -111,9 +111,9 @@ def test_nothing_is_carried_without_sources_or_open_leaves(old, tmp_path):
 def test_people_read_what_a_study_will_begin_with(old, tmp_path):
     old(tmp_path)
     narrow = "method.prune={low: 0.55, high: 0.99}"
-    found = warm(tmp_path, narrow, "study.warm_points=2")
-    lines = carried.lines(found, new(tmp_path, narrow))
-    there = ", ".join(str(one.trial) for one in found.points)
+    result = warm(tmp_path, narrow, "study.warm_points=2")
+    lines = carried.lines(result, new(tmp_path, narrow))
+    there = ", ".join(str(item.trial) for item in result.points)
     assert lines[0] == f"warm start Trials 1-2 come from old (its trials {there})"
     assert lines[1].split() == ["trial", "val/accuracy", "there", "temperature", "prune", "lr"]
     assert lines[2].split()[0] == "1"
@@ -150,8 +150,8 @@ def test_check_prints_the_points_and_takes_the_folder_of_runs(old, tmp_path, cap
     assert "warm start Trials 1-4 come from old (its trials" in capsys.readouterr().out
     assert cli.run([*command, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)["warm_start"]
-    assert [one["point"] for one in values["points"]] == [
-        one.point for one in warm(tmp_path).points
+    assert [item["point"] for item in values["points"]] == [
+        item.point for item in warm(tmp_path).points
     ]
     assert cli.run([*command[:2], "--runs", str(tmp_path)]) == 2
     assert "new.yaml:7: study.warm_start.0: " in capsys.readouterr().err
@@ -162,19 +162,19 @@ def test_a_search_remembers_and_goes_on_when_its_source_is_gone(old, tmp_path, c
     old(tmp_path).close()
     behave(tmp_path)
     space, options = new(tmp_path, "study.trials=4", "study.warm_points=2"), settings(tmp_path)
-    found = plan.check(space, options)
-    assert driver.run(found).exit_code == 0
+    result = plan.check(space, options)
+    assert driver.run(result).exit_code == 0
     shutil.rmtree(tmp_path / "runs" / "old")
     assert driver.resume("new", options, retry_failed=False, trials="+2").exit_code == 0
     record = studies.open_study("new", tmp_path / "runs")
-    roles = [one.role for one in record.outcomes()]
+    roles = [outcome.role for outcome in record.outcomes()]
     assert roles == ["baseline", "warm", "warm", "draw", "draw", "draw"]
-    assert {one.state for one in record.outcomes()} == {"complete"}
-    points = [one.point for one in found.warm.points]
-    assert [dict(one.point) for one in record.outcomes()[1:3]] == points
+    assert {outcome.state for outcome in record.outcomes()} == {"complete"}
+    points = [outcome.point for outcome in result.warm.points]
+    assert [dict(outcome.point) for outcome in record.outcomes()[1:3]] == points
     assert list(origins.origins(record)) == [1, 2]
     # Optuna has the study's own scores and no other.
-    told = [trial.value for trial in record.study.get_trials()]
-    assert told == [one.last["val/accuracy"] for one in record.outcomes()]
+    heard = [trial.value for trial in record.study.get_trials()]
+    assert heard == [outcome.last["val/accuracy"] for outcome in record.outcomes()]
     assert cli.run(["status", "new", "--runs", str(tmp_path / "runs")]) == 0
     assert "Trials 1-2 come from old (its trials" in capsys.readouterr().out

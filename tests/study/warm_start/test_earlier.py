@@ -18,31 +18,33 @@ def read(folder, *overrides):
 def test_the_best_trials_are_those_of_the_new_studys_objective(old, tmp_path):
     record = old(tmp_path)
     for metric in ("val/accuracy", "val/few"):
-        (found,) = read(tmp_path, f"study.objective={metric}")
-        scores = [trial.last[metric] for trial in found.finished]
+        (result,) = read(tmp_path, f"study.objective={metric}")
+        scores = [trial.last[metric] for trial in result.finished]
         assert scores == sorted(scores, reverse=True)
-        assert len(found.finished) == sum(one.state == "complete" for one in record.outcomes())
-    assert (found.method, found.fingerprint, found.running) == ("sdclr", "f" * 16, False)
+        assert len(result.finished) == sum(
+            outcome.state == "complete" for outcome in record.outcomes()
+        )
+    assert (result.method, result.fingerprint, result.running) == ("sdclr", "f" * 16, False)
 
 
 def test_a_printed_result_is_a_source_like_its_study(old, tmp_path):
     record = old(tmp_path)
     (tmp_path / "best.json").write_text(json.dumps(best.best(record)))
-    (found,) = read(tmp_path, f"study.warm_start=[{tmp_path}/best.json]")
-    first = found.finished[0]
+    (result,) = read(tmp_path, f"study.warm_start=[{tmp_path}/best.json]")
+    first = result.finished[0]
     assert (first.number, dict(first.point)) == (record.best().number, dict(record.best().point))
     assert first.last["val/accuracy"] == record.best().last["val/accuracy"]
-    assert found.fingerprint == "f" * 16
+    assert result.fingerprint == "f" * 16
 
 
 def test_an_exported_recipe_is_a_source_of_every_value_in_it(old, tmp_path):
     winner = old(tmp_path).best()
     (tmp_path / "recipe.yaml").write_text(yaml(winner.recipe))
-    (found,) = read(tmp_path, f"study.warm_start=[{tmp_path}/recipe.yaml]")
-    (only,) = found.finished
+    (result,) = read(tmp_path, f"study.warm_start=[{tmp_path}/recipe.yaml]")
+    (only,) = result.finished
     assert only.point["method.temperature"] == winner.point["method.temperature"]
     assert only.point["optimizer.lr"] == 0.1
-    assert found.fingerprint is None
+    assert result.fingerprint is None
 
 
 def test_a_file_is_counted_from_the_folder_of_the_space_file(old, tmp_path, monkeypatch):
@@ -56,7 +58,7 @@ def test_a_file_is_counted_from_the_folder_of_the_space_file(old, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("overrides", "changes", "said"),
+    ("overrides", "changes", "message"),
     [
         (("study.warm_start=[odl]",), {}, r"must hold the study 'odl'.*did you mean 'old'"),
         (("study.warm_start=[lost.json]",), {}, "lost.json: the file must be readable"),
@@ -71,12 +73,12 @@ def test_a_file_is_counted_from_the_folder_of_the_space_file(old, tmp_path, monk
     ],
 )
 def test_a_source_that_cannot_be_used_is_refused_in_one_line(
-    old, tmp_path, monkeypatch, overrides, changes, said
+    old, tmp_path, monkeypatch, overrides, changes, message
 ):
     old(tmp_path, **changes)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bare.json").write_text('{"best": {"point": [1]}}\n')
-    with pytest.raises(InputError, match=said) as refused:
+    with pytest.raises(InputError, match=message) as refused:
         read(tmp_path, *overrides)
     text = str(refused.value)
     assert "study.warm_start.0: " in text
@@ -94,5 +96,5 @@ def test_a_database_that_is_damaged_is_the_worlds_fault(old, tmp_path):
 def test_whether_somebody_drives_a_source_is_known(old, tmp_path):
     record = old(tmp_path)
     with lock.locked(record.folder, None):
-        (found,) = read(tmp_path)
-    assert found.running
+        (result,) = read(tmp_path)
+    assert result.running

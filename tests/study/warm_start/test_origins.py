@@ -12,33 +12,33 @@ from tests.study.warm_start.made import new, warm
 def begun(old, folder, *overrides):
     """A new study with its queue, of which nothing was run yet."""
     old(folder)
-    space, found = new(folder, *overrides), warm(folder, *overrides)
+    space, result = new(folder, *overrides), warm(folder, *overrides)
     return studies.create(
         folder / "runs" / "new",
         space,
         sampler=sampler(space, begun=0),
         queue=(),
-        facts={"floor": FLOOR, "fingerprint": "e" * 16, origins.FACT: found.fact},
-        warm=[one.point for one in found.points],
+        facts={"floor": FLOOR, "fingerprint": "e" * 16, origins.FACT: result.fact},
+        warm=[item.point for item in result.points],
     )
 
 
 def test_the_record_knows_which_trials_come_from_where(old, tmp_path):
     record = begun(old, tmp_path)
-    roles = [one.role for one in record.outcomes()]
+    roles = [trial.role for trial in record.outcomes()]
     assert roles == ["baseline", "warm", "warm", "warm", "warm"]
-    found = origins.origins(record)
-    assert list(found) == [1, 2, 3, 4]
-    for number, entry in found.items():
+    result = origins.origins(record)
+    assert list(result) == [1, 2, 3, 4]
+    for number, entry in result.items():
         assert entry["point"] == record.outcome(number).point
         assert (entry["source"], entry["fingerprint"]) == ("old", "f" * 16)
         assert set(entry["setting"]) >= {"method.temperature", "method.prune"}
-    there = ", ".join(str(entry["trial"]) for entry in found.values())
+    there = ", ".join(str(entry["trial"]) for entry in result.values())
     assert origins.sentences(record) == [
         f"Trials 1-4 come from old (its trials {there}); they were trained again, and only that "
         f"counts here."
     ]
-    assert origins.tag(record, record.outcome(1)) == f"old, trial {found[1]['trial']}"
+    assert origins.tag(record, record.outcome(1)) == f"old, trial {result[1]['trial']}"
     assert origins.tag(record, record.outcome(0)) is None
 
 
@@ -63,8 +63,8 @@ def test_a_trial_that_failed_and_runs_again_keeps_its_origin(old, tmp_path):
     search.on_trial_complete("t1", {"failure": "ValueError: luck"})
     assert config["number"] == 1
     assert revise.retry_failed(record) == 1
-    found = origins.origins(record)
-    assert found[5] == found[1]
+    result = origins.origins(record)
+    assert result[5] == result[1]
 
 
 def test_a_study_that_began_with_nothing_says_nothing(old, tmp_path):

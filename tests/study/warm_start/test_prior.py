@@ -16,28 +16,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 @pytest.mark.parametrize("name", ["tpe", "random", "gp", "nsga2"])
 def test_samplers_without_a_place_for_it_get_none(old, tmp_path, name):
     old(tmp_path, trials=30)
-    found = warm(tmp_path, f"study.sampler={{name: {name}}}")
-    assert (found.prior, found.notices) == ((), ())
+    result = warm(tmp_path, f"study.sampler={{name: {name}}}")
+    assert (result.prior, result.notices) == ((), ())
 
 
 def test_cmaes_gets_every_scored_trial_that_fits_by_its_rank(old, tmp_path):
     record = old(tmp_path, trials=30)
-    found = warm(tmp_path, CMAES)
-    scored = [one for one in record.outcomes() if one.state in ("complete", "stopped")]
-    assert len(found.prior) == len(scored)
-    assert [entry["rank"] for entry in found.prior] == [
+    result = warm(tmp_path, CMAES)
+    scored = [outcome for outcome in record.outcomes() if outcome.state in ("complete", "stopped")]
+    assert len(result.prior) == len(scored)
+    assert [entry["rank"] for entry in result.prior] == [
         n / len(scored) for n in range(len(scored))
     ]
     best = record.best().point["method.temperature"]
-    assert found.prior[0]["point"]["method.temperature"] == best
-    trials = prior.trials(new(tmp_path, CMAES), found.prior)
+    assert result.prior[0]["point"]["method.temperature"] == best
+    trials = prior.trials(new(tmp_path, CMAES), result.prior)
     # The best accuracy is the largest value.
     assert max(trials, key=lambda trial: trial.value).params["method.temperature"] == best
     assert set(trials[0].params) == {"method.temperature", "method.prune", "optimizer.lr"}
 
 
 @pytest.mark.parametrize(
-    ("overrides", "trials", "said"),
+    ("overrides", "trials", "message"),
     [
         ((), 9, "there are 8"),
         (
@@ -48,12 +48,12 @@ def test_cmaes_gets_every_scored_trial_that_fits_by_its_rank(old, tmp_path):
         (("method.temperature={low: 0.9, high: 1.0}", "study.baseline=published"), 30, "takes 10"),
     ],
 )
-def test_why_there_is_none_is_said(old, tmp_path, overrides, trials, said):
+def test_why_there_is_none_is_said(old, tmp_path, overrides, trials, message):
     old(tmp_path, trials=trials)
-    found = warm(tmp_path, CMAES, *overrides)
-    assert found.prior == ()
-    (notice,) = found.notices
-    assert said in notice
+    result = warm(tmp_path, CMAES, *overrides)
+    assert result.prior == ()
+    (notice,) = result.notices
+    assert message in notice
 
 
 def first_draws(folder, name, space, *, known=(), points=()):
@@ -78,32 +78,32 @@ def test_the_first_distribution_is_around_the_best_of_before_and_the_study_has_i
 ):
     old(tmp_path, trials=30)
     space = new(tmp_path, CMAES)
-    found = warm(tmp_path, CMAES)
+    result = warm(tmp_path, CMAES)
     cold = first_draws(tmp_path, "cold", space)
-    told = first_draws(tmp_path, "told", space, known=prior.trials(space, found.prior))
+    heard = first_draws(tmp_path, "told", space, known=prior.trials(space, result.prior))
 
     def miss(record):
-        draws = [one.point for one in record.outcomes() if one.role == "draw"]
+        draws = [outcome.point for outcome in record.outcomes() if outcome.role == "draw"]
         return statistics.mean(abs(point["method.prune"] - 0.6) for point in draws)
 
-    assert miss(told) < miss(cold) / 1.5
-    for record in (cold, told):
+    assert miss(heard) < miss(cold) / 1.5
+    for record in (cold, heard):
         assert len(record.study.get_trials()) == 12
         assert {trial.value for trial in record.study.get_trials()} == {0.5}
 
 
 def test_a_study_that_goes_on_takes_its_prior_from_its_own_record(old, tmp_path):
     source = old(tmp_path, trials=30)
-    space, found = new(tmp_path, CMAES), warm(tmp_path, CMAES)
+    space, result = new(tmp_path, CMAES), warm(tmp_path, CMAES)
     record = studies.create(
         tmp_path / "runs" / "new",
         space,
         sampler=optuna.samplers.RandomSampler(seed=0),
         queue=(),
-        facts={"floor": {}, "fingerprint": "e", origins.FACT: found.fact},
+        facts={"floor": {}, "fingerprint": "e", origins.FACT: result.fact},
     )
     kept = prior.of(record, space)
-    assert [(one.params, one.value) for one in kept] == [
-        (one.params, one.value) for one in prior.trials(space, found.prior)
+    assert [(item.params, item.value) for item in kept] == [
+        (item.params, item.value) for item in prior.trials(space, result.prior)
     ]
     assert prior.of(source, source.space) == ()

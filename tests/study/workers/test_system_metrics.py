@@ -21,28 +21,28 @@ NAMES = {
 
 def test_unasked_nothing_is_read():
     report = {}.update
-    with system_metrics.read(report, on=False) as told:
-        assert told is report
+    with system_metrics.read(report, on=False) as readings:
+        assert readings is report
 
 
 def test_every_epoch_comes_with_the_readings_since_the_last(monkeypatch):
     monkeypatch.setattr(system_metrics, "INTERVAL", 0.05)
     seen = []
-    with system_metrics.read(seen.append, on=True) as told:
-        told({"epoch": 1, "val/accuracy": 0.5})
+    with system_metrics.read(seen.append, on=True) as report:
+        report({"epoch": 1, "val/accuracy": 0.5})
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             pass
-        told({"epoch": 2, "val/accuracy": 0.6})
-        told({"epoch": 3, "val/accuracy": 0.7})
-    assert [(each["epoch"], each["val/accuracy"]) for each in seen] == [
+        report({"epoch": 2, "val/accuracy": 0.6})
+        report({"epoch": 3, "val/accuracy": 0.7})
+    assert [(item["epoch"], item["val/accuracy"]) for item in seen] == [
         (1, 0.5),
         (2, 0.6),
         (3, 0.7),
     ]
-    assert all(each.keys() >= NAMES for each in seen)
-    for each in seen:
-        assert 0 < each["system/system_memory_usage_percentage"] <= 100
+    assert all(item.keys() >= NAMES for item in seen)
+    for item in seen:
+        assert 0 < item["system/system_memory_usage_percentage"] <= 100
     # One core at least was busy in the second epoch.
     assert seen[1]["system/cpu_utilization_percentage"] > 1
 
@@ -52,8 +52,8 @@ def test_a_gauge_that_cannot_be_read_is_named_and_the_others_go_on(monkeypatch, 
 
     monkeypatch.setattr(network_monitor.psutil, "net_io_counters", lambda: None)
     seen = []
-    with system_metrics.read(seen.append, on=True) as told:
-        told({"epoch": 1})
+    with system_metrics.read(seen.append, on=True) as report:
+        report({"epoch": 1})
     assert "cannot log the system metrics of NetworkMonitor" in capsys.readouterr().out
     assert "system/cpu_utilization_percentage" in seen[0]
     assert "system/network_receive_megabytes" not in seen[0]

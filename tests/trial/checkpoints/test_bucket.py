@@ -36,7 +36,7 @@ def test_a_bucket_is_taken_as_it_stands(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("gs://bucket/p", "must be s3://BUCKET/PREFIX, but got 'gs://bucket/p'"),
         ("/shared/runs", "must be s3://BUCKET/PREFIX"),
@@ -50,10 +50,10 @@ def test_a_bucket_is_taken_as_it_stands(text):
         ("s3://bucket/p#part", "but got #"),
     ],
 )
-def test_what_is_no_bucket_is_refused_and_no_secret_is_shown(text, told):
+def test_what_is_no_bucket_is_refused_and_no_secret_is_shown(text, message):
     with pytest.raises(ValueError, match=r"must|may") as caught:
         bucket.require_uri(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert s3.SECRET not in str(caught.value)
 
 

@@ -19,8 +19,8 @@ from tests.trial.checkpoints.made import save, trained
 def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
     model, optimizer = trained(1)
     save(tmp_path, 3, seed=0)
-    found = checkpoint.latest(tmp_path, "abc")
-    found.restore(model, optimizer)
+    saved = checkpoint.latest(tmp_path, "abc")
+    saved.restore(model, optimizer)
     expected, expected_optimizer = trained(0)
     for name, mine in model.state_dict().items():
         assert torch.equal(mine, expected.state_dict()[name])
@@ -30,8 +30,8 @@ def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
         strict=True,
     ):
         assert torch.equal(mine["momentum_buffer"], theirs["momentum_buffer"])
-    assert found.epoch == 3
-    assert [entry["epoch"] for entry in found.history] == [1, 2, 3]
+    assert saved.epoch == 3
+    assert [entry["epoch"] for entry in saved.history] == [1, 2, 3]
 
 
 def writing(folder, model, optimizer, epoch=1):
@@ -52,10 +52,10 @@ def test_what_is_trained_meanwhile_is_not_in_the_checkpoint(tmp_path):
             for value in model.state_dict().values():
                 value.mul_(2)
         keep([entry(1)], best=True)
-    found = checkpoint.latest(tmp_path, "abc")
-    assert found.history == (entry(1),)
-    assert all(torch.equal(found.method[name], value) for name, value in before.items())
-    assert not torch.equal(found.method["0.weight"], model.state_dict()["0.weight"])
+    saved = checkpoint.latest(tmp_path, "abc")
+    assert saved.history == (entry(1),)
+    assert all(torch.equal(saved.method[name], value) for name, value in before.items())
+    assert not torch.equal(saved.method["0.weight"], model.state_dict()["0.weight"])
 
 
 def test_nothing_has_a_name_before_it_is_kept(tmp_path, monkeypatch):
@@ -152,8 +152,8 @@ def test_one_flipped_bit_is_noticed_wherever_it_is(tmp_path):
     header = 8 + int.from_bytes(whole[:8], "little")
     rng = random.Random(0)
     # What the header says is a few hundred bytes of many: the rest are spaces.
-    said = [place for place in range(header) if whole[place] != ord(" ")]
-    places = [*rng.sample(said, 400), *rng.sample(range(8, header), 50)]
+    messages = [place for place in range(header) if whole[place] != ord(" ")]
+    places = [*rng.sample(messages, 400), *rng.sample(range(8, header), 50)]
     for place in [*places, *rng.sample(range(header, len(whole)), 50)]:
         content = bytearray(whole)
         content[place] ^= 1 << rng.randrange(8)
@@ -165,10 +165,10 @@ def test_one_flipped_bit_is_noticed_wherever_it_is(tmp_path):
 def rewritten(path, change):
     """Alter what a checkpoint says of itself, and sign it again."""
     with safe_open(path, framework="pt") as file:
-        said = json.loads(file.metadata()["raylt"])
+        message = json.loads(file.metadata()["raylt"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    change(said)
-    text = checkpoint_file.quoted(said)
+    change(message)
+    text = checkpoint_file.quoted(message)
     content = checkpoint_file.lay_down(tensors, path, room=len(text))
     checkpoint_file.fill_in(path, text, content)
 
@@ -193,24 +193,24 @@ HEADERS = [
 @pytest.mark.parametrize("wrong", HEADERS, ids=lambda wrong: str(wrong)[:40])
 def test_a_header_that_says_nonsense_is_damage(wrong, tmp_path, warned):
     save(tmp_path, 1)
-    rewritten(save(tmp_path, 2), lambda said: said.update(wrong))
+    rewritten(save(tmp_path, 2), lambda message: message.update(wrong))
     assert checkpoint.latest(tmp_path, "abc").epoch == 1
     assert "checkpoint-000002" in warned.text
 
 
 @pytest.mark.parametrize(
-    "said", ["", "7", "[]", "null", "{", "[" * 100_000, '{"format": 1}', '{"sha256": "0"}']
+    "message", ["", "7", "[]", "null", "{", "[" * 100_000, '{"format": 1}', '{"sha256": "0"}']
 )
 @pytest.mark.parametrize("key", ["raylt", "other"])
-def test_a_header_that_is_no_header_is_damage(said, key, tmp_path):
+def test_a_header_that_is_no_header_is_damage(message, key, tmp_path):
     path = tmp_path / "checkpoint-000001.safetensors"
-    checkpoint_file.save_file({"method.a": torch.zeros(2)}, path, {key: said})
+    checkpoint_file.save_file({"method.a": torch.zeros(2)}, path, {key: message})
     with pytest.raises(checkpoint.Damaged):
         checkpoint.read(path)
 
 
 def test_a_checkpoint_of_a_newer_version_asks_for_it(tmp_path):
-    rewritten(save(tmp_path, 2), lambda said: said.update(format=3, epoch="three"))
+    rewritten(save(tmp_path, 2), lambda message: message.update(format=3, epoch="three"))
     with pytest.raises(InputError, match="must be of format 2 or older, but is of format 3"):
         checkpoint.latest(tmp_path, "abc")
 
@@ -299,10 +299,10 @@ def test_the_best_stays_until_a_better_one_comes(links, tmp_path, monkeypatch):
         "checkpoint-000006.safetensors",
         "checkpoint-000007.safetensors",
     ]
-    found = checkpoint.best(tmp_path, "abc")
-    assert found.epoch == 3
+    saved = checkpoint.best(tmp_path, "abc")
+    assert saved.epoch == 3
     expected = trained(3)[0].state_dict()
-    assert all(torch.equal(found.method[name], value) for name, value in expected.items())
+    assert all(torch.equal(saved.method[name], value) for name, value in expected.items())
     # A run that was killed after the link trains the epoch again.
     save(tmp_path, 7, seed=7, best=True)
     save(tmp_path, 7, seed=7, best=True)

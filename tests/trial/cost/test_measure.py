@@ -59,13 +59,18 @@ def test_the_cost_of_a_run_is_measured_and_leaves_nothing(tmp_path, monkeypatch)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     written = []
     monkeypatch.setattr(checkpoint, "save", _noted(checkpoint.save, written))
-    found = measure.measure(recipe.parse(VALUES), root=tmp_path, device="cpu")
+    parsed = measure.measure(recipe.parse(VALUES), root=tmp_path, device="cpu")
     assert list(tmp_path.iterdir()) == []
     # Two newest checkpoints and the best one.
-    assert [found.disk] == [3 * size for size in written]
-    assert min(found.start, found.epoch, found.score, found.save) > 0
-    assert found.memory > 50 * 2**20
-    assert (found.gpu_memory, found.gpu_size, found.gpu_busy, found.device) == (0, 0, 0.0, "cpu")
+    assert [parsed.disk] == [3 * size for size in written]
+    assert min(parsed.start, parsed.epoch, parsed.score, parsed.save) > 0
+    assert parsed.memory > 50 * 2**20
+    assert (parsed.gpu_memory, parsed.gpu_size, parsed.gpu_busy, parsed.device) == (
+        0,
+        0,
+        0.0,
+        "cpu",
+    )
 
 
 def _noted(save, written):
@@ -86,7 +91,7 @@ def test_what_cannot_be_measured_is_told_in_one_line(monkeypatch, capsys, tmp_pa
     }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(task)))
     measure.main()
-    told = json.loads(capsys.readouterr().out)
-    assert list(told) == ["failure"]
-    assert "run `raylt data get cifar10`" in told["failure"]
+    printed = json.loads(capsys.readouterr().out)
+    assert list(printed) == ["failure"]
+    assert "run `raylt data get cifar10`" in printed["failure"]
     assert not Path("nowhere").exists()

@@ -16,10 +16,10 @@ VALUES = {
 
 def test_every_phase_is_watched_after_a_warm_up(tmp_path):
     trace = tmp_path / "deep" / "trace.json"
-    found = profile.profile(
+    parsed = profile.profile(
         recipe.parse(VALUES), root=tmp_path, trace=trace, epochs=2, device="cpu"
     )
-    calls = {phase.name: phase.calls for phase in found.phases}
+    calls = {phase.name: phase.calls for phase in parsed.phases}
     # 351 images in batches of 128; the end of an epoch is a look for a further batch.
     assert calls == {
         "augmentation": 8,
@@ -29,11 +29,11 @@ def test_every_phase_is_watched_after_a_warm_up(tmp_path):
         "evaluation": 2,
         "report": 2,
     }
-    assert (found.epochs, found.steps) == (2, 6)
-    assert all(phase.host > 0 and phase.device == 0 for phase in found.phases)
+    assert (parsed.epochs, parsed.steps) == (2, 6)
+    assert all(phase.host > 0 and phase.device == 0 for phase in parsed.phases)
     names = {event.get("name") for event in json.loads(trace.read_text())["traceEvents"]}
     assert {"raylt/augmentation", "raylt/backward"} <= names
-    text = profile.text(found)
+    text = profile.text(parsed)
     assert "augmentation" in text
     assert str(trace) in text
     assert "GPU" not in text
@@ -46,8 +46,8 @@ def test_the_command_begins_no_study(tmp_path, capsys):
     runs = tmp_path / "runs"
     command = ["train", "-s", str(space), "--runs", str(runs), "--profile"]
     assert cli.run([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["trace"] == str(runs / "watched.profile.json")
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["trace"] == str(runs / "watched.profile.json")
     assert [path.name for path in runs.iterdir()] == ["watched.profile.json"]
     assert cli.run([*command, "--workers", "2"]) == 2
     assert "one process" in capsys.readouterr().err

@@ -47,8 +47,8 @@ def test_a_trial_without_a_score_has_no_table(tmp_path):
 
 
 def test_a_class_without_images_has_no_accuracy(tmp_path):
-    found = keep(tmp_path, 1, [0, 0], labels=[0, 0])
-    assert np.isnan(found.last.per_class(3)[1:]).all()
+    result = keep(tmp_path, 1, [0, 0], labels=[0, 0])
+    assert np.isnan(result.last.per_class(3)[1:]).all()
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"format": 1, "last": 3}'])
@@ -69,8 +69,8 @@ def test_names_a_newer_format(tmp_path):
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
 def test_equals_the_metrics_of_the_same_predictions(tmp_path_factory, pairs):
     predictions, labels = map(np.array, zip(*pairs, strict=True))
-    found = keep(tmp_path_factory.mktemp("trial"), 1, predictions, labels)
+    result = keep(tmp_path_factory.mktemp("trial"), 1, predictions, labels)
     expected = metrics.shot_accuracy(predictions, labels, COUNTS)
-    per_class = [None if np.isnan(x) else x for x in found.last.per_class(3)]
+    per_class = [None if np.isnan(x) else x for x in result.last.per_class(3)]
     assert per_class == pytest.approx(expected.per_class)
-    assert found.last.accuracy == expected.all
+    assert result.last.accuracy == expected.all

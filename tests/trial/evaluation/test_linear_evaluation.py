@@ -55,13 +55,13 @@ def scored(run, part="validation", folder=None):
     ],
 )
 def test_the_protocol_is_the_published_one(size, few, expected):
-    found = linear_evaluation.protocol(size=size, few=few, early=False)
+    result = linear_evaluation.protocol(size=size, few=few, early=False)
     assert (
-        found.view,
-        found.resample,
-        found.batch_size,
-        len(found.rates),
-        found.every,
+        result.view,
+        result.resample,
+        result.batch_size,
+        len(result.rates),
+        result.every,
     ) == expected
 
 
@@ -149,15 +149,15 @@ def test_undisturbed_images_give_the_steps_of_the_cached_probe(monkeypatch):
     monkeypatch.setattr(
         linear_evaluation, "protocol", lambda **given: replace(plan(**given), view="none")
     )
-    found = []
+    collected = []
     for evaluation in ({"selection": "last"}, {"probe": "sgd"}, {"probe": "lbfgs"}):
         run = wanted(labels="few-shot", **evaluation)
         splits = datasets.load(run.data, Path("-"))
         images = torch.cat(list(_pixels(splits.validation)))
         classify = classifier(parts.method_of(run, splits, CPU), splits, run, device=CPU)
         with torch.no_grad():
-            found.append(classify(images).log_softmax(1))
-    anew, cached, other = found
+            collected.append(classify(images).log_softmax(1))
+    anew, cached, other = collected
     torch.testing.assert_close(cached, anew, rtol=1e-3, atol=1e-3)
     assert (other - anew).abs().max() > 0.1
 
@@ -182,12 +182,12 @@ def _above(view, folder, monkeypatch):
     for seed in range(SEEDS):
         trained = wanted(probe="lbfgs", every=8).model_copy(update={"seed": seed})
         scored(trained, folder=folder / str(seed))
-        found = checkpoint.latest(folder / str(seed), trained.digest)
+        saved = checkpoint.latest(folder / str(seed), trained.digest)
         accuracies = {}
         for name, evaluation in {"published": {"selection": "last"}, **CACHED}.items():
             run = wanted(labels="balanced", **evaluation).model_copy(update={"seed": seed})
             method = parts.method_of(run, splits, CPU)
-            method.load_state_dict(found.method)
+            method.load_state_dict(saved.method)
             given = score(method, splits, splits.validation, run, device=CPU)
             accuracies[name] = given.metrics["accuracy"]
         for name, differences in apart.items():

@@ -63,8 +63,8 @@ def test_small_images_are_looked_at_whole_and_as_they_are() -> None:
         "neighbour": KNeighborsClassifier(n_neighbors=1),
         "logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     }
-    found = floor(splits, splits.train)
-    assert set(found) == {
+    result = floor(splits, splits.train)
+    assert set(result) == {
         f"floor/{model}/{group}"
         for model in expected
         for group in ("accuracy", "many", "medium", "few")
@@ -72,7 +72,7 @@ def test_small_images_are_looked_at_whole_and_as_they_are() -> None:
     for name, model in expected.items():
         right = model.fit(rows[0], splits.train.labels).predict(rows[1]) == truth
         # The digits' validation set is balanced, so that the mean over classes is the plain one.
-        assert found[f"floor/{name}/accuracy"] == pytest.approx(right.mean(), abs=1e-12)
+        assert result[f"floor/{name}/accuracy"] == pytest.approx(right.mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (8, 8), (32, 1)])
@@ -94,8 +94,8 @@ def test_large_pictures_are_decoded_in_blocks_and_still_told_apart(
     monkeypatch.setattr(floors, "BLOCK", 16)
     monkeypatch.setattr(floors, "SIDE", 8)
     splits, made = large(60, 96)
-    found = floor(splits, splits.train)
-    assert found["floor/neighbour/accuracy"] == found["floor/logistic/accuracy"] == 1
+    result = floor(splits, splits.train)
+    assert result["floor/neighbour/accuracy"] == result["floor/logistic/accuracy"] == 1
     assert made.asked == [16, 16, 16, 12] * 2
 
 

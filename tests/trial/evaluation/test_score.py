@@ -38,8 +38,8 @@ def test_a_method_fits_its_own_probe_on_the_training_images_whatever_the_recipe_
         return lambda rows: torch.eye(splits.classes)[torch.full((len(rows),), 3)]
 
     method.probe = lambda: fit
-    found = score(method, splits, splits.validation, recipe, device=cpu)
-    assert set(found.predictions.tolist()) == {3}
+    result = score(method, splits, splits.validation, recipe, device=cpu)
+    assert set(result.predictions.tolist()) == {3}
     classify = classifier(method, splits, recipe, device=cpu)
     assert classify(torch.rand(2, 1, recipe.size, recipe.size)).argmax(1).tolist() == [3, 3]
     for features, labels in seen:

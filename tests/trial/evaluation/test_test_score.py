@@ -61,15 +61,15 @@ def test_only_confirm_and_ablate_open_the_seal():
 def test_a_finished_run_is_scored_on_every_test_image_alike_each_time(method, tmp_path):
     recipe = small(method, epochs=2)
     run(recipe, tmp_path)
-    found = opened(recipe, tmp_path)
+    study = opened(recipe, tmp_path)
     test = datasets.load(recipe.data, Path("unused")).test
-    assert found.labels == test.labels.tolist()
-    right = np.equal(found.predictions, found.labels)
+    assert study.labels == test.labels.tolist()
+    right = np.equal(study.predictions, study.labels)
     # 40 test images of every digit, so the mean over classes is that over images.
-    assert found.metrics["test/accuracy"] == pytest.approx(right.mean())
-    assert found.digest == recipe.digest
-    assert sum(found.train_counts) == 351
-    assert opened(recipe, tmp_path) == found
+    assert study.metrics["test/accuracy"] == pytest.approx(right.mean())
+    assert study.digest == recipe.digest
+    assert sum(study.train_counts) == 351
+    assert opened(recipe, tmp_path) == study
 
 
 def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_path):
@@ -79,7 +79,7 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     chosen = max(reports, key=lambda entry: entry["val/accuracy"])
     assert chosen["epoch"] < 6
     whole = opened(recipe, tmp_path)
-    found = whole.metrics
+    result = whole.metrics
     kept = checkpoint.best(tmp_path, recipe.digest)
     assert kept.epoch == chosen["epoch"]
     splits = datasets.load(recipe.data, Path("unused"))
@@ -87,14 +87,14 @@ def test_the_epoch_that_validation_would_choose_is_tested_beside_the_last(tmp_pa
     method.load_state_dict(kept.method)
     expected = score(method, splits, splits.test, recipe, device=CPU).metrics
     for name in ("accuracy", "many", "medium", "few"):
-        assert found[f"test/best/{name}"] == expected[name]
-    assert found["test/accuracy"] != found["test/best/accuracy"]
+        assert result[f"test/best/{name}"] == expected[name]
+    assert result["test/accuracy"] != result["test/best/accuracy"]
     right = np.equal(whole.best_predictions, whole.labels)
-    assert found["test/best/accuracy"] == pytest.approx(right.mean())
+    assert result["test/best/accuracy"] == pytest.approx(right.mean())
     # Without its checkpoint only the last epoch is known.
     (tmp_path / checkpoint.BEST).unlink()
     left = opened(recipe, tmp_path)
-    assert left.metrics == {name: value for name, value in found.items() if "best" not in name}
+    assert left.metrics == {name: value for name, value in result.items() if "best" not in name}
     assert left.best_predictions == []
 
 

@@ -1,5 +1,5 @@
 """Charts by their keys."""
 
 
-def named(found):
-    return {chart.key: chart for chart in found}
+def named(result):
+    return {chart.key: chart for chart in result}

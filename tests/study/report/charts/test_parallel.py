@@ -9,14 +9,14 @@ from tests.study.report.charts.made import named
 
 def test_parallel_coordinates_cross_where_the_values_are(record):
     body = named(charts.of_study(record))["parallel"].body
-    scored = [one for one in record.ranking() if one.last]
+    scored = [trial for trial in record.ranking() if trial.last]
     temperature, prune, share, depth, *_ = body.dimensions
-    for i, one in enumerate(scored):
-        t = one.point["method.temperature"]
+    for i, trial in enumerate(scored):
+        t = trial.point["method.temperature"]
         assert temperature.places[i] == pytest.approx(math.log(t / 0.05) / math.log(1 / 0.05))
-        assert prune.places[i] == pytest.approx(one.point["method.prune"] / 0.99)
-        assert depth.places[i] == {2: 0, 3: 1}[one.point["method.head_depth"]]
-        absent = "method.random_share" not in one.point
+        assert prune.places[i] == pytest.approx(trial.point["method.prune"] / 0.99)
+        assert depth.places[i] == {2: 0, 3: 1}[trial.point["method.head_depth"]]
+        absent = "method.random_share" not in trial.point
         assert (share.places[i] < 0) == absent
     assert (-0.12, "absent") in share.ticks
     assert scored[body.strong].number == record.best().number
@@ -35,9 +35,9 @@ def test_parallel_coordinates_cross_where_the_values_are(record):
     ],
 )
 def test_ticks_are_round_numbers(low, high, log, ticks):
-    found = figure.round_ticks(low, high, log=log)
-    assert found == ticks
-    assert all(len(f"{tick:g}") <= 6 for tick in found)
+    result = figure.round_ticks(low, high, log=log)
+    assert result == ticks
+    assert all(len(f"{tick:g}") <= 6 for tick in result)
 
 
 def test_an_axis_of_equal_values_has_a_middle():

@@ -14,11 +14,13 @@ def test_both_methods_are_in_one_picture_of_either(tmp_path):
     (chart,) = charts(first)
     assert charts(other) == (chart,)
     lines = {mark.name: mark for mark in chart.body[0].marks if hasattr(mark, "dash")}
-    whole = [sum(one.seconds for one in each.outcomes()) / 60 for each in (first, other)]
+    whole = [sum(outcome.seconds for outcome in trial.outcomes()) / 60 for trial in (first, other)]
     assert lines["what both have cost"].x == pytest.approx((min(whole), min(whole)))
-    for each, line in zip((first, other), list(lines.values())[:2], strict=True):
-        assert line.x[-1] == pytest.approx(sum(one.seconds for one in each.outcomes()) / 60)
-        assert line.y[-1] == pytest.approx(100 * each.best().last["val/accuracy"])
+    for trial, line in zip((first, other), list(lines.values())[:2], strict=True):
+        assert line.x[-1] == pytest.approx(
+            sum(outcome.seconds for outcome in trial.outcomes()) / 60
+        )
+        assert line.y[-1] == pytest.approx(100 * trial.best().last["val/accuracy"])
         assert list(line.y) == sorted(line.y)
     assert png.png(chart).startswith(b"\x89PNG")
     assert html.drawing(chart)["data"]
