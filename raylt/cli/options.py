@@ -145,9 +145,11 @@ class Verb(click.Command):
         """Call the verb with the settings in place of their options."""
         from raylt.cli.target import Target
 
-        said = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+        by_user = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
         values = {str(option.name): ctx.params.pop(str(option.name)) for option in self.settings}
-        given = {name: v for name, v in values.items() if ctx.get_parameter_source(name) in said}
+        given = {
+            name: v for name, v in values.items() if ctx.get_parameter_source(name) in by_user
+        }
         target = Target(
             given={**given, "command": ctx.find_object(str) or ""},
             takes=tuple(values),

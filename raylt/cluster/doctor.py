@@ -177,10 +177,10 @@ def _examine_cluster(
     yield from _steps(runs)
 
 
-def _finding(check: str, where: str, state: State, found: str, remedy: str) -> Finding:
+def _finding(check: str, where: str, state: State, result: str, remedy: str) -> Finding:
     """A finding whose remedy is kept only where there is a problem."""
     remedy = "" if state == "ok" else remedy
-    return Finding(check=check, where=where, state=state, found=found, remedy=remedy)
+    return Finding(check=check, where=where, state=state, found=result, remedy=remedy)
 
 
 def _versions(node: Node, answer: Facts, here: Facts) -> Finding:

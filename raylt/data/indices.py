@@ -78,7 +78,7 @@ def of_pool(path: Path, labels: NDArray[np.int64], *, key: str) -> NDArray[np.in
     return indices
 
 
-def require_apart(held: NDArray[np.int64], named: Mapping[str, NDArray[np.int64]]) -> None:
+def require_apart(held_out: NDArray[np.int64], named: Mapping[str, NDArray[np.int64]]) -> None:
     """Check that no other file names a validation image.
 
     Args:
@@ -89,7 +89,7 @@ def require_apart(held: NDArray[np.int64], named: Mapping[str, NDArray[np.int64]
         InputError: one does.
     """
     for key, images in named.items():
-        shared = np.intersect1d(held, images)
+        shared = np.intersect1d(held_out, images)
         if len(shared):
             raise InputError(
                 f"data.validation_indices and data.{key} must name different images, but share "

@@ -238,9 +238,9 @@ def cut(
         key: indices.of_pool(below(root, name, key), pool.labels, key=key)
         for key, name in config.index_files().items()
     }
-    each = 0 if validation is not None else config.validation
-    held = _held_out(pool.labels, each, classes, named)
-    left = np.setdiff1d(np.arange(len(pool)), held)
+    per_class = 0 if validation is not None else config.validation
+    held_out = _held_out(pool.labels, per_class, classes, named)
+    left = np.setdiff1d(np.arange(len(pool)), held_out)
     labels = pool.labels[left]
     available = tuple(np.bincount(labels, minlength=classes).tolist())
     if (train := named.get("indices")) is None:
@@ -258,7 +258,7 @@ def cut(
         train=pool.only(train),
         balanced=pool if len(balanced) == len(pool) else pool.only(balanced),
         few_shot=pool.only(few_shot),
-        validation=pool.only(held) if validation is None else validation,
+        validation=pool.only(held_out) if validation is None else validation,
         test=test,
         classes=classes,
         mean=mean,
@@ -276,12 +276,12 @@ def empty_class(counts: Sequence[int], remedy: str = "lower data.imbalance") -> 
 
 
 def _balanced(
-    labels: NDArray[np.int64], left: NDArray[np.int64], each: int | None
+    labels: NDArray[np.int64], left: NDArray[np.int64], per_class: int | None
 ) -> NDArray[np.int64]:
     """The labels of a full-shot probe: `each` of every class out of what is left, or all of it."""
-    if each is None:
+    if per_class is None:
         return left
-    return left[hold_out(labels[left], [each] * (int(labels.max()) + 1))]
+    return left[hold_out(labels[left], [per_class] * (int(labels.max()) + 1))]
 
 
 def _few_shot(
@@ -300,18 +300,18 @@ def _few_shot(
 
 
 def _held_out(
-    labels: NDArray[np.int64], each: int, classes: int, named: dict[str, NDArray[np.int64]]
+    labels: NDArray[np.int64], per_class: int, classes: int, named: dict[str, NDArray[np.int64]]
 ) -> NDArray[np.int64]:
     """The validation images: those that a file names, or `each` of every class among the images
     that no file names."""
     others = {key: images for key, images in named.items() if key != "validation_indices"}
-    if (held := named.get("validation_indices")) is not None:
-        indices.require_apart(held, others)
-        return held
+    if (held_out := named.get("validation_indices")) is not None:
+        indices.require_apart(held_out, others)
+        return held_out
     free = np.arange(len(labels))
     for images in others.values():
         free = np.setdiff1d(free, images)
-    return free[hold_out(labels[free], [each] * classes)]
+    return free[hold_out(labels[free], [per_class] * classes)]
 
 
 def _members(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:

@@ -139,9 +139,11 @@ def _images(config: Listed, classes: int, lists: Mapping[str, Part]) -> dict[str
 def _divided(images: FileImages, per_class: int, classes: int) -> tuple[FileImages, FileImages]:
     """Training and validation images out of one list."""
     sizes = np.bincount(images.labels, minlength=classes)
-    held = hold_out(images.labels, np.where(sizes >= _VALIDATION_SHARE * per_class, per_class, 0))
-    left = np.setdiff1d(np.arange(len(images)), held)
-    return images.only(left), images.only(held)
+    held_out = hold_out(
+        images.labels, np.where(sizes >= _VALIDATION_SHARE * per_class, per_class, 0)
+    )
+    left = np.setdiff1d(np.arange(len(images)), held_out)
+    return images.only(left), images.only(held_out)
 
 
 def _without(images: FileImages, others: FileImages) -> FileImages:

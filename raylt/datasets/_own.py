@@ -96,9 +96,9 @@ def _cut(
     train, test = parts["train"], parts.get("test")
     _require_room(parts, whole.classes, config)
     if test is None:
-        held = hold_out(train.labels, [config.test] * len(whole.classes))
-        test = train.only(held)
-        train = train.only(np.setdiff1d(np.arange(len(train)), held))
+        held_out = hold_out(train.labels, [config.test] * len(whole.classes))
+        test = train.only(held_out)
+        train = train.only(np.setdiff1d(np.arange(len(train)), held_out))
     validation = parts.get("validation")
     splits = cut(train, test, config, root=root, mean=_MEAN, std=_STD, validation=validation)
     return replace(

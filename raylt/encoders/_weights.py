@@ -96,8 +96,8 @@ def _read(path: Path) -> State:
 
 def _state(content: Any, path: Path) -> State:
     """The state dict in a file: all of it, or the first that it holds under some name."""
-    held = [content, *content.values()] if isinstance(content, dict) else []
-    for inner in held:
+    candidates = [content, *content.values()] if isinstance(content, dict) else []
+    for inner in candidates:
         if isinstance(inner, dict):
             tensors = {str(k): x for k, x in inner.items() if isinstance(x, Tensor)}
             if tensors:

@@ -114,10 +114,10 @@ def file(module: str) -> Path:
     start = own if own is not None else Path(str(other and other.origin))
     inner = module.split(".")[1:]
     base = start.parent.joinpath(*inner)
-    found = [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
-    if inner and not found:
+    files = [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+    if inner and not files:
         raise InputError(f"must name a module, but {top} has no {'.'.join(inner)}")
-    return found[0] if inner else start
+    return files[0] if inner else start
 
 
 def sources() -> dict[str, str]:
@@ -154,8 +154,8 @@ def _elsewhere(top: str) -> ModuleSpec | None:
     return PathFinder.find_spec(top)
 
 
-def _alike(one: Path, other: Path) -> bool:
-    return one.samefile(other) if other.exists() else False
+def _alike(first: Path, other: Path) -> bool:
+    return first.samefile(other) if other.exists() else False
 
 
 def _serve(top: str, own: Path) -> None:

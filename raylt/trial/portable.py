@@ -54,14 +54,14 @@ class Portable(nn.Module):
         They are cut and resized as evaluation does it: a central square of the original to the
         size at which the dataset keeps images, and that to the size that the encoder sees.
         """
-        one = images.new_ones(images.shape[0])
-        height, width = one * images.shape[2], one * images.shape[3]
+        ones = images.new_ones(images.shape[0])
+        height, width = ones * images.shape[2], ones * images.shape[3]
         side = self._centre * torch.minimum(height, width)
         square = frames.Boxes(
-            (height - side) / 2, (width - side) / 2, side, side, one < 0, padded=False
+            (height - side) / 2, (width - side) / 2, side, side, ones < 0, padded=False
         )
         shown = frames.resample(images * 255, square, self._kept, kernel="bilinear")
-        whole = frames.whole(one * self._kept, one * self._kept)
+        whole = frames.whole(ones * self._kept, ones * self._kept)
         views = frames.resample(shown * 255, whole, self.size, kernel="bicubic")
         return self._classify(views), self.method.encode(views)
 

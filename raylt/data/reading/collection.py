@@ -136,14 +136,14 @@ def _repeated(
     """What to say of files that are there twice: the pairs, and what is wrong with them."""
     lines: list[str] = []
     for (name, first), (other, second) in twice:
-        one, two = parts[name], parts[other]
-        kinds = [classes[one.labels[first]], classes[two.labels[second]]]
-        told = f"{one.place(first)} is also {two.place(second)}"
+        left, right = parts[name], parts[other]
+        kinds = [classes[left.labels[first]], classes[right.labels[second]]]
+        message = f"{left.place(first)} is also {right.place(second)}"
         if name != other:
-            told += f": for {name} and for {other}"
+            message += f": for {name} and for {other}"
         elif kinds[0] != kinds[1]:
-            told += f": class {kinds[0]!r} and class {kinds[1]!r}"
-        lines.append(told)
+            message += f": class {kinds[0]!r} and class {kinds[1]!r}"
+        lines.append(message)
     return (
         f"an image must be in one part, have one class and be named once, but {len(lines)} are "
         f"not; remove one of each\n{listing(lines)}"

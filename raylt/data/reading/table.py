@@ -155,16 +155,17 @@ def _classes(named: Sequence[tuple[Path, Row]], problems: list[str]) -> tuple[st
     if not all(label.isascii() and label.isdigit() for label in labels):
         return tuple(sorted(labels))
     classes = tuple(sorted(labels, key=lambda label: (int(label), label)))
-    for one, two in itertools.pairwise(classes):
-        if int(one) == int(two):
+    for first, second in itertools.pairwise(classes):
+        if int(first) == int(second):
             problems += [
                 wrong(
                     path,
                     row.line,
-                    f"the label must be {one!r}, as in other rows, but is {two!r}; write it alike",
+                    f"the label must be {first!r}, as in other rows, but is {second!r}; "
+                    f"write it alike",
                 )
                 for path, row in named
-                if row.label == two
+                if row.label == second
             ]
     return classes
 

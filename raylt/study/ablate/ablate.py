@@ -132,9 +132,9 @@ class _WhichMattered(Question[Ablation]):
         }
         whole = leads["whole", self._subjects[0].name]
         both = {
-            name: each
+            name: effect
             for name, out in ways["out"].items()
-            if name in ways["in"] and (each := interplay(out, [ways["in"][name]])) is not None
+            if name in ways["in"] and (effect := interplay(out, [ways["in"][name]])) is not None
         }
         changes = self._variants.changes
         one_by_one = interplay(whole, [*ways["in"].values()]) if ways["in"] else None
@@ -203,9 +203,9 @@ class _WhichMattered(Question[Ablation]):
         pairs = self.race.pairs(comparison, self.race.seeds)
         scores = {seed: (self._score(a), self._score(b)) for seed, (a, b) in pairs.items()}
         return {
-            seed: self.race.lead(one, other)
-            for seed, (one, other) in scores.items()
-            if one is not None and other is not None
+            seed: self.race.lead(first, other)
+            for seed, (first, other) in scores.items()
+            if first is not None and other is not None
         }
 
     def _score(self, outcome: Outcome) -> float | None:
@@ -252,10 +252,10 @@ def _plan(race: Race, seed_runs: SeedRuns) -> str:
     there = sum(not seed_runs.is_open(*run) for run in race.runs_of(settings, race.seeds))
     known = race.study.outcomes()
     seconds = [o.seconds for o in known if o.state == "complete" and o.seconds]
-    each = sum(seconds) / len(seconds) if seconds else 0.0
+    mean = sum(seconds) / len(seconds) if seconds else 0.0
     return (
         f"{len(settings)} settings with {len(race.seeds)} seeds are {total} runs, of which "
-        f"{there} are there; the others take about {duration(each * (total - there))} one after "
+        f"{there} are there; the others take about {duration(mean * (total - there))} one after "
         f"another, fewer with the race, and the path may need some more"
     )
 

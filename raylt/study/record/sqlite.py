@@ -117,9 +117,9 @@ def damage(database: object, folder: Path, reason: str) -> str:
     """That a study's database is damaged, and what in its folder is not."""
     trials = folder / "trials"
     count = sum(1 for _ in trials.glob("*/epochs.jsonl"))
-    said = " ".join(reason.split())[:200]
+    message = " ".join(reason.split())[:200]
     return (
-        f"the study's database {database} is damaged ({said}); restore it "
+        f"the study's database {database} is damaged ({message}); restore it "
         f"from a copy. What {count} trials reported (epochs.jsonl) and their checkpoints are in "
         f"{trials}"
     )

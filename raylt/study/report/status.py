@@ -29,8 +29,14 @@ def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
         ranking = [asdict(trial) for trial in record.ranking()]
         failed = [str(trial["number"]) for trial in ranking if trial["state"] == "failed"]
         logs = provenance.command(record, "logs", record.name, failed[0]) if failed else None
-        told = confirmation.brief(record)
-        return {**state, **confirmation_of(record), "told": told, "trials": ranking, "logs": logs}
+        summary = confirmation.brief(record)
+        return {
+            **state,
+            **confirmation_of(record),
+            "told": summary,
+            "trials": ranking,
+            "logs": logs,
+        }
 
 
 def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:

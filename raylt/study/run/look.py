@@ -71,8 +71,8 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
 
     threading.Thread(target=find, name="look", daemon=True).start()
     try:
-        found = dict(seen.result(patience))
-        return Look(found or counts, _NONE_OPENED if found else "")
+        looked = dict(seen.result(patience))
+        return Look(looked or counts, _NONE_OPENED if looked else "")
     except TimeoutError:
         return Look(counts, f"the images, for it takes more than {patience:g} s to find them all")
     except RayltError as error:

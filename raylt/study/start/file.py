@@ -136,15 +136,15 @@ def _budget(hours: float) -> str:
     return f"{seconds:.0f}s" if seconds < 600 else f"{seconds / 60:.4g}m"
 
 
-def validation_images(survey: Survey, held: int) -> int:
+def validation_images(survey: Survey, held_out: int) -> int:
     """Validation images in all."""
     own = survey.counts.get("validation")
-    return held * len(survey.classes) if own is None else sum(own)
+    return held_out * len(survey.classes) if own is None else sum(own)
 
 
-def train_counts(survey: Survey, held: int) -> list[int]:
+def train_counts(survey: Survey, held_out: int) -> list[int]:
     """Training images of each class that are left."""
-    taken = held * len(parts_to_take(survey))
+    taken = held_out * len(parts_to_take(survey))
     return [count - taken for count in survey.counts["train"]]
 
 

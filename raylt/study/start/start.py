@@ -186,18 +186,18 @@ def _chosen(
     """The choices that the images decide; trials and epochs are those of a measurement."""
     taken = file.parts_to_take(survey)
     _require_enough(survey, taken)
-    held = choices.held_out(min(survey.counts["train"]), len(survey.classes), parts=len(taken))
+    held_out = choices.held_out(min(survey.counts["train"]), len(survey.classes), parts=len(taken))
     if taken:
-        held = ask(f"images of each class for {' and '.join(taken)}", held)
+        held_out = ask(f"images of each class for {' and '.join(taken)}", held_out)
     side = ask(
         "size of the images in pixels", choices.size([min(s) for s in survey.sizes], gpu=gpu)
     )
-    images = sum(file.train_counts(survey, held))
+    images = sum(file.train_counts(survey, held_out))
     return Choices(
         name=f"{_slug(survey.source.stem)}-{method}",
         method=method,
         hours=hours,
-        held=held,
+        held=held_out,
         size=side,
         encoder=ask("encoder", choices.encoder(images, side, gpu=gpu)),
         batch_size=choices.batch_size(images, side),

@@ -117,10 +117,10 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     }
     if "reforward" in fixed["probe"]:
         fixed["its epoch by"] = _values(recipes, "evaluation", "selection")
-    told = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
+    in_common = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
     after = "the epoch that validation chose" if "Std" not in _columns(table) else "the last epoch"
     sentences = [
-        f"{told}; scores on the {table.images} images after {after}.",
+        f"{in_common}; scores on the {table.images} images after {after}.",
         f"settings were chosen by {table.objective}.",
         *(["one seed each: that by which the search chose the winner."] if table.searched else []),
         "std is the standard deviation of the three group means.",

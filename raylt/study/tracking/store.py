@@ -94,8 +94,8 @@ def line(error: Exception) -> str:
     if match := re.search(r"\[Errno -?\d+\] [\w ]+|[Rr]ead timed out", str(error)):
         return match[0]
     # A database adds the statement and its values.
-    said = str(error).partition("[SQL:")[0]
-    return " ".join(f"{type(error).__name__}: {said}".split())[:300]
+    message = str(error).partition("[SQL:")[0]
+    return " ".join(f"{type(error).__name__}: {message}".split())[:300]
 
 
 def sqlite_trouble(uri: str) -> str | None:

@@ -178,7 +178,7 @@ def text(result: Ablation, *, again: str = "") -> str:
         f"Chance of a false 'carries' over {'all ' if count > 1 else ''}{count} "
         f"comparison{'s' if count > 1 else ''}: {result.level:g}",
         f"Changes: {'; '.join(result.changes.values())}",
-        *(f"{name} are one change, since {why}" for name, why in result.together.items()),
+        *(f"{name} are one change, since {reason}" for name, reason in result.together.items()),
     )
     lines += ["", *_effects(result, trial), *_path(result), ""]
     lines += _filled(result.sentence)
@@ -277,8 +277,8 @@ def _by_word(effects: Iterable[Effect]) -> dict[str, list[str]]:
     for effect in effects:
         words.setdefault(effect.subject.name, set()).add(effect.verdict.word)
     clearest = {
-        name: next(w for w in ("better", "worse", "not shown") if w in said)
-        for name, said in words.items()
+        name: next(w for w in ("better", "worse", "not shown") if w in sentence)
+        for name, sentence in words.items()
     }
     return {w: [name for name, best in clearest.items() if best == w] for w in WORDS}
 

@@ -97,7 +97,7 @@ def brief(study: Record) -> list[str]:
 def _in_words(verdict: Mapping[str, Any]) -> str:
     """A verdict as the beginning of a sentence; nothing is called confirmed that is not shown."""
     word, seeds = verdict["word"], verdict["seeds"]
-    said = {
+    verdict_words = {
         "better": "confirmed: better than the baseline",
         "worse": "refuted: worse than the baseline",
         "not shown": "not shown to be better than the baseline",
@@ -109,7 +109,7 @@ def _in_words(verdict: Mapping[str, Any]) -> str:
     else:
         p = verdict["p_worse_holm"] if word == "worse" else verdict["p_holm"]
         seen = f", {_signed(verdict['mean'])} points over {seeds} fresh seeds (p {p:.3f})"
-    return f"Trial {verdict['trial']} is {said}{seen}"
+    return f"Trial {verdict['trial']} is {verdict_words}{seen}"
 
 
 def text(result: Confirmation, *, again: str = "") -> str:

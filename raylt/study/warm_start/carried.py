@@ -97,9 +97,9 @@ def carry(space: Space, *, runs: Path, url: str | None) -> WarmStart:
             points.append(carried)
     entries, notice = prior.entries(space, known)
     running = [
-        f"{one.source.name} is still running; what it has finished by now is used"
-        for one in known
-        if one.running
+        f"{source.source.name} is still running; what it has finished by now is used"
+        for source in known
+        if source.running
     ]
     return WarmStart(
         points=tuple(points),
@@ -114,7 +114,7 @@ def lines(warm: WarmStart, space: Space) -> list[str]:
     if not space.sources:
         return []
     numbered = list(enumerate(warm.points, len(_own(space))))
-    named = [(number, one.source, one.trial) for number, one in numbered]
+    named = [(number, origin.source, origin.trial) for number, origin in numbered]
     result = [f"warm start {origins.sentence(named) or 'nothing that is new here'}"]
     if numbered:
         paths = [open_leaf.path for open_leaf in space.leaves]
@@ -123,10 +123,10 @@ def lines(warm: WarmStart, space: Space) -> list[str]:
         rows += [
             [
                 str(number),
-                score(metric, one.score),
-                *(plain(one.point[path]) if path in one.point else "-" for path in paths),
+                score(metric, origin.score),
+                *(plain(origin.point[path]) if path in origin.point else "-" for path in paths),
             ]
-            for number, one in numbered
+            for number, origin in numbered
         ]
         result += table(rows)
     return [*result, *notes(warm)]
@@ -159,7 +159,9 @@ def _most(study: Study, *, own: int) -> int:
 
 def _best_first(known: Iterable[Earlier]) -> Iterator[tuple[Earlier, Outcome]]:
     """The finished trials: the best of each source, then the second best, and so on."""
-    ranks = itertools.zip_longest(*([(one, trial) for trial in one.finished] for one in known))
+    ranks = itertools.zip_longest(
+        *([(source, trial) for trial in source.finished] for source in known)
+    )
     return (pair for rank in ranks for pair in rank if pair is not None)
 
 

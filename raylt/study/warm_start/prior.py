@@ -50,19 +50,19 @@ def entries(
     leaves = _modelled(space)
     if any(open_leaf.when is not None for open_leaf in leaves):
         return (), f"{config.model_fields['name'].default} gets no prior, for a leaf has a `when`"
-    found: list[Mapping[str, Any]] = []
+    collected: list[Mapping[str, Any]] = []
     for source in known:
         scored = [t for t in source.trials if t.state in ("complete", "stopped")]
         for place, trial in enumerate(scored):
             point = mapped(space, trial.point)
             if all(open_leaf.admits(point[open_leaf.path]) for open_leaf in leaves):
-                found.append({"point": point, "rank": place / len(scored)})
-    if len(found) < _LEAST:
+                collected.append({"point": point, "rank": place / len(scored)})
+    if len(collected) < _LEAST:
         return (), (
             f"the sampler gets no prior, for that takes {_LEAST} earlier trials in the ranges of "
-            f"this space, and there are {len(found)}"
+            f"this space, and there are {len(collected)}"
         )
-    return tuple(found), None
+    return tuple(collected), None
 
 
 def of(record: Record, space: Space) -> tuple[FrozenTrial, ...]:
@@ -74,18 +74,18 @@ def trials(space: Space, entries: Sequence[Mapping[str, Any]]) -> tuple[FrozenTr
     """The trials that the sampler of a space takes as its prior."""
     leaves = {open_leaf.path for open_leaf in _modelled(space)}
     sign = -1 if space.study.objective[0].better == "maximize" else 1
-    found: list[FrozenTrial] = []
+    collected: list[FrozenTrial] = []
     for entry in entries:
         point = {path: value for path, value in entry["point"].items() if path in leaves}
         laws = parameters(space, point)
-        found.append(
+        collected.append(
             optuna.trial.create_trial(
                 params={name: value for name, (_, value) in laws.items()},
                 distributions={name: law for name, (law, _) in laws.items()},
                 value=sign * entry["rank"],
             )
         )
-    return tuple(found)
+    return tuple(collected)
 
 
 def _modelled(space: Space) -> list[Leaf]:

@@ -103,13 +103,13 @@ def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {})[_KEY]
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-        said = _Format.model_validate_json(text)
-        sha256 = _of_tensors(tensors) if said.format == 1 else _of_file(path)
-        if said.sha256 != sha256:
+        header = _Format.model_validate_json(text)
+        sha256 = _of_tensors(tensors) if header.format == 1 else _of_file(path)
+        if header.sha256 != sha256:
             raise Damaged(f"{path} was altered: it does not match its own SHA-256")
-        if said.format > FORMAT:
+        if header.format > FORMAT:
             raise InputError(
-                f"{path} must be of format {FORMAT} or older, but is of format {said.format}; "
+                f"{path} must be of format {FORMAT} or older, but is of format {header.format}; "
                 "it was written by a newer raylt: update this one"
             )
         return Header.model_validate_json(text), tensors

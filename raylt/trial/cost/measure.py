@@ -182,8 +182,8 @@ def _peak() -> int:
         lines = Path("/proc/self/status").read_text("utf-8").splitlines()
         line = next(line for line in lines if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if sys.platform == "darwin" else 1024 * held
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else 1024 * largest
 
 
 def _held(device: torch.device) -> int:

@@ -210,10 +210,10 @@ class _Probe:
     def _form(self, execution: Execution, images: int) -> _Form:
         return _Form(self._recipe, self._splits, execution, images=images, device=self._device)
 
-    def _ratio(self, one: _Form, other: _Form, *, wall: bool) -> float:
+    def _ratio(self, first: _Form, other: _Form, *, wall: bool) -> float:
         """How many times as fast the other is: the median over rounds in which both take turns."""
         clock = time.perf_counter if wall else self._clock
-        for form in (one, other):
+        for form in (first, other):
             form.seconds(clock)
         ratios: list[float] = []
         for number in range(_ROUNDS):
@@ -223,9 +223,9 @@ class _Probe:
             if late or max(faster, number - faster) > _ROUNDS // 2:
                 break
             if number % 2:
-                fast, slow = other.seconds(clock), one.seconds(clock)
+                fast, slow = other.seconds(clock), first.seconds(clock)
             else:
-                slow, fast = one.seconds(clock), other.seconds(clock)
+                slow, fast = first.seconds(clock), other.seconds(clock)
             ratios.append(slow / fast)
         return statistics.median(ratios)
 
