@@ -139,6 +139,7 @@ class _WhichMattered(Question[Ablation]):
         changes = self._variants.changes
         one_by_one = interplay(whole, [*ways["in"].values()]) if ways["in"] else None
         set_back = interplay(whole, [*ways["out"].values()]) if ways["out"] else None
+        missing = bool(self.next_runs())
         return Ablation(
             study=race.study.name,
             metric=self._metric,
@@ -159,7 +160,7 @@ class _WhichMattered(Question[Ablation]):
             one_by_one=one_by_one,
             set_back=_negative(set_back),
             path=tuple(self._step(choice) for choice in self._walk()[0]),
-            sentence=ablation.sentence(effects, both, one_by_one),
+            sentence=ablation.NOT_YET if missing else ablation.sentence(effects, both, one_by_one),
         )
 
     @property

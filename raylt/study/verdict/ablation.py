@@ -18,6 +18,8 @@ Way = Literal["whole", "out", "in", "declared"]
 """All changes together; one that is set back alone, or taken over alone; a part of the method."""
 WORDS = {"better": "carries", "worse": "costs", "not shown": "noise"}
 """What a verdict on having a change means for the change."""
+NOT_YET = "Nothing is judged yet, for not all runs are there."
+"""Instead of a sentence on the changes while an ablation is not finished."""
 WIDTH = 80
 _KIND = "ablation"
 _HEADS: dict[Way, str] = {
@@ -234,7 +236,7 @@ def _effects(result: Ablation, trial: str) -> list[str]:
                 _signed(verdict.mean),
                 _interval(verdict.low, verdict.high),
                 f"{p:.3f}",
-                word(verdict.word, effect.dropped),
+                "not yet" if result.stopped else word(verdict.word, effect.dropped),
             ]
         )
     lines: list[str] = []

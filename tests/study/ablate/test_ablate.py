@@ -89,7 +89,10 @@ def test_a_spent_budget_ends_it_and_a_larger_one_goes_on(toy):
     result = toy.ablate(seeds=8, budget=Budget(wall_clock="0s"))
     assert result.stopped.startswith("budget spent: wall_clock")
     assert not result.interrupted
-    assert "go on with a larger budget" in ablation.text(result)
+    text = ablation.text(result)
+    assert "go on with a larger budget" in text
+    assert ablation.NOT_YET in text
+    assert "noise" not in text, text
     assert ablation.stored(toy.open()) is None
     whole = toy.ablate(seeds=8, path=False)
     assert whole.stopped == ""

@@ -35,7 +35,7 @@ class Now:
         self.trained = []
         self._stop_after = stop_after
 
-    def trials(self, record, *, shown=0):
+    def trials(self, record, *, shown=0, name=""):
         assert shown == 0 or shown >= record.wanted
         searcher = TruthfulSearcher(record, [], lambda trial_id: "died")
         while isinstance(config := searcher.suggest("t"), dict):

@@ -131,7 +131,7 @@ def test_every_result_tells_of_the_confirmation_and_the_openings(toy):
     toy.confirm()
     record = toy.open()
     assert "Test set opened 1x" in best.best_text(record)
-    assert "trial 1 better by +" in best.best_text(record)
+    assert "Trial 1 is confirmed: better than the baseline, +" in best.best_text(record)
     assert best.best(record)["test_openings"] == 1
     assert best.best(record)["confirmation"]["metric"] == "test/accuracy"
     result = status.study("toy", toy.folder.parent)
