@@ -68,8 +68,9 @@ def _verdict(result: Result) -> list[str]:
     if baseline is not None and metric in baseline.last:
         gap = text.lead(metric, best.last[metric] - baseline.last[metric])
         same = best.number == baseline.number
+        source = f" ({result.baseline_source})" if result.baseline_source else ""
         lines.append(
-            f"Baseline ({result.baseline_source}): trial {baseline.number} with "
+            f"Baseline{source}: trial {baseline.number} with "
             f"{', '.join(text.scores(baseline.last))}; "
             f"{'the best trial is the baseline' if same else f'{gap}, one seed'}"
         )

@@ -51,7 +51,7 @@ class Start:
         lines = [
             f"{chosen.method} with the encoder {chosen.encoder} at {chosen.size} pixels, batches "
             f"of {chosen.batch_size}: {chosen.trials} trials of {chosen.epochs} epochs, "
-            f"{duration(self.seconds)} at most",
+            f"about {duration(self.seconds)}, less where trials are stopped early",
             f"one validation image is worth {self.point:.2g} points of accuracy",
         ]
         if self.point > 1:
@@ -247,7 +247,7 @@ def _timed(
     seconds = choices.whole(rounds * (step.start + epochs * _epoch(step)))
     words = (
         f"an epoch of {steps} steps took {step.epoch:.2g} s on {step.device}, so that {trials} "
-        f"trials, {planned.concurrent} at a time, take {duration(seconds)} at most"
+        f"trials, {planned.concurrent} at a time, take about {duration(seconds)}"
     )
     return chosen, seconds, words
 
