@@ -33,9 +33,9 @@ def test_the_user_is_told_from_the_start_how_many_runs_there_may_be(toy, monkeyp
     text = []
     trials = Now.trials
 
-    def heard(self, record, *, shown=0):
+    def heard(self, record, *, shown=0, name=""):
         text.append((record.wanted, shown))
-        return trials(self, record, shown=shown)
+        return trials(self, record, shown=shown, name=name)
 
     monkeypatch.setattr(Now, "trials", heard)
     toy.confirm(top=2, seeds=6)

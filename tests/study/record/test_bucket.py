@@ -151,7 +151,8 @@ def test_a_search_with_no_credentials_at_all_is_one_line_and_starts_nothing(tmp_
             timeout=30,
         )
     assert done.returncode == 3
-    (line,) = done.stderr.strip().splitlines()
+    announced, line = done.stderr.strip().splitlines()
+    assert announced == "sdclr-digits: 16 trials, sdclr on digits"
     assert "cannot write to the checkpoint bucket s3://my-bucket/raylt: ACCESS_DENIED" in line
     assert "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY" in line
     assert done.stdout == ""
