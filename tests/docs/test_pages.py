@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import re
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from tests.study.start.made import folder
 
 BLOCKS = {page: blocks.of(page) for page in blocks.PAGES}
 IDS = {page.relative_to(blocks.ROOT).as_posix(): page for page in blocks.PAGES}
+ALWAYS = ("README.md", "docs/start/")
+DRAWN = 4
+"""Of the other pages that train, as many as CI runs; without RAYLT_PAGES_SEED all are run."""
 
 
 def with_blocks(names: Iterable[str], *, dear: bool) -> list[str]:
@@ -78,11 +82,30 @@ def test_a_page_is_true(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run(cheap, tmp_path)
 
 
+def drawn(seed: str | None) -> set[str]:
+    """The pages that train and are run: with a seed the most read ones, and some of the others."""
+    names = with_blocks(IDS, dear=True)
+    others = [name for name in names if not name.startswith(ALWAYS)]
+    if seed is None:
+        return set(names)
+    return {*names} - {*others} | {*random.Random(seed).sample(others, DRAWN)}
+
+
+def test_a_seed_draws_some_of_the_pages_and_every_page_is_drawn_in_time() -> None:
+    assert drawn("1") == drawn("1")
+    assert len(drawn("1")) < len(drawn(None))
+    assert {name for seed in range(100) for name in drawn(str(seed))} == drawn(None)
+    assert "README.md" in drawn("1")
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", with_blocks(IDS, dear=True))
 def test_a_page_that_trains_is_true(name: str, tmp_path: Path) -> None:
+    seed = os.environ.get("RAYLT_PAGES_SEED")
+    if name not in drawn(seed):
+        pytest.skip(f"RAYLT_PAGES_SEED={seed} draws other pages")
     run(BLOCKS[IDS[name]], tmp_path)
     runs = tmp_path / "runs"
     written = {path.relative_to(runs).as_posix() for path in runs.rglob("*") if path.is_file()}
