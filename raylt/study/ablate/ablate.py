@@ -14,7 +14,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from raylt import escape
 from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.space.plan import LEVEL, Budget
@@ -24,11 +23,10 @@ from raylt.study.ablate.variants import Variants
 from raylt.study.confirm import confirm, question, runs
 from raylt.study.confirm.question import Question
 from raylt.study.confirm.race import Comparison, Race
-from raylt.study.confirm.runs import SeedRuns, Setting
+from raylt.study.confirm.runs import Setting
 from raylt.study.record import studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import duration
 from raylt.study.verdict import ablation, significance, test_openings
 from raylt.study.verdict.ablation import Ablation, Effect, Step, Subject
 from raylt.study.verdict.interplay import Estimate, estimate, interplay
@@ -85,7 +83,8 @@ def ablate(name: str, settings: Settings, options: Options) -> Ablation:
                 seed_runs.retry(race.runs_of(race.settings, race.seeds))
             asked = _WhichMattered(race, variants, [subject for subject, _ in compared], options)
             if asked.next_runs():
-                _say(_plan(race, seed_runs), settings)
+                more = ("fewer with the race", "and the path may need some more")
+                question.announce(race, settings, *more)
             return question.answered(asked, settings, hold, opener=options.opener)
 
 
@@ -244,26 +243,6 @@ def _seeds(study: Record, options: Options, comparisons: int) -> int:
             f"--seeds out"
         )
     return wanted
-
-
-def _plan(race: Race, seed_runs: SeedRuns) -> str:
-    """How much there is to train, in words."""
-    settings = race.settings
-    total = len(settings) * len(race.seeds)
-    there = sum(not seed_runs.is_open(*run) for run in race.runs_of(settings, race.seeds))
-    known = race.study.outcomes()
-    seconds = [o.seconds for o in known if o.state == "complete" and o.seconds]
-    mean = sum(seconds) / len(seconds) if seconds else 0.0
-    return (
-        f"{len(settings)} settings with {len(race.seeds)} seeds are {total} runs, of which "
-        f"{there} are there; the others take about {duration(mean * (total - there))} one after "
-        f"another, fewer with the race, and the path may need some more"
-    )
-
-
-def _say(line: str, settings: Settings) -> None:
-    console = escape.console(stderr=True, quiet=settings.quiet)
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _negative(value: Estimate | None) -> Estimate | None:

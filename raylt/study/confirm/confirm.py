@@ -68,6 +68,9 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
             if options.retry_failed:
                 seed_runs.retry(race.runs_of(race.settings, race.seeds))
             asked = _IsItBetter(race, options)
+            if asked.next_runs():
+                early = options.race and validated
+                question.announce(race, settings, *(["fewer with the race"] if early else []))
             return question.answered(asked, settings, hold, opener=options.opener)
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from raylt import uris
+from raylt import escape, uris
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
 from raylt.study.confirm import runs, scoring
@@ -25,6 +25,7 @@ from raylt.study.record import bucket, lock, provenance, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
+from raylt.study.record.text import duration
 from raylt.study.resources import allocation
 from raylt.study.run import same_data, session
 from raylt.study.run.session import Session
@@ -110,6 +111,29 @@ def seed_runs(study: Record, *, validated: bool) -> Generator[SeedRuns]:
     opened = runs.open_runs(study, validated=validated)
     with contextlib.closing(opened.record):
         yield opened
+
+
+def announce(race: Race, settings: Settings, *more: str) -> None:
+    """Say how many runs a question asks for, and how long they take by the trials of the search.
+
+    Args:
+        race: The settings that are compared.
+        settings: Whether anything is said.
+        more: What else is to be known of that time.
+    """
+    compared, seeds = race.settings, race.seeds
+    total = len(compared) * len(seeds)
+    left = sum(race.runs.is_open(*run) for run in race.runs_of(compared, seeds))
+    runs = f"{len(compared)} settings with {len(seeds)} seeds are {total} runs"
+    if left < total:
+        runs += f", of which {total - left} are there"
+    known = [o.seconds for o in race.study.outcomes() if o.state == "complete" and o.seconds]
+    if known and left:
+        which = "they" if left == total else "the others"
+        time = duration(left * sum(known) / len(known))
+        runs = ", ".join([f"{runs}; {which} take about {time} one after another", *more])
+    console = escape.console(stderr=True, quiet=settings.quiet)
+    console.print(runs, soft_wrap=True, highlight=False, markup=False)
 
 
 def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: str) -> A:

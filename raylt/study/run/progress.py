@@ -119,7 +119,8 @@ class Progress(Listener):
             self._clocks.pop(task.number, None)
             ended = sum(trial.over for trial in self._trials.values())
         if self._live is None:
-            self.say(f"[{ended}/{self._wanted}] {sentence(outcome, self._paths)}")
+            name = self._run_name(outcome) if self._run_name else f"trial {task.number}"
+            self.say(f"[{ended}/{self._wanted}] {name} {sentence(outcome, self._paths)}")
 
     def interrupted(self, task: Task) -> None:
         """The search stops while the trial runs."""
@@ -239,12 +240,9 @@ def crop(trials: Sequence[Outcome], best: int | None, space: int) -> list[Outcom
 
 
 def sentence(trial: Outcome, paths: Sequence[str]) -> str:
-    """One ended trial in one line."""
+    """How a trial ended, in one line."""
     names = dict(zip(paths, text.short(paths), strict=True))
     leaves = text.assignments({names[p]: trial.point[p] for p in paths if p in trial.point})
     result = trial.failure if trial.state == "failed" else " ".join(text.scores(trial.last))
-    epochs = trials_table.epochs(trial)
-    return (
-        f"trial {trial.number} {trial.state} epoch {epochs} {leaves}: {result} "
-        f"({text.duration(trial.seconds)})"
-    )
+    words = " ".join(filter(None, [trial.state, "epoch", trials_table.epochs(trial), leaves]))
+    return f"{words}: {result} ({text.duration(trial.seconds)})"

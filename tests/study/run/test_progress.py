@@ -27,6 +27,18 @@ def test_without_a_terminal_each_ended_trial_is_one_plain_line(study):
     assert "\x1b" not in out.getvalue()
 
 
+def test_a_plain_line_of_a_confirmation_has_the_name_of_its_run(study):
+    made = study()
+    out = io.StringIO()
+    recipe = made.space.at(made.space.baseline_point)
+    task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
+    console = Console(file=out)
+    with Progress(made, quiet=False, console=console, name=lambda run: "trial 3, seed 6") as shows:
+        shows.started(task)
+        shows.ended(task, outcome(0, 0.5))
+    assert out.getvalue().startswith("[1/6] trial 3, seed 6 complete epoch 6/6: accuracy 50.0 ")
+
+
 def test_quiet_says_nothing(study):
     made = study()
     out = io.StringIO()
