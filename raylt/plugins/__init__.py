@@ -93,11 +93,18 @@ def module(package: str, name: str) -> ModuleType:
     outside.file(target)
     try:
         return importlib.import_module(target)
-    except Exception as error:
-        raise InputError(
-            f"{_kind(package)} {name!r} must be importable, but {target} is not: "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise _unimportable(package, name, error) from error
+
+
+def _unimportable(package: str, name: str, error: BaseException) -> InputError:
+    """That the module of a plug-in fails, and the line of the user's file where it does."""
+    target, _ = _target(package, name)
+    what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())[:200]
+    return InputError(
+        f"{_kind(package)} {name!r} must be importable, but {target} is not: "
+        f"{outside.place(error)}{type(error).__name__}: {what}; mend it"
+    )
 
 
 def chosen(package: str, name: str) -> Any:
@@ -192,6 +199,10 @@ def declared(
         path = next(p for root in folder.__path__ if (p := Path(root) / f"{name}.py").is_file())
     else:
         path = outside.file(target)
+        try:
+            ast.parse(path.read_text("utf-8"), str(path))
+        except SyntaxError as error:
+            raise _unimportable(package, name, error) from error
     at_top = _assigned(path, inside, declaration) if inside else declaration
     light = _light(path, f"{target}:{declaration}")
     if hasattr(light, at_top):

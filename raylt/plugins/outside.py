@@ -11,6 +11,7 @@ import ast
 import contextlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -129,6 +130,16 @@ def sources() -> dict[str, str]:
     }
 
 
+def place(error: BaseException) -> str:
+    """`FILE:LINE: ` of the user's last line that an error came from; "" where there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno or 1}: "
+    frames = traceback.extract_tb(error.__traceback__)
+    own = {str(path) for path in _beside.texts}
+    lines = [f"{frame.filename}:{frame.lineno}: " for frame in frames if frame.filename in own]
+    return lines[-1] if lines else ""
+
+
 def write(files: Mapping[str, str], folder: Path) -> None:
     """Write modules into a folder, where they are missing or differ."""
     for name, text in files.items():
@@ -165,13 +176,20 @@ def _serve(top: str, own: Path) -> None:
     _beside.files[top] = own
     package = own.parent.rglob("*.py") if own.name == "__init__.py" else [own]
     for path in sorted(package):
-        _beside.texts[path] = path.read_text("utf-8")
+        _beside.texts[path] = _text(path)
         for name in _imported(_beside.texts[path]):
             sibling, other = _local(name), _elsewhere(name)
             # What Python finds by itself is not replaced by a file that happens to be there.
             free = other is None or _beside.kept
             if sibling and (free or _alike(sibling, Path(str(other and other.origin)))):
                 _serve(name, sibling)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be UTF-8, but is not: {error}; save it as UTF-8") from error
 
 
 def _imported(text: str) -> Iterator[str]:

@@ -228,6 +228,38 @@ def test_what_is_wrong_with_a_plugin_is_told_in_one_line(mine: Path) -> None:
         plugins.module("samplers", "mine:Mine")
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("x = 1\nclass Mine(:\n", 2, "SyntaxError: "),
+        ("from broken import VALUE\n", 2, "NameError: name 'lost' is not defined"),
+        ("import sys\n\nsys.exit('no')\n", 3, "SystemExit: no"),
+    ],
+    ids=["syntax", "imported", "exits"],
+)
+@pytest.mark.parametrize("package", ["methods", "datasets"])
+def test_a_plugin_that_fails_is_told_with_its_line(
+    tmp_path: Path, package: str, text: str, line: int, what: str
+) -> None:
+    # A folder of its own: what one that is in use imports is not asked for again.
+    outside.use(tmp_path)
+    (tmp_path / "broken.py").write_text("\nlost\n")
+    file = tmp_path / ("broken.py" if "broken" in text else "wrong.py")
+    (tmp_path / "wrong.py").write_text(text + "# class Mine: Config = Own\n")
+    with pytest.raises(InputError) as caught:
+        plugins.config(package, "wrong:Mine")
+    outside.use(tmp_path / "nothing")
+    message = f"'wrong:Mine' must be importable, but wrong is not: {file}:{line}: {what}"
+    assert message in str(caught.value)
+
+
+def test_a_plugin_must_be_text(tmp_path: Path) -> None:
+    outside.use(tmp_path)
+    (tmp_path / "latin.py").write_bytes("# für".encode("latin-1"))
+    with pytest.raises(InputError, match=r"latin\.py must be UTF-8"):
+        plugins.config("methods", "latin:Mine")
+
+
 def test_a_method_of_ones_own_need_not_have_been_published(mine: Path) -> None:
     assert published("mine:Mine").values == {}
     assert "mine" not in sys.modules
