@@ -28,29 +28,32 @@ def load(config: DatasetConfig, root: Path) -> Splits:
     return plugins.module("datasets", config.name).load(config, root)
 
 
-def counts(config: DatasetConfig, root: Path) -> Mapping[str, tuple[int, ...]]:
+def counts(
+    config: DatasetConfig, root: Path
+) -> tuple[Mapping[str, tuple[int, ...]], tuple[str, ...]]:
     """Images of each class by part, as far as the names of the files tell; none is opened.
 
     Returns:
-        Nothing where only `load` tells.
+        Those numbers, and the names of the classes; nothing where only `load` tells.
 
     Raises:
         InputError: images or lists are missing, or the images cannot be divided as asked.
         EnvironmentError: a file or folder is missing or cannot be read.
     """
     if config.name not in plugins.names("datasets"):
-        return {}  # What a module of the user's own needs is only known to its `load`.
+        return {}, ()  # What a module of the user's own needs is only known to its `load`.
     # Pillow is only imported where images are read.
     from raylt.datasets import _listed, _own
 
     module = plugins.module("datasets", config.name)
     if isinstance(config, OwnImages):
-        return _own.counts(config, module.collection(config, root), root)
+        whole = module.collection(config, root)
+        return _own.counts(config, whole, root), whole.classes
     if isinstance(config, Listed):
         _listed.require_lists(config, root)
     elif hasattr(module, "ARCHIVE"):
         archive.require(module.ARCHIVE, root)
-    return {}
+    return {}, ()
 
 
 def fetch(

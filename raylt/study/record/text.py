@@ -9,8 +9,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from raylt.data.reading.paths import shown
 from raylt.schema import Value
 
+_NAMED = 12
+"""Classes that are named at most."""
 SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
 """Metrics with a column of their own; an objective that is not among them gets one too."""
 
@@ -109,3 +112,23 @@ def class_names(facts: Mapping[str, Any], classes: int) -> tuple[str, ...]:
     """
     names: Sequence[str] = facts.get("data", {}).get("classes", ())
     return tuple(names) or tuple(map(str, range(classes)))
+
+
+def unseen_classes(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> list[str]:
+    """A warning for each part that is held out and has no image of some classes.
+
+    Args:
+        counts: Images of each class by part.
+        names: The name of each class.
+    """
+    lines: list[str] = []
+    for part in ("validation", "test"):
+        of_part = counts.get(part, ())
+        if any(of_part) and not all(of_part) and names:
+            unseen = [repr(shown(n)) for n, k in zip(names, of_part, strict=True) if not k]
+            more = f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
+            lines.append(
+                f"warning: no {part} image is of {len(unseen)} of the {len(names)} classes, whose "
+                f"scores are unknown: {', '.join(unseen[:_NAMED])}{more}"
+            )
+    return lines

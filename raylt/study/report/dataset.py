@@ -14,7 +14,7 @@ from raylt.data.images import Splits
 from raylt.data.reading.paths import shown
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study.record.text import table
+from raylt.study.record.text import table, unseen_classes
 
 _WIDTH = 88
 _LISTED = 200
@@ -82,6 +82,7 @@ def text(values: Mapping[str, Any]) -> str:
             "",
             *_counts(counts, values["names"]),
             *_left_out(values),
+            *unseen_classes({"validation": values["validation_counts"]}, values["names"]),
         ]
     )
 

@@ -13,6 +13,7 @@ from raylt import datasets, recipe
 from raylt.data.own import OwnImages
 from raylt.schema import RayltError
 from raylt.space import Space
+from raylt.study.record import text
 
 _PATIENCE = 1.5
 """Seconds that it may take."""
@@ -27,6 +28,8 @@ class Look:
     """Images of each class by part; empty where they are not known."""
     unseen: str
     """What was not looked at, in words."""
+    names: Sequence[str] = ()
+    """The name of each class; empty where they are not known."""
 
     @property
     def validation(self) -> int:
@@ -39,6 +42,7 @@ class Look:
         return [
             *([f"images     {parts}"] if parts else []),
             *([f"           not looked at: {self.unseen}"] if self.unseen else []),
+            *text.unseen_classes(self.counts, self.names),
         ]
 
 
@@ -61,7 +65,7 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     counts: dict[str, Sequence[int]] = {}
     if (train := config.train_counts()) is not None:
         counts = {"train": train, "validation": [getattr(config, "validation", 0)] * len(train)}
-    seen: Future[Mapping[str, Sequence[int]]] = Future()
+    seen: Future[tuple[Mapping[str, Sequence[int]], Sequence[str]]] = Future()
 
     def find() -> None:
         try:
@@ -71,8 +75,8 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
 
     threading.Thread(target=find, name="look", daemon=True).start()
     try:
-        looked = dict(seen.result(patience))
-        return Look(looked or counts, _NONE_OPENED if looked else "")
+        looked, names = seen.result(patience)
+        return Look(looked or counts, _NONE_OPENED if looked else "", names)
     except TimeoutError:
         return Look(counts, f"the images, for it takes more than {patience:g} s to find them all")
     except RayltError as error:

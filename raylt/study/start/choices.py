@@ -23,7 +23,8 @@ FEWEST_EPOCHS = 6
 
 def held_out(smallest: int, classes: int, *, parts: int) -> int:
     """Images that each class gives for one part that is held out: a fifth of the smallest class,
-    as long as a thousand images in all are enough to tell two settings apart.
+    as long as a thousand images in all are enough to tell two settings apart; two at least where
+    the smallest class still keeps more than half of its images to train on, else one.
 
     Args:
         smallest: Images of the smallest class.
@@ -32,7 +33,8 @@ def held_out(smallest: int, classes: int, *, parts: int) -> int:
     """
     if parts == 0:
         return 0
-    return max(1, min(smallest // 5, max(20, 1000 // classes)))
+    least = 2 if smallest > 4 * parts else 1
+    return max(least, min(smallest // 5, max(20, 1000 // classes)))
 
 
 def points(images: int) -> float:

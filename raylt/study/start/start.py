@@ -18,7 +18,7 @@ from raylt.schema import EnvironmentError, InputError
 from raylt.settings import Settings
 from raylt.space.file import document
 from raylt.space.study_name import study_name
-from raylt.study.record.text import duration
+from raylt.study.record.text import duration, unseen_classes
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
 from raylt.study.start import choices, file, place
@@ -56,13 +56,15 @@ class Start:
         ]
         if self.point > 1:
             lines.append(
-                "  so differences of a point or two are noise; `raylt confirm` compares over seeds"
+                f"  so differences of less than {min(100, 2 * self.point):.3g} points are noise; "
+                f"`raylt confirm` compares over seeds"
             )
         if self.seconds > 3600 * chosen.hours:
             lines.append(
                 f"  more than the {chosen.hours:g} h asked for, which end the search early: fewer "
                 f"epochs would teach nothing"
             )
+        lines += unseen_classes(self.survey.counts, self.survey.classes)
         return [*lines, *(f"{link} is a link to the images" for link in self.links)]
 
     def plain(self) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def test_a_folder_becomes_a_space_that_runs_as_it_is(
     assert "48 images of 3 classes" in shown.err
     assert "ant 30, bee 12, größer\\nals 6; imbalance 5" in shown.err
     assert "20x20" in shown.err
+    assert "so differences of less than 66.7 points are noise" in shown.err
     assert "raylt tune --space mine.yaml" in shown.out
     search_space, splits = loaded("mine.yaml")
     assert search_space.study.name == f"my-photos-{method}"
@@ -126,13 +127,28 @@ def test_a_table_and_parts_of_ones_own(here: Path) -> None:
     folder(source / "val", {"a": 2, "b": 2})
     assert cli.run(["init", str(source), "-o", "parts.yaml"]) == 0
     _, splits = loaded("parts.yaml")
-    assert (len(splits.validation), len(splits.test)) == (4, 2)
+    assert (len(splits.validation), len(splits.test)) == (4, 4)
     lines = ["path,label", *(f"ant/{i}.png,ant" for i in range(30))]
     lines += [f"bee/{i}.png,bee" for i in range(12)]
     (here.parent / "my photos" / "labels.csv").write_text("\n".join(lines))
     assert cli.run(["init", "../my photos/labels.csv"]) == 0
     _, splits = loaded("labels.yaml")
     assert splits.train_counts == (26, 8)
+
+
+def test_a_class_without_a_validation_image_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = folder(here.parent / "parts" / "train", {"a": 9, "b": 5, "c\nd": 5}).parent
+    folder(source / "val", {"a": 2})
+    folder(source / "test", {"a": 1, "b": 1, "c\nd": 1})
+    warning = "warning: no validation image is of 2 of the 3 classes, whose scores are unknown: "
+    assert cli.run(["init", str(source), "-o", "mine.yaml"]) == 0
+    assert warning + "'b', 'c\\nd'" in capsys.readouterr().err
+    assert cli.run(["check", "mine.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert warning + "'b', 'c\\nd'" in printed
+    assert "no test image" not in printed
 
 
 def test_a_broken_image_is_left_out_and_named(
