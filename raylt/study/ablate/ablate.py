@@ -65,7 +65,11 @@ def ablate(name: str, settings: Settings, options: Options) -> Ablation:
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
-    with question.locked(name, settings, studies.open_study) as (study, settings, hold):
+    with question.locked(name, settings, studies.open_study, verb="ablate") as (
+        study,
+        settings,
+        hold,
+    ):
         variants = Variants(study, options.trial)
         compared = variants.comparisons()
         count = _seeds(study, options, len(compared))

@@ -53,7 +53,11 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
         EnvironmentError: another process drives the study, or the machine or tracker is not as it
             must be.
     """
-    with question.locked(name, settings, _with_baseline) as (study, settings, hold):
+    with question.locked(name, settings, _with_baseline, verb="confirm") as (
+        study,
+        settings,
+        hold,
+    ):
         baseline, chosen = candidates.choose(study, options)
         validated = all(setting.at(0).data.has_validation() for setting in (baseline, *chosen))
         with question.seed_runs(study, validated=validated) as seed_runs:

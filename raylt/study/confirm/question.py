@@ -33,7 +33,7 @@ from raylt.study.run.waiting import waiting
 from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import test_openings
-from raylt.study.verdict.answer import Answer
+from raylt.study.verdict.answer import PLANNED, Answer
 
 if TYPE_CHECKING:
     from raylt.study.tracking.mirror import MlflowMirror
@@ -81,7 +81,11 @@ class Question(ABC, Generic[A]):
 
 @contextlib.contextmanager
 def locked(
-    name: str, settings: Settings, opened: Callable[[str, Path, str | None], Record]
+    name: str,
+    settings: Settings,
+    opened: Callable[[str, Path, str | None], Record],
+    *,
+    verb: str,
 ) -> Generator[tuple[Record, Settings, Hold]]:
     """A study that nobody else drives, with the settings that its checkpoints ask for.
 
@@ -89,6 +93,7 @@ def locked(
         name: The study.
         settings: Where and how.
         opened: Opens it, given its name, the folder of all studies, and its server.
+        verb: What asks.
 
     Raises:
         InputError: there is no such study.
@@ -99,7 +104,7 @@ def locked(
         checkpoints = bucket.chosen(reader, settings.checkpoints)
         settings = settings.model_copy(update={"checkpoints": checkpoints})
     with (
-        lock.locked(settings.runs / name, url) as hold,
+        lock.locked(settings.runs / name, url, question=verb) as hold,
         contextlib.closing(opened(name, settings.runs, url)) as study,
     ):
         yield study, settings, hold
@@ -196,8 +201,9 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
     uri, record = running.tracker.uri, question.race.runs.record
     while left := question.next_runs():
         question.race.runs.queue(left)
-        runs = question.race.runs
-        stopped = running.trials(record, shown=question.race.total(), name=runs.label)
+        runs, total = question.race.runs, question.race.total()
+        record.note(PLANNED, total)
+        stopped = running.trials(record, shown=total, name=runs.label)
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
         if any(account.spent for account in budget.accounts(record)):

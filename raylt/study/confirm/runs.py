@@ -22,9 +22,8 @@ from raylt.space.plan import Budget, Objective, Scheduler
 from raylt.study.record import storage, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.verdict.answer import FOLDER
+from raylt.study.verdict.answer import FOLDER, POOL
 
-_POOL = "pool"
 _SEED = "seed"
 
 
@@ -150,7 +149,7 @@ def open_runs(study: Record, *, validated: bool = True) -> SeedRuns:
         validated: Whether its runs hold validation images out. Those that do not are kept apart,
             for they have training losses only.
     """
-    place = FOLDER if validated else f"{FOLDER}/{_POOL}"
+    place = FOLDER if validated else POOL
     folder = study.folder / place
     space = _space(study.space, validated=validated)
     sampler = optuna.samplers.RandomSampler(seed=0)

@@ -39,8 +39,9 @@ def driver_of(folder: Path, url: str | None) -> Driver | None:
         with (folder / "driver.lock").open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid, _, host = (folder / "driver.lock").read_text().strip().partition(" ")
-        return Driver(int(pid or 0), host or "this machine")
+        driver, _, question = (folder / "driver.lock").read_text().strip().partition("\n")
+        pid, _, host = driver.partition(" ")
+        return Driver(int(pid or 0), host or "this machine", question)
     except FileNotFoundError:
         pass
     return postgres.driver(url, folder.name) if url else None
@@ -77,13 +78,16 @@ def writing(folder: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, url: str | None, *, go_on: str = "the same command") -> Generator[Hold]:
+def locked(
+    folder: Path, url: str | None, *, go_on: str = "the same command", question: str = ""
+) -> Generator[Hold]:
     """Lock a study for one driver; the lock is released however the process ends.
 
     Args:
         folder: The study's folder.
         url: The server that has the study, or None.
         go_on: What goes on with it where the server lets it go, for the message.
+        question: The verb that is answered by runs over fresh seeds; empty for the search.
 
     Raises:
         EnvironmentError: another process has locked it, the folder cannot be written, or the
@@ -105,7 +109,7 @@ def locked(folder: Path, url: str | None, *, go_on: str = "the same command") ->
                 f"it, or interrupt it"
             )
         file.truncate(0)
-        file.write(f"{os.getpid()} {socket.gethostname()}\n")
+        file.write(f"{os.getpid()} {socket.gethostname()}\n{question}\n")
         file.flush()
         if url is None:
             yield Hold()

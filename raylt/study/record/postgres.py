@@ -115,6 +115,9 @@ class Driver:
 
     pid: int
     host: str
+    question: str = ""
+    """The verb that it answers by runs over fresh seeds; empty for one that runs the trials of the
+    search, and where only the server tells."""
 
     def __str__(self) -> str:
         """In words; also the name of its connection to the server."""

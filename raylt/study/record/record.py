@@ -184,13 +184,13 @@ class Record:
         return baseline_of(self.outcomes())
 
     def ranking(self) -> tuple[Outcome, ...]:
-        """Every trial, best first, as people see them: none runs if nobody drives the study.
+        """Every trial, best first, as people see them: none runs if nobody drives the search.
 
         The driver itself looks when its search is over.
         """
         trials = ranked(self.outcomes(), self.space.study)
         driver = lock.driver_of(self.folder, self.url)
-        if driver is not None and driver.pid != os.getpid():
+        if driver is not None and driver.pid != os.getpid() and not driver.question:
             return trials
         return tuple(
             replace(trial, state="interrupted") if trial.state == "running" else trial

@@ -12,13 +12,14 @@ from typing import Any
 
 from raylt.study.cost import budget
 from raylt.study.record import lock, postgres, provenance, revise, storage
+from raylt.study.record import studies as stored
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
 from raylt.study.record.text import score
 from raylt.study.report import trials
 from raylt.study.report.columns import Column, Columns
-from raylt.study.verdict import confirmation, test_openings
+from raylt.study.verdict import answer, confirmation, test_openings
 from raylt.study.warm_start import origins
 
 
@@ -57,7 +58,7 @@ def studies_parts(states: Sequence[Mapping[str, Any]], runs: Path) -> list[Colum
         ]
     columns = [
         Column(head="study", cells=[state["study"] for state in states], right=False),
-        Column(head="state", cells=[state["state"] for state in states], right=False),
+        Column(head="state", cells=[_asked(s) or s["state"] for s in states], right=False),
         Column(head="trials", cells=[*map(_ended, states)]),
         Column(head="best", cells=[*map(_best_score, states)]),
         Column(head="objective", cells=[s["objective"] for s in states], right=False, rank=1),
@@ -98,6 +99,12 @@ def _counts(state: Mapping[str, Any]) -> str:
     return ", ".join(f"{n} {word}" for word, n in state["states"].items()) or "none begun"
 
 
+def _asked(state: Mapping[str, Any]) -> str:
+    """How far the runs over fresh seeds are that are trained now; nothing where none are."""
+    asked = state["question"]
+    return f"{asked['verb']}: {asked['ended']} of {asked['wanted']} runs" if asked else ""
+
+
 def confirmation_of(record: Record) -> dict[str, Any]:
     """What is confirmed of a study, and how often its test images were looked at."""
     return {
@@ -132,6 +139,7 @@ def _state(record: Record) -> dict[str, Any]:
         "state": "running" if driver else "finished" if ended else "unfinished",
         "pid": driver and driver.pid,
         "host": driver and driver.host,
+        "question": _question(record, driver.question) if driver and driver.question else None,
         "wanted": record.wanted,
         "revision": revise.number(record),
         "states": Counter(trial.state for trial in ranking),
@@ -143,9 +151,26 @@ def _state(record: Record) -> dict[str, Any]:
     }
 
 
+def _question(record: Record, verb: str) -> dict[str, Any] | None:
+    """How far the runs over fresh seeds are that a verb trains now; None before the first one."""
+    known: list[tuple[bool, dict[str, Any]]] = []
+    for place in (answer.FOLDER, answer.POOL):
+        folder, name = record.folder / place, f"{record.name}/{place}"
+        if storage.exists(folder, record.url, name):
+            runs = stored.load(folder, sampler=None, url=record.url, name=name)
+            with contextlib.closing(runs):
+                outcomes = runs.outcomes()
+                ended, wanted = sum(run.over for run in outcomes), runs.facts.get(answer.PLANNED)
+            state = {"verb": verb, "ended": ended, "wanted": wanted or len(outcomes)}
+            known.append((any(run.state == "running" for run in outcomes), state))
+    # Both may be there, with and without validation images.
+    return max(known, key=lambda pair: pair[0], default=(False, None))[1]
+
+
 def _sentence(state: Mapping[str, Any]) -> str:
     name, objective, best = state["study"], state["objective"], state["best"]
     driver = f" (process {state['pid']} on {state['host']})" if state["pid"] is not None else ""
+    driver += f", {asked}" if (asked := _asked(state)) else ""
     revision = state["revision"]
     revised = f", revision {revision} of the space" if revision > 1 else ""
     parts = [

@@ -13,6 +13,10 @@ from raylt.study.record.record import Record
 
 FOLDER = "confirm"
 """The folder of a study that holds its runs over fresh seeds."""
+POOL = f"{FOLDER}/pool"
+"""The same of those that hold no validation images out."""
+PLANNED = "planned"
+"""The fact of such runs that says how many there are once the question is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

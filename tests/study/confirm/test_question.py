@@ -2,7 +2,9 @@ import re
 
 from raylt.study.confirm import confirm
 from raylt.study.confirm.runs import open_runs
-from tests.study.confirm.made import options, settings, starts
+from raylt.study.report import status
+from tests.study.confirm.made import Now, options, settings, starts
+from tests.study.report.made import text_of
 
 
 def test_what_another_question_left_waiting_is_not_trained(toy):
@@ -31,3 +33,28 @@ def test_how_much_there_is_to_train_is_said_before_the_first_run(toy, tmp_path, 
     assert re.match(rf"{again} one after another\n", capsys.readouterr().err)
     confirm.confirm("toy", aloud, options())
     assert "settings with" not in capsys.readouterr().err
+
+
+def test_status_says_how_far_a_confirmation_is_and_that_no_trial_runs(toy, monkeypatch):
+    states = []
+
+    def trials(now, record, **told):
+        record.open_trial()
+        (toy.folder / "driver.lock").write_text("1 elsewhere\nconfirm\n")
+        states.append(status.studies(toy.folder.parent)[0])
+        now.interrupted = True
+        return ""
+
+    left = toy.open()
+    left.enqueue({}, role="point")
+    left.open_trial()
+    left.close()
+    monkeypatch.setattr(Now, "trials", trials)
+    toy.confirm()
+    (state,) = states
+    assert state["state"] == "running"
+    assert state["states"] == {"complete": 3, "interrupted": 1}
+    assert state["question"] == {"verb": "confirm", "ended": 0, "wanted": 10}
+    table, *_ = status.studies_parts(states, toy.folder.parent)
+    assert "confirm: 0 of 10 runs" in text_of([table])
+    assert status.studies(toy.folder.parent)[0]["question"] is None

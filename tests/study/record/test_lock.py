@@ -22,6 +22,15 @@ def test_a_second_driver_is_refused_with_the_process_of_the_first(tmp_path):
     assert lock.driver_of(folder, None) is None
 
 
+def test_a_driver_says_which_question_it_answers(tmp_path):
+    with lock.locked(tmp_path / "toy", None, question="confirm"):
+        driver = lock.driver_of(tmp_path / "toy", None)
+        assert driver == Driver(os.getpid(), socket.gethostname(), "confirm")
+        assert str(driver) == f"process {os.getpid()} on {socket.gethostname()}"
+    with lock.locked(tmp_path / "toy", None):
+        assert lock.driver_of(tmp_path / "toy", None).question == ""
+
+
 def test_whoever_only_looks_does_not_stop_a_driver_that_starts(tmp_path):
     folder = tmp_path / "toy"
     with lock.locked(folder, None):
