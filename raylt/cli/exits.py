@@ -9,11 +9,13 @@ import functools
 import io
 import logging
 import os
+import signal
 import sys
 import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Generator, Sequence
+from types import FrameType
 from typing import NoReturn, TextIO
 
 import click
@@ -54,6 +56,8 @@ def program(run: Callable[[Sequence[str]], int]) -> NoReturn:
         out, err = sys.stdout, sys.stderr
         sys.stdout = _Results(out.buffer, out.encoding, line_buffering=out.line_buffering)
         sys.stderr = _Unread(err.buffer, err.encoding, line_buffering=True)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     # What is registered first is called last.
     atexit.register(_end, codes)
     codes.append(run(sys.argv[1:]))
@@ -64,6 +68,18 @@ def program(run: Callable[[Sequence[str]], int]) -> NoReturn:
     except _Unwritable as error:
         codes.append(_unwritable(error))
     sys.exit(codes[-1])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C, a moment later where it falls into Python's own code for imports.
+
+    That code has callbacks in which an interruption is ignored, and the lock of all imports stays
+    held: every thread that imports would then wait for ever.
+    """
+    if frame is not None and frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+        return
+    signal.default_int_handler(number, frame)
 
 
 class _Unwritable(OSError):

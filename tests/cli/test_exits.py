@@ -32,6 +32,30 @@ def test_a_thread_that_still_works_changes_neither_code_nor_output():
     assert ended.stdout.split() == ["said", "handled"]
 
 
+IMPORTS = """
+import signal, time
+from raylt.cli import exits
+
+def run(arguments):
+    # Where Python looks for a module, and where an exception may be lost with its lock.
+    within = "signal.raise_signal(signal.SIGINT); print('imported')"
+    exec(compile(within, "<frozen importlib._bootstrap>", "exec"), {"signal": signal})
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        return 130
+
+exits.program(run)
+"""
+
+
+def test_ctrl_c_waits_until_python_has_found_a_module():
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "imported\n", "")
+
+
 @pytest.mark.parametrize(
     "password", ["canary/8b1f", "canary@8b1f", "canary 8b1f'", 'ca"nary?8b1f']
 )
