@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylt import plugins
 from raylt.encoders import _libraries
 from raylt.encoders._base import EncoderConfig
+from raylt.plugins import outside
 from raylt.schema import EnvironmentError, InputError, RayltError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from raylt.encoders._base import Network
     from raylt.nn.encoder import Encoder
 
-__all__ = ["EncoderConfig", "build", "known", "names", "require_installed", "sha256", "untrained"]
+__all__ = ["EncoderConfig", "build", "known", "names", "require_usable", "sha256", "untrained"]
 
 known = _libraries.known
 names = _libraries.own_names
-require_installed = _libraries.require_installed
 
 
 def build(
@@ -44,7 +47,8 @@ def build(
         root: Folder that a file of weights is below.
 
     Raises:
-        InputError: it does not take images of this size, or the file of weights is not its own.
+        InputError: it cannot be made, does not take images of this size, or the file of weights is
+            not its own.
         EnvironmentError: its library is not installed, or its weights cannot be downloaded.
     """
     # A recipe checks names on machines where importing torch would take most of the time.
@@ -65,7 +69,7 @@ def build(
         module = family.build(config.name, channels=channels, size=size)
         classifier = ("fc",)
     else:
-        module = plugins.chosen("encoders", config.name)(channels=channels, size=size)
+        module = _of_user(config.name, channels=channels, size=size)
     width = width_of(module, str(config), channels=channels, size=size)
     if config.weights is not None:
         wanted = _weights.load(module, root / config.weights, classifier=classifier) or wanted
@@ -92,6 +96,51 @@ def sha256(encoder: EncoderConfig, root: Path) -> str | None:
 
     with _weights.file(root / encoder.weights).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_usable(name: str) -> None:
+    """Refuse an encoder that cannot be built here, as far as that is seen without building it.
+
+    Raises:
+        EnvironmentError: its library is not installed.
+        InputError: it is the user's own, and cannot be imported or does not take what it is given.
+    """
+    _libraries.require_installed(name)
+    if not _libraries.library(name) and name not in _libraries.families():
+        _maker(name)
+
+
+def _maker(name: str) -> Any:
+    """The user's own class or function that makes an encoder."""
+    maker = plugins.chosen("encoders", name)
+    try:
+        inspect.signature(maker).bind(channels=3, size=32)
+    except TypeError as error:
+        raise InputError(
+            f"encoder: {name} must accept the keywords channels and size, both whole numbers, as "
+            f"in {name.rpartition(':')[2]}(channels=3, size=32), but does not: {error}; mend its "
+            f"arguments"
+        ) from error
+    return maker
+
+
+def _of_user(name: str, *, channels: int, size: int) -> nn.Module:
+    from torch import nn
+
+    maker = _maker(name)
+    try:
+        module = maker(channels=channels, size=size)
+    except Exception as error:
+        raise InputError(
+            f"encoder: {name}(channels={channels}, size={size}) must make a network, but fails: "
+            f"{outside.place(error)}{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise InputError(
+            f"encoder: {name} must make a torch.nn.Module, but made {type(module).__name__}; "
+            f"return the network"
+        )
+    return module
 
 
 def _of_library(config: EncoderConfig, size: int) -> Network:

@@ -81,8 +81,8 @@ def check(
         output.echo("\n" + "\n".join([*carried.lines(warm, space), ""]))
     for line in seen.lines():
         output.echo(line)
-    few = plan.small_sample(seen.validation)
-    for line in [*([few] if few else []), *rival.openness_of_both(space)]:
+    known = filter(None, [plan.unbuilt(space), plan.small_sample(seen.validation)])
+    for line in [*known, *rival.openness_of_both(space)]:
         output.echo(line)
     if forecast is not None:
         output.echo("\n" + "\n".join(forecast[1]))

@@ -59,15 +59,22 @@ def check_space(space: Space, *, here: bool = True) -> None:
         here: Whether it is to be searched on this machine.
 
     Raises:
-        InputError: the method of `study.versus` cannot be searched.
+        InputError: the method of `study.versus` cannot be searched, or an encoder of one's own
+            cannot be imported or called.
         EnvironmentError: a package of the sampler or of an encoder is not installed.
     """
     if here:
         strategy.require_installed(space.study.sampler)
         for config, _ in _encoders(space):
-            encoders.require_installed(config.name)
+            encoders.require_usable(config.name)
     if space.study.versus is not None:
         rival(space)
+
+
+def unbuilt(space: Space) -> str | None:
+    """That encoders were not built, where building one may fail."""
+    names = dict.fromkeys(config.name for config, _ in _encoders(space) if not config.is_plain)
+    return f"encoder    {', '.join(names)} is built when the search starts" if names else None
 
 
 def small_sample(images: int, *, part: str = "validation") -> str | None:

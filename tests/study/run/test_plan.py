@@ -6,6 +6,7 @@ import pytest
 from safetensors.torch import save_file
 
 from raylt import datasets, encoders
+from raylt.plugins import outside
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import strategy
 from raylt.study.run import plan
@@ -117,6 +118,38 @@ def test_a_library_that_is_missing_is_told_without_reading_the_data(tmp_path, mo
     with pytest.raises(EnvironmentError, match=r"raylt\[timm\]"):
         plan.check_space(space)
     plan.check_space(space, here=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "seen_unbuilt"),
+    [
+        ("def make(channels)\n", r"importable, .*own_net\.py:1: SyntaxError", True),
+        ("def make(channels): ...\n", r"must accept the keywords .* argument 'size'", True),
+        ("make = 3\n", r"must accept the keywords .* not a callable", True),
+        ("def make(channels, size):\n    lost\n", r"own_net\.py:2: NameError: name", False),
+        ("def make(channels, size): ...\n", r"torch\.nn\.Module, but made NoneType", False),
+    ],
+    ids=["syntax", "arguments", "number", "fails", "nothing"],
+)
+def test_what_is_wrong_with_an_encoder_of_ones_own_is_told_as_soon_as_it_is_seen(
+    tmp_path, text, message, seen_unbuilt
+):
+    (tmp_path / "own_net.py").write_text(text)
+    outside.use(tmp_path)
+    space = toy(tmp_path, "encoder=own_net:make")
+    if seen_unbuilt:
+        with pytest.raises(InputError, match=message):
+            plan.check_space(space)
+    else:
+        plan.check_space(space)
+        assert plan.unbuilt(space) == "encoder    own_net:make is built when the search starts"
+    with pytest.raises(InputError, match=message):
+        plan.check(space, settings(tmp_path))
+    outside.use(tmp_path / "nothing")
+
+
+def test_a_plain_encoder_is_not_said_to_be_built_later(tmp_path):
+    assert plan.unbuilt(toy(tmp_path)) is None
 
 
 def test_few_validation_images_are_said():
