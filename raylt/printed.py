@@ -48,7 +48,8 @@ def command(verb: str, words: Sequence[str], settings: Settings) -> str:
 def kept(settings: Settings) -> dict[str, Any]:
     """What a study remembers of its settings for later commands: plain values, absolute paths, no
     passwords."""
-    values = _chosen(settings, None)
+    # Another folder has another default for the data.
+    values = {**_chosen(settings, None), "data": settings.data}
     if settings.profile is not None:
         values |= {"profile": settings.profile, "given": settings.given}
     plain = {name: value for name, value in values.items() if name not in ("runs", "quiet")}

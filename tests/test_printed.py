@@ -129,6 +129,28 @@ def test_a_study_remembers_its_settings(
     assert there["data"] == Path("images")
 
 
+def test_a_study_finds_its_data_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "main" / "data").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "main")
+    study = made.study(tmp_path / "main" / "runs", name="toy")
+    provenance.note(study, Settings())
+    assert provenance.command(study, "train") == "raylt train"
+    monkeypatch.chdir(tmp_path / "other")
+    root = tmp_path / "main" / "data"
+    assert given(provenance.command(study, "train", "-s", "x"))["data"] == root
+    assert provenance.with_data(study, Settings()).data == root
+    # What is given goes before what is remembered.
+    assert provenance.with_data(study, Settings(data=Path("mine"))).data == Path("mine")
+    said = Settings(data=Path("data"), given=("data",))
+    assert provenance.with_data(study, said).data == Path("data")
+    root.rmdir()
+    assert provenance.with_data(study, Settings()).data == Path("data")
+    study.close()
+
+
 def test_all_that_is_printed_about_a_study_can_be_pasted(
     record: Any, elsewhere: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,10 +57,11 @@ def export(
       raylt export sdclr-digits models/digits --trial 3 --register digits-sdclr
     """
     from raylt.study import export as exporting
-    from raylt.study.record import studies
+    from raylt.study.record import provenance, studies
     from raylt.study.tracking import store
 
     record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
+    settings = provenance.with_data(record, settings)
     chosen = exporting.chosen(record, trial)
     for path in exporting.export(record, chosen, folder, root=settings.data).values():
         output.echo(path)

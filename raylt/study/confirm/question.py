@@ -102,6 +102,7 @@ def locked(
     with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as reader:
         url = reader.url
         checkpoints = bucket.chosen(reader, settings.checkpoints)
+        settings = provenance.with_data(reader, settings)
         settings = settings.model_copy(update={"checkpoints": checkpoints})
     with (
         lock.locked(settings.runs / name, url, question=verb) as hold,

@@ -58,3 +58,12 @@ def command(record: Record, verb: str, *words: str) -> str:
 def note(record: Record, settings: Settings) -> None:
     """Keep the settings that a study goes on with."""
     record.note(FACT, printed.kept(settings))
+
+
+def with_data(record: Record, settings: Settings) -> Settings:
+    """The settings, with the data root that the study has where none is given."""
+    root = record.facts.get(FACT, {}).get("data")
+    is_given = "data" in settings.given or settings.data != Settings().data
+    if root is None or is_given or not Path(root).is_dir():
+        return settings
+    return settings.model_copy(update={"data": Path(root)})

@@ -151,7 +151,7 @@ def resume(
     session.prepare(settings)
     folder = settings.runs / name
     seen = studies.open_study(name, settings.runs, settings.storage)
-    settings = settings.model_copy(
+    settings = provenance.with_data(seen, settings).model_copy(
         update={"checkpoints": bucket.chosen(seen, settings.checkpoints)}
     )
     searched = space or seen.space
