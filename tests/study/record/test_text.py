@@ -35,3 +35,13 @@ def test_accuracies_are_told_and_a_loss_only_where_nothing_is_held_out():
 )
 def test_a_lead_is_in_the_unit_of_its_metric(metric, gap, message):
     assert brief.lead(metric, gap) == message
+
+
+def test_classes_that_no_image_is_held_out_of_are_named():
+    names = [f"class {k}" for k in range(20)]
+    counts = {"train": [3] * 20, "validation": [1] * 5 + [0] * 15, "test": [0] * 20}
+    (line,) = brief.unseen_classes(counts, names)
+    assert line.startswith("warning: no validation image is of 15 of the 20 classes")
+    assert line.endswith("'class 16' and 3 more")
+    assert brief.unseen_classes({"validation": [1] * 20}, names) == []
+    assert brief.unseen_classes({}, ()) == []
