@@ -10,6 +10,7 @@ from pathlib import Path
 from raylt.data.reading import decode
 from raylt.data.reading.collection import Collection, Part, collected
 from raylt.data.reading.paths import shown
+from raylt.plugins import did_you_mean
 from raylt.schema import EnvironmentError, InputError
 
 HIDDEN = "hidden files and folders"
@@ -59,7 +60,8 @@ def _classes(folder: Path, left_out: Counter[str]) -> list[str]:
     """The folders of the classes, sorted."""
     if not folder.is_dir():
         raise InputError(
-            f"data.images must be a folder below the data root, but {shown(folder)} is none"
+            f"data.images must be a folder below the data root, but {shown(folder)} is "
+            f"{_instead(folder)}; name the root with --data, or the folder of the classes"
         )
     classes: list[str] = []
     for entry in _entries(folder):
@@ -71,6 +73,16 @@ def _classes(folder: Path, left_out: Counter[str]) -> list[str]:
             _require_target(entry)
             left_out[OUTSIDE if _is_image(entry.name) else _kind(entry.name)] += 1
     return sorted(classes)
+
+
+def _instead(folder: Path) -> str:
+    """What there is in place of a folder, and the name beside it that may be meant."""
+    if folder.is_symlink() and not folder.exists():
+        return f"a link to {shown(os.readlink(folder))}, which is not there"
+    if not folder.parent.is_dir():
+        return "none"
+    beside = [shown(entry.name) for entry in _entries(folder.parent) if entry.is_dir()]
+    return f"none{did_you_mean(shown(folder.name), beside).removesuffix('?')}"
 
 
 def _part(folder: Path, own: list[str], classes: list[str], left_out: Counter[str]) -> Part:

@@ -116,8 +116,13 @@ def test_an_empty_class_and_a_single_class_are_refused(top, tmp_path):
     picture(alone / "beside.png")
     with pytest.raises(InputError, match="at least two, but has 1; 1 images lie in it outside"):
         read(alone)
-    with pytest.raises(InputError, match="absent is none"):
-        read(tmp_path / "absent")
+    with pytest.raises(InputError, match="zzzz is none; name the root with --data"):
+        read(tmp_path / "zzzz")
+    with pytest.raises(InputError, match="alon is none; did you mean 'alone'; name the root"):
+        read(tmp_path / "alon")
+    (tmp_path / "photos").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"photos is a link to .*gone, which is not there; "):
+        read(tmp_path / "photos")
 
 
 def test_parts_have_the_classes_of_the_training_images(top, tmp_path):
