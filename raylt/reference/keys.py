@@ -91,9 +91,10 @@ def find(word: str, others: Iterable[str] = ()) -> tuple[Entry, ...]:
     chosen = chosen or [e for e in entries() if e.key.rpartition(".")[2] == name]
     if not chosen:
         known = [*others, *dict.fromkeys(entry.key for entry in entries())]
+        near = did_you_mean(name, known)
         raise InputError(
             f"must be a verb, or a key of a space file or a profile, but got {word!r}"
-            f"{did_you_mean(name, known)}"
+            f"{near or '; as in method.temperature or study.trials, and `raylt help` lists verbs'}"
         )
     return tuple(chosen)
 

@@ -78,3 +78,8 @@ def test_the_text_keeps_to_its_width() -> None:
     text = keys.text(keys.find("method"), width=60)
     assert max(len(line) for line in text.splitlines()) <= 60
     assert "method.complement_weight" in text
+
+
+def test_a_word_that_is_like_no_key_is_answered_with_some() -> None:
+    with pytest.raises(InputError, match=r"as in method.temperature .*`raylt help` lists verbs"):
+        keys.find("qqqqqq")

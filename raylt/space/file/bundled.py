@@ -56,7 +56,8 @@ def find(source: Path | str, kind: Kind) -> Path | str:
         return source  # The reader of the file says what is wrong with it.
     else:
         return source
-    near = did_you_mean(path.stem, bundled)
+    beside = [str(other) for other in path.parent.glob("*.yaml")] if path.suffix else []
+    near = did_you_mean(str(path), beside) or did_you_mean(path.stem, bundled)
     raise InputError(
         f"{source}: must be a file that exists, or a built-in {_NOUNS[kind]}"
         f"{near or '; built in: ' + ', '.join(bundled)}; check the spelling and the working "

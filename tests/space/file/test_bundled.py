@@ -67,3 +67,14 @@ def test_the_command_line_takes_names(
     assert cli.run(["tune", "--space", "sdclr", "--cluster", "laptob"]) == 2
     assert "did you mean 'laptop'?" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelled_file_is_answered_with_the_one_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos.yaml").touch()
+    with pytest.raises(InputError, match=r"photo\.yaml: .*; did you mean 'photos\.yaml'"):
+        bundled.find("photo.yaml", "search_spaces")
+    with pytest.raises(InputError, match=r"did you mean '.*/photos\.yaml'"):
+        bundled.find(tmp_path / "photo.yaml", "search_spaces")
