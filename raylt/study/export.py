@@ -32,13 +32,27 @@ _LOADER = '''"""Name what is on a picture: this needs torch, and Pillow to open 
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 
 import torch
 
 _files = {{"classes.json": ""}}
-model = torch.export.load(Path(__file__).parent / "model.pt2", extra_files=_files).module()
+_path = Path(__file__).parent / "model.pt2"
+# What cannot be loaded is said below, without torch's traceback.
+logging.getLogger("torch.export").setLevel(logging.CRITICAL)
+try:
+    model = torch.export.load(_path, extra_files=_files).module()
+except Exception as error:
+    # A missing or damaged archive fails in every way that zip files and torch know.
+    reason = " ".join(str(error).split())[:200]
+    message = f"{{_path}} must be the exported model, but cannot be read ({{reason}}); "
+    message += "export it again"
+    if __name__ != "__main__":
+        raise RuntimeError(message) from error
+    print(f"error: {{message}}", file=sys.stderr)
+    sys.exit(2)
 CLASSES = json.loads(_files["classes.json"])
 
 
@@ -68,7 +82,7 @@ def opened(path):
     with Image.open(path) as file:
         image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        raise ValueError("it has more than 8 bits a channel; pass its pixels as floats")
+        return _deep(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -77,9 +91,25 @@ def opened(path):
     return pixels.view(image.height, image.width, {channels}).permute(2, 0, 1)
 
 
+def _deep(image):
+    """Grey pixels of more than eight bits, scaled as in training."""
+    if image.mode == "F":
+        values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.float32)
+    else:
+        whole = torch.frombuffer(bytearray(image.convert("I").tobytes()), dtype=torch.int32)
+        values = whole / 65535
+    if values.min() < 0 or values.max() > 1:
+        raise ValueError("its pixels must be floats in 0..1 or numbers of 16 bits")
+    values = (255 * values).round() / 255
+    return values.view(1, image.height, image.width).expand({channels}, -1, -1)
+
+
 def main(paths):
     """Name what is on each picture; returns the exit code."""
-    code = 0 if paths else 2
+    if not paths or paths[0] in ("-h", "--help"):
+        print("usage: python load.py PICTURE...", file=sys.stdout if paths else sys.stderr)
+        return 0 if paths else 2
+    code = 0
     for path in paths:
         try:
             best = ", ".join(f"{{name}} {{chance:.1%}}" for name, chance in predict(path)[:5])
@@ -89,8 +119,6 @@ def main(paths):
             reason = getattr(error, "strerror", None) or error
             print(f"error: {{path}} cannot be read: {{reason}}", file=sys.stderr)
             code = 2
-    if code:
-        print("usage: python load.py PICTURE...", file=sys.stderr)
     return code
 
 

@@ -98,10 +98,9 @@ def test_the_program_says_in_a_line_each_what_it_cannot_read(exported, tmp_path)
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:200])
     bad = ["missing.png", "text.jpg", "cut.png", "."]
     done = run(exported["load.py"], *bad, "good.png", cwd=tmp_path)
-    *errors, usage = done.stderr.splitlines()
+    errors = done.stderr.splitlines()
     assert [line.split()[1] for line in errors] == bad
     assert all(line.startswith("error: ") and "cannot be read: " in line for line in errors)
-    assert usage == "usage: python load.py PICTURE..."
     assert done.returncode == 2
     assert done.stdout.startswith("good.png: ")
 
@@ -110,6 +109,28 @@ def test_the_program_without_a_picture_says_how_it_is_used(exported, tmp_path):
     done = run(exported["load.py"], cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "usage: python load.py PICTURE...\n"
+
+
+def test_pictures_of_more_than_eight_bits_are_scaled_as_in_training(exported, tmp_path):
+    grey = np.arange(0, 256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey).save(tmp_path / "eight.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
+    Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "float.tiff")
+    done = run(exported["load.py"], "eight.png", "sixteen.png", "float.tiff", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *others = [line.partition(": ")[2] for line in done.stdout.splitlines()]
+    assert others == [first, first]
+
+
+def test_a_model_that_is_gone_or_damaged_is_one_line(exported, tmp_path):
+    program = tmp_path / "load.py"
+    program.write_text(exported["load.py"].read_text("utf-8"), "utf-8")
+    for damage in (lambda: None, lambda: (tmp_path / "model.pt2").write_bytes(b"PK")):
+        damage()
+        done = run(program, "photo.png", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert "model.pt2 must be the exported model, but cannot be read" in line
 
 
 def test_files_have_the_usual_permissions(exported, tmp_path):
