@@ -193,8 +193,6 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
     """Write a trial's model into a new folder; returns its files by their names.
 
     Args:
-        record: The study.
-        trial: The trial.
         folder: Must not exist, or be empty; it appears when it is complete.
         root: Folder of the datasets, for a method whose classifier is a probe.
 

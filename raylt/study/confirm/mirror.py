@@ -17,13 +17,7 @@ from raylt.study.verdict import ablation, confirmation, test_openings
 
 
 class SeedMirror(MlflowMirror):
-    """What MLflow shows of the runs of a study over fresh seeds.
-
-    Args:
-        searched: The mirror of the study.
-        study: The study.
-        seeds: Those runs.
-    """
+    """What MLflow shows of the runs of a study over fresh seeds."""
 
     def __init__(self, searched: MlflowMirror, study: Record, seeds: SeedRuns) -> None:
         self._searched = searched

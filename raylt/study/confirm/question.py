@@ -45,7 +45,6 @@ class Question(ABC, Generic[A]):
     """What is asked about a study.
 
     Args:
-        race: The settings that it compares.
         words: The verb that asks it, and the words that a command to go on needs.
     """
 
@@ -90,10 +89,7 @@ def locked(
     """A study that nobody else drives, with the settings that its checkpoints ask for.
 
     Args:
-        name: The study.
-        settings: Where and how.
         opened: Opens it, given its name, the folder of all studies, and its server.
-        verb: What asks.
 
     Raises:
         InputError: there is no such study.
@@ -123,7 +119,6 @@ def announce(race: Race, settings: Settings, *more: str) -> None:
     """Say how many runs a question asks for, and how long they take by the trials of the search.
 
     Args:
-        race: The settings that are compared.
         settings: Whether anything is said.
         more: What else is to be known of that time.
     """
@@ -146,9 +141,6 @@ def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: s
     """Train and test what a question still needs, and answer it.
 
     Args:
-        question: What is asked.
-        settings: Where and how.
-        hold: The lock on the study.
         opener: The function that scores a finished run on the test images.
 
     Raises:

@@ -67,9 +67,6 @@ class Race:
     def next_runs(self, *, early: bool) -> list[tuple[Setting, int]]:
         """The runs of the first seeds that still have some to do; drops hopeless settings on the
         way.
-
-        Args:
-            early: Whether anybody may be dropped.
         """
         self.dropped.clear()
         step = LOOK if early and self.validated else len(self.seeds)
@@ -136,7 +133,6 @@ class Race:
         race.
 
         Args:
-            setting: One of the race.
             unscored: Why a run, by its number, could not be scored on the test images.
         """
         test: dict[str, Mapping[str, float]] = {}

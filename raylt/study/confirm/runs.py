@@ -54,11 +54,7 @@ def fresh_seeds(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
 
 
 class SeedRuns:
-    """The runs over fresh seeds of one study; the caller holds the study's lock to write.
-
-    Args:
-        record: The runs as a study.
-    """
+    """The runs over fresh seeds of one study; the caller holds the study's lock to write."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -145,7 +141,6 @@ def open_runs(study: Record, *, validated: bool = True) -> SeedRuns:
     """The runs of a study over fresh seeds; begun here where there are none.
 
     Args:
-        study: The study.
         validated: Whether its runs hold validation images out. Those that do not are kept apart,
             for they have training losses only.
     """

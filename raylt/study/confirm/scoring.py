@@ -28,8 +28,6 @@ def score(
     """Score runs; the scores lie in their folders.
 
     Args:
-        session: Ray.
-        record: The study of the runs.
         runs: The finished ones that are to be scored.
         opener: `package.module:function` that scores one run.
 

@@ -203,8 +203,6 @@ def require_left(record: Record, budget: Budget, *words: str) -> None:
     """Refuse to go on with a study that may start nothing.
 
     Args:
-        record: The study.
-        budget: The one that it is to go on with.
         words: What else was asked of `raylt resume`.
 
     Raises:

@@ -12,11 +12,7 @@ _FACT = "executions"
 
 
 class Executions(Listener):
-    """Notes every way of computing that an ended trial took and no trial before it.
-
-    Args:
-        record: The study.
-    """
+    """Notes every way of computing that an ended trial took and no trial before it."""
 
     def __init__(self, record: Record) -> None:
         self._record = record

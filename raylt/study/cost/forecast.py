@@ -117,10 +117,7 @@ def forecast(space: Space, measured: Measured, allocation: Allocation, *, trials
     """What `trials` trials of a space will take.
 
     Args:
-        space: What is searched.
         measured: Some of its recipes and what they cost, in a process alone.
-        allocation: What a trial books, and how many run at a time.
-        trials: How many there are.
     """
     rng = random.Random(0)
     points = [space.draw(rng) for _ in range(_DRAWS)] if space.leaves else [{}]
@@ -198,10 +195,6 @@ def trained_share(study: Study, epochs: int) -> float:
 
     One trial in `factor` passes each rung, as it is with many trials. What other schedulers save
     depends on the scores.
-
-    Args:
-        study: Its scheduler.
-        epochs: Epochs of a trial.
     """
     scheduler = study.scheduler
     if scheduler.name != "asha":
@@ -221,7 +214,6 @@ def lines(forecast: Forecast, *, free: int | None) -> list[str]:
     """A forecast for people.
 
     Args:
-        forecast: The forecast.
         free: Bytes that are free where the checkpoints go, if known.
     """
     gpus = f", {forecast.gpu_hours:.3g} GPU-hours" if forecast.gpu_hours else ""

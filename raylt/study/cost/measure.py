@@ -24,11 +24,6 @@ from raylt.trial.cost.cost import Cost
 def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) -> Forecast:
     """Measure the corners of a space on this machine, and forecast its search.
 
-    Args:
-        space: What is to be searched.
-        settings: Where and how.
-        say: Takes a line now and then.
-
     Raises:
         InputError: the search is to run on a cluster, which this machine does not stand for.
         EnvironmentError: not even one trial fits, or the steps do not run.

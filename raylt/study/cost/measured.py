@@ -22,12 +22,6 @@ def stored(
 ) -> list[tuple[Recipe, Cost]]:
     """The recipes that were measured on a machine of this name before.
 
-    Args:
-        recipes: Whose cost is asked for.
-        runs: Folder of all studies.
-        threads: Threads of torch.
-        gpu: Whether a GPU is used.
-
     Raises:
         InputError: what is kept cannot be read.
     """
@@ -49,11 +43,7 @@ def measured(
 
     Args:
         recipes: What to measure; it is measured anew even if that was done before.
-        runs: Folder of all studies.
-        threads: Threads of torch.
-        gpu: Whether a GPU is used.
         say: Takes a line for each recipe.
-        how: Measures one of them.
 
     Raises:
         EnvironmentError: one of them does not run here.

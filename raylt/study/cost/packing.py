@@ -32,10 +32,6 @@ def weigher(
     earlier run of the study, the need is what that has shown.
 
     Args:
-        record: The study.
-        root: Folder of the datasets.
-        runs: Folder of all studies.
-        threads: Threads of torch in a trial.
         say: Takes a line for each recipe that is measured.
     """
 

@@ -18,7 +18,6 @@ def chosen(record: Record, wanted: str | None) -> str | None:
     """The bucket that a study goes on with; one that it has it keeps.
 
     Args:
-        record: The study.
         wanted: What the user named, or None.
 
     Raises:
@@ -36,11 +35,6 @@ def chosen(record: Record, wanted: str | None) -> str | None:
 def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
     """The local folder of a trial, completed from its bucket.
 
-    Args:
-        record: The study.
-        number: The trial.
-        whole: Whether to fetch checkpoints, too.
-
     Raises:
         EnvironmentError: the bucket does not answer.
     """
@@ -57,11 +51,7 @@ def trial_folder(record: Record, number: int, *, whole: bool) -> Path:
 
 
 class Fetching(Listener):
-    """Fetches what an ended trial printed and scored, for the listeners that come after it.
-
-    Args:
-        record: The study.
-    """
+    """Fetches what an ended trial printed and scored, for the listeners that come after it."""
 
     def __init__(self, record: Record) -> None:
         self._record = record

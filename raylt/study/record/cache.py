@@ -36,7 +36,6 @@ class WriteThroughStorage(BaseStorage):
 
     Args:
         database: Where the study lies; no other process may write to the study.
-        study_id: The study in it.
     """
 
     def __init__(self, database: RDBStorage, study_id: int) -> None:

@@ -88,12 +88,7 @@ def _numbers(entry: object) -> bool:
 
 
 class InTable:
-    """Rows of a table beside Optuna's own.
-
-    Args:
-        engine: Reaches the database.
-        study_id: The study's number in it.
-    """
+    """Rows of a table beside Optuna's own."""
 
     def __init__(self, engine: Engine, study_id: int) -> None:
         self._engine = engine

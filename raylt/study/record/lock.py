@@ -29,7 +29,6 @@ def driver_of(folder: Path, url: str | None) -> Driver | None:
     """The process that drives a study now, on any machine that shares its folder or server.
 
     Args:
-        folder: The study's folder.
         url: The server that has the study, or None.
 
     Raises:
@@ -84,7 +83,6 @@ def locked(
     """Lock a study for one driver; the lock is released however the process ends.
 
     Args:
-        folder: The study's folder.
         url: The server that has the study, or None.
         go_on: What goes on with it where the server lets it go, for the message.
         question: The verb that is answered by runs over fresh seeds; empty for the search.
@@ -119,11 +117,7 @@ def locked(
 
 
 class Place:
-    """A folder that must not be moved or removed while its study is written.
-
-    Args:
-        folder: The study's.
-    """
+    """A folder that must not be moved or removed while its study is written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

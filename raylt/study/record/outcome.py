@@ -144,10 +144,8 @@ def improved(outcome: Outcome, best: float | None, baseline: Metrics, plan: Stud
     """The objective of a finished trial that keeps the constraints and beats `best`, if it does.
 
     Args:
-        outcome: The trial.
         best: The objective to beat; None where there is none yet.
         baseline: Metrics of the baseline, as far as they are known.
-        plan: Says what is better, and the constraints.
     """
     first = plan.objective[0]
     value = outcome.last.get(first.metric)

@@ -137,8 +137,6 @@ def locked(given: str, study: str, *, go_on: str) -> Generator[Hold]:
     """Lock a study for one driver on any machine; the server releases it when the process ends.
 
     Args:
-        given: The server.
-        study: Its name.
         go_on: What goes on with it where the connection was cut, for the message.
 
     Raises:

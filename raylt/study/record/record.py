@@ -60,12 +60,8 @@ class Record:
     Only the process that holds the study's lock may write; anyone may read at any time.
 
     Args:
-        folder: The study's folder.
-        space: What it searches.
         url: The server that has the database; None where it is `study.db` in `folder`.
-        database: Optuna's storage on it.
         cache: The trials in memory, for the process that writes; None to read.
-        study: The Optuna study in the cache or the database.
     """
 
     def __init__(
@@ -289,12 +285,9 @@ class Record:
         """Close a trial: its last metrics are its result.
 
         Args:
-            number: The trial.
-            state: How it ended.
             last: Metrics of the last scored epoch; empty without one.
             best: Metrics of the epoch with the best objective.
             baseline: Metrics of the baseline, which constraints may refer to.
-            seconds: Wall-clock time over all attempts.
             failure: Why it failed, in one line; "" unless it did.
         """
         self._set(number, last=dict(last), best=dict(best), seconds=seconds, failure=failure)

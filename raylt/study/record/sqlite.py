@@ -27,7 +27,6 @@ def opened(folder: Path, *, write_ahead: bool) -> optuna.storages.RDBStorage:
     """Optuna's storage on the file of a folder; made where it is missing.
 
     Args:
-        folder: The study's folder.
         write_ahead: Whether commits go to a file beside it, which costs a tenth. Readers never
             block the writer then, but all who open it need memory that they share.
 

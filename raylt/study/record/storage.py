@@ -74,7 +74,6 @@ def set_trial_user_attrs(
     """Set several attributes of a trial in one commit; Optuna makes one for each.
 
     Args:
-        database: Where the study lies.
         trial_id: The trial, not a finished one.
         attrs: Plain JSON.
     """
@@ -94,8 +93,6 @@ def rewrite(
     models jointly.
 
     Args:
-        storage: Where the study lies.
-        study_id: The study in it.
         distributions: By the name of the parameter; each must contain the values there are.
         facts: Attributes of the study, plain JSON.
     """
@@ -160,7 +157,6 @@ def exists(folder: Path, url: str | None, name: str) -> bool:
     """Whether there is a study that was created completely.
 
     Args:
-        folder: Its folder.
         url: Its server; None for the folder itself.
         name: What it is called on a server.
 

@@ -37,9 +37,7 @@ def require_new(
     """Refuse the name of a study that exists in the folder or on the server.
 
     Args:
-        folder: The study's folder.
         url: The server; None for the folder.
-        name: The study.
         settings: Those of the command, for the one that continues the study.
 
     Raises:
@@ -83,11 +81,8 @@ def create(
 
     Args:
         folder: Made where it is missing.
-        space: What to search.
-        sampler: Suggests points.
         queue: Points to run first, after the baseline, the space's own points and `warm`.
         facts: Further facts about the study, plain JSON.
-        warm: Points of earlier studies.
         url: The server for the database, from `storage.chosen`; None for `study.db` in the folder.
         name: Its name on a server; the space's name where None.
 
@@ -211,8 +206,6 @@ def open_study(name: str, runs: Path, url: str | None = None) -> Record:
     """A study to read.
 
     Args:
-        name: The study.
-        runs: Folder of all studies.
         url: The server that has it, where neither its folder nor OPTUNA_STORAGE tells.
 
     Raises:

@@ -81,7 +81,6 @@ def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
     """Rows as lines with aligned columns.
 
     Args:
-        rows: The cells of each row.
         right: The columns that are aligned to the right, counted from 0.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -104,23 +103,13 @@ def yaml(values: Mapping[str, Any]) -> str:
 
 
 def class_names(facts: Mapping[str, Any], classes: int) -> tuple[str, ...]:
-    """The names of a study's classes; their numbers where there are none.
-
-    Args:
-        facts: What is known about the study.
-        classes: How many there are.
-    """
+    """The names of a study's classes; their numbers where there are none."""
     names: Sequence[str] = facts.get("data", {}).get("classes", ())
     return tuple(names) or tuple(map(str, range(classes)))
 
 
 def unseen_classes(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> list[str]:
-    """A warning for each part that is held out and has no image of some classes.
-
-    Args:
-        counts: Images of each class by part.
-        names: The name of each class.
-    """
+    """A warning for each part that is held out and has no image of some classes."""
     lines: list[str] = []
     for part in ("validation", "test"):
         of_part = counts.get(part, ())

@@ -48,12 +48,7 @@ class Column:
 
 
 class Columns:
-    """A table that shows as many of its columns as fit, and names the others below it.
-
-    Args:
-        columns: In the order in which they stand.
-        styles: The style of each row.
-    """
+    """A table that shows as many of its columns as fit, and names the others below it."""
 
     def __init__(self, columns: Sequence[Column], styles: Sequence[str] = ()) -> None:
         self._columns = [

@@ -31,10 +31,6 @@ _PARTS = {
 def facts(space: Space, root: Path) -> dict[str, Any]:
     """The dataset of a space as plain values.
 
-    Args:
-        space: Its `data` section says how the dataset is cut.
-        root: Folder of the datasets.
-
     Raises:
         InputError: the tail asked for cannot be cut from the dataset.
         EnvironmentError: its files are missing or damaged.

@@ -35,7 +35,6 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Le
     """Rank the finished trials of studies that saw the same data in the same way.
 
     Args:
-        records: The studies.
         metric: What to rank by; the objective of the first study where None.
         force: Whether to rank anyway where the data or the evaluation differ.
 

@@ -57,12 +57,6 @@ def follow(
 ) -> None:
     """Pass on what a trial prints until it has ended, or nobody drives the study any more.
 
-    Args:
-        record: The study, open to be read.
-        number: The trial.
-        write: Takes each piece of text.
-        driven: Whether somebody drives the study.
-
     Raises:
         InputError: the study has no such trial.
     """

@@ -56,12 +56,7 @@ def write(record: Record, path: Path) -> Path:
 
 
 def page(record: Record, drawn: Sequence[Chart]) -> str:
-    """The report as HTML, with plotly.js in it.
-
-    Args:
-        record: The study.
-        drawn: Its charts.
-    """
+    """The report as HTML, with plotly.js in it."""
     from plotly.offline import get_plotlyjs
 
     by_key = {chart.key: chart for chart in drawn}
@@ -316,8 +311,6 @@ def _table(
     """Rows under their heads.
 
     Args:
-        heads: The name of each column.
-        rows: The cells of each row.
         kinds: The classes of the rows in the style sheet.
         sortable: Whether the heads are buttons that sort the rows.
     """

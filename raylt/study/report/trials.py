@@ -32,10 +32,8 @@ def table(
     """Trials with their leaves and scores; the best one stands out.
 
     Args:
-        trials: In the order of the rows.
         paths: The leaves that have a column.
         objective: The metric that is always shown.
-        best: The number of the best trial.
         name: What a trial is called; its number, and a star for the baseline, where None.
     """
     metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)

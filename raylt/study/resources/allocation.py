@@ -123,7 +123,6 @@ def ray_nodes(settings: Settings, *, bucket: str | None) -> Generator[Sequence[N
     """Start Ray on this machine, or join the cluster, for the time of a `with`.
 
     Args:
-        settings: Where the trials run.
         bucket: A bucket by which machines do without a shared folder of runs; None where there
             is none, or where it is not enough.
 
@@ -162,8 +161,6 @@ def allocate(
     """What the trials of a search get on its machines.
 
     Args:
-        settings: What is asked for.
-        nodes: The machines.
         measure: Called where trials are packed by what they need.
         trials: How many are to run; None where that is not known yet.
 

@@ -70,7 +70,6 @@ def prepare_ray(*, threads: int, alone: bool) -> None:
     What the user has set stays, but for what Ray Tune would refuse, which is named in a warning.
 
     Args:
-        threads: Threads of a process.
         alone: Whether Ray is started for this search, and not a cluster's that has its token.
     """
     _drop_refused()

@@ -35,11 +35,8 @@ def followed(
     """How many trials may run at a time, asked before each one begins, for the time of a `with`.
 
     Args:
-        allocation: What a trial books, and the machines that were there at the beginning.
         address: The cluster whose machines come and go; this machine alone stays as it is.
-        runs: Folder of all studies.
         checkpoints: A bucket by which machines can do without sharing the folder, or None.
-        say: Takes a line for the user.
     """
     if addresses.way(address) == "here":
         yield lambda: allocation.concurrent
@@ -59,11 +56,9 @@ class Machines:
     it is booked, so that no trial begins there.
 
     Args:
-        allocation: What a trial books, and the machines that were there at the beginning.
         check: What is wrong with each machine, or ""; without those that have left.
         duty: What a machine must be able to do.
         remedy: What the user can do about one that cannot.
-        say: Takes a line for the user.
     """
 
     def __init__(

@@ -40,7 +40,6 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     """Begin a study and run it to its end.
 
     Args:
-        plan: What was checked.
         listeners: They hear what happens to trials, after raylt's own listeners.
 
     Raises:
@@ -136,7 +135,6 @@ def resume(
     """Continue a study: running trials from their checkpoints, then those that are still wanted.
 
     Args:
-        name: The study.
         settings: Where and how; they may differ from those that the study began with.
         retry_failed: Whether trials that failed run again, under new numbers.
         trials: How many trials it is to have: `40`, or `+20` for more; None leaves it.

@@ -11,11 +11,7 @@ from typing import Any
 
 
 class Interruption:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a flag; the second Ctrl-C ends at once.
-
-    Args:
-        say: Shows a line.
-    """
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a flag; the second Ctrl-C ends at once."""
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -41,7 +37,6 @@ class Interruption:
         """Answer a signal by other words for the time of a `with`.
 
         Args:
-            say: Shows a line.
             stopping: What is going to be saved, in words.
         """
         before = self._say, self._stopping

@@ -52,11 +52,6 @@ ELSEWHERE = Look({}, "the images, which are on the cluster")
 def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     """Look for the images of a space.
 
-    Args:
-        space: Its `data` section says which they are.
-        root: Folder of the datasets.
-        patience: Seconds that it may take.
-
     Raises:
         InputError: a user's own images are missing or cannot be divided.
         EnvironmentError: some of them cannot be found.

@@ -55,7 +55,6 @@ def check_space(space: Space, *, here: bool = True) -> None:
     """Refuse what is wrong with a space whatever the settings and the data.
 
     Args:
-        space: What is to be searched.
         here: Whether it is to be searched on this machine.
 
     Raises:
@@ -91,8 +90,6 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
     """Refuse a search that cannot run; what is cheap to find out comes first.
 
     Args:
-        space: What is to be searched.
-        settings: Where and how.
         data_of: A study whose images it must have.
 
     Raises:

@@ -34,8 +34,6 @@ class Progress(Listener):
 
     Args:
         record: The study, or the runs of a confirmation.
-        quiet: Whether nothing is shown.
-        console: Where it is shown.
         wanted: How many trials there will be; default: as many as the study wants.
         name: What a run is called, where none is better than another: those of a confirmation.
     """
@@ -202,8 +200,6 @@ def epochs_of(trials: Sequence[Outcome], wanted: int, planned: int | None) -> tu
     """Epochs that are trained, and those that are left by what trials took so far.
 
     Args:
-        trials: Those that there are.
-        wanted: How many there are to be.
         planned: Epochs of a trial, where all have the same.
     """
     ended = [trial.epoch for trial in trials if trial.over and trial.epoch]

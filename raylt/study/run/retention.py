@@ -23,9 +23,6 @@ class Retention(Listener):
     With `top` it keeps those of the baseline, of the best `confirm.top` trials, of a Pareto front,
     and of every trial that has not ended. A thread removes them from the bucket of a study, and
     the end of a `with` does so once more: a trial that was stopped may have sent one late.
-
-    Args:
-        record: The study.
     """
 
     def __init__(self, record: Record) -> None:

@@ -22,10 +22,6 @@ _NAMED = 5
 def require_here(record: Record, root: Path) -> None:
     """Refuse to go on with a study whose images have changed.
 
-    Args:
-        record: The study.
-        root: Folder of the datasets.
-
     Raises:
         InputError: they have changed, or cannot be divided any more.
         EnvironmentError: they are missing or damaged.

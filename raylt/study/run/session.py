@@ -170,13 +170,8 @@ def tracked(
     """A session with its tracker, for the time of a `with`; at its end the tracker is flushed.
 
     Args:
-        settings: Where and how.
-        tracker: Not started yet.
         study: The study; trials that are packed automatically are packed by its recipes.
-        nodes: The machines, of `ray_session`.
-        hold: The lock on the study.
         trials: How many are to run; None where that is not known yet.
-        listeners: The caller's own.
 
     Raises:
         EnvironmentError: the machines have no room for a trial, the tracker cannot be used, or a

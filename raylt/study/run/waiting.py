@@ -19,8 +19,6 @@ def waiting(reason: str, *, quiet: bool = False, brief: bool = False) -> Generat
     stays.
 
     Args:
-        reason: Such as "starting Ray".
-        quiet: Say nothing.
         brief: It takes no longer than a person notices: say nothing where nobody watches.
     """
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

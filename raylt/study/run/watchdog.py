@@ -79,12 +79,7 @@ class Watchdog(Listener):
 
 
 def look(running: int, *, shape: Shape) -> str:
-    """Why no trial reports, by what Ray says about machines and groups of workers.
-
-    Args:
-        running: Trials whose process is up.
-        shape: What each of them books.
-    """
+    """Why no trial reports, by what Ray says about machines and groups of workers."""
     import ray
     from ray.util import placement_group_table
 
@@ -121,11 +116,7 @@ def reason(
     """The most likely reason, and what to do about it.
 
     Args:
-        alive: The machines.
-        lost: Names of machines that died.
         waiting: Groups of workers that have no place yet, as Ray describes them.
-        free: What nobody has booked.
-        shape: What a trial books.
         homeless: Running trials that have no group of workers.
         orphaned: What groups of dead processes hold.
     """

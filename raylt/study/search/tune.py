@@ -46,18 +46,11 @@ def run(
     """Run the trials that a study still wants.
 
     Args:
-        record: The study.
-        allocation: Resources of a trial.
         concurrent: How many run at a time; asked before each that begins.
-        listeners: They hear everything that happens to trials.
-        interrupted: Becomes true when the search must end at once.
         ray_lost: Whether Ray itself died: then no trial whose process died has failed.
         retries: How often a trial is started again whose process died.
-        root: Folder of the datasets.
         runs: Folder of all studies, which share how their steps are computed.
         work: `package.module:function` that trains one recipe.
-        system_metrics: Whether each epoch comes with what the trial's machine did meanwhile.
-        say: Takes a line for the user.
 
     Returns:
         Why no further trial was started though some were wanted, or "".
@@ -224,10 +217,6 @@ class _Watch(tune.Callback):
 class Limited(ConcurrencyLimiter):
     """Hands out no more trials at a time than there is room for now, and passes a score on only
     once its trial has been told to go on, so that no trial waits for what is written.
-
-    Args:
-        searcher: Gives the trials, and takes the scores.
-        room: How many trials may run now.
     """
 
     searcher: TruthfulSearcher
@@ -294,10 +283,6 @@ def why_dead(text: str) -> str:
 class Stopper(tune.Stopper):
     """Ends a trial that reported a failure, each one at its next score when the budget is spent,
     and everything when the search is interrupted.
-
-    Args:
-        interrupted: Becomes true when the search must end at once.
-        budget: Knows what is spent, and writes it down now and then.
     """
 
     def __init__(self, interrupted: Callable[[], bool], budget: BudgetMeter) -> None:

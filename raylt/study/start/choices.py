@@ -27,8 +27,6 @@ def held_out(smallest: int, classes: int, *, parts: int) -> int:
     the smallest class still keeps more than half of its images to train on, else one.
 
     Args:
-        smallest: Images of the smallest class.
-        classes: How many there are.
         parts: How many parts are taken from each class: validation, test, both or none.
     """
     if parts == 0:
@@ -48,7 +46,6 @@ def size(shorter: Sequence[int], *, gpu: bool) -> int:
 
     Args:
         shorter: The shorter side of each image in pixels, rising.
-        gpu: Whether a GPU trains.
     """
     most = SIZES[-1] if gpu else LARGEST_ON_CPU
     usual = shorter[len(shorter) // 2] if shorter else SIZES[2]
@@ -63,12 +60,7 @@ def encoder(images: int, side: int, *, gpu: bool) -> str:
 
 
 def batch_size(images: int, side: int) -> int:
-    """A power of two: at least four steps an epoch, and no more than a GPU holds of large views.
-
-    Args:
-        images: Training images.
-        side: Height and width of the views.
-    """
+    """A power of two: four steps an epoch at least, no more than a GPU holds of large views."""
     most = 256 if side <= 96 else 128
     return max(8, min(most, 2 ** int(math.log2(max(1, images / 4)))))
 
@@ -105,7 +97,6 @@ def epochs(
         concurrent: Trials at a time.
         start: Seconds of a trial besides its epochs.
         epoch: Seconds of an epoch, with what is scored and saved in it.
-        steps: Steps of an epoch.
         images: Training images; few of them are learnt in few epochs.
         validation: Validation images; with more trials than there are, luck chooses.
 

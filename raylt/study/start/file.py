@@ -51,8 +51,6 @@ def text(survey: Survey, chosen: Choices, *, measured: str, file: str) -> str:
     """The space file.
 
     Args:
-        survey: The images.
-        chosen: The choices.
         measured: What a step took, in words.
         file: How the file will be called.
     """

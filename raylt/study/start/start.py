@@ -90,9 +90,6 @@ def start(
         out: The file; without it one that is called like the source.
         settings: Where the data root is, and how many trials run at a time.
         method: One of `file.METHODS`.
-        hours: What the search may take.
-        force: Whether a file that is there may be replaced.
-        say: Takes a line now and then.
         ask: Takes the name of a choice and what was chosen; returns what is to be taken.
 
     Raises:

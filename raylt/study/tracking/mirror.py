@@ -41,8 +41,6 @@ class MlflowMirror:
     """What MLflow shows of one study.
 
     Args:
-        record: The study.
-        runs: Its runs in MLflow.
         command: What the user typed, for the description.
     """
 

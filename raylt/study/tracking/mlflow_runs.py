@@ -62,11 +62,8 @@ class MlflowRuns:
     that the store has, under whatever name the store is reached now.
 
     Args:
-        record: The study.
-        client: Speaks to the store.
         uri: The store's name in the record, without credentials.
         artifacts: Folder of artifacts, for a store that does not say where they go; else None.
-        tags: For every run.
     """
 
     def __init__(

@@ -74,7 +74,6 @@ def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
     """How many points of a study a store lacks.
 
     Args:
-        record: The study.
         uri: The store's name in the record, without credentials.
         sent: The last epoch that was sent of each trial, by its number.
     """
@@ -94,7 +93,6 @@ class Tracker(Listener):
 
     Args:
         connect: Opens the mirror; called in the tracker's thread.
-        record: What is to be sent.
         uri: The store, for messages; credentials are left out of them.
         resume_command: The command that uploads what is missing, for messages.
         optional: Whether the search starts without a store that does not answer.

@@ -46,9 +46,7 @@ def serve(
     Of a store that has a server the links are printed, and that is all.
 
     Args:
-        runs: Folder of all studies.
         tracking_uri: The store; None for the one in `runs`.
-        port: Of this machine.
         study: The study whose pages are linked; None for the latest.
         storage: URL of the server that has the study.
         browse: Whether a browser opens the first link.

@@ -39,8 +39,6 @@ def link(experiment: str, kind: Kind, view: str | None) -> str:
     """The place of a page on any MLflow server, from `#` on.
 
     Args:
-        experiment: The id of the study's experiment.
-        kind: The page.
         view: Its key; None where the server has not taken it.
     """
     query = {"workflowType": "machine_learning"}
@@ -55,7 +53,6 @@ def links(record: Record, fact: Mapping[str, Any]) -> dict[Kind, str]:
     """The places of a study's pages.
 
     Args:
-        record: The study.
         fact: What it knows of its run in MLflow; without an experiment there are no pages.
     """
     if "experiment" not in fact:
@@ -70,7 +67,6 @@ def tags(record: Record, *, parent: str, compared: Sequence[str]) -> dict[str, s
     """The tags of an experiment that hold the pages of a study.
 
     Args:
-        record: The study.
         parent: The run of the study, under which the trials' are.
         compared: The runs to compare; all trials where there are none.
     """

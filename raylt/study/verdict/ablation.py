@@ -166,7 +166,6 @@ def text(result: Ablation, *, again: str = "") -> str:
     """An ablation for people, in 80 columns.
 
     Args:
-        result: What was found.
         again: The command that goes on with one that was interrupted.
     """
     if result.interrupted:

@@ -116,7 +116,6 @@ def text(result: Confirmation, *, again: str = "") -> str:
     """A confirmation for people.
 
     Args:
-        result: What was found.
         again: The command that goes on with one that was interrupted.
     """
     if result.interrupted:

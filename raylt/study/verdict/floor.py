@@ -42,7 +42,6 @@ def unbeaten(floor: Mapping[str, float], metric: str, best: Outcome | None) -> s
     Args:
         floor: The fact `floor` of a study.
         metric: The objective; where raw pixels have none of it, the accuracy is compared.
-        best: The best trial.
     """
     metric = metric if levels(floor, metric) else "val/accuracy"
     known = levels(floor, metric)

@@ -36,8 +36,6 @@ def wait_for_room(shape: Shape, *, counts: Sequence[int], trials: float, growing
     While it waits, it frees what dead processes of the search still hold.
 
     Args:
-        shape: What each of its workers books.
-        counts: How many workers it may have.
         trials: The most that run at a time; fewer where fewer fit. Each gets an equal part.
         growing: Whether it made way for more workers: unless another trial waits, it gets all that
             is free.
@@ -56,13 +54,7 @@ def wait_for_room(shape: Shape, *, counts: Sequence[int], trials: float, growing
 
 
 class Growth:
-    """Tells rank 0 of a running group whether to make way for a larger group.
-
-    Args:
-        shape: What each worker books.
-        counts: How many workers the trial may have.
-        workers: How many it has.
-    """
+    """Tells rank 0 of a running group whether to make way for a larger group."""
 
     def __init__(self, shape: Shape, *, counts: Sequence[int], workers: int) -> None:
         self._shape = shape

@@ -169,10 +169,6 @@ class Departure:
     """Asks after an epoch whether the group leaves, and keeps the reason.
 
     Every worker has to call it, and all get the same answer.
-
-    Args:
-        shape: What each worker books.
-        counts: How many workers the trial may have.
     """
 
     def __init__(self, shape: Shape, counts: Sequence[int]) -> None:

@@ -57,7 +57,6 @@ def trainer(
         worker: What each of them runs, called with `config`.
         config: The trial, with `scratch`, a folder for Ray Train.
         shape: What each worker books, and where they stand.
-        workers: How many there are.
         name: Of the run, unlike that of every other group.
     """
     return TorchTrainer(

@@ -27,7 +27,6 @@ def read(report: Report, *, on: bool) -> Generator[Report]:
     """A report that adds the readings since the last one; `report` itself unless `on`.
 
     Args:
-        report: Takes the metrics of an epoch.
         on: Whether the machine is watched; MLflow takes seconds to import.
     """
     if not on:

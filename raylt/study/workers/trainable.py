@@ -123,7 +123,6 @@ def require_shared(folder: Path, bucketed: str | None) -> None:
     """Refuse to train on a machine that has just joined and does not share the runs folder.
 
     Args:
-        folder: The trial's.
         bucketed: The bucket that stands in for the folder, or None.
 
     Raises:

@@ -97,11 +97,8 @@ def _gain_bars(
     """Bars of the gains, classes with more training images first.
 
     Args:
-        counts: Training images of each class.
-        names: The name of each.
         gain: Points that each class gained; NaN for one without an image.
         intervals: The interval of each, or None.
-        caption: What the chart shows.
     """
     order = [k for k in classes.largest_first(counts) if not math.isnan(gain[k])]
     return figure.plot(

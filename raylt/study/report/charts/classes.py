@@ -101,9 +101,6 @@ def group_bars(
     Args:
         counts: Training images of each class, which decide its group.
         order: The classes to draw, from the left.
-        height: The height of a class's bar.
-        hover: What is said of a class.
-        interval: The ends of a class's whisker.
     """
     groups = metrics.groups(counts, by="thresholds")
     bars: list[Bars] = []

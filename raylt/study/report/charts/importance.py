@@ -121,8 +121,6 @@ def shares(
     leaf that it depends on.
 
     Args:
-        record: The study.
-        ranking: Its trials.
         values: The objective of those that count, by their numbers.
     """
     trials = sorted((o for o in ranking if o.number in values), key=lambda trial: trial.number)
