@@ -21,7 +21,8 @@ BIBTEX = """
   title={Optical Recognition of Handwritten Digits},
   author={Alpaydin, Ethem and Kaynak, Cenk},
   howpublished={UCI Machine Learning Repository},
-  year={1998}
+  year={1998},
+  doi={10.24432/C50P49}
 }
 """
 POOL = 1797

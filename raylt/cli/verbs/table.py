@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type=click.Choice(["markdown", "latex", "csv"]),
     default="markdown",
     show_default=True,
-    help="LaTeX needs the package booktabs",
+    help="LaTeX needs the packages booktabs and tabularx",
 )
 @click.option(
     "--on",

@@ -20,7 +20,9 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
+    # The names of hyperparameters are long: a line may end after an underscore.
+    "_": r"\_\allowbreak{}",
+    **{character: f"\\{character}" for character in "&%$#{}"},
 }
 
 
@@ -30,7 +32,7 @@ def markdown(table: Table) -> str:
     lines = [["Setting", *columns, "Seeds", table.hours]]
     lines.append(["---", *["---:"] * (len(lines[0]) - 1)])
     for row in table.rows:
-        cells = [_plain(row.cells.get(column), "**", "**", "±") for column in columns]
+        cells = [_plain(row.cells.get(column)) for column in columns]
         lines.append(
             [escape.markdown(_name(table, row)), *cells, str(row.seeds), _hours(table, row)]
         )
@@ -43,9 +45,9 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` environment that needs `\\usepackage{booktabs}`."""
+    """A `table` environment as wide as the text; a long name takes several lines."""
     columns = _columns(table)
-    heads = ["Setting", *columns, "Seeds", table.hours]
+    heads = ["Setting", *columns, "Seeds", table.hours.replace("hours", "h")]
     rows = [
         " & ".join(
             [
@@ -62,20 +64,22 @@ def latex(table: Table) -> str:
     label = "-".join(table.studies)
     return "\n".join(
         [
+            r"% Needs \usepackage{booktabs,tabularx}; in two columns make it a table*.",
             r"\begin{table}[t]",
             r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
             f"  \\caption{{Accuracy in per cent on the {table.images} images, mean and standard "
             f"deviation over seeds.}}",
             f"  \\label{{tab:{label.replace('_', '-')}}}",
-            f"  \\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+            r"  \begin{tabularx}{\linewidth}{@{}>{\raggedright\arraybackslash\hangindent=1em}X"
+            f"{'r' * (len(heads) - 1)}@{{}}}}",
             r"    \toprule",
             f"    {' & '.join(heads)} \\\\",
             r"    \midrule",
             *(f"    {row} \\\\" for row in rows),
             r"    \bottomrule",
-            r"  \end{tabular}",
+            r"  \end{tabularx}",
             r"  \par\smallskip",
-            r"  \begin{minipage}{\linewidth}\footnotesize",
+            r"  \begin{minipage}{\linewidth}\footnotesize\raggedright",
             *(f"    {line}" for line in footnote(table, tex)),
             *([f"    Methods and data: \\cite{{{cited}}}."] if cited else []),
             r"  \end{minipage}",
@@ -151,16 +155,19 @@ def _columns(table: Table) -> list[str]:
     return [column for column in COLUMNS if any(column in row.cells for row in table.rows)]
 
 
-def _plain(cell: Cell | None, before: str, after: str, between: str) -> str:
+def _plain(cell: Cell | None) -> str:
     if cell is None:
         return "-"
-    spread = "" if cell.std is None else f" {between} {cell.std:.1f}"
-    text = f"{cell.mean:.1f}{spread}"
-    return f"{before}{text}{after}" if cell.best else text
+    text = f"{cell.mean:.1f}" + ("" if cell.std is None else f" ± {cell.std:.1f}")
+    return f"**{text}**" if cell.best else text
 
 
 def _math(cell: Cell | None) -> str:
-    return "--" if cell is None else "$" + _plain(cell, r"\mathbf{", "}", r"\pm") + "$"
+    if cell is None:
+        return "--"
+    mean = f"\\mathbf{{{cell.mean:.1f}}}" if cell.best else f"{cell.mean:.1f}"
+    spread = "" if cell.std is None else f"_{{\\pm {cell.std:.1f}}}"
+    return f"${mean}{spread}$"
 
 
 def _numbers(cell: Cell | None) -> tuple[float | str, float | str]:

@@ -1,6 +1,7 @@
 import csv
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
 from raylt import cli
 from raylt.study.table import formats
-from raylt.study.table.rows import Cell, Row, Table
+from raylt.study.table.rows import COLUMNS, Cell, Row, Table
 
 RECIPE = {
     "data": {"name": "digits", "imbalance": 20.0},
@@ -66,27 +67,28 @@ def parsed(text):
 
 def test_latex_has_a_cell_for_each_column_and_bold_where_it_is_shown():
     text = formats.latex(table(row("baseline"), row("trial 3", best=True)))
-    body = parsed(text)["tabular"].latex_verbatim()
+    body = parsed(text)["tabularx"].latex_verbatim()
     lines = [line for line in body.splitlines() if line.strip().endswith("\\\\")]
     assert [line.count("&") for line in lines] == [4, 4, 4]
-    assert r"bcl, trial 3 & $\mathbf{90.2 \pm 0.5}$ & $80.0$ & 6 & 0.5" in lines[2]
-    assert r"bcl, baseline & $90.2 \pm 0.5$" in lines[1]
+    assert r"bcl, trial 3 & $\mathbf{90.2}_{\pm 0.5}$ & $80.0$ & 6 & 0.5" in lines[2]
+    assert r"bcl, baseline & $90.2_{\pm 0.5}$" in lines[1]
     for rule in ("toprule", "midrule", "bottomrule"):
         assert f"\\{rule}" in body
     assert r"\cite{zhu2022balanced,alpaydin1998optical}" in text
-    assert "CPU-hours" in text
+    assert "& CPU-h " in text
+    assert "CPU-hours are of one run" in text
 
 
 def test_names_with_the_signs_of_latex_are_shown_as_they_are():
     text = formats.latex(table(row(r"50% & a_b #1 {x} ~ ^ \ $"), studies=("a_b",)))
-    assert r"50\% \& a\_b \#1 \{x\} \textasciitilde{} \textasciicircum{} " in text
-    assert set(parsed(text)) >= {"table", "tabular", "minipage"}
+    assert r"50\% \& a\_\allowbreak{}b \#1 \{x\} \textasciitilde{} \textasciicircum{} " in text
+    assert set(parsed(text)) >= {"table", "tabularx", "minipage"}
 
 
 @given(st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Z"))))
 def test_no_name_breaks_the_table(name):
     text = formats.latex(table(row(f"x{name}")))
-    body = parsed(text)["tabular"].latex_verbatim()
+    body = parsed(text)["tabularx"].latex_verbatim()
     assert body.replace(r"\&", "").count("&") == 8
 
 
@@ -140,13 +142,23 @@ def test_the_command_writes_a_table_and_refuses_what_is_no_study(toy, tmp_path):
     assert cli.run(["table", "toys", *where]) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX with booktabs")
-def test_latex_itself_takes_the_table(tmp_path):
-    text = formats.latex(table(row(r"50% & a_b #1 {x} ~ ^ \ $ <|>"), row("c", best=True)))
+@pytest.mark.parametrize(("options", "environment"), [("10pt", "table"), ("twocolumn", "table*")])
+def test_latex_itself_takes_the_table_and_it_is_no_wider_than_the_text(
+    tmp_path, options, environment
+):
+    names = (
+        "baseline",
+        "trial 12 (winner)",
+        "without complement_weight",
+        r"& 5% #1 {x} ~ ^ \ $ <|>",
+    )
+    cells = {column: Cell(mean=100.0, std=10.2, best=True) for column in COLUMNS}
+    rows = [replace(row(name, gpu_hours=123.4), cells=cells) for name in names]
+    text = formats.latex(table(*rows)).replace("{table}", f"{{{environment}}}")
     document = [
-        r"\documentclass{article}",
-        r"\usepackage{booktabs}",
+        f"\\documentclass[{options}]{{article}}",
+        r"\usepackage{booktabs,tabularx}",
         r"\begin{document}",
         text,
         r"\end{document}",
@@ -155,4 +167,5 @@ def test_latex_itself_takes_the_table(tmp_path):
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
     assert (tmp_path / "paper.pdf").stat().st_size > 5000
