@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from raylt import plugins
@@ -28,32 +28,31 @@ def load(config: DatasetConfig, root: Path) -> Splits:
     return plugins.module("datasets", config.name).load(config, root)
 
 
-def counts(
-    config: DatasetConfig, root: Path
-) -> tuple[Mapping[str, tuple[int, ...]], tuple[str, ...]]:
-    """Images of each class by part, as far as the names of the files tell; none is opened.
+def divided(config: DatasetConfig, root: Path, broken: Sequence[str] = ()) -> Splits | None:
+    """The parts of a user's own images as files, of which none is opened; None for others.
 
-    Returns:
-        Those numbers, and the names of the classes; nothing where only `load` tells.
+    Args:
+        config: The dataset.
+        root: Folder of the datasets.
+        broken: The names of those that cannot be read.
 
     Raises:
         InputError: images or lists are missing, or the images cannot be divided as asked.
         EnvironmentError: a file or folder is missing or cannot be read.
     """
     if config.name not in plugins.names("datasets"):
-        return {}, ()  # What a module of the user's own needs is only known to its `load`.
+        return None  # What a module of the user's own needs is only known to its `load`.
     # Pillow is only imported where images are read.
     from raylt.datasets import _listed, _own
 
     module = plugins.module("datasets", config.name)
     if isinstance(config, OwnImages):
-        whole = module.collection(config, root)
-        return _own.counts(config, whole, root), whole.classes
+        return _own.divided(config, module.collection(config, root), root, broken)
     if isinstance(config, Listed):
         _listed.require_lists(config, root)
     elif hasattr(module, "ARCHIVE"):
         archive.require(module.ARCHIVE, root)
-    return {}, ()
+    return None
 
 
 def fetch(

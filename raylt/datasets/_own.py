@@ -50,8 +50,16 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
     return _cut(decoded, whole, config, root, [*broken])
 
 
-def counts(config: OwnImages, whole: Collection, root: Path) -> dict[str, tuple[int, ...]]:
-    """Images of each class by part, if every image can be read.
+def divided(
+    config: OwnImages, whole: Collection, root: Path, broken: Sequence[str] = ()
+) -> Splits:
+    """The parts as files, of which none is opened.
+
+    Args:
+        config: How they are divided and cut.
+        whole: The images.
+        root: Folder of the datasets.
+        broken: The names of those that cannot be read.
 
     Raises:
         InputError: as for `load`.
@@ -59,8 +67,11 @@ def counts(config: OwnImages, whole: Collection, root: Path) -> dict[str, tuple[
     """
     _require_present(config, whole)
     parts = {name: _files(part, config) for name, part in whole.parts.items()}
-    sizes: dict[str, list[int]] = _cut(parts, whole, config, root, []).facts["counts"]
-    return {name: tuple(of_part) for name, of_part in sizes.items()}
+    readable = {
+        name: images.only(np.flatnonzero(~np.isin(images.names, broken)))
+        for name, images in parts.items()
+    }
+    return _cut(readable if broken else parts, whole, config, root, broken)
 
 
 def _require_present(config: OwnImages, whole: Collection) -> dict[str, str]:

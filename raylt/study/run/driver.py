@@ -49,7 +49,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     settings, folder, url = plan.settings, plan.folder, plan.url
     warm = plan.warm or WarmStart()
     session.prepare(settings)
-    _announce(plan.space, settings)
+    _announce(plan.space, settings, *plan.warnings)
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url, go_on=_resumed(folder.name, settings)) as hold:
@@ -93,12 +93,13 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 study.close()
 
 
-def _announce(space: Space, settings: Settings) -> None:
-    """Say what begins, before what takes long."""
+def _announce(space: Space, settings: Settings, *warnings: str) -> None:
+    """Say what begins, and what its user must know, before what takes long."""
     trials = "1 trial" if space.study.trials == 1 else f"{space.study.trials} trials"
     method, data = space.known["method.name"], space.known["data.name"]
     console = escape.console(stderr=True, quiet=settings.quiet)
-    console.print(Text(f"{space.study.name}: {trials}, {method} on {data}"), soft_wrap=True)
+    for line in (f"{space.study.name}: {trials}, {method} on {data}", *warnings):
+        console.print(Text(line), soft_wrap=True)
 
 
 def _measured(floor: Callable[[], Mapping[str, float]], settings: Settings) -> dict[str, float]:

@@ -1,8 +1,10 @@
-"""A quick look at the images of a space: whether they are there and how many, none is opened."""
+"""A quick look at the images of a space: whether they are there and how many, and whether parts
+share a picture; none is decoded."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt import datasets, recipe
+from raylt.data.images import Splits
 from raylt.data.own import OwnImages
 from raylt.schema import RayltError
 from raylt.space import Space
@@ -17,7 +20,7 @@ from raylt.study.record import text
 
 _PATIENCE = 1.5
 """Seconds that it may take."""
-_NONE_OPENED = "what is in the files, of which none was opened"
+_NONE_DECODED = "what is in the files, of which none was decoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Look:
     """What was not looked at, in words."""
     names: Sequence[str] = ()
     """The name of each class; empty where they are not known."""
+    warnings: Sequence[str] = ()
+    """What is wrong with them, though a search may begin."""
 
     @property
     def validation(self) -> int:
@@ -43,6 +48,7 @@ class Look:
             *([f"images     {parts}"] if parts else []),
             *([f"           not looked at: {self.unseen}"] if self.unseen else []),
             *text.unseen_classes(self.counts, self.names),
+            *self.warnings,
         ]
 
 
@@ -57,21 +63,28 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
         EnvironmentError: some of them cannot be found.
     """
     config: Any = recipe.dataset(space.fixed)
-    counts: dict[str, Sequence[int]] = {}
+    counts: Mapping[str, Sequence[int]] = {}
     if (train := config.train_counts()) is not None:
         counts = {"train": train, "validation": [getattr(config, "validation", 0)] * len(train)}
-    seen: Future[tuple[Mapping[str, Sequence[int]], Sequence[str]]] = Future()
+    files: Future[Splits | None] = Future()
+    warnings: Future[list[str]] = Future()
 
     def find() -> None:
+        # Pillow is only imported where there are images.
+        from raylt.data.reading import copies
+
         try:
-            seen.set_result(datasets.counts(config, root))
+            files.set_result(datasets.divided(config, root))
         except BaseException as error:
-            seen.set_exception(error)
+            files.set_exception(error)
+            return
+        divided = files.result()
+        warnings.set_result(copies.warning(divided) if divided else [])
 
     threading.Thread(target=find, name="look", daemon=True).start()
+    deadline = time.monotonic() + patience
     try:
-        looked, names = seen.result(patience)
-        return Look(looked or counts, _NONE_OPENED if looked else "", names)
+        divided = files.result(patience)
     except TimeoutError:
         return Look(counts, f"the images, for it takes more than {patience:g} s to find them all")
     except RayltError as error:
@@ -79,3 +92,11 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
             raise
         # A published dataset may be fetched between the check and the search.
         return Look(counts, f"the images, which are not here yet: {error}")
+    if divided is None:
+        return Look(counts, "")
+    counts = divided.counts
+    try:
+        shared = warnings.result(deadline - time.monotonic())
+        return Look(counts, _NONE_DECODED, divided.names, shared)
+    except TimeoutError:
+        return Look(counts, f"{_NONE_DECODED}, and whether parts share a picture", divided.names)

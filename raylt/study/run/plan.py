@@ -40,6 +40,8 @@ class Plan:
     """The names of the classes, and what was left out of the dataset."""
     validation: int = 0
     """How many validation images there are; 0 where nobody has counted."""
+    warnings: tuple[str, ...] = ()
+    """What is to be said of the data before the search begins."""
     warm: WarmStart | None = None
     """What it begins with of earlier studies; None without `study.warm_start`."""
     encoders: tuple[Mapping[str, Any], ...] = ()
@@ -99,6 +101,7 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
     check_space(space)
     # These import Optuna and what finds machines; `raylt check` does without.
     from raylt import datasets
+    from raylt.data.reading import copies
     from raylt.study.record import storage, studies
     from raylt.study.run import same_data
     from raylt.study.search import sampler
@@ -109,10 +112,12 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
     _require_resources(space, settings)
     queue = sampler.grid(space) if space.study.sampler.name == "grid" else ()
     warm = warm_start(space, settings)
-    splits = datasets.load(recipe.dataset(space.fixed), settings.data)
+    config = recipe.dataset(space.fixed)
+    splits = datasets.load(config, settings.data)
     if data_of is not None:
         same_data.require(data_of, splits)
     _require_metrics(space, splits)
+    files = datasets.divided(config, settings.data, splits.broken)
     return Plan(
         space=space,
         settings=settings,
@@ -121,6 +126,7 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
         warm=warm,
         floor=lambda: _floor(space, splits),
         validation=len(splits.validation),
+        warnings=tuple(copies.warning(files)) if files else (),
         fingerprint=splits.fingerprint,
         data=splits.facts,
         encoders=tuple(_built(space, splits, settings.data)),

@@ -1,11 +1,13 @@
 """What `raylt check` sees of the images of a space."""
 
 import json
+import shutil
 import threading
 
 import pytest
 
 from raylt import cli, datasets
+from raylt.data.reading import copies
 from raylt.schema import EnvironmentError, InputError
 from raylt.study.run.look import look
 from tests.study.drive import toy
@@ -17,16 +19,30 @@ def own(folder, **changes):
     return toy(folder, f"data={values}")
 
 
-def test_images_of_the_users_own_are_counted_and_none_is_opened(tmp_path):
+def test_images_of_the_users_own_are_counted_and_none_is_decoded(tmp_path):
     made.folder(tmp_path / "images", {"a": 8, "b": 6})
     (tmp_path / "images" / "a" / "9.png").write_text("no image")
     seen = look(own(tmp_path), tmp_path)
-    assert seen.counts == {"train": (6, 3), "validation": (2, 2), "test": (1, 1)}
+    assert seen.counts == {"train": [6, 3], "validation": [2, 2], "test": [1, 1]}
     assert seen.validation == 4
     assert seen.lines() == [
         "images     train 9, validation 4, test 2",
-        "           not looked at: what is in the files, of which none was opened",
+        "           not looked at: what is in the files, of which none was decoded",
     ]
+
+
+def test_a_picture_that_several_parts_share_is_said(tmp_path, monkeypatch):
+    made.folder(tmp_path / "images", {"a": 8, "b": 6})
+    made.folder(tmp_path / "new", {"a": 2, "b": 2}, size=21)
+    shutil.copy(tmp_path / "images" / "b" / "2.png", tmp_path / "new" / "b" / "again.png")
+    space = own(tmp_path, test_images="new")
+    assert look(space, tmp_path).lines()[-1].startswith("warning: 1 picture is in more than one")
+    hold = threading.Event()
+    monkeypatch.setattr(copies, "warning", lambda *_: hold.wait(60))
+    seen = look(space, tmp_path, patience=0.3)
+    hold.set()
+    assert seen.unseen.endswith("and whether parts share a picture")
+    assert seen.counts["test"] == [2, 3]
 
 
 def test_images_of_the_users_own_that_are_not_there_are_refused(tmp_path, capsys):
@@ -73,7 +89,7 @@ def test_a_published_dataset_that_was_not_fetched_is_said(tmp_path, capsys):
 
 def test_images_that_take_long_to_find_are_not_waited_for(tmp_path, monkeypatch):
     hold = threading.Event()
-    monkeypatch.setattr(datasets, "counts", lambda *_: hold.wait(60))
+    monkeypatch.setattr(datasets, "divided", lambda *_: hold.wait(60) and None)
     seen = look(own(tmp_path), tmp_path, patience=0.01)
     hold.set()
     assert seen.counts == {}

@@ -1,6 +1,7 @@
 """What is refused before Ray starts."""
 
 import importlib.util
+import shutil
 
 import pytest
 from safetensors.torch import save_file
@@ -9,8 +10,9 @@ from raylt import datasets, encoders
 from raylt.plugins import outside
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import strategy
-from raylt.study.run import plan
+from raylt.study.run import driver, plan
 from tests.study.drive import settings, toy
+from tests.study.start import made
 
 
 @pytest.fixture
@@ -58,6 +60,27 @@ def test_a_sampler_that_is_not_installed_is_refused_here_but_may_be_on_a_cluster
     with pytest.raises(EnvironmentError, match="needs the package cmaes"):
         plan.check(space, settings(tmp_path))
     plan.check_space(space, here=False)
+
+
+def test_copies_of_a_picture_in_two_parts_are_said_before_a_search_begins(
+    tmp_path, monkeypatch, capsys
+):
+    made.folder(tmp_path / "data" / "images", {"a": 8, "b": 6})
+    made.folder(tmp_path / "data" / "new", {"a": 2, "b": 2}, size=21)
+    (tmp_path / "data" / "images" / "a" / "cut.png").write_text("no image")
+    original, copy = (tmp_path / "data" / name for name in ("images/b/2.png", "new/b/again.png"))
+    shutil.copy(original, copy)
+    data = {"name": "folder", "images": "images", "test_images": "new", "validation": 2}
+    planned = plan.check(
+        toy(tmp_path, f"data={data | {'broken': 'skip'}}"), settings(tmp_path, quiet=False)
+    )
+    (warning,) = planned.warnings
+    assert "1 picture is in more than one part under other names" in warning
+    assert str(copy) in warning
+    monkeypatch.setattr(driver.lock, "locked", lambda *_, **__: pytest.fail("it started"))
+    with pytest.raises(pytest.fail.Exception):
+        driver.run(planned)
+    assert capsys.readouterr().err.splitlines()[-1] == warning
 
 
 def test_a_plan_knows_its_data(tmp_path):
