@@ -149,18 +149,28 @@ class Splits:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a study keeps of its data: classes by name and size, and what was left out."""
+        """What a study keeps of its data: classes by name and size, what was left out, and how
+        images are shown; see `black`."""
         numbered = self.names == tuple(map(str, range(self.classes)))
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {
             "classes": [] if numbered else [*map(shown, self.names)],
             "broken": len(self.broken),
             "broken_names": [*map(shown, self.broken[:_NAMED])],
             "left_out": dict(self.left_out),
-            "counts": {
-                name: np.bincount(part.labels, minlength=self.classes).tolist()
-                for name, part in parts.items()
-            },
+            "counts": self.counts,
+            "shape": self.train.take(np.zeros(1, np.int64)).shape[1:],
+            "centre": self.centre,
+            "mean": self.mean,
+            "std": self.std,
+        }
+
+    @property
+    def counts(self) -> dict[str, list[int]]:
+        """Images of each class by part, in class order."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {
+            name: np.bincount(part.labels, minlength=self.classes).tolist()
+            for name, part in parts.items()
         }
 
     @property
@@ -182,3 +192,24 @@ class Splits:
         for image in self.broken:
             digest.update(os.fsencode(image))
         return digest.hexdigest()[:16]
+
+
+def black(facts: Mapping[str, Any]) -> Splits:
+    """Parts like those that a study kept the facts of, with as many training images, all black:
+    enough for a trained model, whose weights have seen the real ones."""
+    counts = facts["counts"]["train"]
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = ArrayImages(np.broadcast_to(np.uint8(0), (len(labels), *facts["shape"])), labels)
+    none = images.only(np.arange(0))
+    return Splits(
+        train=images,
+        balanced=images,
+        few_shot=images,
+        validation=none,
+        test=none,
+        classes=len(counts),
+        mean=tuple(facts["mean"]),
+        std=tuple(facts["std"]),
+        centre=facts["centre"],
+        names=tuple(facts["classes"]),
+    )

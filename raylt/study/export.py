@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -197,13 +198,11 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
         root: Folder of the datasets, for a method whose classifier is a probe.
 
     Raises:
-        InputError: the folder is not empty, or the images are not those of the study any more.
+        InputError: the folder is not empty, or the images of a probe have changed.
         EnvironmentError: the checkpoint is gone, or the folder cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"the folder must be new or empty, but {folder} is not; choose another")
-    # The model has the names of the classes, and a probe is fitted on the images again.
-    same_data.require_here(record, root)
     # torch takes seconds to import: what can be refused is refused before.
     import torch
     from safetensors.torch import save_file
@@ -270,12 +269,16 @@ def register(record: Record, trial: Outcome, *, root: Path, uri: str, name: str)
 
 def _load(record: Record, trial: Outcome, root: Path) -> tuple[Portable, dict[str, Tensor]]:
     """A trial's model and weights, after the epoch that the study judges it by."""
+    from raylt.data import images
     from raylt.trial import portable
 
+    data = record.facts.get("data", {})
     return portable.load(
         recipes.parse(dict(trial.recipe)),
+        # A study of before does not have its shape.
+        images.black(data) if "shape" in data else None,
+        functools.partial(same_data.require_here, record, root),
         digest=trial.digest,
-        root=root,
         folder=bucket.trial_folder(record, trial.number, whole=True),
         best=_by_best_epoch(record),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from raylt import datasets
 from raylt.data import frames
 from raylt.data.images import Splits
 from raylt.data.reading.paths import shown
@@ -79,7 +79,13 @@ class Portable(nn.Module):
 
 
 def load(
-    recipe: Recipe, *, digest: str, root: Path, folder: Path, best: bool
+    recipe: Recipe,
+    known: Splits | None,
+    images: Callable[[], Splits],
+    *,
+    digest: str,
+    folder: Path,
+    best: bool,
 ) -> tuple[Portable, dict[str, Tensor]]:
     """The model of a finished run, on the CPU, and the method's weights as the run left them.
 
@@ -88,17 +94,20 @@ def load(
 
     Args:
         recipe: What was trained.
+        known: What is known of its images without them; None where that is too little.
+        images: Loads them, for a probe or where too little is known.
         digest: What the recipe was called then; a newer version may call it otherwise.
-        root: Folder of the datasets, for the probe.
         folder: The run's folder, with its checkpoints.
         best: Whether the epoch is taken that validation would choose, and not the last one.
 
     Raises:
-        EnvironmentError: there is no checkpoint, or the dataset is missing.
+        EnvironmentError: there is no checkpoint.
     """
     device = torch.device("cpu")
-    splits = datasets.load(recipe.data, root)
+    splits = known or images()
     method = parts.method_of(recipe, splits, device)
+    if method.classifier() is None and splits is known:
+        splits = images()
     read = checkpoint.best if best else checkpoint.latest
     trained = read(folder, recipe.digest, digest, method=method)
     if trained is None:

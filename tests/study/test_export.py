@@ -1,6 +1,7 @@
 """An exported model gives, without raylt, what the trained one gave."""
 
 import ast
+import functools
 import json
 import os
 import shutil
@@ -13,13 +14,16 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from raylt import cli
+from raylt import cli, datasets
 from raylt import recipe as recipes
+from raylt.datasets.folder import Config
 from raylt.schema import EnvironmentError, InputError
 from raylt.study import export
+from raylt.study.run import same_data
 from raylt.trial import portable, worker
 from raylt.trial.checkpoints import checkpoint
 from tests.study import made
+from tests.study.start import made as photos
 
 # Torch reads what it wrote and warns of its own archive.
 pytestmark = pytest.mark.filterwarnings("ignore:No complete tensor found:UserWarning")
@@ -59,8 +63,6 @@ def exported(trained, tmp_path_factory):
 
 
 def test_the_program_scores_as_the_trial_did(trained, exported):
-    from raylt import datasets
-
     record, scored = trained
     recipe = recipes.parse(dict(record.best().recipe))
     splits = datasets.load(recipe.data, exported["model.pt2"])
@@ -147,6 +149,49 @@ def test_a_model_is_not_exported_with_other_images(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_with_a_classifier_of_its_own_is_exported_without_its_images(tmp_path):
+    data = {"name": "folder", "images": "set", "natural": True, "validation": 1, "test": 1}
+    folder = photos.folder(tmp_path / "set", {"cat": 9, "dog": 6}, size=20)
+    splits = datasets.load(Config.model_validate(data), tmp_path)
+    record = made.study(
+        tmp_path / "runs",
+        f"data={data}",
+        "method={name: cross_entropy}",
+        "optimizer.lr={low: 0.01, high: 0.2}",
+        "study.baseline={source: a guess, values: {optimizer.lr: 0.1}}",
+        "epochs=1",
+        "study.scheduler={name: none}",
+        trials=1,
+        failed=(),
+        stopped=(),
+        tables=False,
+        fingerprint=splits.fingerprint,
+    )
+    record.note("data", splits.facts)
+    best = record.best()
+    worker.work(
+        recipes.parse(dict(best.recipe)),
+        root=tmp_path,
+        folder=record.trial_folder(best.number),
+        report=lambda _: None,
+        device="cpu",
+    )
+    model, _ = portable.load(
+        recipes.parse(dict(best.recipe)),
+        None,
+        lambda: splits,
+        digest=best.digest,
+        folder=record.trial_folder(best.number),
+        best=False,
+    )
+    shutil.rmtree(folder)
+    files = export.export(record, best, tmp_path / "out", root=tmp_path)
+    picture = torch.rand(2, 3, 30, 20)
+    logits, _ = torch.export.load(files["model.pt2"]).module()(picture)
+    assert torch.allclose(logits, model(picture)[0], atol=1e-5)
+    assert "in order: cat, dog" in files["README.md"].read_text()
+
+
 def test_a_raw_image_of_any_size_goes_in(exported):
     """It is cut and resized as Pillow does it for the dataset."""
     program = torch.export.load(exported["model.pt2"]).module()
@@ -181,8 +226,9 @@ def test_weights_and_recipe_are_those_of_the_run(trained, exported):
     best = record.best()
     _, weights = portable.load(
         recipes.parse(dict(best.recipe)),
+        None,
+        lambda: same_data.require_here(record, exported["load.py"]),
         digest=best.digest,
-        root=exported["load.py"],
         folder=record.trial_folder(best.number),
         best=False,
     )
@@ -206,13 +252,14 @@ def test_a_study_of_best_epochs_exports_the_epoch_that_validation_chose(trained,
     copy = shutil.copytree(folder, tmp_path / "trial")
     for last in copy.glob("checkpoint-*.safetensors"):
         last.unlink()
-    known = {"digest": item.digest, "root": tmp_path, "folder": copy}
+    known = {"digest": item.digest, "folder": copy}
     recipe = recipes.parse(dict(item.recipe))
-    _, chosen = portable.load(recipe, best=True, **known)
+    images = functools.partial(same_data.require_here, record, tmp_path)
+    _, chosen = portable.load(recipe, None, images, best=True, **known)
     kept = checkpoint.best(folder, recipe.digest)
     assert all(torch.equal(chosen[name], kept.method[name]) for name in kept.method)
     with pytest.raises(EnvironmentError, match="holds none"):
-        portable.load(recipe, best=False, **known)
+        portable.load(recipe, None, images, best=False, **known)
 
 
 def test_a_folder_with_something_in_it_is_refused(trained, exported):

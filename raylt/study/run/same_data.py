@@ -19,8 +19,8 @@ _NAMED = 5
 """Classes that are named at most."""
 
 
-def require_here(record: Record, root: Path) -> None:
-    """Refuse to go on with a study whose images have changed.
+def require_here(record: Record, root: Path) -> Splits:
+    """The images of a study, refused where they have changed.
 
     Raises:
         InputError: they have changed, or cannot be divided any more.
@@ -28,11 +28,13 @@ def require_here(record: Record, root: Path) -> None:
     """
     from raylt import datasets
 
-    require(record, datasets.load(recipe.dataset(record.space.fixed), root))
+    splits = datasets.load(recipe.dataset(record.space.fixed), root)
+    require(record, splits)
+    return splits
 
 
 def require(record: Record, splits: Splits) -> None:
-    """The same for images that are loaded."""
+    """Refuse images that are not those of a study."""
     before, now = record.facts["fingerprint"], splits.fingerprint
     if before == now:
         return
