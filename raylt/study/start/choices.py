@@ -14,9 +14,10 @@ _STEPS = 3000
 """Steps of one trial that are enough to learn from images of one's own."""
 _MOST_EPOCHS, _FEWEST_OF_TINY = 200, 30
 """Epochs at most, and what the most is for sets of a few images."""
-_RESERVE, _SHARE = 30.0, 0.8
-"""Seconds of a search besides its trials, for Ray's start, the floor, and the end of MLflow; and
-the share of the rest that is planned for, since trials side by side are slower than one alone."""
+_RESERVE, _SHARE = 45.0, 0.8
+"""Seconds of a search besides its trials, for Ray's start, the floor, the last epochs and the end
+of MLflow, which a busy machine makes longer; and the share of the rest that is planned for, since
+trials side by side are slower than one alone."""
 FEWEST_EPOCHS = 6
 """A schedule, and a scheduler that stops weak trials, need some epochs."""
 

@@ -51,7 +51,7 @@ class Start:
         lines = [
             f"{chosen.method} with the encoder {chosen.encoder} at {chosen.size} pixels, batches "
             f"of {chosen.batch_size}: {chosen.trials} trials of {chosen.epochs} epochs, "
-            f"about {duration(self.seconds)}, less where trials are stopped early",
+            f"an estimated {duration(self.seconds)}, less where trials are stopped early",
             f"one validation image is worth {self.point:.2g} points of accuracy",
         ]
         if self.point > 1:

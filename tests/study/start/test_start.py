@@ -204,7 +204,7 @@ def test_a_step_is_measured_twice_at_most(here: Path) -> None:
     assert measured.call_count == 2
     search_space, _ = loaded("large.yaml")
     assert search_space.known["size"] == 16
-    assert search_space.study.budget.seconds == 330
+    assert search_space.study.budget.seconds == 315
 
 
 @pytest.mark.usefixtures("here")
