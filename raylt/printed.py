@@ -1,8 +1,10 @@
 """The commands that messages name: complete, so that they run as pasted from the folder in which
-they were printed."""
+they were printed, or from which the job was sent that printed them."""
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,10 @@ from typing import Any
 
 from raylt import uris
 from raylt.settings import Settings, flag, option_of
+from raylt.space.file import bundled
+
+SENDER = "RAYLT_SENDER"
+"""The variable by which a job knows how raylt is called where it was sent from."""
 
 TAKES: Mapping[str, tuple[str, ...]] = {
     "best": ("runs", "storage"),
@@ -37,17 +43,42 @@ def command(verb: str, words: Sequence[str], settings: Settings) -> str:
         words: What it is about, and its other options.
         settings: Those that it is to have.
     """
+    program, settings = _caller(settings)
     options: list[str] = []
     if settings.profile is not None and verb not in TAKES:
         options += ["--cluster", _shown(settings.profile)]
     for name, value in _chosen(settings, TAKES.get(verb)).items():
         options += [flag(name), *([] if value is True else [_shown(value)])]
-    return shlex.join(["raylt", verb, *words, *options])
+    return shlex.join([*program, verb, *words, *options])
+
+
+def sender(settings: Settings) -> str:
+    """What `SENDER` is to hold for a job that this process sends."""
+    profile = settings.profile and Path(bundled.find(settings.profile, "clusters")).absolute()
+    plain = {"address": settings.address, "profile": profile and str(profile)}
+    return json.dumps({"program": _program(), **plain})
+
+
+def _program() -> list[str]:
+    """How this process was called: a shell that uses `uv run` may not know raylt itself."""
+    return ["uv", "run", "raylt"] if "UV_RUN_RECURSION_DEPTH" in os.environ else ["raylt"]
+
+
+def _caller(settings: Settings) -> tuple[list[str], Settings]:
+    """How raylt is called, and the settings, where a command is pasted; in a job both are those of
+    its sender."""
+    if SENDER not in os.environ:
+        return _program(), settings
+    known = json.loads(os.environ[SENDER])
+    profile = known["profile"] and Path(known["profile"])
+    changes = {"address": known["address"], "profile": profile}
+    return known["program"], settings.model_copy(update=changes)
 
 
 def kept(settings: Settings) -> dict[str, Any]:
     """What a study remembers of its settings for later commands: plain values, absolute paths, no
     passwords."""
+    _, settings = _caller(settings)
     # Another folder has another default for the data.
     values = {**_chosen(settings, None), "data": settings.data}
     if settings.profile is not None:

@@ -13,8 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # the environment anew for each worker.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
-# What the developer's shell says must not decide where a test looks.
-for name in ("MLFLOW_TRACKING_URI", "RAYLT_DATA", "RAYLT_RUNS"):
+# What the developer's shell says must not decide where a test looks, and what is printed.
+for name in ("MLFLOW_TRACKING_URI", "RAYLT_DATA", "RAYLT_RUNS", "UV_RUN_RECURSION_DEPTH"):
     os.environ.pop(name, None)
 
 # The first example may wait for an import or a busy core; pytest's own timeout ends what hangs.

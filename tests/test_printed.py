@@ -186,3 +186,35 @@ def test_a_study_of_before_has_only_its_folder(
     result = made.study(tmp_path / "r", name="toy")
     assert provenance.command(result, "resume", "toy") == "raylt resume toy --runs r"
     result.close()
+
+
+def test_under_uv_run_commands_begin_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert printed.command("resume", ["toy"], Settings()) == "uv run raylt resume toy"
+
+
+def test_what_a_job_prints_runs_where_it_was_sent_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("runs: /shared/runs\ntrial: {workers: 2}\n")
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    here = merged({"profile": profile, "address": "http://head:8265"}, load(profile))
+    monkeypatch.setenv(printed.SENDER, printed.sender(here))
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH")
+    (tmp_path / "job").mkdir()
+    monkeypatch.chdir(tmp_path / "job")
+    Path("profile.yaml").write_bytes(profile.read_bytes())
+    there = merged({"profile": Path("profile.yaml"), "address": "auto"}, load("profile.yaml"))
+    again = f"uv run raylt resume toy --cluster {profile} --address http://head:8265"
+    assert printed.command("resume", ["toy"], there) == again
+    # So it does for whoever reads the study later.
+    kept = Settings.model_validate({**printed.kept(there), "runs": there.runs})
+    monkeypatch.delenv(printed.SENDER)
+    assert f"uv run {printed.command('resume', ['toy'], kept)}".startswith(again)
+
+
+def test_a_built_in_profile_is_found_by_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Settings(profile=Path("laptop"), address="http://head:8265")
+    monkeypatch.setenv(printed.SENDER, printed.sender(here))
+    assert Path(given(printed.command("resume", ["toy"], here))["cluster"]).is_file()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from raylt import printed, uris
 from raylt import settings as model
-from raylt import uris
 from raylt.cli import output
 from raylt.cluster import address as addresses
 from raylt.schema import InputError
@@ -90,7 +90,13 @@ class Target:
             space=space,
         )
         address = str(self.settings.address).rstrip("/")
-        raise click.exceptions.Exit(submit.run(sent, address, wait=self.wait, say=say))
+        code = submit.run(sent, address, wait=self.wait, say=say)
+        runs = self.settings.runs
+        if self.wait and words[0] != "doctor" and not runs.is_dir():
+            output.echo(
+                f"{runs} is not here: what reads it, as `best`, runs where it is", err=True
+            )
+        raise click.exceptions.Exit(code)
 
     def job(self, words: Sequence[str], *, label: str, space: Space | None) -> Job:
         """A command as a job of the cluster: its words, the settings, and the files of both.
@@ -106,12 +112,21 @@ class Target:
             shipped = {path.resolve().name for path in self.ship}
             beside = {k: v for k, v in space.modules.items() if k.split("/")[0] not in shipped}
             files = {_SPACE: space.text, **beside}
+        goes_on = ["resume", label] if space is not None or words[0] == "resume" else words
+        again = printed.command(goes_on[0], goes_on[1:], self.settings)
         words = [*words, *self._settings_as_words()]
         if self.profile_file is not None:
             file = bundled.find(self.profile_file, "clusters")
             files[_PROFILE] = Path(file).read_text("utf-8")
             words += ["--cluster", _PROFILE]
-        return Job(words=tuple(words), files=files, ship=self.ship, label=label)
+        return Job(
+            words=tuple(words),
+            files=files,
+            ship=self.ship,
+            label=label,
+            again=again,
+            variables={printed.SENDER: printed.sender(self.settings)},
+        )
 
     def _settings_as_words(self) -> list[str]:
         """The settings as the command has them on the cluster.

@@ -59,13 +59,20 @@ def accepting(address: str, duty: str) -> Generator[None]:
         ) from error
 
 
-def follow(client: Any, address: str, name: str, say: Say) -> int:
+def follow(client: Any, address: str, name: str, say: Say, *, again: str) -> int:
     """Print the output of a job as it comes, until the job ends; returns its exit code.
+
+    Args:
+        client: Of the Jobs API.
+        address: Of the cluster.
+        name: The job.
+        say: Takes what it prints.
+        again: The command that goes on with what it does.
 
     Raises:
         EnvironmentError: it does not start, or the cluster or the job is gone.
     """
-    job = _Watched(client, address, name)
+    job = _Watched(client, address, name, again)
     deadline = time.monotonic() + _START
     while job.info().status.value == "PENDING":
         if time.monotonic() > deadline:
@@ -101,8 +108,8 @@ def follow(client: Any, address: str, name: str, say: Say) -> int:
 class _Watched:
     """A job on a cluster that may be out of reach for a while."""
 
-    def __init__(self, client: Any, address: str, name: str) -> None:
-        self._client, self._address, self._name = client, address, name
+    def __init__(self, client: Any, address: str, name: str, again: str) -> None:
+        self._client, self._address, self._name, self._again = client, address, name, again
 
     def info(self) -> Any:
         """What the cluster knows about the job.
@@ -121,13 +128,15 @@ class _Watched:
                 if "404" in reason or "does not exist" in reason:
                     raise EnvironmentError(
                         f"job {self._name} must be on {self._address} to be followed, but "
-                        f"somebody deleted it; see what its study has with `raylt status`"
+                        f"somebody deleted it; what was reported is kept, go on with "
+                        f"`{self._again}`"
                     ) from error
                 if time.monotonic() > deadline:
                     raise EnvironmentError(
                         f"the cluster at {self._address} must answer, but has not for "
-                        f"{AWAY:.0f} s: {reason}; the job goes on if its head does: "
-                        f"ray job logs --address {self._address} --follow {self._name}"
+                        f"{AWAY:.0f} s: {reason}; if its head lives, the job goes on: `ray job "
+                        f"logs --address {self._address} --follow {self._name}`; if not, what was "
+                        f"reported is kept: start a head, then go on with `{self._again}`"
                     ) from error
                 time.sleep(1)
 

@@ -1,7 +1,8 @@
 """Send a command of raylt to a cluster as a job, which runs on when this machine disconnects.
 
 The job gets the space, the profile and what the user names with --ship; never the folder that
-raylt was called in, and nothing from the environment.
+raylt was called in, and nothing from the environment. It is told how it was sent, for the commands
+that it prints.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class Job:
     """Files and folders to put beside them, such as modules that the job imports."""
     label: str
     """Part of the job's id."""
+    again: str
+    """The command that goes on with what the job does, should it be lost."""
+    variables: Mapping[str, str]
+    """Variables of its environment."""
 
 
 def run(job: Job, address: str, *, wait: bool, say: jobs.Say) -> int:
@@ -82,7 +87,7 @@ def run(job: Job, address: str, *, wait: bool, say: jobs.Say) -> int:
         return 0
     say(f"job {name} on {address}; it goes on when this window is closed\n")
     try:
-        return jobs.follow(client, address, name, say)
+        return jobs.follow(client, address, name, say, again=job.again)
     except KeyboardInterrupt:
         say(
             f"\nthe job goes on; to see it: ray job logs --address {address} --follow {name}; "
@@ -196,6 +201,6 @@ def _send(job: Job, address: str, folder: Path) -> tuple[Any, str]:
         name = client.submit_job(
             entrypoint=shlex.join(["python", "-m", "raylt", *job.words]),
             submission_id=f"raylt-{job.label}-{uuid.uuid4().hex[:8]}",
-            runtime_env={"working_dir": str(folder)},
+            runtime_env={"working_dir": str(folder), "env_vars": dict(job.variables)},
         )
     return client, name

@@ -6,6 +6,8 @@ from raylt import settings
 
 OTHERS = {
     "RAYLT_CLUSTER": "The profile, in place of `--cluster`.",
+    "RAYLT_SENDER": "Set by raylt for a job: how it was sent, for the commands that it prints.",
+    "UV_RUN_RECURSION_DEPTH": "Set by `uv run`: printed commands then begin with it, too.",
     "_RAYLT_COMPLETE": "Set by the shell when it completes a command; "
     "`_RAYLT_COMPLETE=bash_source raylt` prints what to put into .bashrc.",
     "MLFLOW_TRACKING_USERNAME": "The user of an MLflow server.",

@@ -105,6 +105,8 @@ def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
     profile.write_text("address: http://head:8265\nruns: /nfs/runs\ndata: /nfs/data\n")
     assert raylt("resume", "toy", "--cluster", str(profile), "--retry-failed", "--json") == 4
     job = sent[0][0]
+    assert job.again == f"raylt resume toy --cluster {profile}"
+    assert json.loads(job.variables["RAYLT_SENDER"])["profile"] == str(profile)
     assert job.files == {"profile.yaml": profile.read_text()}
     assert job.words == (
         "resume",
@@ -121,6 +123,23 @@ def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
         "--cluster",
         "profile.yaml",
     )
+
+
+def test_what_goes_on_after_a_lost_job_is_the_command_or_resume(sent, capsys):
+    where = ("--address", "http://h:8265", "--runs", "/r")
+    for words in (
+        ("confirm", "toy", "--top", "2"),
+        ("tune", SPACE),
+        ("resume", "toy", "-n", "+2"),
+    ):
+        raylt(*words, *where)
+    options = "--address http://h:8265 --runs /r"
+    assert [job.again for job, _, _ in sent] == [
+        f"raylt confirm toy --top 2 {options}",
+        f"raylt resume sdclr-digits {options}",
+        f"raylt resume toy {options}",
+    ]
+    assert capsys.readouterr().err.count("/r is not here") == 3
 
 
 @pytest.mark.parametrize(

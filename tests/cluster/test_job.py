@@ -31,9 +31,13 @@ class Client:
         return types.SimpleNamespace(status=status, driver_exit_code=4, message="")
 
 
+def followed(client, say):
+    return job.follow(client, HEAD, "job", say, again="raylt resume toy")
+
+
 def test_a_log_that_breaks_off_is_not_told_twice():
     messages = []
-    assert job.follow(Client(), HEAD, "job", messages.append) == 4
+    assert followed(Client(), messages.append) == 4
     message = "".join(text for text in messages if not text.startswith("warning"))
     assert message.count("two\n") == 1
 
@@ -56,8 +60,14 @@ class Gone(Client):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ConnectionError("Connection refused"), "has not for 0 s: Connection refused; the job"),
-        (RuntimeError("Request failed with status code 404: Job x does not exist"), "deleted it"),
+        (
+            ConnectionError("Connection refused"),
+            r"has not for 0 s: Connection refused; if .* `raylt resume toy`$",
+        ),
+        (
+            RuntimeError("Request failed with status code 404: Job x does not exist"),
+            r"deleted it; .* `raylt resume toy`$",
+        ),
         (
             RuntimeError("Authentication required: token"),
             "must accept our token, but we have none",
@@ -67,7 +77,7 @@ class Gone(Client):
 def test_a_cluster_or_a_job_that_is_gone_is_one_line(error, words, monkeypatch):
     monkeypatch.setattr(job, "AWAY", 0.0)
     with pytest.raises(EnvironmentError, match=words) as caught:
-        job.follow(Gone(error), HEAD, "job", lambda _: None)
+        followed(Gone(error), lambda _: None)
     assert "\n" not in str(caught.value)
 
 
@@ -82,7 +92,7 @@ class Restarted(Client):
 
 
 def test_a_cluster_that_comes_back_is_followed_on():
-    assert job.follow(Restarted(), HEAD, "job", lambda _: None) == 4
+    assert followed(Restarted(), lambda _: None) == 4
 
 
 class Chatty(Client):
@@ -93,7 +103,7 @@ class Chatty(Client):
 
 def test_rays_own_lines_are_left_out_of_a_jobs_output():
     messages = []
-    assert job.follow(Chatty(), HEAD, "job", messages.append) == 4
+    assert followed(Chatty(), messages.append) == 4
     assert "".join(messages) == "mine\n"
 
 
@@ -122,5 +132,5 @@ class Failed(Client):
 
 def test_a_job_that_fails_says_why_without_its_log_again():
     messages = []
-    assert job.follow(Failed(), HEAD, "job", messages.append) == 1
+    assert followed(Failed(), messages.append) == 1
     assert messages[-1] == "job job: FAILED: Job entrypoint command failed with exit code 1\n"

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures("no_token")
 
 def job(**changes):
     fixed = {"words": ("tune",), "files": {"space.yaml": "a: 1\n"}, "ship": (), "label": "toy"}
+    fixed |= {"again": "raylt resume toy", "variables": {}}
     return submit.Job(**{**fixed, **changes})
 
 
