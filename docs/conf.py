@@ -24,6 +24,8 @@ extensions = [
 exclude_patterns = ["_build", "README.md"]
 html_theme = "furo"
 html_title = f"raylt {version}"
+html_static_path = ["_static"]
+html_css_files = ["raylt.css"]
 html_copy_source = False
 html_show_sphinx = False
 

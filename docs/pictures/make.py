@@ -5,6 +5,7 @@
       evaluation.every=10
     raylt confirm seeds --top 1 --seeds 16 --no-race
     raylt tune --space docs/pictures/tau.yaml --study tau-0 seed=0   # and tau-1, tau-2 alike
+    raylt tune --space docs/pictures/complement.yaml --study complement-0 seed=0   # and 1, 2
     raylt tune --space sdclr --study killed study.trials=6 epochs=40   # kill -9 and resume it
     python docs/pictures/make.py runs
 """
@@ -175,6 +176,26 @@ def trade(axes: list[Axes], runs: Path) -> None:
     axes[0].legend(frameon=False, loc="lower left")
 
 
+def complement(axes: list[Axes], runs: Path) -> None:
+    """What the weight and the power of the prototypes do, each with the mean over the other."""
+    frames = [raylt.open_study(f"complement-{seed}", runs=runs).frame() for seed in range(3)]
+    for panel, key in zip(axes, ("complement_weight", "complement_power"), strict=True):
+        means = [100 * frame.groupby(f"method.{key}").mean(numeric_only=True) for frame in frames]
+        mean = sum(means) / len(means)
+        for group, colour in (("many", MANY), ("medium", MEDIUM), ("few", FEW)):
+            for seed in means:
+                panel.plot(seed[f"val/{group}"], "o", color=colour, markersize=3, alpha=0.6)
+            panel.plot(mean[f"val/{group}"], color=colour, label=group)
+        panel.plot(mean["val/accuracy"], "--", color="black", label="accuracy")
+        panel.set(xlabel=f"method.{key}", ylim=(84, 100.6))
+        panel.set_xscale("log" if key == "complement_weight" else "linear")
+        panel.set_xticks(mean.index, [f"{value:g}" for value in mean.index])
+        panel.minorticks_off()
+    axes[0].set(title="three seeds, each over 4 powers", ylabel="per cent, validation")
+    axes[1].set(title="three seeds, each over 5 weights")
+    axes[1].legend(frameon=False, loc="lower left", ncols=2)
+
+
 def seeds(axes: list[Axes], runs: Path) -> None:
     """One setting with many seeds, and what the best of some of them promises."""
     stored = json.loads((runs / "seeds" / "confirm" / "verdict.json").read_text("utf-8"))
@@ -250,6 +271,7 @@ PICTURES: dict[Callable[[list[Axes], Path], None], int] = {
     prototypes: 2,
     absent: 2,
     trade: 1,
+    complement: 2,
     seeds: 2,
     levels: 1,
     killed: 1,
