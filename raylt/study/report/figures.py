@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raylt.plugins import did_you_mean
 from raylt.study.report.charts import html
@@ -12,6 +13,11 @@ from raylt.study.report.charts.figure import Chart
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+_CAPTION_WIDTH = 95
+"""Letters of a line of a caption in a notebook."""
+_LETTERS = 66
+"""Those over the axes of parallel coordinates there."""
 
 
 class Figures:
@@ -38,8 +44,21 @@ class Figures:
 def _plotted(chart: Chart) -> go.Figure:
     import plotly.graph_objects as go
 
-    title = {"title": {"text": chart.title, "subtitle": {"text": chart.caption}}}
+    lines = textwrap.wrap(chart.caption, _CAPTION_WIDTH)
+    title = {
+        "text": chart.title,
+        "subtitle": {"text": "<br>".join(lines)},
+        "yref": "container",
+        "yanchor": "top",
+        "y": 1,
+        "pad": {"t": 12},
+    }
     if chart.body is None:
-        return go.Figure(layout=title)
-    figure = go.Figure(html.drawing(chart))
-    return figure.update_layout(title, margin_t=110)
+        return go.Figure(layout_title=title)
+    figure = go.Figure(html.drawing(chart, letters=_LETTERS))
+    # The title stands above what the chart has there: a legend, or the names of its axes.
+    room = 34 + 18 * len(lines)
+    layout: Any = figure.layout
+    return figure.update_layout(
+        title=title, margin_t=(layout.margin.t or 60) + room, height=layout.height + room
+    )

@@ -20,7 +20,10 @@ def test_every_chart_of_the_report_is_a_figure_with_its_title(figures):
         figure = getattr(figures, name)()
         assert isinstance(figure, Figure)
         assert figure.layout.title.text
-        assert figure.layout.title.subtitle.text
+        lines = figure.layout.title.subtitle.text.split("<br>")
+        assert max(map(len, lines)) <= 95
+        # The caption has its own room above the names of the axes.
+        assert not figure.data or figure.layout.margin.t >= 60 + 18 * len(lines)
 
 
 def test_a_chart_with_nothing_to_draw_says_why():

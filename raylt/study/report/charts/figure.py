@@ -19,6 +19,8 @@ BLUE = "#0072b2"
 ORANGE = "#e69f00"
 GREEN = "#009e73"
 VERMILION = "#d55e00"
+STRENGTH = (GREY, ORANGE, VERMILION)
+"""The colours of a weak, a middling and a strong trial, seen on white and in the dark."""
 
 _STEPS = 5
 """Ticks of an axis, about."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from raylt.study.report.charts.figure import (
+    STRENGTH,
     Axis,
     Bars,
     Chart,
@@ -23,7 +24,7 @@ from raylt.study.report.charts.figure import (
 _COLUMNS = 3
 """Panels in a row."""
 _LETTERS = 110
-"""Letters that fit beside each other over the axes of parallel coordinates."""
+"""Letters that fit beside each other over the axes of parallel coordinates on a page."""
 _SYMBOLS = {
     "circle": ("circle", 8),
     "hollow": ("circle-open", 8),
@@ -32,7 +33,6 @@ _SYMBOLS = {
     "square": ("square", 8),
 }
 """Symbols of plotly and their sizes."""
-_SHADES = "Viridis"
 _LAYOUT = {
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222222"},
     "paper_bgcolor": "#ffffff",
@@ -46,11 +46,16 @@ Drawing = tuple[list[Any], dict[str, Any]]
 """The `data` and `layout` of plotly.js."""
 
 
-def drawing(chart: Chart) -> dict[str, Any]:
-    """`data` and `layout` of a chart with something to draw, as plotly.js takes them."""
+def drawing(chart: Chart, *, letters: int = _LETTERS) -> dict[str, Any]:
+    """`data` and `layout` of a chart with something to draw, as plotly.js takes them.
+
+    Args:
+        chart: The chart.
+        letters: That fit beside each other over the axes of parallel coordinates.
+    """
     assert chart.body is not None
     if isinstance(chart.body, Parallel):
-        data, layout = _parallel(chart.body)
+        data, layout = _parallel(chart.body, letters)
     elif isinstance(chart.body, Grid):
         data, layout = _grid(chart.body)
     else:
@@ -102,6 +107,9 @@ def _axis(axis: Axis, values: Sequence[float] = ()) -> dict[str, Any]:
         # plotly would write 0.05 as 5.
         ticks = round_ticks(min(values), max(values), log=True)
         settings |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+    elif len(set(values)) == 1:
+        # plotly would go on to 101 per cent.
+        settings["tickvals"] = [values[0]]
     if axis.ticks:
         settings |= {
             "tickvals": list(range(len(axis.ticks))),
@@ -147,14 +155,14 @@ def _bars(mark: Bars) -> dict[str, Any]:
             "array": [high - y for y, (_, high) in ends],
             "arrayminus": [y - low for y, (low, _) in ends],
         }
-    if mark.touching:
-        trace["width"] = 1
+    # plotly would widen the bars of a trace that has only every second place.
+    trace["width"] = 1 if mark.touching else 0.8
     if mark.horizontal:
         trace |= {"x": list(mark.y), "y": list(mark.x), "orientation": "h"}
     return trace
 
 
-def _parallel(body: Parallel) -> Drawing:
+def _parallel(body: Parallel, letters: int) -> Drawing:
     dimensions = [
         {
             "label": dimension.title,
@@ -170,13 +178,13 @@ def _parallel(body: Parallel) -> Drawing:
     titles = [dimension.title for dimension in body.dimensions]
     # Letters of two neighbours that meet in the middle between their axes.
     meeting = max((len(a) + len(b) for a, b in itertools.pairwise(titles)), default=0) / 2
-    crowded = meeting > _LETTERS / len(titles)
+    crowded = meeting > letters / len(titles)
     data = {
         "type": "parcoords",
         "dimensions": dimensions,
         "line": {
             "color": list(body.shade),
-            "colorscale": _SHADES,
+            "colorscale": [[i / 2, colour] for i, colour in enumerate(STRENGTH)],
             "showscale": True,
             "colorbar": {"title": {"text": body.shade_title}},
         },
@@ -186,14 +194,15 @@ def _parallel(body: Parallel) -> Drawing:
         "tickfont": {"size": 11},
     }
     top = 95 if crowded else 60
-    return [data], {"height": 400 + top, "margin": {"l": 60, "r": 60, "t": top, "b": 40}}
+    left = max(60, 4 * len(titles[0]))
+    return [data], {"height": 400 + top, "margin": {"l": left, "r": 60, "t": top, "b": 40}}
 
 
 def _grid(body: Grid) -> Drawing:
     data = {
         "type": "heatmap",
         "z": [list(row) for row in body.cells],
-        "colorscale": _SHADES,
+        "colorscale": "Viridis",
         "zmin": 0,
         "zmax": 1,
         "text": [list(row) for row in body.hover],

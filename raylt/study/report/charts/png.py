@@ -7,15 +7,15 @@ import math
 import textwrap
 from typing import Any
 
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from raylt.study.report.charts.figure import (
+    STRENGTH,
     Axis,
     Bars,
     Chart,
@@ -30,7 +30,6 @@ from raylt.study.report.charts.figure import (
 _DPI = 110
 _COLUMNS = 3
 """Panels in a row."""
-_SHADES = "viridis"
 _SYMBOLS = {
     "circle": ("o", 26),
     "hollow": ("o", 26),
@@ -176,7 +175,7 @@ def _axis(axes: Axes, axis: Axis, side: str) -> None:
 def _parallel(body: Parallel) -> Figure:
     figure = Figure(figsize=(10, 4.4))
     axes = figure.subplots()
-    shades = colormaps[_SHADES]
+    shades = LinearSegmentedColormap.from_list("strength", STRENGTH)
     low, high = min(body.shade), max(body.shade)
     span = (high - low) or 1.0
     across = range(len(body.dimensions))
@@ -206,7 +205,7 @@ def _parallel(body: Parallel) -> Figure:
 def _grid(body: Grid) -> Figure:
     figure = Figure(figsize=(6.4, 5.8))
     axes = figure.subplots()
-    image = axes.imshow(body.cells, cmap=_SHADES, vmin=0, vmax=1)
+    image = axes.imshow(body.cells, cmap="viridis", vmin=0, vmax=1)
     _axis(axes, body.x, "x")
     _axis(axes, body.y, "y")
     figure.colorbar(image, ax=axes, label="share")
