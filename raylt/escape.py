@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]"
 )
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|!~])")
 
 
 def terminal(text: str) -> str:
@@ -49,7 +49,9 @@ def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
 
 def markdown(text: str) -> str:
     """A text for one paragraph or one cell of Markdown, which shows it as it is."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(terminal(text).split()))
+    line = " ".join(terminal(text).split())
+    # MLflow shows the backslash before a sign of HTML.
+    return _html.escape(_MARKDOWN.sub(r"\\\1", line), quote=False)
 
 
 def code(text: str) -> str:

@@ -41,7 +41,7 @@ def test_what_is_logged_is_safe():
     ("text", "shown"),
     [
         ("Jiang et al. 2021, CIFAR-100", "Jiang et al. 2021, CIFAR-100"),
-        ("<script>x</script>", "\\<script\\>x\\</script\\>"),
+        ("<script>x & y</script>", "&lt;script&gt;x &amp; y&lt;/script&gt;"),
         ("a | b\n# title", "a \\| b \\# title"),
         ("![x](http://evil)", "\\!\\[x\\](http://evil)"),
         ("a\x1bb", "a\\\\x1bb"),

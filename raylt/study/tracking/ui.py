@@ -24,10 +24,6 @@ from raylt.study.record import sqlite, studies
 from raylt.study.tracking import moved, views
 
 _LOOPBACK = "127.0.0.1"
-_HOST = _LOOPBACK if sys.platform == "darwin" else "raylt.localhost"
-"""The machine's own name in links: every name below `localhost` is this machine, and by the
-number MLflow would cover a quarter of a newcomer's page with its assistant. Safari knows no such
-name."""
 _PATIENCE = 3
 """Seconds that a server has to end by itself."""
 
@@ -71,7 +67,7 @@ def serve(
             )
         links = _print_links(linked, server.rstrip("/"))
         if browse:
-            webbrowser.open(links[0])
+            _open(links[0])
         return
     _require_free(port)
     if file := uris.sqlite_file(uri):
@@ -87,18 +83,14 @@ def serve(
         # No greetings, and no warnings meant for MLflow's authors.
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(
-            f"{name}{end}" for name in (_LOOPBACK, "localhost", _HOST) for end in ("", f":{port}")
-        ),
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{_HOST}:{port}",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
-    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    command += ["--app-name", "raylt", "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     # The URI may hold a password, and every user of the machine sees the words of a command.
     environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
     command += ["--artifacts-destination", (runs / "artifacts").resolve().as_uri()]
-    print(f"MLflow shows {runs} on http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
-    base = f"http://{_HOST}:{port}"
+    base = f"http://{_LOOPBACK}:{port}"
+    print(f"MLflow shows {runs} on {base} (Ctrl-C ends it)", flush=True)
     links = _print_links(linked, base) or [f"{base}/#/experiments?workflowType=machine_learning"]
     if browse:
         threading.Thread(target=_open_when_up, args=(port, links[0]), daemon=True).start()
@@ -183,7 +175,15 @@ def _open_when_up(port: int, link: str) -> None:
             urllib.request.urlopen(f"http://{_LOOPBACK}:{port}/health", timeout=1).close()
             break
         time.sleep(0.3)
-    webbrowser.open(link)
+    if not _open(link):
+        print(f"From your own machine: ssh -L {port}:{_LOOPBACK}:{port} THIS-MACHINE", flush=True)
+
+
+def _open(link: str) -> bool:
+    """Open a link in a browser; returns whether there is one."""
+    if not (opened := webbrowser.open(link)):
+        print("No browser was found on this machine: open the first link in yours.", flush=True)
+    return opened
 
 
 def _require_free(port: int) -> None:

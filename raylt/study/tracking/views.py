@@ -127,14 +127,25 @@ def _page(record: Record, search: str) -> dict[str, Any]:
 
 def _charts(record: Record) -> dict[str, Any]:
     """Parallel coordinates of the leaves and the objectives, and the learning curves."""
-    # MLflow drops a run that lacks an axis, so a conditional leaf has none.
-    leaves = [leaf.path for leaf in record.space.leaves if leaf.when is None]
-    parallel = {
-        **_chart("parallel", "search", "PARALLEL"),
-        "selectedParams": leaves,
-        "selectedMetrics": [objective.metric for objective in record.objectives],
-        "showAllRuns": True,
+    # MLflow drops a run that lacks an axis, or has a word on one of numbers: so leaves that only
+    # some trials have stand in a chart of these trials.
+    conditions = dict.fromkeys(leaf.when.text for leaf in record.space.leaves if leaf.when)
+    searches = {"search": "The open hyperparameters and the objective"} | {
+        when: f"Only trials where {when}" for when in conditions
     }
+    parallels = [
+        {
+            **_chart(f"parallel {section}", section, "PARALLEL"),
+            "selectedParams": [
+                leaf.path
+                for leaf in record.space.leaves
+                if leaf.when is None or leaf.when.text == section
+            ],
+            "selectedMetrics": [objective.metric for objective in record.objectives],
+            "showAllRuns": True,
+        }
+        for section in searches
+    ]
     curves = [
         {
             **_chart(f"curve {name}", "curves", "LINE"),
@@ -152,9 +163,9 @@ def _charts(record: Record) -> dict[str, Any]:
         for name in _metrics(record)[:4]
     ]
     return {
-        "compareRunCharts": [parallel, *curves],
+        "compareRunCharts": [*parallels, *curves],
         "compareRunSections": [
-            _section("search", "The open hyperparameters and the objective", columns=1),
+            *(_section(section, words, columns=1) for section, words in searches.items()),
             _section("curves", "Learning curves", columns=2),
             *(_section(name, name, columns=3, display=False) for name in _FOLDED),
         ],

@@ -22,7 +22,7 @@ URI = "postgresql://me:canary-8b1f@127.0.0.1:9/mlflow"
 @pytest.fixture
 def server(monkeypatch):
     """A server that is ended at once by Ctrl-C; what it was started with, and browsers' links."""
-    seen = {"opened": []}
+    seen = {"opened": [], "browser": True}
 
     class Server:
         pid = 0
@@ -40,7 +40,9 @@ def server(monkeypatch):
     )
     monkeypatch.setattr("os.killpg", lambda *_: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("webbrowser.open", seen["opened"].append)
+    monkeypatch.setattr(
+        "webbrowser.open", lambda link: seen["opened"].append(link) or seen["browser"]
+    )
     return seen
 
 
@@ -64,12 +66,14 @@ def test_two_links_land_on_the_trials_of_the_latest_study(tracked, server, capsy
     assert lines[1] == "made, trials, best first:"
     assert lines[2].endswith(f":0/#/experiments/1/runs?{MACHINE_LEARNING}&{SHARE}trials-{key}")
     assert lines[4].endswith(f"&{SHARE}compare-{key}&compareRunsMode=CHART")
-    host = lines[2].split("/")[2]
-    assert host in server["env"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
-    assert server["env"]["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == f"http://{host}"
+    assert server["command"][8:10] == ["--app-name", "raylt"]
 
 
-def test_the_first_link_opens_once_the_server_answers(tracked, server, monkeypatch):
+@pytest.mark.parametrize("browser", [True, False])
+def test_the_first_link_opens_once_the_server_answers(
+    tracked, server, monkeypatch, capsys, browser
+):
+    server["browser"] = browser
     answers = [io.BytesIO(), None]
 
     def urlopen(*_, **__):
@@ -84,6 +88,7 @@ def test_the_first_link_opens_once_the_server_answers(tracked, server, monkeypat
             thread.join(5)
     (opened,) = server["opened"]
     assert SHARE + "trials-" in opened
+    assert ("No browser was found" in capsys.readouterr().out) is not browser
 
 
 def test_a_study_on_a_server_is_linked_there_and_nothing_is_started(tracked, server, capsys):

@@ -52,17 +52,20 @@ def test_an_objective_that_is_to_be_small_turns_the_order_and_has_a_column(tmp_p
     small.close()
 
 
-def test_the_comparison_is_of_the_named_runs_over_the_leaves_that_all_have(record):
+def test_the_comparison_is_of_the_named_runs_and_a_conditional_leaf_has_a_chart_of_its_trials(
+    record,
+):
     page = states(record, compared=("a", "b"))["compare"]
     assert page["searchFilter"] == "attributes.run_id IN ('a', 'b')"
-    parallel, *curves = page["compareRunCharts"]
-    assert parallel["type"] == "PARALLEL"
-    assert parallel["selectedParams"] == [
-        "method.temperature",
-        "method.prune",
-        "method.head_depth",
-    ]
-    assert parallel["selectedMetrics"] == ["val/accuracy"]
+    all_runs, some_runs, *curves = page["compareRunCharts"]
+    leaves = ["method.temperature", "method.prune", "method.head_depth"]
+    assert all_runs["selectedParams"] == leaves
+    assert set(some_runs["selectedParams"]) == {*leaves, "method.random_share"}
+    for parallel in (all_runs, some_runs):
+        assert parallel["type"] == "PARALLEL"
+        assert parallel["selectedMetrics"] == ["val/accuracy"]
+    names = {section["uuid"]: section["name"] for section in page["compareRunSections"]}
+    assert names[some_runs["metricSectionId"]] == "Only trials where method.prune > 0.5"
     assert curves[0]["selectedMetricKeys"] == ["val/accuracy"]
     sections = {section["uuid"] for section in page["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in page["compareRunCharts"]} <= sections
