@@ -19,6 +19,8 @@ _NARROW = 24
 """The least width of a column whose cells take several lines."""
 _LONGEST = 28
 """Letters of a cell beyond which it is cut."""
+_WRAPPED = 40
+"""Letters of a line of a cell that may have several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ class Columns:
                 "\n".join([""] * (lines - len(column.head_lines)) + column.head_lines),
                 justify="right" if column.right else "left",
                 no_wrap=not column.wraps,
-                max_width=None if column.wraps else max(_LONGEST, column.width),
+                max_width=_WRAPPED if column.wraps else max(_LONGEST, column.width),
             )
         rows = zip(*(column.cells for column in shown), strict=True)
         for i, row in enumerate(rows):

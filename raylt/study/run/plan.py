@@ -84,7 +84,7 @@ def small_sample(images: int, *, part: str = "validation") -> str | None:
         return None
     return (
         f"One of the {images} {part} images is worth {100 / images:.2g} points of accuracy: "
-        f"smaller differences are noise"
+        f"differences of less than {min(100, 200 / images):.3g} points are noise"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raylt.space.metric_names import METRICS
+from raylt.study.cost import budget
 from raylt.study.record import text
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
@@ -60,6 +62,9 @@ class Progress(Listener):
         self._epochs = epochs if isinstance(epochs, int) else None
         self._trained = sum(outcome.epoch for outcome in outcomes)
         """Epochs that were trained before now."""
+        wall_clock = [a for a in budget.accounts(record) if a.name == "wall_clock"]
+        self._budget = min((3600 * (a.limit - a.used) for a in wall_clock), default=math.inf)
+        """Seconds that the budget leaves from now on."""
         self._stopping = ""
         self._lock = threading.Lock()
         self._began = time.monotonic()
@@ -166,7 +171,13 @@ class Progress(Listener):
         elapsed = time.monotonic() - self._began
         epochs, left = epochs_of(trials, self._wanted, self._epochs)
         new = epochs - self._trained
-        rest = f", about {_whole(elapsed * left / new)} left" if new > 0 and left else ""
+        to_come = elapsed * left / new if new > 0 and left else math.inf
+        within = max(0.0, self._budget - elapsed)
+        rest = ""
+        if within < to_come:
+            rest = f", {_whole(within)} of the budget left"
+        elif to_come < math.inf:
+            rest = f", about {_whole(to_come)} left"
         return (
             f"{ended}/{self._wanted} trials, {epochs}/{epochs + left} epochs, "
             f"{_whole(elapsed)}{rest}"

@@ -31,6 +31,12 @@ def test_a_wide_terminal_shows_every_column():
     assert "no room" not in text
 
 
+def test_a_long_text_has_several_lines_where_no_screen_ends_it():
+    cells = ["a leaf must not be opened or closed, for its trials could not be compared", "b"]
+    text = shown(1000, [*COLUMNS, Column(head="because", cells=cells, right=False, wraps=True)])
+    assert max(map(len, text.splitlines())) < 120
+
+
 @pytest.mark.parametrize(("width", "hidden"), [(45, "time"), (34, "complement_weight, time")])
 def test_a_narrow_one_leaves_out_what_matters_least_and_says_so(width, hidden):
     text = shown(width)

@@ -54,10 +54,10 @@ def test_quiet_says_nothing(study):
 def screen(study, monkeypatch):
     """Shows a study with one trial that has run 3 of 6 epochs, at a width; returns the text."""
 
-    def draw(width, *, name=None, before=lambda shows: None):
+    def draw(width, *overrides, name=None, before=lambda shows: None):
         terminal = type("Terminal", (io.StringIO,), {"isatty": lambda _: 1})
         monkeypatch.setattr(sys, "stdout", terminal())
-        made = study()
+        made = study(*overrides)
         console = Console(file=io.StringIO(), force_terminal=True, width=width, height=30)
         recipe = made.space.at(made.space.baseline_point)
         task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
@@ -83,6 +83,17 @@ def test_on_a_terminal_a_table_lives_that_suits_its_width(screen, width):
     assert ("prune" in text.partition("no room")[0]) == (width > 40)
     assert "left" in text or width == 40
     assert "best so far 51.2 (trial 0), baseline 51.2 (trial 0)" in text or width == 40
+
+
+@pytest.mark.parametrize(
+    ("budget", "left"), [("91s", "30s of the budget left"), ("1h", "about 11m00s left")]
+)
+def test_what_is_left_is_what_the_budget_leaves_where_it_ends_first(screen, budget, left):
+    def a_minute_later(shows):
+        shows._began -= 60
+
+    text = screen(80, f"study.budget.wall_clock={budget}", before=a_minute_later)
+    assert f"1m00s, {left}" in text
 
 
 def test_the_table_says_that_it_stops(screen):
