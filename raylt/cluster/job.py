@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from typing import Any
 
 from raylt.cluster import token
@@ -18,6 +20,10 @@ _START = 120.0
 """Seconds in which a job must start; it books nothing, so it has nothing to wait for."""
 AWAY = 30.0
 """Seconds that a cluster may be out of reach while its job is followed."""
+ANSWER = 10.0
+"""Seconds for one answer of it, for which Ray's client would wait for ever."""
+SILENCE = 30.0
+"""Seconds without a line of the log after which the cluster is asked for the job."""
 _OF_RAY = re.compile(r"^[-\d]+ [\d:,]+\s+INFO job_manager\.py:\d+ -- .*\n", re.MULTILINE)
 """A line that Ray puts into the output of a job."""
 _EXIT_CODES = (1, 2, 3, 4, 5, 130)
@@ -120,7 +126,7 @@ class _Watched:
         deadline = time.monotonic() + AWAY
         while True:
             try:
-                return self._client.get_job_info(self._name)
+                return self._asked()
             except Exception as error:
                 if token.is_refusal(error):
                     raise token.refused(self._address) from error
@@ -140,13 +146,31 @@ class _Watched:
                     ) from error
                 time.sleep(1)
 
+    def _asked(self) -> Any:
+        answer: Future[Any] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._client.get_job_info(self._name))
+            except Exception as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=ask, name="job", daemon=True).start()
+        try:
+            return answer.result(ANSWER)
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {ANSWER:.0f} s") from None
+
 
 async def _print_log(client: Any, name: str, shown: int, say: Say) -> int:
-    """Print the log from its character `shown` on; returns how many are shown then."""
+    """Print the log from its character `shown` on, until it ends or is silent for long; returns
+    how many are shown then."""
     seen = 0
-    async for text in client.tail_job_logs(name):
-        fresh = _OF_RAY.sub("", text[max(0, shown - seen) :])
-        seen += len(text)
-        if fresh:
-            say(fresh)
+    log = client.tail_job_logs(name)
+    with contextlib.suppress(TimeoutError):
+        while (text := await asyncio.wait_for(anext(log, None), SILENCE)) is not None:
+            fresh = _OF_RAY.sub("", text[max(0, shown - seen) :])
+            seen += len(text)
+            if fresh:
+                say(fresh)
     return max(shown, seen)

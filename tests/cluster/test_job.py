@@ -1,5 +1,7 @@
 """A job that is followed: to its end, or to one line that says what became of it."""
 
+import asyncio
+import threading
 import types
 
 import pytest
@@ -79,6 +81,51 @@ def test_a_cluster_or_a_job_that_is_gone_is_one_line(error, words, monkeypatch):
     with pytest.raises(EnvironmentError, match=words) as caught:
         followed(Gone(error), lambda _: None)
     assert "\n" not in str(caught.value)
+
+
+class Dark(Client):
+    """A Jobs API on a host without power: no connection ends, and nothing answers any more."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    async def tail_job_logs(self, name):
+        yield "one\n"
+        await asyncio.sleep(60)
+
+    def get_job_info(self, name):
+        self.asked += 1
+        if self.asked > 1:
+            threading.Event().wait(60)
+        return super().get_job_info(name)
+
+
+def test_a_head_that_is_dark_is_not_waited_for(monkeypatch):
+    for name in ("AWAY", "ANSWER", "SILENCE"):
+        monkeypatch.setattr(job, name, 0.1)
+    messages = []
+    with pytest.raises(EnvironmentError, match=r"must answer, but has not .*: no answer within"):
+        followed(Dark(), messages.append)
+    assert messages == ["one\n"]
+
+
+class Slow(Client):
+    """A job that says nothing for a while."""
+
+    async def tail_job_logs(self, name):
+        self.calls += 1
+        yield "one\n"
+        if self.calls == 1:
+            await asyncio.sleep(60)
+        yield "two\n"
+
+
+def test_a_job_that_is_silent_for_long_is_followed_on(monkeypatch):
+    monkeypatch.setattr(job, "SILENCE", 0.1)
+    messages = []
+    assert followed(Slow(), messages.append) == 4
+    assert messages == ["one\n", "two\n"]
 
 
 class Restarted(Client):
