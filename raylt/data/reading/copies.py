@@ -24,9 +24,8 @@ File = tuple[str, str]
 """A part and a path."""
 
 
-def warning(splits: Splits) -> list[str]:
-    """What to say of copies of one picture in several parts of a user's images, in a line; nothing
-    without them."""
+def sentence(splits: Splits) -> str:
+    """What to say of copies of one picture in several parts of own images; "" without them."""
     copies = across(
         {
             "train": {*_paths(splits.train), *_paths(splits.balanced)},
@@ -35,7 +34,7 @@ def warning(splits: Splits) -> list[str]:
         }
     )
     if not copies:
-        return []
+        return ""
     pairs = [(one, next(x for x in rest if x[0] != one[0])) for one, *rest in copies[:_NAMED]]
     named = "; ".join(
         f"{shown(path)} ({part}) is {shown(copy)} ({other})"
@@ -43,10 +42,10 @@ def warning(splits: Splits) -> list[str]:
     )
     more = f", and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
     pictures = "1 picture is" if len(copies) == 1 else f"{len(copies)} pictures are"
-    return [
-        f"warning: {pictures} in more than one part under other names, so that scores flatter: "
-        f"{named}{more}; keep one file of each"
-    ]
+    return (
+        f"{pictures} in more than one part under other names, so that scores flatter: {named}"
+        f"{more}; keep one file of each"
+    )
 
 
 def across(parts: Mapping[str, Iterable[str]]) -> list[list[File]]:

@@ -159,11 +159,13 @@ class _IsItBetter(Question[Confirmation]):
 
 
 def _cautions(study: Record) -> tuple[str, ...]:
-    """What to bear in mind about a verdict: few test images, raw pixels that are as good."""
-    tested = sum(study.facts.get("data", {}).get("counts", {}).get("test", ()))
+    """What to bear in mind about a verdict: few test images, pictures that are in several parts,
+    raw pixels that are as good."""
+    data = study.facts.get("data", {})
+    tested = sum(data.get("counts", {}).get("test", ()))
     pixels = floor.unbeaten(study.facts["floor"], study.objectives[0].metric, study.best())
     few = small_sample(tested, part="test")
-    return tuple(f"{caution}." for caution in (few, pixels) if caution)
+    return tuple(f"{caution}." for caution in (few, data.get("copies"), pixels) if caution)
 
 
 def _candidate(

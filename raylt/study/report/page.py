@@ -269,6 +269,8 @@ def _data(record: Record) -> str:
     if data.get("broken"):
         such = data["broken_names"][0]
         rows["images that cannot be read"] = f"{data['broken']} left out, such as {such}"
+    if data.get("copies"):
+        rows["images in several parts"] = data["copies"]
     rows["labels of the probe"] = str(evaluation.get("labels", "balanced"))
     for key, value in floor.items():
         classifier = key.removeprefix("floor/").replace("/", ", ")

@@ -49,7 +49,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     settings, folder, url = plan.settings, plan.folder, plan.url
     warm = plan.warm or WarmStart()
     session.prepare(settings)
-    _announce(plan.space, settings, *plan.warnings)
+    _announce(plan.space, settings, copies=plan.data.get("copies", ""))
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url, go_on=_resumed(folder.name, settings)) as hold:
@@ -93,13 +93,14 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 study.close()
 
 
-def _announce(space: Space, settings: Settings, *warnings: str) -> None:
-    """Say what begins, and what its user must know, before what takes long."""
+def _announce(space: Space, settings: Settings, *, copies: str = "") -> None:
+    """Say what begins, and which pictures are in several parts, before what takes long."""
     trials = "1 trial" if space.study.trials == 1 else f"{space.study.trials} trials"
     method, data = space.known["method.name"], space.known["data.name"]
     console = escape.console(stderr=True, quiet=settings.quiet)
-    for line in (f"{space.study.name}: {trials}, {method} on {data}", *warnings):
-        console.print(Text(line), soft_wrap=True)
+    console.print(Text(f"{space.study.name}: {trials}, {method} on {data}"), soft_wrap=True)
+    if copies:
+        console.print(Text(f"warning: {copies}"), soft_wrap=True)
 
 
 def _measured(floor: Callable[[], Mapping[str, float]], settings: Settings) -> dict[str, float]:

@@ -33,8 +33,8 @@ class Look:
     """What was not looked at, in words."""
     names: Sequence[str] = ()
     """The name of each class; empty where they are not known."""
-    warnings: Sequence[str] = ()
-    """What is wrong with them, though a search may begin."""
+    copies: str = ""
+    """Which pictures are in several parts, in words."""
 
     @property
     def validation(self) -> int:
@@ -48,7 +48,7 @@ class Look:
             *([f"images     {parts}"] if parts else []),
             *([f"           not looked at: {self.unseen}"] if self.unseen else []),
             *text.unseen_classes(self.counts, self.names),
-            *self.warnings,
+            *([f"warning: {self.copies}"] if self.copies else []),
         ]
 
 
@@ -67,7 +67,7 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     if (train := config.train_counts()) is not None:
         counts = {"train": train, "validation": [getattr(config, "validation", 0)] * len(train)}
     files: Future[Splits | None] = Future()
-    warnings: Future[list[str]] = Future()
+    shared: Future[str] = Future()
 
     def find() -> None:
         # Pillow is only imported where there are images.
@@ -79,7 +79,7 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
             files.set_exception(error)
             return
         divided = files.result()
-        warnings.set_result(copies.warning(divided) if divided else [])
+        shared.set_result(copies.sentence(divided) if divided else "")
 
     threading.Thread(target=find, name="look", daemon=True).start()
     deadline = time.monotonic() + patience
@@ -96,7 +96,7 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
         return Look(counts, "")
     counts = divided.counts
     try:
-        shared = warnings.result(deadline - time.monotonic())
-        return Look(counts, _NONE_DECODED, divided.names, shared)
+        in_several = shared.result(deadline - time.monotonic())
+        return Look(counts, _NONE_DECODED, divided.names, in_several)
     except TimeoutError:
         return Look(counts, f"{_NONE_DECODED}, and whether parts share a picture", divided.names)

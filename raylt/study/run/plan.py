@@ -37,11 +37,9 @@ class Plan:
     fingerprint: str
     """Of the dataset; only studies with equal ones may be compared."""
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The names of the classes, and what was left out of the dataset."""
+    """What a study keeps of its dataset, and which pictures are in several parts."""
     validation: int = 0
     """How many validation images there are; 0 where nobody has counted."""
-    warnings: tuple[str, ...] = ()
-    """What is to be said of the data before the search begins."""
     warm: WarmStart | None = None
     """What it begins with of earlier studies; None without `study.warm_start`."""
     encoders: tuple[Mapping[str, Any], ...] = ()
@@ -126,9 +124,8 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
         warm=warm,
         floor=lambda: _floor(space, splits),
         validation=len(splits.validation),
-        warnings=tuple(copies.warning(files)) if files else (),
         fingerprint=splits.fingerprint,
-        data=splits.facts,
+        data={**splits.facts, "copies": copies.sentence(files) if files else ""},
         encoders=tuple(_built(space, splits, settings.data)),
     )
 

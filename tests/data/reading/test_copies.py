@@ -27,29 +27,29 @@ def root(tmp_path):
     return tmp_path
 
 
-def warning(root, **changes):
+def sentence(root, **changes):
     parts = {key: part for part, key in KEYS.items()}
     config = Config.model_validate({"natural": True, **parts, **changes})
-    return copies.warning(datasets.divided(config, root))
+    return copies.sentence(datasets.divided(config, root))
 
 
 def test_pictures_that_are_apart_are_not_warned_of(root):
-    assert warning(root) == []
+    assert sentence(root) == ""
     # A copy within one part is its owner's business.
     shutil.copy(root / "train/cat/0.bmp", root / "train/cat/copy.bmp")
-    assert warning(root) == []
+    assert sentence(root) == ""
 
 
 def test_copies_are_counted_and_two_are_named(root):
     shutil.copy(root / "train/cat/0.bmp", root / "test/dog/other.bmp")
-    (line,) = warning(root)
-    assert "warning: 1 picture is in more than one part under other names" in line
+    line = sentence(root)
+    assert "1 picture is in more than one part under other names" in line
     names = [f"{root / 'test/dog/other.bmp'} (test)", f"{root / 'train/cat/0.bmp'} (train)"]
     assert " is ".join(names) in line
     for number in (1, 2):
         shutil.copy(root / f"train/dog/{number}.bmp", root / f"validation/cat/x{number}.bmp")
-    (line,) = warning(root)
-    assert "warning: 3 pictures are in more than one part" in line
+    line = sentence(root)
+    assert "3 pictures are in more than one part" in line
     assert line.count("(train)") == 2
     assert line.endswith(", and 1 more; keep one file of each")
 
@@ -60,7 +60,7 @@ def test_copies_are_seen_where_the_parts_are_taken_from_one_folder(root):
             path = root / "train" / label / f"{number}.bmp"
             shutil.copy(path, path.with_stem(f"{number}-copy"))
     parts = dict.fromkeys(("validation_images", "test_images"))
-    (line,) = warning(root, **parts, validation=1, test=1)
+    line = sentence(root, **parts, validation=1, test=1)
     assert "in more than one part" in line
 
 
@@ -68,7 +68,7 @@ def test_empty_and_unreadable_files_are_like_no_other(root):
     for part in ("train", "test"):
         (root / part / "cat" / "empty.bmp").touch()
     paths = {part: [str(root / part / "gone.bmp")] for part in ("train", "test")}
-    assert warning(root) == []
+    assert sentence(root) == ""
     assert copies.across(paths) == []
 
 

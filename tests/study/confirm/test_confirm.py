@@ -143,8 +143,9 @@ def test_what_weakens_a_verdict_is_said_with_it(toy):
     record = toy.open()
     facts = {"floor/neighbour/accuracy": 0.999}
     record.note("floor", facts)
-    record.note("data", {"counts": {"test": [3] * 10}})
+    record.note("data", {"counts": {"test": [3] * 10}, "copies": "2 pictures are in both"})
     record.close()
     text = confirmation.text(toy.confirm())
     assert "One of the 30 test images is worth 3.3 points of accuracy" in text
+    assert "2 pictures are in both." in text
     assert "No trial beats the raw pixels: " in text

@@ -104,7 +104,9 @@ def test_each_drawing_has_its_place(document):
 
 def test_a_study_without_a_result_has_a_report(tmp_path):
     bare = made.study(tmp_path, trials=2, failed=(0, 1), tables=False)
+    bare.note("data", {"copies": "2 pictures are in both"})
     _, text = read(page.page(bare, charts.of_study(bare)))
+    assert "2 pictures are in both" in text
     assert "No trial has finished and kept the constraints yet" in text
 
 

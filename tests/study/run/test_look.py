@@ -38,7 +38,7 @@ def test_a_picture_that_several_parts_share_is_said(tmp_path, monkeypatch):
     space = own(tmp_path, test_images="new")
     assert look(space, tmp_path).lines()[-1].startswith("warning: 1 picture is in more than one")
     hold = threading.Event()
-    monkeypatch.setattr(copies, "warning", lambda *_: hold.wait(60))
+    monkeypatch.setattr(copies, "sentence", lambda *_: hold.wait(60))
     seen = look(space, tmp_path, patience=0.3)
     hold.set()
     assert seen.unseen.endswith("and whether parts share a picture")

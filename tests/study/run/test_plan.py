@@ -74,13 +74,12 @@ def test_copies_of_a_picture_in_two_parts_are_said_before_a_search_begins(
     planned = plan.check(
         toy(tmp_path, f"data={data | {'broken': 'skip'}}"), settings(tmp_path, quiet=False)
     )
-    (warning,) = planned.warnings
-    assert "1 picture is in more than one part under other names" in warning
-    assert str(copy) in warning
+    assert "1 picture is in more than one part under other names" in planned.data["copies"]
+    assert str(copy) in planned.data["copies"]
     monkeypatch.setattr(driver.lock, "locked", lambda *_, **__: pytest.fail("it started"))
     with pytest.raises(pytest.fail.Exception):
         driver.run(planned)
-    assert capsys.readouterr().err.splitlines()[-1] == warning
+    assert capsys.readouterr().err.splitlines()[-1] == f"warning: {planned.data['copies']}"
 
 
 def test_a_plan_knows_its_data(tmp_path):
