@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from raylt import encoders, optim, recipe
-from raylt.data.augment import AugmentParams
 from raylt.data.batches import Batch
 from raylt.methods import _base
 from raylt.recipe import Recipe
+from raylt.sections import Augment
 from raylt.trial import worker
 from raylt.trial.fit import fit
 
-PARAMS = AugmentParams(
+PARAMS = Augment(
     crop=0.1, resample="bicubic", flip=0.5, jitter=1.0, grey=0.2, blur=0.0, rotate=0.0, shear=0.0
 )
 """The looks of a view that the benchmarks time."""

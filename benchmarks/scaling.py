@@ -22,7 +22,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks import made
 from raylt import collectives, optim
-from raylt.data.augment import AugmentParams
 from raylt.data.batches import Batches
 from raylt.data.images import ArrayImages
 from raylt.methods import _base
@@ -124,7 +123,7 @@ def _cifar(n: int) -> None:
         ArrayImages(pixels.numpy(), labels.numpy()),
         views=("sim", "sim"),
         size=32,
-        params=AugmentParams(**Augment().model_dump()),
+        params=Augment(),
         batch_size=n,
         drop_last=True,
         seed=0,

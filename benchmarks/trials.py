@@ -24,8 +24,8 @@ from benchmarks import made, pairs, published
 from benchmarks.pairs import Pair
 from raylt import datasets
 from raylt.data import augment
-from raylt.data.augment import AugmentParams
 from raylt.recipe import Recipe
+from raylt.sections import Augment
 from raylt.trial import parts
 from raylt.trial.execution import kept
 
@@ -106,7 +106,7 @@ def speed(*, short: bool) -> list[str]:
 
 
 def per_image(
-    images: torch.Tensor, *, size: int, params: AugmentParams, generator: torch.Generator
+    images: torch.Tensor, *, size: int, params: Augment, generator: torch.Generator
 ) -> torch.Tensor:
     """torchvision's transforms, one image at a time, as a view that raylt's batches can take."""
     torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))

@@ -172,8 +172,7 @@ class _JointNorm(nn.BatchNorm2d):
 class _Normalise(torch.autograd.Function):
     """Batch normalisation by the statistics of all workers, in torch's own fused kernels: those of
     evaluation take statistics as they are given, and make no more passes over the images than
-    training in one process does.
-    """
+    training in one process does."""
 
     @staticmethod
     def forward(

@@ -41,16 +41,12 @@ def learning_rate(
     program of SDCLR, or per epoch `peak / warmup` as in ProCo's; then the schedule begins.
 
     Args:
-        step: Updates done before this one.
         steps: Updates of an epoch.
-        epochs: Epochs of the whole run.
         peak: Learning rate at the end of the warm-up.
         warmup: Epochs of the warm-up.
         name: "cosine" falls to `floor` at the end (Loshchilov and Hutter, ICLR 2017); "step"
             multiplies by `gamma` at each milestone.
-        floor: End of a cosine.
         milestones: Epochs after which a step schedule falls.
-        gamma: Factor of a step schedule.
         per: Whether the rate changes with every update, or with every epoch.
         early: Whether a cosine is one update ahead.
     """
@@ -80,11 +76,7 @@ def optimizer(
     """The optimizer of everything in `module` that trains.
 
     Args:
-        module: What is trained.
-        name: "sgd" with momentum, or "lars".
         lr: Learning rate of the first update; the loop sets that of the others.
-        momentum: Factor of the velocity.
-        weight_decay: L2 penalty.
         decay_norms: Whether the penalty also falls on vectors: biases and normalisation.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]

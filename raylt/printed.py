@@ -36,13 +36,8 @@ TAKES: Mapping[str, tuple[str, ...]] = {
 
 
 def command(verb: str, words: Sequence[str], settings: Settings) -> str:
-    """A command with every setting that is not the default.
-
-    Args:
-        verb: Such as "resume".
-        words: What it is about, and its other options.
-        settings: Those that it is to have.
-    """
+    """A command on `words`, which may hold other options, with every setting that is not the
+    default."""
     program, settings = _caller(settings)
     options: list[str] = []
     if settings.profile is not None and verb not in TAKES:
@@ -99,16 +94,12 @@ def _chosen(settings: Settings, names: Sequence[str] | None) -> dict[str, Any]:
         by_profile = names is None and settings.profile and name not in settings.given
         if option is None or by_profile or value is None or (names and name not in names):
             continue
-        if not _is_default(value, field.default):
+        both = (value, field.default)
+        first, second = (x.absolute() if isinstance(x, Path) else x for x in both)
+        if first != second:
             # User and password belong into variables of the environment.
             values[name] = uris.public(value) if option.credentials else value
     return values
-
-
-def _is_default(value: Any, default: Any) -> bool:
-    if isinstance(value, Path):
-        return value.absolute() == default.absolute()
-    return value == default
 
 
 def _shown(value: Any) -> str:

@@ -112,13 +112,8 @@ class Recipe(Frozen):
 
 
 def model(method: str, dataset: str, *, described: bool = False) -> type[Recipe]:
-    """The Recipe model of the method and the dataset.
-
-    Args:
-        method: Its name.
-        dataset: Its name.
-        described: Whether the encoder is a mapping, and not its name alone.
-    """
+    """The Recipe model of a method and a dataset, with an encoder that is its name alone, or a
+    mapping if it is `described`."""
     return _model(
         plugins.config("methods", method), plugins.config("datasets", dataset), described
     )
@@ -199,20 +194,14 @@ def defaults(model: type[BaseModel], path: str = "") -> dict[str, Value]:
     """Dotted path -> default of every scalar field that has one."""
     scalars: dict[str, Value] = {}
     for key, info in model.model_fields.items():
-        section = _section(info.annotation)
+        section: Any = info.annotation
         if isinstance(info.default, BaseModel):
             scalars |= flat(info.default.model_dump(), f"{path}{key}.")
-        elif section is not None and info.is_required():
+        elif isinstance(section, type) and issubclass(section, BaseModel) and info.is_required():
             scalars |= defaults(section, f"{path}{key}.")
         elif not info.is_required() and not isinstance(info.default, list | tuple):
             scalars[path + key] = info.default
     return scalars
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    return (
-        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    )
 
 
 def _name(values: Mapping[str, Any], section: str, package: str) -> str:

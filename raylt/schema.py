@@ -99,11 +99,7 @@ class DatasetConfig(Frozen):
     @classmethod
     def silent(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What a new space gets where its file is silent; a recipe that was stored without it
-        keeps the field's default, and so its meaning and its digest.
-
-        Args:
-            values: What the file says.
-        """
+        keeps the field's default, and so its meaning and its digest."""
         return {}
 
     @classmethod

@@ -91,10 +91,6 @@ def _auto_or_number(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError(f"must be auto or a whole number from 1, but got {value!r}") from None
 
 
-def _none_if_local(address: str | None) -> str | None:
-    return None if address == "local" else address
-
-
 # YAML and the command line give a text for a path.
 Folder = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
 Uri = Annotated[str, AfterValidator(uris.require_readable)]
@@ -152,7 +148,9 @@ class Trial(Frozen):
 class Shared(Frozen):
     """What everybody who uses the same machines may share in a profile."""
 
-    address: Annotated[str | None, AfterValidator(_none_if_local), Option("ADDRESS")] = None
+    address: Annotated[
+        str | None, AfterValidator(lambda a: None if a == "local" else a), Option("ADDRESS")
+    ] = None
     """Ray cluster to use: auto or HOST:6379 to join the one of this machine, http://HOST:8265 to
     send the command to another one, local for this machine alone; default: local."""
     runs: Annotated[
@@ -250,10 +248,7 @@ def flag(name: str) -> str:
 
 
 def load(source: Path | str) -> Profile:
-    """Read a profile.
-
-    Args:
-        source: The file, or the name of a bundled one, such as "laptop".
+    """Read a profile: a file, or a bundled one by its name, such as "laptop".
 
     Raises:
         InputError: one line for each rule that the file breaks, with its place.
@@ -269,12 +264,8 @@ def load(source: Path | str) -> Profile:
 def merged(
     given: Mapping[str, Any], profile: Profile | None = None, model: type[Settings] = Settings
 ) -> Settings:
-    """The given settings, completed from a profile and then from the defaults.
-
-    Args:
-        given: The command line's, or else the environment's, by name.
-        profile: The profile of a cluster.
-        model: The settings that there are.
+    """The settings that the command line or else the environment gives, completed from a profile
+    and then from the defaults.
 
     Raises:
         InputError: the settings break a rule.

@@ -101,7 +101,6 @@ def redacted(text: str, uris: Iterable[str] = ()) -> str:
     """A text without the secrets of the URIs in it.
 
     Args:
-        text: Such as an error of a library.
         uris: Those that are in use here. Their secrets are left out wherever the text has them,
             even alone.
     """

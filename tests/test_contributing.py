@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from raylt import cli
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = re.compile(r"`([\w/]+\.\w+)`:\n```\w+\n(.*?)```", re.DOTALL)
 
@@ -19,12 +21,15 @@ def test_the_examples_are_searched_together(tmp_path):
     for path, text in EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")):
         assert not (tmp_path / path).exists()
         (tmp_path / path).write_text(text, "utf-8")
-    subprocess.run(
+    searched = subprocess.run(
         [sys.executable, "search.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
         check=True,
     )
+    # A script prints what it prints itself and nothing else.
+    assert searched.stdout == b""
     # What the guide's listener wrote. Its scheduler stops the trial of its sampler, for nothing is
     # learned to 0.9 within two epochs, and lets the baseline run to its end.
     lines = [line.split() for line in (tmp_path / "notes.txt").read_text("utf-8").splitlines()]
@@ -41,15 +46,13 @@ def test_the_same_files_work_beside_a_space_file_and_go_with_the_study(tmp_path)
         (tmp_path / "mine" / Path(path).name).write_text(texts[path], "utf-8")
     (tmp_path / "mine" / "outside.yaml").write_text(texts["outside.yaml"], "utf-8")
 
-    def raylt(*words):
-        command = [sys.executable, "-m", "raylt", *words, "--runs", str(tmp_path / "runs")]
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-
-    raylt("tune", "--space", str(tmp_path / "mine" / "outside.yaml"))
+    runs, space = ["--runs", str(tmp_path / "runs")], str(tmp_path / "mine" / "outside.yaml")
+    command = [sys.executable, "-m", "raylt", "tune", "--space", space, *runs]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     # Without the folder that it was begun from, the study goes on with its copies.
     shutil.rmtree(tmp_path / "mine")
     kept = {path.name for path in (tmp_path / "runs" / "outside" / "plugins").glob("*.py")}
     assert kept == {"prototypes.py", "stripes.py", "tiny.py"}
-    raylt("best", "outside")
-    raylt("export", "outside", str(tmp_path / "exported"))
+    assert cli.run(["best", "outside", *runs]) == 0
+    assert cli.run(["export", "outside", str(tmp_path / "exported"), *runs]) == 0
     assert (tmp_path / "exported" / "model.pt2").is_file()

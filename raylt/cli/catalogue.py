@@ -13,30 +13,23 @@ from raylt.schema import InputError
 from raylt.space.file import bundled, document
 
 
-def spaces() -> list[dict[str, Any]]:
-    """Each bundled space as plain values: name, what, source, data, trials, epochs, images."""
-    return [_space(name, path) for name, path in bundled.files("search_spaces").items()]
-
-
-def space(name: str) -> dict[str, Any]:
-    """One of them.
+def spaces(name: str | None = None) -> list[dict[str, Any]]:
+    """Every bundled space as plain values, or one: name, what, source, data, trials, epochs,
+    images.
 
     Raises:
         InputError: there is none of that name.
     """
-    return _space(name, _path(name))
+    known = bundled.files("search_spaces") if name is None else {name: file(name)}
+    return [_space(key, path) for key, path in known.items()]
 
 
-def file(name: str) -> str:
-    """The file of one of them; as for `space`."""
-    return _path(name).read_text("utf-8")
-
-
-def _path(name: str) -> Path:
+def file(name: str) -> Path:
+    """The file of one of them; as for `spaces`."""
     known = bundled.files("search_spaces")
     if name not in known:
         raise InputError(
-            f"NAME must be a space that comes with raylt, but got {name!r}"
+            f"NAME must be a space that comes with raylt, but got {name[:60]!r}"
             f"{did_you_mean(name, known)}; `raylt spaces` lists them"
         )
     return known[name]

@@ -94,15 +94,24 @@ def sending_options(verb: Function) -> Function:
     return cluster_option(verb)
 
 
+def given(*names: str) -> list[str]:
+    """Those of the options of the verb that runs which the user has given, as its words."""
+    context = click.get_current_context()
+    words: list[str] = []
+    for param in context.command.params:
+        value = context.params.get(str(param.name))
+        if param.name in names and value is not None and value is not False:
+            for word in value if isinstance(value, tuple) else (value,):
+                words += [param.opts[-1], *([] if word is True else [str(word)])]
+    return words
+
+
 class Verb(click.Command):
     """A verb whose function is given settings.
 
     With a `--cluster` option the function takes a `target`, else the `settings` themselves. Their
     options are made of the settings' model when the verb is called: `raylt --help` does not need
     them, and importing the model takes time. `raylt.printed.TAKES` says which a verb has.
-
-    Args:
-        model: The settings that there are.
     """
 
     def __init__(
@@ -125,12 +134,13 @@ class Verb(click.Command):
     def settings(self) -> tuple[click.Option, ...]:
         """The options of the settings, in the order of the model."""
         from raylt.printed import TAKES
+        from raylt.settings import option_of
 
         takes = TAKES.get(str(self.name))
         return tuple(
             _option(name, field)
             for name, field in self.model.model_fields.items()
-            if (name in takes if takes else _has_flag(field))
+            if (name in takes if takes else option_of(field))
         )
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -163,12 +173,6 @@ class Verb(click.Command):
         return super().invoke(ctx)
 
 
-def _has_flag(field: FieldInfo) -> bool:
-    from raylt.settings import option_of
-
-    return option_of(field) is not None
-
-
 def _option(name: str, field: FieldInfo) -> click.Option:
     """The option of a setting."""
     from raylt.settings import flag, option_of
@@ -182,20 +186,13 @@ def _option(name: str, field: FieldInfo) -> click.Option:
         return click.Option(flags, is_flag=True, **shared)
     return click.Option(
         flags,
-        type=_type(field),
+        type=PathType(file_okay=False) if field.annotation is Path else _Checked(field),
         metavar=option.metavar,
         envvar=option.variable,
         show_envvar=True,
         show_default=field.default is not None,
         **shared,
     )
-
-
-def _type(field: FieldInfo) -> click.ParamType:
-    """What the text of an option is turned into, and checked by."""
-    if field.annotation is Path:
-        return PathType(file_okay=False)
-    return _Checked(field)
 
 
 class _Checked(click.ParamType):

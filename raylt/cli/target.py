@@ -69,7 +69,6 @@ class Target:
         Args:
             words: The verb, with what is no setting.
             label: What the command is about, for the job's id.
-            as_json: Whether its result is printed as JSON.
             space: The space, which the command reads as `space.yaml`; the modules that stand
                 beside its file go along.
         """

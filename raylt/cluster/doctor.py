@@ -14,7 +14,7 @@ from raylt.cluster import capacity, connect, facts, ray_compat, sharing, token
 from raylt.cluster.capacity import Node, Shape
 from raylt.cluster.facts import Facts
 from raylt.schema import RayltError
-from raylt.settings import Trial
+from raylt.settings import Settings, Trial
 from raylt.trial.checkpoints import bucket
 from raylt.trial.execution import choice, kept
 
@@ -41,7 +41,7 @@ class Finding:
     """What to do about it; "" where all is well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What the machines answered."""
 
@@ -58,34 +58,17 @@ class Survey:
     """Why each machine cannot write the checkpoint bucket, or ""; empty without a bucket."""
 
 
-def examine(
-    *,
-    address: str | None,
-    runs: Path,
-    tracking_uri: str | None,
-    checkpoints: str | None = None,
-    trial: Trial,
-    cores: int,
-) -> tuple[Finding, ...]:
-    """Check this machine, or all machines of the cluster that it belongs to.
-
-    Args:
-        address: The cluster, or None.
-        runs: The runs folder.
-        tracking_uri: MLflow's store, or None for a file beside the studies.
-        checkpoints: The checkpoint bucket, or None.
-        trial: What a trial books.
-        cores: Cores of this machine, for a search without a cluster.
-    """
+def examine(settings: Settings, *, cores: int) -> tuple[Finding, ...]:
+    """Check this machine, of which a search without a cluster may use so many cores, or all
+    machines of the cluster that it belongs to."""
     try:
-        if addresses.way(address) == "here":
-            return tuple(_examine_here(runs, tracking_uri, checkpoints, trial, cores))
-        assert address is not None
-        with connect.joined(address):
-            return tuple(_examine_cluster(runs, tracking_uri, checkpoints, trial))
+        if addresses.way(settings.address) == "here":
+            return tuple(_examine_here(settings, cores))
+        assert settings.address is not None
+        with connect.joined(settings.address):
+            return tuple(_examine_cluster(settings))
     except RayltError as error:
-        detail, _, remedy = str(error).rpartition("; ")
-        return (_finding("reach", "cluster", "error", detail, remedy),)
+        return (_refused("reach", "cluster", error),)
 
 
 def worst(findings: Sequence[Finding]) -> State:
@@ -127,60 +110,47 @@ def judge(survey: Survey) -> Iterator[Finding]:
         yield _bucket(node, trouble)
 
 
-def _examine_here(
-    runs: Path, tracking_uri: str | None, checkpoints: str | None, trial: Trial, cores: int
-) -> Iterator[Finding]:
+def _examine_here(settings: Settings, cores: int) -> Iterator[Finding]:
     gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
     node = Node(id="here", name="this machine", address="127.0.0.1", cpus=cores, gpus=gpus)
-    with sharing.probe_folder(runs) as (folder, word):
+    with sharing.probe_folder(settings.runs) as (folder, word):
         began = time.time()
-        here = facts.gather(str(folder), node.id, tracking_uri)
-        survey = Survey(
-            here=here,
-            answers={node: here},
-            began=began,
-            ended=time.time(),
-            folder=folder,
-            word=word,
-            bucket={node: bucket.trouble_in_time(checkpoints)} if checkpoints else {},
-        )
-        yield from judge(survey)
+        here = facts.gather(str(folder), node.id, settings.tracking_uri)
+        ended = time.time()
+        uri = settings.checkpoints
+        written = {node: bucket.trouble_in_time(uri)} if uri else {}
+        yield from judge(Survey(here, {node: here}, began, ended, folder, word, written))
     yield socket_folder()
-    yield _trials_at_a_time([node], trial)
-    yield from _steps(runs)
+    yield _trials_at_a_time([node], settings)
+    yield from _steps(settings.runs)
 
 
-def _examine_cluster(
-    runs: Path, tracking_uri: str | None, checkpoints: str | None, trial: Trial
-) -> Iterator[Finding]:
+def _examine_cluster(settings: Settings) -> Iterator[Finding]:
     machines = connect.nodes()
     yield _token()
     yield _state_api()
-    with sharing.probe_folder(runs) as (folder, word):
+    with sharing.probe_folder(settings.runs) as (folder, word):
         began = time.time()
-        answers = sharing.ask(machines, folder=folder, tracking_uri=tracking_uri)
+        answers = sharing.ask(machines, folder=folder, tracking_uri=settings.tracking_uri)
         ended = time.time()
-        here = facts.gather(str(folder), "driver-too", tracking_uri)
-        bucketed = sharing.ask_bucket(machines, checkpoints) if checkpoints else {}
-        yield from judge(
-            Survey(
-                here=here,
-                answers=answers,
-                began=began,
-                ended=ended,
-                folder=folder,
-                word=word,
-                bucket=bucketed,
-            )
-        )
-    yield _trials_at_a_time(machines, trial)
-    yield from _steps(runs)
+        here = facts.gather(str(folder), "driver-too", settings.tracking_uri)
+        uri = settings.checkpoints
+        written = sharing.ask_bucket(machines, uri) if uri else {}
+        yield from judge(Survey(here, answers, began, ended, folder, word, written))
+    yield _trials_at_a_time(machines, settings)
+    yield from _steps(settings.runs)
 
 
 def _finding(check: str, where: str, state: State, result: str, remedy: str) -> Finding:
     """A finding whose remedy is kept only where there is a problem."""
     remedy = "" if state == "ok" else remedy
     return Finding(check=check, where=where, state=state, found=result, remedy=remedy)
+
+
+def _refused(check: str, where: str, error: RayltError) -> Finding:
+    """What an error says must hold, and behind its last semicolon what to do."""
+    detail, _, remedy = str(error).rpartition("; ")
+    return _finding(check, where, "error", detail, remedy)
 
 
 def _versions(node: Node, answer: Facts, here: Facts) -> Finding:
@@ -294,8 +264,7 @@ def _trials_at_a_time(nodes: Sequence[Node], trial: Trial) -> Finding:
         )
         trials = capacity.require_fit(nodes, shape)
     except RayltError as error:
-        detail, _, remedy = str(error).rpartition("; ")
-        return _finding("trials", "cluster", "error", detail, remedy)
+        return _refused("trials", "cluster", error)
     detail = f"{trials} trials at a time, each {capacity.describe(shape)}"
     return _finding("trials", "cluster", "ok", detail, "")
 
@@ -306,8 +275,7 @@ def socket_folder() -> Finding:
     try:
         place = scratch.place("ray", longest=ray_compat.LONGEST_FOLDER)
     except RayltError as error:
-        detail, _, remedy = str(error).rpartition("; ")
-        return _finding("sockets", "this machine", "error", detail, remedy)
+        return _refused("sockets", "this machine", error)
     reason = "" if str(place) == wanted else f", since {wanted} is too long or cannot be written"
     return _finding("sockets", "this machine", "ok", f"Ray makes them in {place}{reason}", "")
 

@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -100,19 +99,12 @@ def _free(path: str) -> int:
 def _gpu_driver() -> str:
     if not os.path.exists("/proc/driver/nvidia/version"):
         return ""
+    import pynvml
+
     try:
-        return (
-            subprocess.run(
-                ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=True,
-            )
-            .stdout.split("\n")[0]
-            .strip()
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        pynvml.nvmlInit()
+        return pynvml.nvmlSystemGetDriverVersion()
+    except pynvml.NVMLError as error:
         return f"unknown ({error})"
 
 

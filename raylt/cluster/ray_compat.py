@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 _VITAL = ("gcs_server", "raylet")
 """Ray's names of the processes without which no trial can go on."""
@@ -142,9 +143,6 @@ def on_loopback(folder: Path) -> Generator[None]:
     from ray._private import ray_constants, services
 
     dashboard = {**_NO_WAY_OUT, "TMPDIR": str(folder)}
-
-    variable = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-    before = os.environ.get(variable), ray_constants.ENABLE_RAY_CLUSTER
     original = services.start_ray_process
 
     def started(command: Any, process_type: str, *args: Any, **options: Any) -> Any:
@@ -152,17 +150,12 @@ def on_loopback(folder: Path) -> Generator[None]:
             options["env_updates"] = {**(options.get("env_updates") or {}), **dashboard}
         return original(command, process_type, *args, **options)
 
-    os.environ[variable] = "0"
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    services.start_ray_process = started
-    try:
+    with (
+        patch.dict(os.environ, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"),
+        patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False),
+        patch.object(services, "start_ray_process", started),
+    ):
         yield
-    finally:
-        services.start_ray_process = original
-        os.environ.pop(variable)
-        if before[0] is not None:
-            os.environ[variable] = before[0]
-        ray_constants.ENABLE_RAY_CLUSTER = before[1]
 
 
 @contextlib.contextmanager
@@ -176,19 +169,12 @@ def without_bystanders() -> Generator[None]:
     """
     from ray._private.node import Node
 
-    names = ("start_monitor", "start_log_monitor", "start_api_server")
-    originals = {name: getattr(Node, name) for name in names}
-
     def nothing(self: Any, **_: Any) -> None:
         return None
 
-    for name in names:
-        setattr(Node, name, nothing)
-    try:
+    names = ("start_monitor", "start_log_monitor", "start_api_server")
+    with patch.multiple(Node, **dict.fromkeys(names, nothing)):
         yield
-    finally:
-        for name, original in originals.items():
-            setattr(Node, name, original)
 
 
 def private_and_quiet(folder: Path, module: str | None) -> dict[str, Any]:
@@ -218,12 +204,8 @@ def trials_in_waiting_processes() -> Generator[None]:
     def plain(self: Any, trainable_cls: Any) -> Any:
         return self._cache.setdefault(trainable_cls, ray.remote(trainable_cls))
 
-    original = _ActorClassCache.get
-    _ActorClassCache.get = plain
-    try:
+    with patch.object(_ActorClassCache, "get", plain):
         yield
-    finally:
-        _ActorClassCache.get = original
 
 
 @contextlib.contextmanager
@@ -245,8 +227,5 @@ def out_of_memory_is_a_death() -> Generator[None]:
             exception = RayActorError(error_msg=str(exception))
         original(self, tracked_actor_task, exception)
 
-    manager._actor_task_failed = failed
-    try:
+    with patch.object(manager, "_actor_task_failed", failed):
         yield
-    finally:
-        manager._actor_task_failed = original

@@ -29,7 +29,6 @@ def ask(
     """What every machine knows about itself, or why it does not answer.
 
     Args:
-        nodes: The machines to ask.
         folder: A folder for the answers; it holds the driver's word in `driver.txt`.
         tracking_uri: MLflow's store; None where it is a file of the driver.
     """
@@ -94,15 +93,11 @@ def probe_folder(runs: Path) -> Generator[tuple[Path, str]]:
 
 
 def check(runs: Path, checkpoints: str | None, nodes: Sequence[Node]) -> dict[Node, str]:
-    """What keeps each machine from writing checkpoints where the others find them, or "".
+    """What keeps each machine from writing checkpoints where the others find them, or "": in a
+    bucket `checkpoints`, or else in the folder of runs.
 
     Machines that have left meanwhile are left out: one that lost its power a moment ago is still
     listed for some seconds.
-
-    Args:
-        runs: The runs folder.
-        checkpoints: A bucket that stands in for sharing the folder, or None.
-        nodes: The machines to check.
 
     Raises:
         EnvironmentError: the folder cannot be written here.

@@ -62,10 +62,7 @@ def run(job: Job, address: str, *, wait: bool, say: jobs.Say) -> int:
     """Submit a job and follow it to its end.
 
     Args:
-        job: What to run.
-        address: http://HOST:8265 of the cluster's head.
         wait: Whether to follow it; otherwise its id is printed.
-        say: Takes text for the user, and the job's own output.
 
     Returns:
         The exit code of the command on the cluster; 0 without `wait`.

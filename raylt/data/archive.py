@@ -92,11 +92,8 @@ def fetch(archive: Archive, root: Path, *, source: str | None, progress: Progres
     that is killed leaves nothing that could be taken for a dataset.
 
     Args:
-        archive: What to fetch.
-        root: Folder of the datasets.
         source: An address or a local file to take instead of the published address, such as a
             copy on the company's network; its contents must be the published ones.
-        progress: Is told how far the download is.
 
     Raises:
         InputError: `source` is neither a web address nor a file.

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from raylt.data import colour, frames, policy
 from raylt.data.colour import Paint
-from raylt.data.frames import Boxes, Kernel
+from raylt.data.frames import Boxes
+from raylt.sections import Augment
 
 _CACHED = 3 * 2**15
 """Numbers of a part of the batch on a CPU: a few such parts fit a core's cache together."""
@@ -19,35 +20,11 @@ _MOST = 128
 """Images of a part at most, so that a batch of tiny ones still sees several jitter orders."""
 
 
-@dataclass(frozen=True, slots=True)
-class AugmentParams:
-    """How strongly views are disturbed: the section `augment` of a recipe."""
-
-    crop: float
-    """Smallest share of the area that a random crop keeps."""
-    resample: Kernel
-    """How a crop is brought to its size."""
-    flip: float
-    """Probability of a horizontal flip."""
-    jitter: float
-    """Strength of the colour jitter."""
-    grey: float
-    """Probability that a view loses its colours."""
-    blur: float
-    """Probability of a blur with a radius of 0.1 to 2 pixels."""
-    rotate: float
-    """Largest turn to either side in degrees."""
-    shear: float
-    """Largest slant to either side in degrees."""
-
-
-CALM = AugmentParams(
-    crop=1.0, resample="bicubic", flip=0.0, jitter=0.0, grey=0.0, blur=0.0, rotate=0.0, shear=0.0
-)
+CALM = Augment(crop=1.0, flip=0.0, jitter=0.0, grey=0.0)
 """Nothing is disturbed."""
 
-Law = Callable[[Tensor, Tensor, AugmentParams, torch.Generator], Boxes]
-Painter = Callable[[int, int, AugmentParams, torch.Generator], Paint | None]
+Law = Callable[[Tensor, Tensor, Augment, torch.Generator], Boxes]
+Painter = Callable[[int, int, Augment, torch.Generator], Paint | None]
 Finish = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -77,15 +54,13 @@ class View:
         images: UInt8[Tensor, "n channel height width"],
         *,
         size: int,
-        params: AugmentParams,
+        params: Augment,
         generator: torch.Generator,
     ) -> Float[Tensor, "n channel size size"]:
         """One view of each image, in [0, 1], on the images' device, in channels-last memory.
 
         Args:
             images: The originals at their own size; one channel or three.
-            size: Height and width of the views in pixels.
-            params: How strongly the views are disturbed.
             generator: Draws everything; it lives on the images' device.
         """
         n, _, height, width = images.shape
@@ -101,7 +76,7 @@ class View:
         boxes: Boxes | None,
         *,
         size: int,
-        params: AugmentParams,
+        params: Augment,
         generator: torch.Generator,
     ) -> Float[Tensor, "n channel size size"]:
         """The view of what the boxes hold; None if the images are that already, at that size.
@@ -131,49 +106,45 @@ def _parts(views: Tensor) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def _whole(
-    heights: Tensor, widths: Tensor, params: AugmentParams, generator: torch.Generator
-) -> Boxes:
+def _whole(heights: Tensor, widths: Tensor, params: Augment, generator: torch.Generator) -> Boxes:
     return frames.whole(heights, widths)
 
 
 def _shifted(
-    heights: Tensor, widths: Tensor, params: AugmentParams, generator: torch.Generator
+    heights: Tensor, widths: Tensor, params: Augment, generator: torch.Generator
 ) -> Boxes:
     return frames.shifted(heights, widths, flip=params.flip, generator=generator)
 
 
 def _cropped(
-    heights: Tensor, widths: Tensor, params: AugmentParams, generator: torch.Generator
+    heights: Tensor, widths: Tensor, params: Augment, generator: torch.Generator
 ) -> Boxes:
     return frames.cropped(heights, widths, crop=params.crop, flip=params.flip, generator=generator)
 
 
-def _jitter(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
+def _jitter(n: int, size: int, params: Augment, generator: torch.Generator) -> Paint | None:
     # SimCLR's jitter, which leaves one view in five alone (Chen et al., 2020).
     near, hue = 0.4 * params.jitter, 0.1 * params.jitter
     return colour.jitter(n, reach=(near, near, near, hue), probability=0.8, generator=generator)
 
 
-def _steady_jitter(
-    n: int, size: int, params: AugmentParams, generator: torch.Generator
-) -> Paint | None:
+def _steady_jitter(n: int, size: int, params: Augment, generator: torch.Generator) -> Paint | None:
     # BCL's program jitters every view of its classifier, and never the hue.
     near = 0.4 * params.jitter
     return colour.jitter(n, reach=(near, near, near, 0.0), probability=1.0, generator=generator)
 
 
-def _grey(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
+def _grey(n: int, size: int, params: Augment, generator: torch.Generator) -> Paint | None:
     return colour.lose_colour(n, probability=params.grey, generator=generator)
 
 
-def _blur(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
+def _blur(n: int, size: int, params: Augment, generator: torch.Generator) -> Paint | None:
     return (
         colour.blur(n, size, probability=params.blur, generator=generator) if params.blur else None
     )
 
 
-def _tilt(n: int, size: int, params: AugmentParams, generator: torch.Generator) -> Paint | None:
+def _tilt(n: int, size: int, params: Augment, generator: torch.Generator) -> Paint | None:
     if not (params.rotate or params.shear):
         return None
     return frames.tilt(n, rotate=params.rotate, shear=params.shear, generator=generator)

@@ -11,11 +11,12 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raylt.data.augment import CALM, VIEWS, AugmentParams
+from raylt.data.augment import CALM, VIEWS
 from raylt.data.files import FileImages
 from raylt.data.images import Images
-from raylt.data.sources import Resident, Source, Streamed, ViewSpec
+from raylt.data.sources import Resident, Streamed, ViewSpec
 from raylt.schema import InputError
+from raylt.sections import Augment
 
 _EVALUATED = 512
 """Images that `plain` holds on the device at once."""
@@ -38,17 +39,8 @@ class Batches:
     rank): a run that resumes at an epoch sees what it would have seen.
 
     Args:
-        images: The training set.
         views: Names in `raylt.data.augment.VIEWS`, one for each view of a batch.
-        size: Height and width of the views in pixels.
-        params: How strongly the views are disturbed.
         batch_size: Images of one step over all workers together.
-        drop_last: Whether the rest of an epoch that does not fill a batch is left out.
-        seed: Seed of the run.
-        device: Where images and views lie.
-        rank: Number of this worker, from 0.
-        world: Number of workers.
-        channels_last: Whether the views lie in channels-last memory.
 
     Raises:
         InputError: the batch does not divide over the workers, or an epoch would have no step.
@@ -60,7 +52,7 @@ class Batches:
         *,
         views: Sequence[str],
         size: int,
-        params: AugmentParams,
+        params: Augment,
         batch_size: int,
         drop_last: bool,
         seed: int,
@@ -70,7 +62,7 @@ class Batches:
         channels_last: bool,
     ) -> None:
         looks = ViewSpec(tuple(VIEWS[name] for name in views), size, params)
-        self._source: Source = (
+        self._source = (
             Streamed(images, looks, device)
             if isinstance(images, FileImages)
             else Resident(images, looks, device)

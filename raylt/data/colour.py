@@ -35,9 +35,8 @@ def jitter(
     many small operations cost more than arithmetic, each image has its own order.
 
     Args:
-        n: Images of the batch.
         reach: How far brightness, contrast and saturation may leave 1, and hue may leave 0.
-        probability: Allocation of the images that are changed at all.
+        probability: Share of the images that are changed at all.
         generator: Draws everything; it lives on the images' device.
     """
     device = generator.device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raylt.data.reading import decode
+from raylt.data.reading.collection import Part
 from raylt.data.reading.paths import listing, shown
 from raylt.schema import EnvironmentError
 
@@ -38,6 +39,12 @@ class FileImages:
     workers: int
     """Threads or processes that decode at once."""
 
+    @classmethod
+    def of(cls, part: Part, size: int, workers: int) -> FileImages:
+        """The images of a part, whose files are not opened yet."""
+        names, labels = np.array(part.names), np.array(part.labels, np.int64)
+        return cls(part.folder, names, labels, size, workers)
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -55,12 +62,8 @@ class FileImages:
     def decoded(
         self, indices: NDArray[np.int64], *, keep: bool = True
     ) -> tuple[NDArray[np.uint8], dict[int, str]]:
-        """The images as they are evaluated, black where one cannot be read, and why by its index.
-
-        Args:
-            indices: Which of them.
-            keep: Whether the pixels are kept; without them, none are returned.
-        """
+        """The images as they are evaluated, black where one cannot be read, and why by its index;
+        no pixels unless they are to be kept."""
         pixels = np.zeros((len(indices) if keep else 0, 3, self.size, self.size), np.uint8)
         reasons: dict[int, str] = {}
 
@@ -81,9 +84,7 @@ class FileImages:
 
     def only(self, indices: NDArray[np.int64]) -> FileImages:
         """The part of these images that `indices` names, in that order."""
-        return FileImages(
-            self.root, self.names[indices], self.labels[indices], self.size, self.workers
-        )
+        return replace(self, names=self.names[indices], labels=self.labels[indices])
 
     def path(self, index: int) -> str:
         """Where an image is, for messages."""

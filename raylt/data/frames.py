@@ -130,7 +130,6 @@ def tilt(
     """Turn and slant each view about its centre by its own draw; what comes in is black.
 
     Args:
-        n: Views.
         rotate: Largest turn to either side in degrees.
         shear: Largest slant to either side in degrees.
         generator: Draws n turns and n slants, uniformly.

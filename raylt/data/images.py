@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,28 +86,18 @@ class PickedImages:
 class Sealed:
     """Stands for the test images wherever they must not be seen: any look at it is an error."""
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Refused."""
-        raise PermissionError(_SEALED)
+    def _refuse(self, _: object = None) -> NoReturn:
+        raise PermissionError(
+            "training must not look at the test images; only `raylt confirm` opens them, and "
+            "counts it"
+        )
 
-    def __len__(self) -> int:
-        raise PermissionError(_SEALED)
-
-    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Refused."""
-        raise PermissionError(_SEALED)
-
-    def only(self, indices: NDArray[np.int64]) -> Images:
-        """Refused."""
-        raise PermissionError(_SEALED)
+    labels = property(_refuse)
+    __len__ = take = only = _refuse
 
 
-_SEALED = (
-    "training must not look at the test images; only `raylt confirm` opens them, and counts it"
-)
-
-
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What photographs are normalised with where nothing else is known of them."""
 _NAMED = 20
 """Images that were left out and are kept by name."""
 

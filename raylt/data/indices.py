@@ -12,11 +12,7 @@ from raylt.schema import InputError
 
 
 def read(path: Path, *, key: str) -> NDArray[np.int64]:
-    """The images that a user's .npy file names, in its order, (n,).
-
-    Args:
-        path: A one-dimensional array of whole numbers.
-        key: The key of `data` that names the file.
+    """The images that the .npy file of `data.KEY` names, in its order, (n,).
 
     Raises:
         InputError: the file is missing, or no one-dimensional array of whole numbers.
@@ -51,11 +47,6 @@ def read(path: Path, *, key: str) -> NDArray[np.int64]:
 def of_pool(path: Path, labels: NDArray[np.int64], *, key: str) -> NDArray[np.int64]:
     """The images of a pool that a user's .npy file names, in its order, (n,).
 
-    Args:
-        path: A one-dimensional array of whole numbers.
-        labels: The class of each image of the pool.
-        key: The key of `data` that names the file.
-
     Raises:
         InputError: as of `read`, or it names no image, one twice, or one that is not there.
     """
@@ -79,11 +70,7 @@ def of_pool(path: Path, labels: NDArray[np.int64], *, key: str) -> NDArray[np.in
 
 
 def require_apart(held_out: NDArray[np.int64], named: Mapping[str, NDArray[np.int64]]) -> None:
-    """Check that no other file names a validation image.
-
-    Args:
-        held: The images of `data.validation_indices`.
-        named: Key of `data` -> images that its file names.
+    """Check that the file of no other key of `data` names a validation image.
 
     Raises:
         InputError: one does.

@@ -171,11 +171,6 @@ def subsample(labels: NDArray[np.int64], counts: Sequence[int], seed: int) -> ND
     counts[k] stay. The stream does not depend on the counts, so the images of a smaller tail are
     among those of a larger one, and seed 0 gives the field's CIFAR-LT sets index for index.
 
-    Args:
-        labels: The class of each image of the pool, (n,).
-        counts: Images to keep of each class, (classes,).
-        seed: Seed of the shuffles.
-
     Raises:
         InputError: a class would be left empty, or has fewer images than are asked for.
     """
@@ -222,11 +217,7 @@ def cut(
 
     Args:
         pool: Training images, about as many of every class.
-        test: The sealed test images.
-        config: The tail, and the number of validation images.
         root: Folder of the datasets, in which the files of indices are looked for.
-        mean: Mean of each channel that the encoder normalises with.
-        std: Standard deviation of each channel, for pixels in [0, 1].
         validation: The validation images, where they are not taken from the pool.
 
     Raises:
@@ -248,9 +239,9 @@ def cut(
     counts = np.bincount(pool.labels[train], minlength=classes).tolist()
     if min(counts) < 1:
         raise InputError(empty_class(counts, "name images of it in data.indices"))
-    balanced = named.get("balanced_indices")
-    if balanced is None:
-        balanced = _balanced(pool.labels, left, config.balanced)
+    balanced = named.get("balanced_indices", left)
+    if balanced is left and config.balanced is not None:
+        balanced = left[hold_out(labels, [config.balanced] * classes)]
     few_shot = named.get("few_shot_indices")
     if few_shot is None:
         few_shot = _few_shot(pool.labels, left, train, config)
@@ -273,15 +264,6 @@ def empty_class(counts: Sequence[int], remedy: str = "lower data.imbalance") -> 
         f"every class must keep at least 1 training image, but class {k} is left with "
         f"{counts[k]} of at most {max(counts)}; {remedy}"
     )
-
-
-def _balanced(
-    labels: NDArray[np.int64], left: NDArray[np.int64], per_class: int | None
-) -> NDArray[np.int64]:
-    """The labels of a full-shot probe: `each` of every class out of what is left, or all of it."""
-    if per_class is None:
-        return left
-    return left[hold_out(labels[left], [per_class] * (int(labels.max()) + 1))]
 
 
 def _few_shot(

@@ -58,17 +58,6 @@ class Operation(enum.IntEnum):
     """Pixels down."""
 
 
-_MOVES = frozenset(
-    {
-        Operation.ROTATE,
-        Operation.SHEAR_X,
-        Operation.SHEAR_Y,
-        Operation.TRANSLATE_X,
-        Operation.TRANSLATE_Y,
-    }
-)
-
-
 def apply(
     pixels: Pixels,
     operations: Int[Tensor, " n"],
@@ -82,7 +71,6 @@ def apply(
     Images with the same operation are changed together, and all moves with the same kernel.
 
     Args:
-        pixels: The images.
         operations: An `Operation` for each image, on the CPU: it decides what is launched.
         values: The strength of each, on the CPU.
         cubic: Whether a move resamples with the cubic kernel and not linearly, on the CPU.
@@ -94,19 +82,13 @@ def apply(
             strength = values[rows].to(pixels.device)[:, None, None, None]
             rows = rows.to(pixels.device)
             pixels[rows] = _CHANGES[kind](pixels[rows], strength)
-    moves = torch.isin(operations, torch.tensor(sorted(_MOVES)))
+    moves = torch.isin(operations, torch.tensor(_MOVES))
     for chosen, kernel in ((moves & ~cubic, _linear), (moves & cubic, _cubic)):
         moved = chosen.nonzero()[:, 0]
         if not len(moved):
             continue
-        matrices = torch.stack(
-            [
-                _matrix(Operation(kind), value, pixels.shape[-1])
-                for kind, value in zip(
-                    operations[moved].tolist(), values[moved].tolist(), strict=True
-                )
-            ]
-        )
+        pairs = zip(operations[moved].tolist(), values[moved].tolist(), strict=True)
+        matrices = torch.stack([_matrix(kind, value, pixels.shape[-1]) for kind, value in pairs])
         rows = moved.to(pixels.device)
         pixels[rows] = _warped(pixels[rows], matrices.to(pixels.device), kernel, fill=fill)
 
@@ -117,10 +99,8 @@ def _warped(
     """Resample images where affine maps point, on `fill` beyond their edges.
 
     Args:
-        pixels: The images.
         matrices: From a place in the result to one in the image, (x, y, 1) -> (x, y), in pixels.
         kernel: Resamples images that are 0 beyond their edges.
-        fill: Byte for each channel.
     """
     size = pixels.shape[-1]
     centres = torch.arange(size, device=pixels.device) + 0.5
@@ -156,25 +136,21 @@ def _cubic(pixels: Pixels, sources: Places) -> Pixels:
     return total
 
 
-def _matrix(kind: Operation, value: float, size: int) -> Float[Tensor, "2 3"]:
+def _matrix(kind: int, value: float, size: int) -> Float[Tensor, "2 3"]:
     """The map from a place in the result to its source, in pixels."""
-    if kind is Operation.SHEAR_X:
+    if kind == Operation.SHEAR_X:
         return torch.tensor([[1, value, 0], [0, 1, 0]])
-    if kind is Operation.SHEAR_Y:
+    if kind == Operation.SHEAR_Y:
         return torch.tensor([[1, 0, 0], [value, 1, 0]])
-    if kind is Operation.TRANSLATE_X:
+    if kind == Operation.TRANSLATE_X:
         return torch.tensor([[1, 0, -value], [0, 1, 0]])
-    if kind is Operation.TRANSLATE_Y:
+    if kind == Operation.TRANSLATE_Y:
         return torch.tensor([[1, 0, 0], [0, 1, -value]])
     angle = torch.deg2rad(torch.tensor(value))
     cos, sin = angle.cos().item(), angle.sin().item()
     middle = size / 2
-    return torch.tensor(
-        [
-            [cos, -sin, middle * (1 - cos + sin)],
-            [sin, cos, middle * (1 - cos - sin)],
-        ]
-    )
+    to_x, to_y = [cos, -sin, middle * (1 - cos + sin)], [sin, cos, middle * (1 - cos - sin)]
+    return torch.tensor([to_x, to_y])
 
 
 def _auto_contrast(pixels: Pixels, values: Tensor) -> Pixels:
@@ -258,3 +234,4 @@ _CHANGES: dict[int, Callable[[Pixels, Tensor], Pixels]] = {
     Operation.BRIGHTNESS: _brightness,
     Operation.SHARPNESS: _sharpness,
 }
+_MOVES = sorted({*Operation} - {*_CHANGES, Operation.NONE})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from raylt.data.longtail import LongTailed
+from raylt.data.reading.paths import below
 
 _TAIL = frozenset({"imbalance", "law", "power", "split", "tail_seed", "indices"})
 
@@ -35,17 +37,32 @@ class OwnImages(LongTailed):
     workers: int = Field(4, ge=0)
     """Processes that decode images for each worker of a trial."""
 
-    def own_validation(self) -> str | None:
-        """The key that names validation images of the user's own, if there are such."""
-        return None
+    places: ClassVar[str]
+    """The key of what the training images are read from; validation_KEY and test_KEY are those of
+    other parts, where the user has them."""
+
+    def paths(self, root: Path) -> dict[str, Path]:
+        """Where the images of each part are read from, below the data root.
+
+        Raises:
+            InputError: a path leads out of the root.
+        """
+        keys = {part: f"{part}_{self.places}" for part in ("validation", "test")}
+        return {
+            part: below(root, name, key)
+            for part, key in {"train": self.places, **keys}.items()
+            if (name := getattr(self, key)) is not None
+        }
 
     def has_validation(self) -> bool:
         """Whether any images are held out, as far as is known without the files."""
-        return self.own_validation() is not None or super().has_validation()
+        own = getattr(self, f"validation_{self.places}")
+        return own is not None or super().has_validation()
 
     @model_validator(mode="after")
     def _validation_is_used(self) -> Self:
-        if self.validation == 0 and (key := self.own_validation()) is not None:
+        key = f"validation_{self.places}"
+        if self.validation == 0 and getattr(self, key) is not None:
             raise ValueError(
                 f"data.validation must be at least 1 beside data.{key}, never trained on, "
                 "but got 0; leave it out"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,8 +15,7 @@ Views = Float[Tensor, "n channel size size"]
 _O = Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Strength:
+class Strength(NamedTuple):
     """Value of an operation at a level: `base` ± (`start` + `slope` * level)."""
 
     slope: float = 0.0
@@ -181,15 +180,7 @@ def _values(
     table = torch.zeros(len(_O) - 1, 5)
     for kind, strength in strengths.items():
         moved = size if kind in (_O.TRANSLATE_X, _O.TRANSLATE_Y) else 1
-        table[kind] = torch.tensor(
-            [
-                strength.slope * moved,
-                strength.start,
-                strength.base,
-                strength.signed,
-                strength.whole,
-            ]
-        )
+        table[kind] = torch.tensor(strength._replace(slope=strength.slope * moved))
     slope, start, base, signed, whole = table[kinds].unbind(-1)
     values = start + slope * levels
     values = torch.where(whole > 0, values.trunc(), values)

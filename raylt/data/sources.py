@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,14 +13,15 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from raylt.data import files
-from raylt.data.augment import AugmentParams, View
+from raylt.data.augment import View
 from raylt.data.files import FileImages
 from raylt.data.frames import Boxes, Kernel
 from raylt.data.images import Images
 from raylt.schema import EnvironmentError
+from raylt.sections import Augment
 
 _PIECE = 32
 """Images that one process decodes before it hands them over."""
@@ -35,24 +36,7 @@ class ViewSpec:
 
     views: tuple[View, ...]
     size: int
-    params: AugmentParams
-
-
-@runtime_checkable
-class Source(Protocol):
-    """Turns the images of an epoch, in order, into the views of its steps."""
-
-    def views(
-        self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
-    ) -> Iterator[Views]:
-        """The views of one step after the other.
-
-        Args:
-            order: The images of all steps, on the CPU.
-            sizes: How many of them each step takes.
-            generator: Draws the views, on the device.
-        """
-        ...
+    params: Augment
 
 
 class Resident:
@@ -65,7 +49,13 @@ class Resident:
     def views(
         self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
     ) -> Iterator[Views]:
-        """The views of one step after the other; see `Source`."""
+        """The views of one step after the other.
+
+        Args:
+            order: The images of all steps of an epoch, on the CPU.
+            sizes: How many of them each step takes.
+            generator: Draws the views, on the device.
+        """
         params, size = self._looks.params, self._looks.size
         for chosen in order.to(self._pixels.device).split(list(sizes)):
             images = self._pixels[chosen]
@@ -80,12 +70,13 @@ class Streamed:
 
     def __init__(self, images: FileImages, looks: ViewSpec, device: torch.device) -> None:
         self._looks, self._device = looks, device
-        self._plan = _Plan()
+        self._pieces: list[_Piece] = []
+        """Those of the epoch to come; the loader's processes live on from epoch to epoch."""
         several = images.workers > 0
         self._loader = DataLoader(
             _Decoder(images, looks),
             batch_size=None,
-            sampler=self._plan,
+            sampler=self._pieces,
             num_workers=images.workers,
             persistent_workers=several,
             pin_memory=device.type == "cuda",
@@ -98,17 +89,21 @@ class Streamed:
     def views(
         self, order: Int[Tensor, " n"], sizes: Sequence[int], generator: torch.Generator
     ) -> Iterator[Views]:
-        """The views of one step after the other; see `Source`."""
+        """The views of one step after the other; arguments as of `Resident.views`."""
         steps = [step.split(_PIECE) for step in order.split(list(sizes))]
         host = torch.Generator().manual_seed(generator.initial_seed())
-        self._plan.pieces = [
+        self._pieces[:] = [
             _Piece(int(torch.randint(2**62, (), generator=host)), piece.numpy())
             for step in steps
             for piece in step
         ]
         decoded = iter(self._loader)
         for step in steps:
-            pieces = [_checked(piece) for piece in islice(decoded, len(step))]
+            pieces: list[list[Tensor]] = []
+            for piece in islice(decoded, len(step)):
+                if isinstance(piece, EnvironmentError):
+                    raise piece
+                pieces.append(piece)
             originals = [
                 torch.cat([part.to(self._device, non_blocking=True) for part in parts])
                 for parts in zip(*pieces, strict=True)
@@ -128,19 +123,6 @@ class Streamed:
 class _Piece(NamedTuple):
     seed: int
     indices: NDArray[np.int64]
-
-
-class _Plan(Sampler[_Piece]):
-    """The pieces of the epoch to come; the loader's processes live on from epoch to epoch."""
-
-    def __init__(self) -> None:
-        self.pieces: list[_Piece] = []
-
-    def __iter__(self) -> Iterator[_Piece]:
-        return iter(self.pieces)
-
-    def __len__(self) -> int:
-        return len(self.pieces)
 
 
 class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
@@ -182,9 +164,3 @@ def _crop(
         part = part.resize((size, size), filter_)
         cropped.append(part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else part)
     return cropped
-
-
-def _checked(piece: list[Tensor] | EnvironmentError) -> list[Tensor]:
-    if isinstance(piece, EnvironmentError):
-        raise piece
-    return piece

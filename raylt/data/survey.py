@@ -68,9 +68,7 @@ def survey(source: Path, *, root: Path | None = None, opened: int = _OPENED) -> 
     folder of one list for each part.
 
     Args:
-        source: The folder or the table.
         root: The data root, if `source` lies below it; else the folder around `source` is.
-        opened: Images to open at most.
 
     Raises:
         InputError: there are no images of two classes, or a rule of their layout is broken.

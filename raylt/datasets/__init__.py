@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from raylt import plugins
@@ -55,25 +55,18 @@ def divided(config: DatasetConfig, root: Path, broken: Sequence[str] = ()) -> Sp
     return None
 
 
-def fetch(
-    name: str, root: Path, *, source: str | None, progress: Callable[[int, int], None]
-) -> Path:
-    """Bring the published files of a dataset below `root` and return their folder.
-
-    Args:
-        name: The dataset.
-        root: Folder of the datasets.
-        source: An address or a local file to take instead of the published address.
-        progress: Takes the bytes fetched so far and those expected, 0 where nobody knows.
+def fetch(name: str, root: Path, *, source: str | None, progress: archive.Progress) -> Path:
+    """Bring the published files of a dataset below `root` and return their folder; other arguments
+    as of `raylt.data.archive.fetch`.
 
     Raises:
         InputError: there is no such dataset, or its files cannot be fetched by a program.
         EnvironmentError: the network or the disk does not give what is needed.
     """
     module = plugins.module("datasets", name)
-    if not hasattr(module, "fetch"):
+    if not hasattr(module, "ARCHIVE"):
         raise InputError(
             f"{name} cannot be downloaded, for it has no public address; "
             f"raylt/datasets/{name}.py says where its images come from"
         )
-    return module.fetch(root, source=source, progress=progress)
+    return archive.fetch(module.ARCHIVE, root, source=source, progress=progress)

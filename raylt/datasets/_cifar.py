@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from raylt.data import archive, decoded, longtail
 from raylt.data.archive import Archive
-from raylt.data.images import ArrayImages, Splits
+from raylt.data.images import IMAGENET_MEAN, IMAGENET_STD, ArrayImages, Splits
 from raylt.data.longtail import LongTailed
 
 _STATISTICS = {
     # Both papers' programs use these numbers for CIFAR-100 as well.
     "cifar": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
 }
 
 
@@ -37,10 +37,7 @@ def load(
     """The parts of a CIFAR set.
 
     Args:
-        source: The published archive.
-        config: The tail to cut.
-        root: Folder of the datasets.
-        names: The name of each class.
+        source: The published archive, whose files lie in its folder below `root`.
         sealed: The file of the test images; all others are the pool.
         labels: Key of the labels in each file.
         normalise: Whose channel statistics the encoder uses, "cifar" or "imagenet".
@@ -58,15 +55,13 @@ def _images(source: Archive, root: Path, names: Sequence[str], labels: str) -> A
     def decode() -> decoded.Arrays:
         # All of them are verified before one is unpacked.
         contents = [archive.read(source, root, name) for name in names]
-        batches = [_plain(content) for content in contents]
+        batches: list[dict[str, Any]] = [
+            _PlainUnpickler(io.BytesIO(content), encoding="latin1").load() for content in contents
+        ]
         pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
         return pixels, np.concatenate([batch[labels] for batch in batches]).astype(np.int64)
 
     return ArrayImages(*decoded.once([root / source.folder / name for name in names], decode))
-
-
-def _plain(content: bytes) -> dict[str, Any]:
-    return _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
 
 
 class _PlainUnpickler(pickle.Unpickler):

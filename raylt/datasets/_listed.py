@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from raylt.data.files import FileImages, centre
-from raylt.data.images import Splits
+from raylt.data.images import IMAGENET_MEAN, IMAGENET_STD, Splits
 from raylt.data.longtail import Listed, hold_out, subsample
 from raylt.data.reading import rows, table
 from raylt.data.reading.collection import Part, collected
@@ -20,25 +20,16 @@ _VALIDATION_SHARE = 5
 """A class must have this many times the images that it gives for validation."""
 _FEW_SHOT_SEED = 0
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 def load(
     config: Listed,
     root: Path,
     *,
     classes: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
 ) -> Splits:
-    """The parts of a dataset that lists give.
-
-    Args:
-        config: The lists.
-        root: Folder of the datasets.
-        classes: Number of classes.
-        mean: Mean of each channel that the encoder normalises with.
-        std: Standard deviation of each channel, for pixels in [0, 1].
+    """The parts of a dataset that lists give; its lists and images are the user's, below `root`.
 
     Raises:
         InputError: a list is missing or has a wrong line, a class is empty, or two parts that
@@ -106,14 +97,12 @@ def _part(config: Listed, root: Path, classes: int, key: str) -> Part:
             hint = " (classes are counted from 0)" if row.label == str(classes) else ""
             must = f"the class must be a number from 0 to {classes - 1}{hint}"
             problems.append(
-                rows.wrong(
-                    path,
-                    row.line,
-                    f"{must}, but is {row.label[:200]!r}; correct it, or name another list",
-                )
+                row.wrong(f"{must}, but is {row.label[:200]!r}; correct it, or name another list")
             )
     rows.require_none(problems)
-    return table.part(path, named, folder, [int(row.label) for row in named])
+    listed = table.part(named, folder, [int(row.label) for row in named], problems)
+    rows.require_none(problems)
+    return listed
 
 
 def _images(config: Listed, classes: int, lists: Mapping[str, Part]) -> dict[str, FileImages]:
@@ -125,13 +114,7 @@ def _images(config: Listed, classes: int, lists: Mapping[str, Part]) -> dict[str
             f"data.images to the folder that they are in\n{listing([*whole.missing.values()])}"
         )
     return {
-        name: FileImages(
-            part.folder,
-            np.array(part.names),
-            np.array(part.labels, np.int64),
-            config.resolution,
-            config.workers,
-        )
+        name: FileImages.of(part, config.resolution, config.workers)
         for name, part in whole.parts.items()
     }
 

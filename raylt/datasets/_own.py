@@ -9,23 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from raylt.data.files import FileImages, centre, unreadable
-from raylt.data.images import ArrayImages, Images, Splits
+from raylt.data.images import IMAGENET_MEAN, IMAGENET_STD, ArrayImages, Images, Splits
 from raylt.data.longtail import cut, hold_out
 from raylt.data.own import OwnImages
-from raylt.data.reading.collection import Collection, Part
+from raylt.data.reading.collection import Collection
 from raylt.data.reading.paths import listing
 from raylt.schema import InputError
-
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
     """The parts of a user's own images.
-
-    Args:
-        config: How they are divided, kept and cut.
-        whole: The images.
-        root: Folder of the datasets.
 
     Raises:
         InputError: a class has too few images, or the tail asked for cannot be cut.
@@ -33,7 +26,7 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
     """
     broken = _require_present(config, whole)
     # What cannot be cut is told before the images are decoded, which may take minutes.
-    parts = {name: _files(part, config) for name, part in whole.parts.items()}
+    parts = _files(config, whole)
     splits = _cut(parts, whole, config, root, [*broken])
     if config.keep == "files" and config.broken == "stop":
         return splits
@@ -66,7 +59,7 @@ def divided(
         EnvironmentError: some images are missing, and `broken` is `stop`.
     """
     _require_present(config, whole)
-    parts = {name: _files(part, config) for name, part in whole.parts.items()}
+    parts = _files(config, whole)
     readable = {
         name: images.only(np.flatnonzero(~np.isin(images.names, broken)))
         for name, images in parts.items()
@@ -87,14 +80,11 @@ def _require_present(config: OwnImages, whole: Collection) -> dict[str, str]:
     return broken
 
 
-def _files(part: Part, config: OwnImages) -> FileImages:
-    return FileImages(
-        part.folder,
-        np.array(part.names),
-        np.array(part.labels, np.int64),
-        config.resolution,
-        config.workers,
-    )
+def _files(config: OwnImages, whole: Collection) -> dict[str, FileImages]:
+    return {
+        name: FileImages.of(part, config.resolution, config.workers)
+        for name, part in whole.parts.items()
+    }
 
 
 def _cut(
@@ -111,7 +101,8 @@ def _cut(
         test = train.only(held_out)
         train = train.only(np.setdiff1d(np.arange(len(train)), held_out))
     validation = parts.get("validation")
-    splits = cut(train, test, config, root=root, mean=_MEAN, std=_STD, validation=validation)
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    splits = cut(train, test, config, root=root, mean=mean, std=std, validation=validation)
     return replace(
         splits,
         centre=centre(config.resolution),

@@ -8,8 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from raylt.data import archive
-from raylt.data.archive import Archive, Progress
+from raylt.data.archive import Archive
 from raylt.data.images import Splits
 from raylt.data.longtail import LongTailed
 from raylt.datasets import _cifar
@@ -87,11 +86,7 @@ ARCHIVE = Archive(
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The parts of CIFAR-10; its files lie in `root`/cifar-10-batches-py.
-
-    Raises:
-        EnvironmentError: a file is missing or damaged.
-    """
+    """The parts of the dataset; see `raylt.datasets._cifar.load`."""
     return _cifar.load(
         ARCHIVE,
         config,
@@ -101,8 +96,3 @@ def load(config: Config, root: Path) -> Splits:
         labels="labels",
         normalise=config.normalise,
     )
-
-
-def fetch(root: Path, *, source: str | None, progress: Progress) -> Path:
-    """Bring the published files below `root`; see `raylt.data.archive.fetch`."""
-    return archive.fetch(ARCHIVE, root, source=source, progress=progress)

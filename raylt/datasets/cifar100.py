@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from raylt.data import archive
-from raylt.data.archive import Archive, Progress
+from raylt.data.archive import Archive
 from raylt.data.images import Splits
 from raylt.data.longtail import LongTailed
 from raylt.datasets import _cifar
@@ -73,11 +72,7 @@ ARCHIVE = Archive(
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The parts of CIFAR-100; its files lie in `root`/cifar-100-python.
-
-    Raises:
-        EnvironmentError: a file is missing or damaged.
-    """
+    """The parts of the dataset; see `raylt.datasets._cifar.load`."""
     return _cifar.load(
         ARCHIVE,
         config,
@@ -87,8 +82,3 @@ def load(config: Config, root: Path) -> Splits:
         labels="fine_labels",
         normalise=config.normalise,
     )
-
-
-def fetch(root: Path, *, source: str | None, progress: Progress) -> Path:
-    """Bring the published files below `root`; see `raylt.data.archive.fetch`."""
-    return archive.fetch(ARCHIVE, root, source=source, progress=progress)

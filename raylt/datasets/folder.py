@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from raylt.data.images import Splits
 from raylt.data.own import OwnImages
 from raylt.data.reading import tree
 from raylt.data.reading.collection import Collection
-from raylt.data.reading.paths import below
 from raylt.datasets import _own
 
 CHANNELS = 3
@@ -35,28 +34,14 @@ class Config(OwnImages):
     """Folder of the sealed test images with classes of the same names; without it `test` images of
     each class are taken from `images`, before anything else."""
 
-    def own_validation(self) -> str | None:
-        """The key that names validation images of the user's own, if there are such."""
-        return None if self.validation_images is None else "validation_images"
+    places: ClassVar[str] = "images"
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The parts of the folder.
-
-    Raises:
-        InputError: a folder is missing or holds no class, a class is not among those of the
-            training images or has too few images, or a file is in two parts.
-        EnvironmentError: a file is no image.
-    """
+    """The parts of the folder; see `raylt.data.reading.tree` and `raylt.datasets._own.load`."""
     return _own.load(config, collection(config, root), root)
 
 
 def collection(config: Config, root: Path) -> Collection:
-    """The images, listed and not yet opened; as for `load`."""
-    keys = {"train": "images", "validation": "validation_images", "test": "test_images"}
-    folders = {
-        part: below(root, name, key)
-        for part, key in keys.items()
-        if (name := getattr(config, key)) is not None
-    }
-    return tree.collection(folders)
+    """The images, listed and not yet opened."""
+    return tree.collection(config.paths(root))

@@ -44,12 +44,5 @@ class Config(Listed):
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The parts of the dataset; its lists and images are the user's, below `root`.
-
-    Raises:
-        InputError: a list is missing or has a wrong line.
-        EnvironmentError: an image of a list is missing.
-    """
-    return _listed.load(
-        config, root, classes=CLASSES, mean=_listed.IMAGENET_MEAN, std=_listed.IMAGENET_STD
-    )
+    """The parts of the dataset; see `raylt.datasets._listed.load`."""
+    return _listed.load(config, root, classes=CLASSES)

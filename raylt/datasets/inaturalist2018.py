@@ -38,12 +38,7 @@ class Config(Listed):
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The parts of the dataset; its lists and images are the user's, below `root`.
-
-    Raises:
-        InputError: a list is missing or has a wrong line.
-        EnvironmentError: an image of a list is missing.
-    """
+    """The parts of the dataset; see `raylt.datasets._listed.load`."""
     return _listed.load(
         config, root, classes=CLASSES, mean=(0.466, 0.471, 0.380), std=(0.195, 0.194, 0.192)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from raylt.data.images import Splits
 from raylt.data.own import OwnImages
@@ -42,30 +42,16 @@ class Config(OwnImages):
     split_column: str | None = None
     """The column of the splits; without it one that is called split, set or so."""
 
-    def own_validation(self) -> str | None:
-        """The key that names validation images of the user's own, if there are such."""
-        return None if self.validation_table is None else "validation_table"
+    places: ClassVar[str] = "table"
 
 
 def load(config: Config, root: Path) -> Splits:
-    """The parts of the table.
-
-    Raises:
-        InputError: a table has a wrong line, a path leads out of the folder, a class has too few
-            images, or a file is named twice.
-        EnvironmentError: a file is missing or no image.
-    """
+    """The parts of the table; see `raylt.data.reading.table` and `raylt.datasets._own.load`."""
     return _own.load(config, collection(config, root), root)
 
 
 def collection(config: Config, root: Path) -> Collection:
-    """The images, listed and not yet opened; as for `load`."""
-    keys = {"train": "table", "validation": "validation_table", "test": "test_table"}
-    tables = {
-        part: below(root, name, key)
-        for part, key in keys.items()
-        if (name := getattr(config, key)) is not None
-    }
+    """The images, listed and not yet opened."""
     columns = Columns(config.path_column, config.label_column, config.split_column)
     images = below(root, config.images, "images")
-    return table.collection(tables, images, columns)
+    return table.collection(config.paths(root), images, columns)

@@ -38,10 +38,8 @@ def build(
     """An encoder with its first weights; random ones come from torch's generator.
 
     Args:
-        encoder: Its name, or more about it.
         channels: Channels of an image; grey ones become three alike where a library's network
             takes three.
-        size: Height and width of an image.
         mean: Mean of each channel of the dataset, for pixels in [0, 1].
         std: Standard deviation of each channel of the dataset, for pixels in [0, 1].
         root: Folder that a file of weights is below.

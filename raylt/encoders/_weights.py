@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ def load(network: nn.Module, path: Path, *, classifier: Sequence[str]) -> Normal
     stands outside of it is left alone.
 
     Args:
-        network: Takes the weights.
         path: The file, or the folder of an exported model.
         classifier: Paths of the layers that the network had; the file may have them.
 
@@ -39,7 +38,9 @@ def load(network: nn.Module, path: Path, *, classifier: Sequence[str]) -> Normal
     path = file(path)
     state = _read(path)
     wanted = network.state_dict()
-    prefix = max(_prefixes(state, wanted), key=lambda start: _matches(state, wanted, start))
+    prefix = max(
+        _prefixes(state, wanted), key=lambda start: sum(start + key in state for key in wanted)
+    )
     inside = {key.removeprefix(prefix): x for key, x in state.items() if key.startswith(prefix)}
     lost = [key for key in wanted if key not in inside]
     # The count of batches is not in files of old versions of torch, and nothing depends on it.
@@ -51,7 +52,8 @@ def load(network: nn.Module, path: Path, *, classifier: Sequence[str]) -> Normal
         for key in wanted
         if key in inside and inside[key].shape != wanted[key].shape
     ]
-    wrong = [f"{kind} {_first(keys)}" for kind, keys in _kinds(lost, odd, shapes) if keys]
+    kinds = {"lacks": lost, "has beside them": odd, "has": shapes}
+    wrong = [f"{kind} {_first(keys)}" for kind, keys in kinds.items() if keys]
     if wrong:
         raise InputError(
             f"encoder.weights must hold those of the encoder, but {path} {'; '.join(wrong)}; "
@@ -64,12 +66,6 @@ def load(network: nn.Module, path: Path, *, classifier: Sequence[str]) -> Normal
 def file(path: Path) -> Path:
     """The file of weights at a path, which may be the folder of an exported model."""
     return path / _EXPORTED if path.is_dir() else path
-
-
-def _kinds(lost: list[str], odd: list[str], shapes: list[str]) -> Iterator[tuple[str, list[str]]]:
-    yield "lacks", lost
-    yield "has beside them", odd
-    yield "has", shapes
 
 
 def _read(path: Path) -> State:
@@ -113,10 +109,6 @@ def _prefixes(state: State, wanted: State) -> list[str]:
     last = list(wanted)[:3]
     starts = [key.removesuffix(name) for name in last for key in state if key.endswith(name)]
     return ["", *(start for start in dict.fromkeys(starts) if start.endswith("."))]
-
-
-def _matches(state: State, wanted: State, prefix: str) -> int:
-    return sum(prefix + key in state for key in wanted)
 
 
 def _normalisation(state: State, prefix: str) -> Normalisation | None:

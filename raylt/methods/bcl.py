@@ -297,11 +297,6 @@ def balanced_contrastive(
     anchor without a positive is left out of the mean. Features and prototypes have unit length.
 
     Args:
-        features: Views of the batch.
-        labels: Class of each image.
-        prototypes: One for each class.
-        class_counts: Training images of each class.
-        temperature: Softmax temperature.
         complement_weight: How many images a prototype counts as, on average.
         complement_power: Exponent by which those of rare classes count more.
         absent: What multiplies the exponential of the prototype of a class without an image in

@@ -201,11 +201,7 @@ def probabilistic_contrastive(
 
     Args:
         features: Unit length.
-        labels: Their classes.
         means: Mean of the unit features of each class; shorter than 1.
-        class_counts: Training images of each class.
-        temperature: Softmax temperature.
-        tau: Strength of the weighting by class sizes.
     """
     logits = log_expectation(features, means, temperature=temperature)
     return logit_adjusted_cross_entropy(logits, labels, class_counts, tau=tau)

@@ -23,13 +23,8 @@ class Draw(nn.Module):
     def forward(
         self, candidates: Bool[Tensor, "row column"], *, count: int, start: int
     ) -> Bool[Tensor, "row column"]:
-        """`count` of the candidates of each row, or all of them where there are fewer.
-
-        Args:
-            candidates: What may be drawn.
-            count: How many are drawn.
-            start: Number of this worker's first row among all workers.
-        """
+        """`count` of the candidates of each row, or all of them where there are fewer; `start` is
+        the number of this worker's first row among all workers."""
         self.calls.add_(1)
         ranks = random_ranks(self.seed, self.calls, *candidates.shape, start=start)
         return highest(candidates, ranks, count=count)
@@ -52,13 +47,6 @@ def random_ranks(
     Each is a function of the seed, the step, the number of its row and of its column, so that
     however many workers share the rows, and wherever a run goes on, the same are drawn, without
     a generator and without asking the device.
-
-    Args:
-        seed: Of the run.
-        step: Number of the draw.
-        rows: Rows of this worker.
-        columns: Columns.
-        start: Number of its first row among all workers.
     """
     stream = _mixed(seed + _GOLDEN * step)
     row = _mixed(stream + _GOLDEN * torch.arange(start, start + rows, device=seed.device))

@@ -14,7 +14,6 @@ class Encoder(nn.Module):
 
     Args:
         network: Normalised images (n, channels, size, size) -> features (n, width).
-        width: Features of an image.
         mean: Mean of each channel, for pixels in [0, 1]; grey images become as many alike.
         std: Standard deviation of each channel, for pixels in [0, 1].
         frozen: Whether the network stays as it is, statistics of its norms included.

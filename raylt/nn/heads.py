@@ -36,13 +36,8 @@ def perceptron(width: int, *, hidden_dim: int, out_dim: int) -> nn.Sequential:
 
 
 class CosineClassifier(nn.Module):
-    """Logits are `scale` times the cosine between a feature and the vector of a class.
-
-    Args:
-        width: Features of an image.
-        classes: Classes.
-        scale: Factor of the cosines; 30 in BCL's program.
-    """
+    """Logits are `scale` times the cosine between a feature and the vector of a class, 30 times in
+    BCL's program."""
 
     def __init__(self, width: int, classes: int, *, scale: float) -> None:
         super().__init__()
@@ -59,15 +54,7 @@ class CosineClassifier(nn.Module):
 def classifier(
     width: int, classes: int, *, kind: Literal["linear", "cosine"], scale: float, bias: bool
 ) -> nn.Linear | CosineClassifier:
-    """A classifier whose `weight` holds one vector of `width` numbers for each class.
-
-    Args:
-        width: Features of an image.
-        classes: Classes.
-        kind: A linear layer, or cosines.
-        scale: Factor of the cosines.
-        bias: Whether the linear layer has a bias.
-    """
+    """A classifier whose `weight` holds one vector of `width` numbers for each class."""
     if kind == "cosine":
         return CosineClassifier(width, classes, scale=scale)
     return nn.Linear(width, classes, bias=bias)

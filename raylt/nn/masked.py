@@ -42,9 +42,6 @@ def random_masks(
     the expected share is the sum of both.
 
     Args:
-        weights: The weights.
-        magnitude: Share that is hidden by magnitude.
-        random: Share that is hidden by chance.
         generator: A generator of the CPU, whatever the weights lie on, so that all workers draw
             the same numbers.
     """

@@ -18,15 +18,12 @@ NOBODY = -1
 
 class Follower(nn.Module):
     """A copy of stages that lie in sequence, such as an encoder and its head, which is not trained
-    but follows their weights slowly (He et al., CVPR 2020).
+    but follows their weights slowly: at each step the share `momentum` of it stays (He et al.,
+    CVPR 2020).
 
     Its weights are buffers, so that optimizers and DDP pass them by. Its norms keep running
     statistics of their own. The released programs shuffle the images over the GPUs, so that no
     batch norm sees a query and its key together; with norms over all workers that changes nothing.
-
-    Args:
-        stages: The modules that are followed, called one after another.
-        momentum: Share of the copy that stays at each step.
     """
 
     def __init__(self, *stages: nn.Module, momentum: float) -> None:
@@ -62,10 +59,6 @@ class Queue(nn.Module):
     """The keys of the last steps and their classes; the oldest make room.
 
     It begins with noise of the class `NOBODY`. All workers hold the same.
-
-    Args:
-        size: Keys that it holds.
-        dim: Numbers of a key.
     """
 
     keys: Float[Tensor, "place dim"]

@@ -40,9 +40,6 @@ def linear(
     """A linear classifier fitted on frozen features.
 
     Args:
-        features: Features of the labelled images.
-        labels: Their classes.
-        classes: Classes.
         kind: "lbfgs" is multinomial logistic regression on standardised features, L2 1e-4 on the
             weights. "sgd" and "sgd-few-shot" are the schedules of SDCLR's program on cached
             features. "adam" is the cheap protocol of Zhou et al. (ICML 2022). Their numbers are
@@ -58,11 +55,8 @@ def linear(
         match kind:
             case "lbfgs":
                 return logistic(features, labels, classes=classes, decay=1e-4, tolerance=1e-5)
-            case "sgd":
-                rates = sgd_rates(few=False, early=early)
-                return _sgd(features, labels, classes, rates, batch_size=batch_size, seed=seed)
-            case "sgd-few-shot":
-                rates = sgd_rates(few=True, early=early)
+            case "sgd" | "sgd-few-shot":
+                rates = sgd_rates(few=kind == "sgd-few-shot", early=early)
                 return _sgd(features, labels, classes, rates, batch_size=batch_size, seed=seed)
             case "adam":
                 return _adam(features, labels, classes, seed=seed)
@@ -80,9 +74,6 @@ def logistic(
     """Multinomial logistic regression on standardised features, by L-BFGS.
 
     Args:
-        features: Features of the labelled images, float32.
-        labels: Their classes.
-        classes: Classes.
         decay: L2 penalty on the weights, beside the mean loss of an image; none on the biases.
         tolerance: Largest entry of the gradient at the end, unless 300 steps do not get there.
     """
@@ -178,10 +169,7 @@ class Descent:
     """A linear layer that SGD with momentum trains on features.
 
     Args:
-        width: Features of an image.
-        classes: Classes.
         generator: Draws the initial weights; a generator of the CPU.
-        device: Where the features lie.
         decay: L2 penalty; SDCLR's linear evaluation has none.
     """
 
@@ -234,7 +222,9 @@ def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
         for group in optimizer.param_groups:
             group["lr"] = peak * (floor / peak) ** (epoch / epochs)
         for chosen in _batches(len(labels), 1000, generator, features.device):
-            _descend(layer, optimizer, features[chosen], labels[chosen])
+            optimizer.zero_grad()
+            functional.cross_entropy(layer(features[chosen]), labels[chosen]).backward()
+            optimizer.step()
     return _head(layer.weight.detach(), layer.bias.detach())
 
 
@@ -251,14 +241,6 @@ def _batches(
     images: int, size: int, generator: torch.Generator, device: torch.device
 ) -> Iterator[Tensor]:
     yield from torch.randperm(images, generator=generator).to(device).split(size)
-
-
-def _descend(
-    layer: nn.Linear, optimizer: torch.optim.Optimizer, inputs: Tensor, labels: Tensor
-) -> None:
-    optimizer.zero_grad()
-    functional.cross_entropy(layer(inputs), labels).backward()
-    optimizer.step()
 
 
 def _head(weight: Tensor, bias: Tensor) -> Head:

@@ -15,13 +15,7 @@ def is_small(size: int) -> bool:
 
 
 def stem(channels: int, width: int, size: int) -> list[nn.Module]:
-    """The first layers; large images are halved twice, as for ImageNet.
-
-    Args:
-        channels: Channels of an image.
-        width: Channels of the result.
-        size: Height and width of an image.
-    """
+    """The first layers; large images are halved twice, as for ImageNet."""
     if is_small(size):
         return [convolution(channels, width, 3, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     return [
@@ -38,14 +32,8 @@ def convolution(before: int, after: int, kernel: int, stride: int) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al., CVPR 2016).
-
-    Args:
-        before: Channels of the input.
-        after: Channels of the result.
-        stride: Stride of the first convolution.
-        shortcut: `Projected` or `Padded`, used where the shape changes.
-    """
+    """Two 3x3 convolutions beside a shortcut, which is `Projected` or `Padded` where the shape
+    changes (He et al., CVPR 2016)."""
 
     def __init__(self, before: int, after: int, stride: int, shortcut: type[nn.Module]) -> None:
         super().__init__()

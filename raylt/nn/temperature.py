@@ -16,12 +16,6 @@ def cosine_temperature(epoch: int, *, highest: float, lowest: float, period: int
 
     The schedule TS of Kukleva et al. (ICLR 2023) as in their program, in which T, half the period,
     is 200 epochs, and the temperature swings between 1 and 0.1.
-
-    Args:
-        epoch: Finished epochs.
-        highest: Temperature at the beginning and after each period.
-        lowest: Temperature after half a period.
-        period: Epochs from one highest temperature to the next.
     """
     return lowest + (highest - lowest) * (1 + math.cos(2 * math.pi * epoch / period)) / 2
 
@@ -31,9 +25,6 @@ class Temperature(nn.Module):
 
     It lies in a buffer, not in a float: a compiled step sees it change, and a run that goes on
     from the middle of an epoch has it.
-
-    Args:
-        config: The temperature and its schedule.
     """
 
     value: Float[Tensor, ""]

@@ -49,8 +49,13 @@ _OUTSIDE = ("methods", "datasets", "encoders")
 
 def files(package: str) -> tuple[str, ...]:
     """The plug-ins of a package such as "methods": its files without a leading underscore."""
-    folder = importlib.import_module(f"raylt.{package}")
-    modules = (module.name for module in pkgutil.iter_modules(folder.__path__))
+    return _files(tuple(importlib.import_module(f"raylt.{package}").__path__))
+
+
+@functools.cache
+def _files(folders: tuple[str, ...]) -> tuple[str, ...]:
+    # Every recipe asks, and a search has thousands.
+    modules = (module.name for module in pkgutil.iter_modules(folders))
     return tuple(sorted(name for name in modules if not name.startswith("_")))
 
 
@@ -183,8 +188,6 @@ def declared(
     the whole file is imported.
 
     Args:
-        package: Such as "methods".
-        name: The plug-in.
         declaration: A name in its file.
         inside: A class of the file, which says `declaration = NAME`; "" for the file itself.
         generation: Of the modules outside; what another one had is read anew.

@@ -44,11 +44,7 @@ a name, and `**` are folders and files of any depth."""
 
 
 def meaning(path: str) -> str | None:
-    """What a file below the folder of runs is; None where it is not listed.
-
-    Args:
-        path: Relative to the folder of runs, with slashes.
-    """
+    """What a file is by its path below the folder of runs; None where it is not listed."""
     return next((text for form, text in FILES.items() if _pattern(form).fullmatch(path)), None)
 
 

@@ -21,6 +21,7 @@ from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.space import json_schema, strategy
+from raylt.space.file.explain import model_in
 from raylt.space.metric_names import METRICS
 from raylt.space.plan import Study
 
@@ -205,7 +206,7 @@ def _of(model: type[BaseModel], path: str, file: str) -> Iterator[Entry]:
         name = f"{path}.{key}" if path else key
         info = model.model_fields[key]
         default = REQUIRED if info.is_required() else _yaml(field.get("default"))
-        inner = _inner(info.annotation)
+        inner = model_in(info.annotation)
         if inner is not None and info.default is not None and not isinstance(info.default, tuple):
             default = "" if not info.is_required() else REQUIRED
         if not field.get("description") and inner is not None:
@@ -213,14 +214,6 @@ def _of(model: type[BaseModel], path: str, file: str) -> Iterator[Entry]:
         yield _entry(name, file, field, definitions, default, _declared(model, key))
         if inner is not None and name not in _PLUGINS and name != "encoder":
             yield from _of(inner, name, file)
-
-
-def _inner(annotation: Any) -> type[BaseModel] | None:
-    """The model of a section, or of what a list holds."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    parts = getattr(annotation, "__args__", ())
-    return next((inner for part in parts if (inner := _inner(part)) is not None), None)
 
 
 def _entry(

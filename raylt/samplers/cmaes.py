@@ -31,8 +31,6 @@ def build(
     """The sampler; `seed` is that of the study, moved on by the trials that it has.
 
     Args:
-        config: Its settings.
-        seed: Decides its draws.
         prior: Trials of earlier studies in the leaves of this one; none, or ten at least.
     """
     return optuna.samplers.CmaEsSampler(

@@ -55,7 +55,6 @@ def stored(source: Path, overrides: Sequence[str] = (), *, whole_ends: bool = Fa
     """Read the space of a study that has begun, with the defaults of that time.
 
     Args:
-        source: The file in the study's folder.
         overrides: `key=value` pairs that change it, as for `load`.
         whole_ends: Whether it was begun when a range with whole ends drew whole numbers for real
             hyperparameters, too.
@@ -72,7 +71,6 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
     """The space that a document describes.
 
     Args:
-        document: The parts `study` and `recipe`.
         begun: Whether it is that of a study that has begun, which keeps the defaults of its time.
         whole_ends: As for `stored`.
 

@@ -25,12 +25,7 @@ _OF = "the published values of"
 
 
 def requested(document: Document, *, begun: bool) -> tuple[Document, bool]:
-    """The document without the word, and whether its baseline is the published setting.
-
-    Args:
-        document: The parts `study` and `recipe`.
-        begun: Whether it is that of a study that has begun.
-    """
+    """The document without the word, and whether its baseline is the published setting."""
     named = document.values["study"].get("baseline")
     if named == WORD:
         return document.remove(_KEYS), True
@@ -49,8 +44,6 @@ def with_published(document: Document, space: Space, allowed: Point) -> tuple[Do
     begun. Leaves that the space fixes stay as they are.
 
     Args:
-        document: What the space was made of.
-        space: Names no baseline.
         allowed: A point that the space admits, for a space that refuses the published one.
     """
     if not space.leaves:

@@ -136,12 +136,8 @@ def is_open(value: Any) -> bool:
 
 
 def parse(document: Document, keys: Keys, *, real: bool) -> Leaf:
-    """The open leaf that stands at `keys`, the first of which is `recipe`.
-
-    Args:
-        document: What a file says.
-        keys: The way to the leaf.
-        real: Whether a range draws real numbers, though its ends may be whole.
+    """The open leaf that stands at `keys`, the first of which is `recipe`; a `real` range draws
+    real numbers, though its ends may be whole.
 
     Raises:
         InputError: its mapping breaks a rule of the language.

@@ -7,22 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raylt import metrics, recipe
-from raylt.schema import Value
 from raylt.space import Leaf, Point, Space
 from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import Study
+from raylt.space.space import value_at
 from raylt.space.strategy import idle
 
 _SAMPLES = 3
 
 
 def overview(space: Space, counts: Sequence[int] | None = None) -> dict[str, Any]:
-    """Everything that `raylt check` knows, as plain values.
-
-    Args:
-        space: The space.
-        counts: Training images of each class, where the files told.
-    """
+    """Everything that `raylt check` knows, as plain values; `counts` are the training images of
+    each class, where the files told."""
     rng = random.Random(space.study.sampler.seed)
     counts = counts or recipe.dataset(space.fixed).train_counts()
     return {
@@ -69,7 +65,7 @@ def text(space: Space, counts: Sequence[int] | None = None) -> str:
             sizes = ", ".join(f"{group} {n}" for group, n in values["groups"][by].items())
             lines.append(f"{name:<10} classes: {sizes}")
     if space.leaves:
-        lines += ["", *_leaf_table(space), "", *_point_table(space, values["samples"])]
+        lines += ["", *_table(space.table), "", *_point_table(space, values["samples"])]
     else:
         lines += ["", "Nothing is left open: one training run."]
     if space.require:
@@ -133,37 +129,13 @@ def _counts(counts: Sequence[int] | None) -> str:
     return f", {len(counts)} classes with {shown}{more} training images, {sum(counts)} in all"
 
 
-def _leaf_table(space: Space) -> list[str]:
-    baseline = space.baseline_point or {}
-    rows = [("open leaf", "range", "baseline", "only where")]
-    rows += [
-        (
-            open_leaf.path,
-            str(open_leaf),
-            _value(baseline, open_leaf),
-            open_leaf.when.text if open_leaf.when else "",
-        )
-        for open_leaf in space.leaves
-    ]
-    return _table(rows)
-
-
 def _point_table(space: Space, points: Sequence[Point]) -> list[str]:
     rows = [("sample", *(f"{i}" for i in range(1, len(points) + 1)))]
     rows += [
-        (open_leaf.path, *(_value(point, open_leaf) for point in points))
+        (open_leaf.path, *(value_at(point, open_leaf) for point in points))
         for open_leaf in space.leaves
     ]
     return _table(rows)
-
-
-def _value(point: Mapping[str, Value], open_leaf: Leaf) -> str:
-    if open_leaf.path not in point:
-        return "-"
-    value = point[open_leaf.path]
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -47,7 +47,6 @@ def read(document: Document, *, whole_ends: bool) -> Opened:
     """The recipe part of a document, once each of its fields is checked at all its ends.
 
     Args:
-        document: What a file says.
         whole_ends: Whether a range with whole ends draws whole numbers for every field, and not
             only for one of whole numbers.
 

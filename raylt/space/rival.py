@@ -7,9 +7,6 @@ knows the leaf, as a study of its own beside the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from raylt import plugins
 from raylt import space as spaces
 from raylt.schema import InputError
@@ -49,8 +46,9 @@ def rival(space: Space) -> Space:
         del study["baseline"]
     settings = [study["baseline"]["values"]] if study.get("baseline") else []
     for point in (*settings, *study.get("points", ())):
-        for path in [path for path in point if _foreign(path, fields)]:
-            del point[path]
+        for path in list(point):
+            if path.startswith(_SECTION) and path.removeprefix(_SECTION) not in fields:
+                del point[path]
     try:
         other = spaces.of(document.parse(document.dump(values), f"{space.source} for {method}"))
     except InputError as error:
@@ -96,7 +94,3 @@ def name(study: str, method: str) -> str:
     """The name of the rival's study."""
     # That of a plug-in may be `module:Object`, and a study's name is one of a folder.
     return f"{study}{BETWEEN}{method.replace(':', '.')}"
-
-
-def _foreign(path: str, fields: Mapping[str, Any]) -> bool:
-    return path.startswith(_SECTION) and path.removeprefix(_SECTION) not in fields

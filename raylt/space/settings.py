@@ -114,18 +114,14 @@ def with_settings(document: Document, space: Space) -> Space:
 def sources(document: Document, names: Sequence[str]) -> tuple[Source, ...]:
     """The entries of `study.warm_start`; a file is counted from the folder of the space file, and
     from the working directory where the command line names it."""
-    return tuple(_source(document, i, name) for i, name in enumerate(names))
-
-
-def _source(document: Document, number: int, name: str) -> Source:
-    keys: Keys = ("study", "warm_start", number)
-    place = document.place(keys)
-    folder = Path() if place == COMMAND_LINE else Path(place.source).parent
-    return Source(
-        name=name,
-        place=f"{place}: {'.'.join(map(str, keys))}",
-        file=folder / Path(name).expanduser() if is_file(name) else None,
-    )
+    entries: list[Source] = []
+    for number, name in enumerate(names):
+        keys: Keys = ("study", "warm_start", number)
+        place = document.place(keys)
+        folder = Path() if place == COMMAND_LINE else Path(place.source).parent
+        file = folder / Path(name).expanduser() if is_file(name) else None
+        entries.append(Source(name, f"{place}: {'.'.join(map(str, keys))}", file))
+    return tuple(entries)
 
 
 def _settings(document: Document) -> Iterator[tuple[Keys, Any]]:

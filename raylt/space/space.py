@@ -75,19 +75,25 @@ class Space:
 
     def _repr_html_(self) -> str:
         """The space in a notebook: what is open, over which range, and the baseline's values."""
+        heads, *rows = self.table
+        goals = ", ".join(f"{goal.better} {goal.metric}" for goal in self.study.objective)
+        caption = f"{self.study.name}: {self.study.trials} trials, {goals}"
+        return escape.html_table(caption, heads, rows)
+
+    @property
+    def table(self) -> list[tuple[str, ...]]:
+        """What is open, over which range, and the baseline's values, below a row of heads."""
         baseline = self.baseline_point or {}
         rows = [
             (
-                leaf.path,
-                str(leaf),
-                str(baseline.get(leaf.path, "-")),
-                leaf.when.text if leaf.when else "",
+                open_leaf.path,
+                str(open_leaf),
+                value_at(baseline, open_leaf),
+                open_leaf.when.text if open_leaf.when else "",
             )
-            for leaf in self.leaves
+            for open_leaf in self.leaves
         ]
-        goals = ", ".join(f"{goal.better} {goal.metric}" for goal in self.study.objective)
-        caption = f"{self.study.name}: {self.study.trials} trials, {goals}"
-        return escape.html_table(caption, ("open leaf", "range", "baseline", "only where"), rows)
+        return [("open leaf", "range", "baseline", "only where"), *rows]
 
     @property
     def longest(self) -> int:
@@ -165,3 +171,13 @@ class Space:
     def draw_any(self, rng: random.Random) -> Point:
         """A point that `require` may refuse."""
         return leaf.assemble(self.leaves, self.known, lambda open_leaf: open_leaf.draw(rng))
+
+
+def value_at(point: Mapping[str, Value], open_leaf: Leaf) -> str:
+    """The value of a leaf at a point, in four digits; a dash where it is absent."""
+    if open_leaf.path not in point:
+        return "-"
+    value = point[open_leaf.path]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)

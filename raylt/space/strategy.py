@@ -7,7 +7,7 @@ space file has the keys of all of them.
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import create_model, model_validator
 
@@ -35,23 +35,28 @@ Section = TypeVar("Section", bound=Frozen)
 
 
 def _with_keys_of(package: str, section: type[Section]) -> type[Section]:
-    """`section` with the keys of every plug-in of a package that it has not itself."""
+    """`section` with the keys of every plug-in of a package that it has not itself, of which those
+    that have no effect with its name must be left out."""
     keys: dict[str, Any] = {}
+    kind = package.removesuffix("s")
+
+    def nothing_idle(chosen: Any) -> Any:
+        for key in idle(kind, chosen.name):
+            if key in chosen.model_fields_set:
+                raise ValueError(
+                    f"{key} must be left out for the {kind} {chosen.name}, which "
+                    f"{_REASONS.get(key, 'has no use for it')}, but got {getattr(chosen, key)}; "
+                    f"remove it"
+                )
+        return chosen
+
     for name in plugins.names(package):
         for key, field in plugins.config(package, name).model_fields.items():
             if key not in section.model_fields:
                 keys.setdefault(key, (field.annotation, field))
-    return create_model(section.__name__, __base__=section, __module__=__name__, **keys)
-
-
-def _nothing_idle(section: Sampler | Scheduler, kind: str) -> None:
-    for key in idle(kind, section.name):
-        if key in section.model_fields_set:
-            raise ValueError(
-                f"{key} must be left out for the {kind} {section.name}, which "
-                f"{_REASONS.get(key, 'has no use for it')}, but got {getattr(section, key)}; "
-                f"remove it"
-            )
+    rule: Any = {"nothing_idle": model_validator(mode="after")(nothing_idle)}
+    name = section.__name__
+    return create_model(name, __base__=section, __module__=__name__, __validators__=rule, **keys)
 
 
 class Sampler(_with_keys_of("samplers", LearningConfig)):
@@ -61,11 +66,6 @@ class Sampler(_with_keys_of("samplers", LearningConfig)):
     """Tree-structured Parzen estimator, uniform, all combinations, Gaussian process, NSGA-II for
     several objectives, or CMA-ES, which needs the package cmaes."""
 
-    @model_validator(mode="after")
-    def _nothing_without_effect(self) -> Self:
-        _nothing_idle(self, "sampler")
-        return self
-
 
 class Scheduler(_with_keys_of("schedulers", StoppingConfig)):
     """Who stops weak trials early; the resource is the epoch."""
@@ -74,11 +74,6 @@ class Scheduler(_with_keys_of("schedulers", StoppingConfig)):
     """Asynchronous successive halving, HyperBand, the median rule, or nobody."""
     metric: Metric | None = None
     """What it watches; the objective where there is one."""
-
-    @model_validator(mode="after")
-    def _nothing_without_effect(self) -> Self:
-        _nothing_idle(self, "scheduler")
-        return self
 
 
 SECTIONS: dict[str, type[Sampler] | type[Scheduler]] = {
@@ -107,14 +102,10 @@ def stops(scheduler: Scheduler) -> bool:
 
 
 def grace(scheduler: Scheduler, epochs: int) -> int:
-    """The grace of a scheduler for which none was given.
+    """The grace of a scheduler for which none was given, if the longest trial has so many epochs.
 
     Good settings may start slowly, such as small learning rates: to lose them after one epoch
     costs more than to train weak trials for a third of their epochs.
-
-    Args:
-        scheduler: One that stops trials.
-        epochs: Of the longest trial.
     """
     config = config_of(scheduler, plugins.config("schedulers", scheduler.name))
     assert isinstance(config, StoppingConfig)

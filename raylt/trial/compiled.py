@@ -19,9 +19,6 @@ class Compiled(nn.Module):
     again for a last batch that is not full. Where it fails, the method runs as it is, and a line
     says why.
 
-    Args:
-        method: The method; its weights and buffers stay where they are.
-
     Attributes:
         failure: Why the method runs as it is, or "".
     """

@@ -70,12 +70,9 @@ def fit(
     Args:
         method: The method, for its hook before each epoch.
         step: What is called for the loss terms: the method itself, or DDP around it.
-        batches: The training set as views and labels.
-        optimizer: Descends on the sum of the terms.
         learning_rate: Learning rate of a global step, counted from 0 over the whole run.
         autocast: Opens the context in which the forward pass runs.
         start: Epochs already done.
-        epochs: Epochs of the whole run.
 
     Raises:
         Diverged: a loss term is not finite.

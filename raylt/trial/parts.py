@@ -19,7 +19,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from raylt import collectives, datasets, encoders, optim, plugins
-from raylt.data.augment import AugmentParams
 from raylt.data.batches import Batches
 from raylt.data.images import Sealed, Splits
 from raylt.methods import _base
@@ -71,14 +70,8 @@ class Parts:
 def build(
     recipe: Recipe, *, root: Path, device: torch.device, execution: Execution | None = None
 ) -> Parts:
-    """The untrained parts of a run on a device, for this process of it.
-
-    Args:
-        recipe: The run.
-        root: Folder of the datasets.
-        device: Where it trains.
-        execution: How its steps are computed; None for the way in which nothing is measured.
-    """
+    """The untrained parts of a run on a device, for this process of it; without an execution its
+    steps are computed in the way in which nothing is measured."""
     if execution is None:
         execution = as_given(recipe, device)
     use_threads(execution, device)
@@ -133,12 +126,8 @@ def method_of(
     """The untrained method of a recipe on a device; its weights are a function of the seed.
 
     Args:
-        recipe: The run.
-        splits: Its images.
-        device: Where it is to lie.
         root: Folder of the datasets, from which an encoder that begins trained has its weights;
             None where a checkpoint has them all, and nothing is to be read or downloaded.
-        layout: How its convolutions lie in memory.
     """
     channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
     # The weights are drawn on the CPU, so that they are the same on every device.
@@ -186,7 +175,7 @@ def _batches(
         splits.train,
         views=method.views(recipe.method),
         size=recipe.size,
-        params=AugmentParams(**recipe.augment.model_dump()),
+        params=recipe.augment,
         batch_size=recipe.optimizer.batch_size,
         drop_last=recipe.optimizer.drop_last,
         seed=recipe.seed,

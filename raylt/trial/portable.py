@@ -30,9 +30,7 @@ class Portable(nn.Module):
     """A trained encoder and the classifier that its scores are by.
 
     Args:
-        method: The trained method.
         classify: Images -> logits.
-        size: Height and width that the encoder sees.
         splits: Where the images came from: how evaluation cuts them, and what the classes are
             called.
     """
@@ -93,11 +91,9 @@ def load(
     labels with the same seed.
 
     Args:
-        recipe: What was trained.
         known: What is known of its images without them; None where that is too little.
         images: Loads them, for a probe or where too little is known.
         digest: What the recipe was called then; a newer version may call it otherwise.
-        folder: The run's folder, with its checkpoints.
         best: Whether the epoch is taken that validation would choose, and not the last one.
 
     Raises:

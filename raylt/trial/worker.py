@@ -50,9 +50,6 @@ def work(
     Epochs that are not scored leave a checkpoint too, when `SPACING` seconds have passed.
 
     Args:
-        recipe: The run.
-        root: Folder of the datasets on this machine.
-        folder: The trial's own folder for checkpoints.
         report: Takes `epoch` and the metrics of each scored epoch.
         device: "cpu", "cuda", "cuda:1", ... or None for a GPU where there is one.
         leave: Asked after every epoch but the last, in every process alike: whether to leave a
@@ -174,7 +171,6 @@ def groups_of(metrics: dict[str, float], *, of: str, to: str) -> dict[str, float
     """The accuracies over all classes and over the shot groups, under other names.
 
     Args:
-        metrics: What was scored.
         of: What their names begin with there.
         to: What their names begin with in the result.
     """

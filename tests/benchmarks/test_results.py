@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import replace
 
 import torch
 
@@ -51,7 +50,7 @@ def test_numbers_name_where_they_come_from():
 
 def test_images_one_by_one_stand_in_for_a_batch():
     images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
-    params = replace(CALM, crop=0.5, jitter=0.5)
+    params = CALM.model_copy(update={"crop": 0.5, "jitter": 0.5})
     generator = torch.Generator().manual_seed(0)
     made = trials.per_image(images, size=16, params=params, generator=generator)
     assert made.shape == (3, 1, 16, 16)

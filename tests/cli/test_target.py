@@ -100,6 +100,21 @@ def test_a_sent_space_is_the_space_that_was_checked(sent, tmp_path):
     assert again.digest == space.load(SPACE, ["optimizer.lr=0.3"]).digest
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["confirm", "toy"],
+        ["confirm", "toy", "--top", "1", "--seeds", "8", "--retrain", "pool", "--no-race"],
+        ["ablate", "toy", "--trial", "0", "--test", "--budget", "cpu_hours=3", "--retry-failed"],
+        ["ablate", "toy", "--no-path", "--budget", "cpu_hours=3", "--budget", "wall_clock=1h"],
+        ["resume", "toy", "--trials", "+20"],
+    ],
+)
+def test_what_was_asked_of_a_verb_is_sent_along(sent, words):
+    assert raylt(*words, "--address", "http://head:8265", "--runs", "/shared/runs") == 4
+    assert list(sent[0][0].words[: len(words)]) == words
+
+
 def test_a_profile_travels_too_and_its_folders_are_used(sent, tmp_path):
     profile = tmp_path / "p.yaml"
     profile.write_text("address: http://head:8265\nruns: /nfs/runs\ndata: /nfs/data\n")

@@ -6,7 +6,7 @@ from raylt import scratch
 from raylt.cluster import doctor, facts
 from raylt.cluster.capacity import Node
 from raylt.cluster.doctor import Survey, judge, worst
-from raylt.settings import Trial
+from raylt.settings import Settings
 
 GIB = 2**30
 
@@ -113,9 +113,7 @@ def test_a_machine_that_does_not_answer_is_an_error(tmp_path, healthy):
 
 
 def test_this_machine_by_itself_needs_no_cluster(tmp_path):
-    findings = doctor.examine(
-        address=None, runs=tmp_path / "runs", tracking_uri=None, trial=Trial(), cores=2
-    )
+    findings = doctor.examine(Settings(runs=tmp_path / "runs"), cores=2)
     checks = {finding.check: finding for finding in findings}
     assert checks["storage"].state == "ok"
     assert checks["trials"].found.startswith("2 trials at a time")
@@ -125,11 +123,7 @@ def test_this_machine_by_itself_needs_no_cluster(tmp_path):
 
 def test_a_dead_tracker_and_no_room_are_told(tmp_path):
     findings = doctor.examine(
-        address=None,
-        runs=tmp_path,
-        tracking_uri="http://127.0.0.1:9",
-        trial=Trial(workers=3),
-        cores=2,
+        Settings(runs=tmp_path, tracking_uri="http://127.0.0.1:9", workers=3), cores=2
     )
     bad = {finding.check: finding.state for finding in findings if finding.state != "ok"}
     assert bad["MLflow"] == "warning"
@@ -137,9 +131,7 @@ def test_a_dead_tracker_and_no_room_are_told(tmp_path):
 
 
 def test_a_cluster_that_is_not_there_is_one_finding_with_its_remedy(tmp_path):
-    (finding,) = doctor.examine(
-        address="127.0.0.1:9", runs=tmp_path, tracking_uri=None, trial=Trial(), cores=2
-    )
+    (finding,) = doctor.examine(Settings(runs=tmp_path, address="127.0.0.1:9"), cores=2)
     assert (finding.check, finding.state) == ("reach", "error")
     assert "ray start --head" in finding.remedy
 
@@ -147,23 +139,15 @@ def test_a_cluster_that_is_not_there_is_one_finding_with_its_remedy(tmp_path):
 def test_a_bucket_that_does_not_answer_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    findings = doctor.examine(
-        address=None,
-        runs=tmp_path,
-        tracking_uri=None,
-        trial=Trial(),
-        cores=2,
-        checkpoints="s3://bucket/raylt?endpoint_override=127.0.0.1:9&scheme=http",
-    )
+    uri = "s3://bucket/raylt?endpoint_override=127.0.0.1:9&scheme=http"
+    findings = doctor.examine(Settings(runs=tmp_path, checkpoints=uri), cores=2)
     bad = {finding.check: finding.state for finding in findings if finding.state != "ok"}
     assert bad["bucket"] == "error"
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    findings = doctor.examine(
-        address=None, runs=tmp_path / "file", tracking_uri=None, trial=Trial(), cores=2
-    )
+    findings = doctor.examine(Settings(runs=tmp_path / "file"), cores=2)
     assert worst(findings) == "error"
     assert "writable" in findings[-1].found
 

@@ -9,9 +9,10 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from raylt.data import frames
-from raylt.data.augment import CALM, VIEWS, AugmentParams
+from raylt.data.augment import CALM, VIEWS
+from raylt.sections import Augment
 
-PARAMS = AugmentParams(
+PARAMS = Augment(
     crop=0.2, resample="bilinear", flip=0.5, jitter=1.0, grey=0.2, blur=0.5, rotate=10.0, shear=5.0
 )
 EVERY_VIEW = pytest.mark.parametrize("name", sorted(VIEWS))
@@ -49,7 +50,7 @@ def test_the_same_generator_gives_the_same_view(name):
 @EVERY_VIEW
 def test_each_image_has_a_draw_of_its_own(name):
     same = images(1).expand(200, 3, 20, 20)
-    upright = replace(PARAMS, rotate=0.0, shear=0.0)
+    upright = PARAMS.model_copy(update={"rotate": 0.0, "shear": 0.0})
     views = VIEWS[name](same, size=20, generator=generator(), params=upright)
     different = len(torch.unique(views.flatten(1), dim=0))
     # A shift by up to two pixels has 25 places, each mirrored or not.
@@ -86,7 +87,7 @@ def test_a_similar_view_without_disturbance_is_the_image():
 def test_images_that_are_not_square_are_resized_whole():
     pixels = torch.full((2, 3, 10, 30), 77, dtype=torch.uint8)
     for view in VIEWS.values():
-        params = replace(CALM, crop=0.5, flip=0.5)
+        params = CALM.model_copy(update={"crop": 0.5, "flip": 0.5})
         shown = view(pixels, size=16, params=params, generator=generator())
         assert shown.shape == (2, 3, 16, 16)
 
@@ -203,7 +204,7 @@ def test_a_view_has_the_colours_of_torchvisions_pipeline_in_law(pipeline):
         image.expand(n, 3, 40, 48),
         size=32,
         generator=generator(),
-        params=replace(CALM, flip=0.5, jitter=1.0, grey=0.2, **params),
+        params=CALM.model_copy(update={"flip": 0.5, "jitter": 1.0, "grey": 0.2, **params}),
     )
     torch.manual_seed(0)
     their = transforms.Compose([*steps, transforms.ToTensor()])
@@ -217,7 +218,7 @@ def test_a_view_has_the_colours_of_torchvisions_pipeline_in_law(pipeline):
 def test_cutout_comes_after_the_learned_policy():
     """Whatever the policy did to a bright image, a square of it is black at the end."""
     bright = torch.full((600, 3, 32, 32), 200, dtype=torch.uint8)
-    params = replace(CALM, flip=0.5)
+    params = CALM.model_copy(update={"flip": 0.5})
     views = VIEWS["policy"](bright, size=32, generator=generator(), params=params)
     black = (views == 0).all(1).sum((1, 2))
     # An eighth of the side is cut off at most at the corners: a quarter of the square stays.

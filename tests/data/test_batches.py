@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -13,7 +12,7 @@ from raylt.data.images import ArrayImages
 from raylt.schema import InputError
 
 CPU = torch.device("cpu")
-PARAMS = replace(CALM, crop=0.3, flip=0.5, jitter=1.0, grey=0.2)
+PARAMS = CALM.model_copy(update={"crop": 0.3, "flip": 0.5, "jitter": 1.0, "grey": 0.2})
 
 
 def numbered(n, size=8):

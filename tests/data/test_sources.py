@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +11,8 @@ from raylt.data.files import FileImages
 from raylt.data.images import ArrayImages
 from raylt.schema import EnvironmentError
 
-QUIET = replace(CALM, crop=0.3, flip=0.5)
-LOUD = replace(QUIET, jitter=1.0, grey=0.2, blur=0.5)
+QUIET = CALM.model_copy(update={"crop": 0.3, "flip": 0.5})
+LOUD = QUIET.model_copy(update={"jitter": 1.0, "grey": 0.2, "blur": 0.5})
 
 
 def even(tmp_path, n, workers):

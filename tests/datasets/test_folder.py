@@ -135,8 +135,8 @@ def test_broken_images_may_be_left_out(root, keep):
     assert splits.broken == ("class1/broken.jpg",)
     assert splits.train_counts == whole.train_counts
     assert splits.facts == {
+        **whole.facts,
         "classes": ["class0", "class1", "class2"],
-        "counts": whole.facts["counts"],
         "broken": 1,
         "broken_names": ["class1/broken.jpg"],
         "left_out": {"hidden files and folders": 1, ".txt": 3},

@@ -1,9 +1,10 @@
 """An exported model gives, without raylt, what the trained one gave."""
 
-import ast
 import functools
+import importlib
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -74,12 +75,6 @@ def test_the_program_scores_as_the_trial_did(trained, exported):
     assert right == pytest.approx(scored["val/accuracy"], abs=0.01)
 
 
-def run(*words, cwd):
-    return subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, cwd=cwd, timeout=120
-    )
-
-
 def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
     Image.new("L", (30, 20)).save(tmp_path / "photo.png")
     blocked = (
@@ -89,50 +84,65 @@ def test_the_snippet_runs_where_raylt_is_not(exported, tmp_path):
         "del sys.argv[0]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
-    done = run("-c", blocked, exported["load.py"], "photo.png", cwd=tmp_path)
+    words = [sys.executable, "-c", blocked, str(exported["load.py"]), "photo.png"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("photo.png: ")
 
 
-def test_the_program_says_in_a_line_each_what_it_cannot_read(exported, tmp_path):
+@pytest.fixture(scope="module")
+def load(exported):
+    """The program in this process: another one takes seconds to import torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(exported["load.py"].parent))
+        yield importlib.import_module("load")
+        del sys.modules["load"]
+
+
+def test_the_program_says_in_a_line_each_what_it_cannot_read(load, tmp_path, monkeypatch, capsys):
     Image.effect_noise((30, 20), 99).save(tmp_path / "good.png")
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:200])
     bad = ["missing.png", "text.jpg", "cut.png", "."]
-    done = run(exported["load.py"], *bad, "good.png", cwd=tmp_path)
-    errors = done.stderr.splitlines()
+    monkeypatch.chdir(tmp_path)
+    assert load.main([*bad, "good.png"]) == 2
+    printed = capsys.readouterr()
+    errors = printed.err.splitlines()
     assert [line.split()[1] for line in errors] == bad
     assert all(line.startswith("error: ") and "cannot be read: " in line for line in errors)
-    assert done.returncode == 2
-    assert done.stdout.startswith("good.png: ")
+    assert printed.out.startswith("good.png: ")
 
 
-def test_the_program_without_a_picture_says_how_it_is_used(exported, tmp_path):
-    done = run(exported["load.py"], cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "usage: python load.py PICTURE...\n"
+def test_the_program_without_a_picture_says_how_it_is_used(load, capsys):
+    assert load.main([]) == 2
+    assert capsys.readouterr() == ("", "usage: python load.py PICTURE...\n")
 
 
-def test_pictures_of_more_than_eight_bits_are_scaled_as_in_training(exported, tmp_path):
+def test_pictures_of_more_than_eight_bits_are_scaled_as_in_training(load, tmp_path):
     grey = np.arange(0, 256, dtype=np.uint8).reshape(16, 16)
     Image.fromarray(grey).save(tmp_path / "eight.png")
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
     Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "float.tiff")
-    done = run(exported["load.py"], "eight.png", "sixteen.png", "float.tiff", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *others = [line.partition(": ")[2] for line in done.stdout.splitlines()]
-    assert others == [first, first]
+    names = ("eight.png", "sixteen.png", "float.tiff")
+    first, *others = [load.predict(tmp_path / name) for name in names]
+    for other in others:
+        assert [name for name, _ in other] == [name for name, _ in first]
+        assert [chance for _, chance in other] == pytest.approx([chance for _, chance in first])
 
 
-def test_a_model_that_is_gone_or_damaged_is_one_line(exported, tmp_path):
+def test_a_model_that_is_gone_or_damaged_is_one_line(exported, tmp_path, capsys):
     program = tmp_path / "load.py"
     program.write_text(exported["load.py"].read_text("utf-8"), "utf-8")
     for damage in (lambda: None, lambda: (tmp_path / "model.pt2").write_bytes(b"PK")):
         damage()
-        done = run(program, "photo.png", cwd=tmp_path)
-        assert (done.returncode, done.stdout) == (2, "")
-        (line,) = done.stderr.splitlines()
+        with pytest.raises(SystemExit, match="2"):
+            runpy.run_path(str(program), run_name="__main__")
+        printed = capsys.readouterr()
+        (line,) = printed.err.splitlines()
+        assert printed.out == ""
         assert "model.pt2 must be the exported model, but cannot be read" in line
+        with pytest.raises(RuntimeError, match="export it again"):
+            runpy.run_path(str(program))
 
 
 def test_files_have_the_usual_permissions(exported, tmp_path):
@@ -202,23 +212,20 @@ def test_a_raw_image_of_any_size_goes_in(exported):
     assert torch.allclose(logits, expected, atol=1e-3)
 
 
-def test_a_newcomer_names_a_picture_in_three_lines(trained, exported, tmp_path):
+def test_a_newcomer_names_a_picture(load, exported, tmp_path, capsys):
     grey = np.zeros((30, 50), np.uint8)
     grey[5:25, 20:30] = 255
-    Image.fromarray(grey).save(tmp_path / "photo.png")
-    lines = "from load import predict\nfound = predict('photo.png')\nprint(found)"
-    environment = {**os.environ, "PYTHONPATH": str(exported["load.py"].parent)}
-    given = {"capture_output": True, "text": True, "cwd": tmp_path, "env": environment}
-    done = subprocess.run([sys.executable, "-c", lines], check=True, **given)
-    printed = ast.literal_eval(done.stdout)
+    path = tmp_path / "photo.png"
+    Image.fromarray(grey).save(path)
+    printed = load.predict(path)
     assert sorted(name for name, _ in printed) == list("0123456789")
     assert sum(chance for _, chance in printed) == pytest.approx(1, abs=1e-4)
     assert printed == sorted(printed, key=lambda pair: -pair[1])
     pixels = torch.from_numpy(grey).float()[None, None] / 255
     logits = torch.export.load(exported["model.pt2"]).module()(pixels)[0]
     assert printed[0][0] == str(int(logits.argmax()))
-    command = [sys.executable, str(exported["load.py"]), "photo.png"]
-    assert f"photo.png: {printed[0][0]} " in subprocess.run(command, check=True, **given).stdout
+    assert load.main([path]) == 0
+    assert f"photo.png: {printed[0][0]} " in capsys.readouterr().out
 
 
 def test_weights_and_recipe_are_those_of_the_run(trained, exported):

@@ -64,6 +64,19 @@ def finished(tmp_path_factory):
     return raylt.open_study("made", runs=runs)
 
 
+def test_the_table_has_a_row_for_each_trial(finished):
+    frame = finished.frame()
+    assert list(frame.index) == [trial.number for trial in finished.trials]
+    scored = frame["val/accuracy"].where(frame["state"] == "complete")
+    assert scored[finished.best.number] == scored.max()
+    assert list(frame.columns[:4]) == ["state", "role", "method.temperature", "method.prune"]
+    assert not frame["method.prune"].isna().any()
+    assert frame.loc[finished.baseline.number, "role"] == "baseline"
+    assert len(finished.epochs()) == sum(trial.epoch for trial in finished.trials)
+    assert finished.confirmation is None
+    assert repr(finished).startswith("<Study 'made': 14 of 14 trials, best trial ")
+
+
 def test_a_study_shows_its_best_trials_and_the_baseline_in_a_notebook(finished):
     page = finished._repr_html_()
     assert page.count("<tr>") == 1 + 10 + (finished.baseline not in finished.trials[:10])

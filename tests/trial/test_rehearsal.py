@@ -15,15 +15,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from raylt import encoders, optim
-from raylt.data.augment import VIEWS, AugmentParams
+from raylt.data.augment import VIEWS
 from raylt.methods import _base, tsc
 from raylt.nn import probe
+from raylt.sections import Augment
 from raylt.trial.fit import descend
 from tests.methods.made import CASES, COUNTS
 
 GPU = torch.device("cuda")
 IMAGES, SIZE = 8, 8
-LOUD = AugmentParams(
+LOUD = Augment(
     crop=0.2, resample="bicubic", flip=0.5, jitter=1.0, grey=0.2, blur=0.5, rotate=10.0, shear=5.0
 )
 

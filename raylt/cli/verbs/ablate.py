@@ -61,14 +61,9 @@ def ablate(
       raylt ablate sdclr-digits --budget cpu_hours=3
     """
     limits = _budget(budgets)
-    words = ["--trial", str(trial)] if trial is not None else []
-    words += ["--seeds", str(seeds)] if seeds is not None else []
-    words += [f"--{name}" for name, on in _flags(test, no_path, no_race) if on]
-    words += [word for limit in budgets for word in ("--budget", limit)]
-    again = ["--retry-failed"] if retry_failed else []
-    target.send_unless_here(
-        ["ablate", options.study_name(study), *words, *again], label=study, as_json=as_json
-    )
+    words = options.given("trial", "seeds", "test", "no_path", "no_race", "budgets")
+    sent = ["ablate", options.study_name(study), *words, *options.given("retry_failed")]
+    target.send_unless_here(sent, label=study, as_json=as_json)
     from raylt.study.ablate import ablate as asking
     from raylt.study.verdict import ablation
 
@@ -88,10 +83,6 @@ def ablate(
     else:
         output.echo(ablation.text(result, again=target.settings.command))
     raise click.exceptions.Exit(result.exit_code)
-
-
-def _flags(test: bool, no_path: bool, no_race: bool) -> list[tuple[str, bool]]:
-    return [("test", test), ("no-path", no_path), ("no-race", no_race)]
 
 
 def _budget(limits: tuple[str, ...]) -> Budget:

@@ -53,12 +53,8 @@ def confirm(
       raylt confirm sdclr-digits --top 1 --seeds 8
       raylt confirm sdclr-cifar100-lt --retrain pool
     """
-    words = ["confirm", options.study_name(study)]
-    words += ["--top", str(top)] if top is not None else []
-    words += ["--seeds", str(seeds)] if seeds is not None else []
-    words += ["--retrain", retrain] if retrain is not None else []
-    words += ["--no-race"] if no_race else []
-    words += ["--retry-failed"] if retry_failed else []
+    asked = options.given("top", "seeds", "retrain", "no_race", "retry_failed")
+    words = ["confirm", options.study_name(study), *asked]
     target.send_unless_here(words, label=study, as_json=as_json)
     from raylt.study.confirm import candidates
     from raylt.study.confirm.confirm import confirm

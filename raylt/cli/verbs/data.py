@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from raylt import escape
 from raylt.cli import options, output
 
 if TYPE_CHECKING:
     from raylt.settings import Settings
 
-_PAUSE = 0.2
-"""Seconds between two lines of progress on a terminal."""
 _MEGA = 1e6
 
 
@@ -89,49 +84,28 @@ def get(name: str, source: str | None, as_json: bool, settings: Settings) -> Non
     """
     from raylt import datasets
 
-    line = _Line(name)
-    try:
-        folder = datasets.fetch(name, settings.data, source=source, progress=line)
-    finally:
-        line.end()
+    progress = _Progress(name)
+    folder = datasets.fetch(name, settings.data, source=source, progress=progress)
     if as_json:
-        output.print_json({"dataset": name, "folder": str(folder), "fetched": line.bytes})
+        output.print_json({"dataset": name, "folder": str(folder), "fetched": progress.bytes})
     else:
-        how = "fetched and verified" if line.bytes else "was there already and is verified"
+        how = "fetched and verified" if progress.bytes else "was there already and is verified"
         output.echo(f"{name} {how}: {folder}")
 
 
-class _Line:
-    """The progress of a download, on standard error.
-
-    A terminal shows one line that is overwritten; elsewhere there is a line for each tenth.
-    """
+class _Progress:
+    """The progress of a download on standard error: a line for each tenth of it, or for each 50 MB
+    where the size is unknown."""
 
     def __init__(self, name: str) -> None:
         self.bytes = 0
         self._name = name
-        self._terminal = sys.stderr.isatty()
         self._next = 0.0
-        self._open = False
 
     def __call__(self, fetched: int, expected: int) -> None:
         self.bytes = fetched
-        now: float = time.monotonic() if self._terminal else fetched
-        done = bool(expected) and fetched >= expected
-        if now < self._next and not done:
+        if fetched < self._next and not 0 < expected <= fetched:
             return
-        # Without a terminal: each tenth, or each 50 MB where the size is unknown.
-        self._next = now + (_PAUSE if self._terminal else (expected / 10 or 50 * _MEGA))
+        self._next = fetched + (expected / 10 or 50 * _MEGA)
         share = f" of {expected / _MEGA:.1f} MB, {fetched / expected:.0%}" if expected else " MB"
-        text = f"{self._name}: {fetched / _MEGA:.1f}{share}"
-        if self._terminal:
-            # This clears the rest of a longer line.
-            click.echo(f"\r{escape.terminal(text)}\x1b[K", nl=False, err=True)
-            self._open = True
-        else:
-            output.echo(text, err=True)
-
-    def end(self) -> None:
-        """End the line, so that the next output begins on a new one."""
-        if self._open:
-            click.echo(err=True)
+        output.echo(f"{self._name}: {fetched / _MEGA:.1f}{share}", err=True)

@@ -29,16 +29,8 @@ def doctor(as_json: bool, target: Target) -> None:
     from raylt.cluster import doctor
     from raylt.study.resources import environment, local_ray
 
-    settings = target.settings
     environment.prepare_ray(threads=1, alone=False)
-    findings = doctor.examine(
-        address=settings.address,
-        runs=settings.runs,
-        tracking_uri=settings.tracking_uri,
-        checkpoints=settings.checkpoints,
-        trial=settings,
-        cores=local_ray.cores(),
-    )
+    findings = doctor.examine(target.settings, cores=local_ray.cores())
     if as_json:
         output.print_json([asdict(finding) for finding in findings])
     else:

@@ -104,23 +104,15 @@ def init(
 
 def _copied(name: str, out: Path | None, *, force: bool) -> Path:
     """A copy of a bundled space, whose comments name it."""
-    from raylt.schema import InputError
+    from raylt.cli import catalogue
     from raylt.space.file import bundled
     from raylt.study.start.start import require_free, write
 
-    source = Path(bundled.find(name, "search_spaces"))
+    source = catalogue.file(name)
     path = out or Path(source.name)
     require_free(path, force=force)
-    try:
-        lines = source.read_text("utf-8").splitlines(keepends=True)
-        # The schema does not go along.
-        text = "".join(line for line in lines if not line.startswith(bundled.MODELINE))
-        text = text.replace(f"search_spaces/{source.name}", str(path))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"--from: must be a space that comes with raylt, but got {name[:60]!r}, which cannot "
-            f"be read: {reason}; see `raylt spaces`"
-        ) from None
-    write(path, text, force=force)
+    lines = source.read_text("utf-8").splitlines(keepends=True)
+    # The schema does not go along.
+    text = "".join(line for line in lines if not line.startswith(bundled.MODELINE))
+    write(path, text.replace(f"search_spaces/{source.name}", str(path)), force=force)
     return path

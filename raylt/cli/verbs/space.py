@@ -62,11 +62,11 @@ def spaces(name: str | None, as_json: bool) -> None:
     """
     from raylt.cli import catalogue
 
-    values = catalogue.spaces() if name is None else [catalogue.space(name)]
+    values = catalogue.spaces(name)
     if as_json:
         output.print_json(values)
     elif name is not None:
-        output.echo(catalogue.file(name), nl=False)
+        output.echo(catalogue.file(name).read_text("utf-8"), nl=False)
         output.echo(f"What it means: raylt check {name}", err=True)
     else:
         output.echo(catalogue.text(values))

@@ -134,8 +134,7 @@ def resume(
       raylt resume sdclr-digits --space wider.yaml
       raylt resume sdclr-digits 'study.baseline={source: mine, values: {method.prune: 0.5}}'
     """
-    sent = ["resume", options.study_name(study), *(["--retry-failed"] if retry_failed else [])]
-    sent += ["--trials", trials] if trials is not None else []
+    sent = ["resume", options.study_name(study), *options.given("retry_failed", "trials")]
     wider = None if file is None else options.load_space(file, words, [])
     sent += words if wider is None else []
     target.send_unless_here(sent, label=study, as_json=as_json, space=wider)
@@ -174,15 +173,8 @@ def _require_closed(space: Space) -> None:
 def _search(
     verb: str, space: Space, target: Target, as_json: bool, *, data_of: str | None = None
 ) -> NoReturn:
-    """Search a space here or on the cluster, and leave with the exit code.
-
-    Args:
-        verb: The command.
-        space: What it searches.
-        target: Where it runs.
-        as_json: Whether its result is printed as JSON.
-        data_of: The name of a study whose images it must have.
-    """
+    """Search a space here or on the cluster, and leave with the exit code; `data_of` is the name
+    of a study whose images it must have."""
     from raylt.study.run import plan
 
     if not target.is_here:

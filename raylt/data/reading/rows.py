@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,11 +45,16 @@ class Columns(NamedTuple):
 class Row(NamedTuple):
     """One image of a table."""
 
+    table: Path
     line: int
     path: str
     label: str
     split: str
     """"" where the table has no such column."""
+
+    def wrong(self, sentence: str) -> str:
+        """What is wrong with the row, after its place."""
+        return f"{shown(self.table)}:{self.line}: {sentence}"
 
 
 def read(
@@ -65,8 +69,6 @@ def read(
     the path may hold blanks. Empty lines and lines that begin with `# ` are passed over.
 
     Args:
-        path: The table or list.
-        columns: Which columns count.
         problems: Takes what is wrong with rows, which are left out; without it they are refused.
 
     Raises:
@@ -81,28 +83,26 @@ def read(
         raise InputError(
             f"a list of images must name at least one, but {shown(path)} is empty; name another"
         )
-    delimiter = _delimiter(lines[0][1], path.suffix.lower() in TABLES)
-    fields = _fields(lines, delimiter)
-    heads = next(fields)
-    if isinstance(heads, csv.Error):
-        row = wrong(path, lines[0][0], f"the row must be readable as columns, {_is(lines[0][1])}")
-        raise InputError(f"{row}; correct it: {heads}")
-    places = _places(path, lines[0][0], heads, columns)
+    first = lines[0][1]
+    split = _splitter(first, _delimiter(first, path.suffix.lower() in TABLES))
+    place = f"{shown(path)}:{lines[0][0]}"
+    try:
+        heads = split(first)
+    except ValueError as error:
+        raise InputError(f"{place}: {error}") from None
+    places = _places(place, heads, columns)
     if places is None and not 2 <= len(heads) <= 3:
-        row = wrong(path, lines[0][0], f"the first row must be `path,label`, {_is(lines[0][1])}")
-        raise InputError(f"{row}; correct it, or add a row of heads")
+        raise InputError(
+            f"{place}: the first row must be `path,label`, {_is(first)}; correct it, or add a row "
+            f"of heads"
+        )
     own: list[str] = []
     rows: list[Row] = []
-    if places:
-        lines = lines[1:]
-    else:
-        fields = itertools.chain([heads], fields)
-    for line, values in zip(lines, fields, strict=True):
-        row = _row(line, values, places or _plain(heads), len(heads))
-        if isinstance(row, Row):
-            rows.append(row)
-        else:
-            own.append(wrong(path, line[0], row))
+    for number, text in lines[1:] if places else lines:
+        try:
+            rows.append(Row(path, number, *_row(text, split(text), places, len(heads))))
+        except ValueError as error:
+            own.append(f"{shown(path)}:{number}: {error}")
     if problems is None:
         require_none(own)
     else:
@@ -110,11 +110,6 @@ def read(
     if not rows and not own:
         raise InputError(f"{shown(path)} must name an image, but has its heads only; add some")
     return rows
-
-
-def wrong(path: Path, number: int, sentence: str) -> str:
-    """What is wrong with a row, after its place."""
-    return f"{shown(path)}:{number}: {sentence}"
 
 
 def require_none(problems: Sequence[str]) -> None:
@@ -172,22 +167,23 @@ def _delimiter(line: str, table: bool) -> str:
     return max(" ,;", key=marks.rfind)
 
 
-def _fields(lines: Sequence[tuple[int, str]], delimiter: str) -> Iterator[list[str] | csv.Error]:
-    """The columns of each line, or why it has none."""
-    if delimiter == " ":
-        heads = len(lines[0][1].split())
-        # Only a head of three columns says that there is a third one.
-        three = heads == 3 and _known(lines[0][1].split()) is not None
-        for _, line in lines:
-            yield line.strip().rsplit(None, 2 if three else 1)
-        return
-    for _, line in lines:
+def _splitter(first: str, delimiter: str) -> Callable[[str], list[str]]:
+    """What parts a line into its columns, and raises a ValueError for one that has none."""
+    # Only a head of three columns says that a list has a third one.
+    blanks = 2 if len(first.split()) == 3 and _known(first.split()) else 1
+
+    def split(line: str) -> list[str]:
+        if delimiter == " ":
+            return line.strip().rsplit(None, blanks)
         try:
             (values,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
         except csv.Error as error:
-            yield error
-        else:
-            yield [value.strip() for value in values]
+            raise ValueError(
+                f"the row must be readable as columns, {_is(line)}; correct it: {error}"
+            ) from None
+        return [value.strip() for value in values]
+
+    return split
 
 
 def _known(heads: Sequence[str]) -> dict[str, int] | None:
@@ -201,9 +197,7 @@ def _known(heads: Sequence[str]) -> dict[str, int] | None:
     return places if {"path", "label"} <= set(places) else None
 
 
-def _places(
-    path: Path, line: int, heads: Sequence[str], columns: Columns
-) -> dict[str, int] | None:
+def _places(place: str, heads: Sequence[str], columns: Columns) -> dict[str, int] | None:
     """Where the path, the label and the split stand, by the heads; None without heads."""
     named = {kind: name for kind, name in columns._asdict().items() if name is not None}
     if not named:
@@ -211,7 +205,7 @@ def _places(
     for kind, name in named.items():
         if name not in heads:
             raise InputError(
-                f"{shown(path)}:{line}: must have the column {name!r} of data.{kind}_column, "
+                f"{place}: must have the column {name!r} of data.{kind}_column, "
                 f"but has {', '.join(map(repr, heads))}{did_you_mean(name, heads)}"
             )
     small = [head.lower() for head in heads]
@@ -220,31 +214,29 @@ def _places(
         known = [name for name in HEADS[kind] if name in small]
         if not known:
             raise InputError(
-                f"{shown(path)}:{line}: must have a column for the {kind}, but has "
+                f"{place}: must have a column for the {kind}, but has "
                 f"{', '.join(map(repr, heads))}; name it by data.{kind}_column"
             )
         places[kind] = small.index(known[0])
     return places
 
 
-def _plain(values: Sequence[str]) -> dict[str, int]:
-    """The columns of a table without heads."""
-    return {"path": 0, "label": 1, **({"split": 2} if len(values) == 3 else {})}
-
-
 def _row(
-    line: tuple[int, str], values: Sequence[str] | csv.Error, places: dict[str, int], width: int
-) -> Row | str:
-    """A row, or what is wrong with it."""
-    text = _is(line[1])
-    if isinstance(values, csv.Error):
-        return f"the row must be readable as columns, {text}; correct it: {values}"
+    line: str, values: Sequence[str], places: dict[str, int] | None, width: int
+) -> tuple[str, str, str]:
+    """Path, label and split of a row; without heads they stand in this order.
+
+    Raises:
+        ValueError: something is wrong with it.
+    """
+    places = places or dict(zip(("path", "label", "split"), range(width), strict=False))
     if not max(places.values()) < len(values) <= width:
-        return f"the row must have a path and a label, {text}; correct it"
+        raise ValueError(f"the row must have a path and a label, {_is(line)}; correct it")
     name, label = values[places["path"]].strip(), values[places["label"]].strip()
     if not name or not label:
-        return f"the row must have a path and a label, {text}; add what is missing"
+        raise ValueError(f"the row must have a path and a label, {_is(line)}; add what is missing")
     if len(label) > _LONGEST:
-        return f"the label must have at most {_LONGEST} characters, {_is(label)}; shorten it"
-    split = values[places["split"]].strip() if "split" in places else ""
-    return Row(line[0], name, label, split)
+        raise ValueError(
+            f"the label must have at most {_LONGEST} characters, {_is(label)}; shorten it"
+        )
+    return name, label, values[places["split"]].strip() if "split" in places else ""

@@ -36,7 +36,6 @@ def find(source: Path | str, kind: Kind) -> Path | str:
     Args:
         source: A path; or the name of a bundled file, or its path as the documents write it, such
             as "search_spaces/sdclr.yaml". `-` stays what it is.
-        kind: What is looked for.
 
     Raises:
         InputError: there is neither such a file nor a bundled one.

@@ -114,7 +114,7 @@ def model_at(model: type[BaseModel], loc: Iterable[str | int]) -> type[BaseModel
         if isinstance(part, int):
             continue
         field = model.model_fields.get(part)
-        inner = _model(field.annotation) if field else None
+        inner = model_in(field.annotation) if field else None
         if inner is None:
             return None
         model = inner
@@ -129,11 +129,11 @@ def is_real(model: type[BaseModel], loc: Keys) -> bool:
     return field is not None and field.annotation in kinds
 
 
-def _model(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The model in `Model`, `Model | None` or `tuple[Model, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_model, get_args(annotation))), None)
+    return next(filter(None, map(model_in, get_args(annotation))), None)
 
 
 def _section(loc: Keys) -> str:
@@ -185,7 +185,7 @@ def _example(field: FieldInfo | None) -> str:
     annotation = field.annotation if field else None
     if field and field.examples:
         return str(field.examples[0])
-    section = _model(annotation)
+    section = model_in(annotation)
     if section:
         needed = {k: v for k, v in section.model_fields.items() if v.is_required()}
         return "{" + ", ".join(f"{key}: {_example(value)}" for key, value in needed.items()) + "}"

@@ -151,14 +151,10 @@ def files(uri: str) -> tuple[str, ...]:
 
 
 def bring(uri: str, folder: Path, *, whole: bool) -> dict[str, bool]:
-    """Fetch the files of a trial that its bucket has and its local folder lacks.
+    """Fetch the files of a trial that its bucket has and its local folder lacks; checkpoints, too,
+    if `whole`.
 
     Where both have a file, that of the side with the newer checkpoint wins; nothing is removed.
-
-    Args:
-        uri: The trial's folder in the bucket.
-        folder: The trial's local folder.
-        whole: Whether to fetch checkpoints, too.
 
     Returns:
         The files in the bucket, and whether the folder has the same content.

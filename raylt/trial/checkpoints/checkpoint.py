@@ -101,11 +101,6 @@ def writing(
     whenever the process dies. Without a call of `keep` nothing stays.
 
     Args:
-        folder: The trial's folder.
-        epoch: Epochs done.
-        digest: Of the recipe.
-        method: What is trained.
-        optimizer: Its optimizer.
         history: What was reported before, by which the place for the scores is measured.
         execution: How the steps are computed, for a run that goes on from here.
     """
@@ -190,13 +185,8 @@ def header(folder: Path) -> Header | None:
 def latest(folder: Path, *digests: str, method: nn.Module | None = None) -> Checkpoint | None:
     """The newest whole checkpoint of a recipe in `folder`, or None.
 
-    A file that is not whole is passed over with a warning that names it; the one before it is
-    taken.
-
-    Args:
-        folder: The trial's.
-        digests: Of the recipe.
-        method: What the state is for; one that does not fit it is passed over, too.
+    A file that is not whole or does not fit `method` is passed over with a warning that names it;
+    the one before it is taken.
 
     Raises:
         InputError: the checkpoints in `folder` belong to another recipe.

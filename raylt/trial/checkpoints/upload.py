@@ -33,14 +33,11 @@ class BucketUnavailable(RuntimeError):
 
 @contextlib.contextmanager
 def sending(folder: Path, uri: str | None) -> Generator[None]:
-    """Fetch a trial's files from its bucket, and upload new ones for the time of a `with`.
+    """Fetch a trial's files from its bucket, if it has one, and upload new ones for the time of a
+    `with`.
 
     All of them are there at the end. One file goes at a time, the newest state first: a checkpoint
     that is replaced before its turn is never sent. A failure is a warning, and is tried again.
-
-    Args:
-        folder: The trial's local folder.
-        uri: Its folder in the bucket; None where there is no bucket.
 
     Raises:
         BucketUnavailable: the bucket did not answer at the start, or at the end.
@@ -94,13 +91,8 @@ def _with_retries(transfer: Callable[[], _T], failure: str) -> _T:
 
 
 class Sender:
-    """Uploads what a trial's folder has and its bucket lacks.
-
-    Args:
-        folder: The trial's local folder.
-        uri: Its folder in the bucket.
-        remote: The files in the bucket, and whether the folder has the same content.
-    """
+    """Uploads what a trial's folder has and its bucket lacks; `remote` are the files in the
+    bucket, and whether the folder has the same content."""
 
     def __init__(self, folder: Path, uri: str, remote: Mapping[str, bool]) -> None:
         self.uri = uri

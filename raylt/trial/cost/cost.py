@@ -57,10 +57,7 @@ def measured(recipe: Recipe, *, root: Path, runs: Path, threads: int, gpu: bool)
     it stays.
 
     Args:
-        recipe: The run.
-        root: Folder of the datasets.
         runs: Folder of all studies, which share how their steps are computed.
-        threads: Threads of torch.
         gpu: Whether it may use a GPU, where there is one.
 
     Raises:

@@ -42,12 +42,7 @@ _FEWEST = 4
 
 
 class _Few:
-    """The first batches of a training set, with the moment at which each was ready.
-
-    Args:
-        batches: The training set.
-        device: Where they are trained on.
-    """
+    """The first batches of a training set, with the moment at which each was ready."""
 
     def __init__(self, batches: Batches, device: torch.device) -> None:
         self._batches = batches
@@ -93,13 +88,7 @@ class _Few:
 
 
 def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
-    """Train a few steps, score once and write a checkpoint; nothing of it stays.
-
-    Args:
-        recipe: The run.
-        root: Folder of the datasets on this machine.
-        device: As for `raylt.trial.worker.work`.
-    """
+    """Train a few steps, score once and write a checkpoint; nothing of it stays."""
     began = time.perf_counter()
     where = parts.device_of(device)
     # An epoch may be a single step, and all of them are to be real ones.

@@ -59,9 +59,7 @@ def profile(
 
     Args:
         recipe: The run; one that is too short is trained longer.
-        root: Folder of the datasets on this machine.
         trace: The file that is written, its folder included.
-        epochs: Epochs to watch.
         device: As for `raylt.trial.worker.work`.
     """
     # Its library complains on standard error of every machine without a GPU.

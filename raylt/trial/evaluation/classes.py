@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +77,6 @@ def keep(
     A run that goes on from its checkpoint scores the same epochs alike, so nothing is undone.
 
     Args:
-        folder: The trial's folder.
-        epoch: Finished epochs.
         predictions: Predicted class of each validation image, (n,).
         labels: True class of each validation image, (n,).
         train_counts: Training images of each class, (classes,).
@@ -105,18 +103,7 @@ def keep(
 
 def text(classes: Classes) -> str:
     """The file's content."""
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "split": "validation",
-            "names": classes.names,
-            "train_counts": classes.train_counts,
-            **{
-                name: {"epoch": scored.epoch, "accuracy": scored.accuracy, "cells": scored.cells}
-                for name, scored in (("last", classes.last), ("best", classes.best))
-            },
-        }
-    )
+    return json.dumps({"format": FORMAT, "split": "validation", **asdict(classes)})
 
 
 def read(folder: Path) -> Classes | None:

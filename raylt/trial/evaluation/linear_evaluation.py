@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -40,13 +40,7 @@ class Protocol:
 
 
 def protocol(*, size: int, few: bool, early: bool) -> Protocol:
-    """The protocol for images of `size` pixels, with many labels or few.
-
-    Args:
-        size: Height of the views in pixels.
-        few: Whether the labels are one per cent.
-        early: Whether the learning rate falls one epoch early.
-    """
+    """The protocol for images of `size` pixels, with many labels or few."""
     small = size <= _SMALL_IMAGE
     return Protocol(
         view="weak" if small else "crop",
@@ -81,10 +75,7 @@ def fitted(
         encode: Images in [0, 1] -> features; frozen.
         labelled: The images whose labels the classifier sees.
         seen: Features of the validation images, undisturbed.
-        truth: Their classes.
         recipe: Its `evaluation`, `augment.flip`, `size` and `seed` count.
-        classes: Number of classes.
-        device: Where the encoder lies.
 
     Raises:
         InputError: an epoch is to be chosen, but there are no validation images.
@@ -120,12 +111,13 @@ def fitted(
 
 def _batches(images: Images, plan: Protocol, recipe: Recipe, device: torch.device) -> Batches:
     world = collectives.world()
+    # Digits and letters are not mirrored here either.
+    looks = {"crop": _CROP, "resample": plan.resample, "flip": recipe.augment.flip}
     return Batches(
         images,
         views=(plan.view,),
         size=recipe.size,
-        # Digits and letters are not mirrored here either.
-        params=replace(CALM, crop=_CROP, resample=plan.resample, flip=recipe.augment.flip),
+        params=CALM.model_copy(update=looks),
         batch_size=min(plan.batch_size, len(images)) // world * world,
         drop_last=False,
         seed=recipe.seed,

@@ -26,7 +26,8 @@ BLOCK = 256
 
 
 def floor(splits: Splits, labelled: Images) -> dict[str, float]:
-    """Nearest neighbour and logistic regression on raw pixels, scored on the validation images.
+    """Nearest neighbour and logistic regression on raw pixels, scored on the validation images;
+    they see exactly the labels that the study's probe or classifier sees.
 
     The neighbour is the closest image by its pixels, the regression scikit-learn's default on
     standardised pixels. Memory is bounded whatever the dataset: at most 12,500 images of a part
@@ -34,10 +35,6 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
     logistic regression further where there are hundreds of classes. Nothing is drawn or shrunk for
     the digits and for the tails of the CIFAR sets at an imbalance of 100; beyond, the floor is
     that of a sample, in which rare classes may be missing.
-
-    Args:
-        splits: The dataset of the study.
-        labelled: Exactly the images whose labels the study's probe or classifier sees.
 
     Returns:
         `floor/neighbour/...` and `floor/logistic/...` with accuracy, many, medium and few, as
@@ -48,8 +45,10 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
     pixels, labels = _looked_at(labelled)
     seen, truth = _looked_at(splits.validation)
     narrow = max(1, math.isqrt(WEIGHTS // (splits.classes * pixels.shape[1])))
+    known, asked = _rows(pixels, SIDE), _rows(seen, SIDE)
+    nearest = torch.cat([torch.cdist(some, known).argmin(1) for some in asked.split(BLOCK)])
     predictions = {
-        "neighbour": labels[_nearest(_rows(pixels, SIDE), _rows(seen, SIDE))],
+        "neighbour": labels[nearest.numpy()],
         "logistic": _classified(
             _rows(pixels, narrow), labels, _rows(seen, narrow), classes=splits.classes
         ),
@@ -61,11 +60,6 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
             if group in summary:
                 scores[f"floor/{name}/{group}"] = summary[group]
     return scores
-
-
-def _nearest(known: Tensor, asked: Tensor) -> NDArray[np.int64]:
-    """The row of `known` that is closest to each row of `asked`."""
-    return torch.cat([torch.cdist(some, known).argmin(1) for some in asked.split(BLOCK)]).numpy()
 
 
 def _classified(
@@ -89,12 +83,8 @@ def _looked_at(images: Images) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def shrunk(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Images of at most `side` pixels either way, by averaging; smaller ones as they are.
-
-    Args:
-        images: (n, channels, height, width).
-        side: Largest height and width in pixels.
-    """
+    """Images (n, channels, height, width) of at most `side` pixels either way, by averaging;
+    smaller ones as they are."""
     *_, height, width = images.shape
     if max(height, width) <= side:
         return images

@@ -53,21 +53,19 @@ def score(
     if not len(images):
         return Score({}, np.empty(0, np.int64), images.labels)
     method.eval()
-    reference = labelled(splits, recipe.evaluation)
-    features = _over(images, method.encode, recipe, device)
-    known = _over(reference, method.encode, recipe, device)
+    scorer = _Scorer(method, splits, recipe, device)
+    features, known = scorer.over(images), scorer.over(scorer.labelled)
     classify = method.classifier()
     if classify is None:
         validation = features
         if images is not splits.validation and recipe.evaluation.probe == "reforward":
-            validation = _validation(method, splits, known, recipe, device)
-        head = _head(method, known, validation, splits, recipe, device)
-        predictions = head(features).argmax(1)
+            validation = scorer.validation(known)
+        predictions = scorer.head(known, validation)(features).argmax(1)
     else:
-        predictions = _over(images, classify, recipe, device).argmax(1)
+        predictions = scorer.over(images, classify).argmax(1)
     neighbours = probe.neighbours(
         known,
-        _labels(reference, device),
+        scorer.labels(scorer.labelled),
         features,
         classes=splits.classes,
         k=recipe.evaluation.neighbours,
@@ -87,81 +85,71 @@ def classifier(
     own = method.classifier()
     if own is not None:
         return own
-    known = _over(labelled(splits, recipe.evaluation), method.encode, recipe, device)
-    validation = _validation(method, splits, known, recipe, device)
-    head = _head(method, known, validation, splits, recipe, device)
+    scorer = _Scorer(method, splits, recipe, device)
+    known = scorer.over(scorer.labelled)
+    head = scorer.head(known, scorer.validation(known))
     return lambda images: head(method.encode(images).float())
 
 
-def _head(
-    method: Method,
-    known: Float[Tensor, "n d"],
-    validation: Float[Tensor, "v d"],
-    splits: Splits,
-    recipe: Recipe,
-    device: torch.device,
-) -> probe.Head:
-    """The method's probe, or the recipe's from the labelled images or their features `known`."""
-    images, kind = labelled(splits, recipe.evaluation), recipe.evaluation.probe
-    own = method.probe()
-    if own is not None:
-        training = (
-            known if images is splits.train else _over(splits.train, method.encode, recipe, device)
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    """What the features of a method are computed and classified with."""
+
+    method: Method
+    splits: Splits
+    recipe: Recipe
+    device: torch.device
+
+    @property
+    def labelled(self) -> Images:
+        return labelled(self.splits, self.recipe.evaluation)
+
+    def labels(self, images: Images) -> Tensor:
+        return torch.from_numpy(images.labels).to(self.device)
+
+    def over(
+        self, images: Images, function: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "n d"]:
+        """`function` of every image, its features without one, in order, each computed by one
+        worker; float32."""
+        function = function or self.method.encode
+        world, rank, n = collectives.world(), collectives.rank(), len(images)
+        share = -(-n // world)
+        # Every worker takes equally many, so the last ones repeat an image, which the cut drops.
+        mine = np.minimum(np.arange(rank * share, (rank + 1) * share), n - 1)
+        views = batches.plain(images, mine, size=self.recipe.size, device=self.device)
+        return collectives.gather(torch.cat([function(part).float() for part in views]))[:n]
+
+    def validation(self, known: Float[Tensor, "n d"]) -> Float[Tensor, "v d"]:
+        """Features of the validation images, none where nothing is held out."""
+        return self.over(self.splits.validation) if len(self.splits.validation) else known[:0]
+
+    def head(self, known: Float[Tensor, "n d"], validation: Float[Tensor, "v d"]) -> probe.Head:
+        """The method's probe, or the recipe's from the labelled images or their features."""
+        images, classes = self.labelled, self.splits.classes
+        kind, early = self.recipe.evaluation.probe, self.recipe.evaluation.early_falls
+        if (own := self.method.probe()) is not None:
+            training = known if images is self.splits.train else self.over(self.splits.train)
+            return own(training, self.labels(self.splits.train))
+        if kind == "reforward":
+            return linear_evaluation.fitted(
+                self.method.encode,
+                images,
+                validation,
+                self.labels(self.splits.validation),
+                self.recipe,
+                classes=classes,
+                device=self.device,
+            )
+        # The published schedule for few labels is longer: 100 epochs against 30.
+        few = self.recipe.evaluation.labels == "few-shot"
+        plan = linear_evaluation.protocol(size=self.recipe.size, few=few, early=early)
+        return probe.linear(
+            known,
+            self.labels(images),
+            classes=classes,
+            kind="sgd-few-shot" if few and kind == "sgd" else kind,
+            early=early,
+            batch_size=plan.batch_size,
+            seed=self.recipe.seed,
         )
-        return own(training, _labels(splits.train, device))
-    if kind == "reforward":
-        return linear_evaluation.fitted(
-            method.encode,
-            images,
-            validation,
-            _labels(splits.validation, device),
-            recipe,
-            classes=splits.classes,
-            device=device,
-        )
-    # The published schedule for few labels is longer: 100 epochs against 30 in SDCLR's scripts.
-    few = recipe.evaluation.labels == "few-shot"
-    plan = linear_evaluation.protocol(
-        size=recipe.size, few=few, early=recipe.evaluation.early_falls
-    )
-    return probe.linear(
-        known,
-        _labels(images, device),
-        classes=splits.classes,
-        kind="sgd-few-shot" if few and kind == "sgd" else kind,
-        early=recipe.evaluation.early_falls,
-        batch_size=plan.batch_size,
-        seed=recipe.seed,
-    )
-
-
-def _validation(
-    method: Method,
-    splits: Splits,
-    known: Float[Tensor, "n d"],
-    recipe: Recipe,
-    device: torch.device,
-) -> Float[Tensor, "v d"]:
-    """Features of the validation images, none where nothing is held out."""
-    if not len(splits.validation):
-        return known[:0]
-    return _over(splits.validation, method.encode, recipe, device)
-
-
-def _labels(images: Images, device: torch.device) -> Tensor:
-    return torch.from_numpy(images.labels).to(device)
-
-
-def _over(
-    images: Images, function: Callable[[Tensor], Tensor], recipe: Recipe, device: torch.device
-) -> Float[Tensor, "n d"]:
-    """`function` of every image, in order, each computed by one worker; float32."""
-    world, rank, n = collectives.world(), collectives.rank(), len(images)
-    share = -(-n // world)
-    # Every worker takes equally many, so the last ones repeat an image; the cut below drops it.
-    mine = np.minimum(np.arange(rank * share, (rank + 1) * share), n - 1)
-    parts = [
-        function(views).float()
-        for views in batches.plain(images, mine, size=recipe.size, device=device)
-    ]
-    return collectives.gather(torch.cat(parts))[:n]

@@ -40,8 +40,6 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
     """Score a finished run on the test images: its last epoch, and the best on validation.
 
     Args:
-        recipe: What was trained.
-        root: Folder of the datasets on this machine.
         folder: The run's folder, with its checkpoints.
         device: "cpu", "cuda", ... or None for a GPU where there is one.
 

@@ -43,14 +43,8 @@ where that is more than the share."""
 def choose(
     recipe: Recipe, *, root: Path, device: torch.device, began: Execution | None
 ) -> Execution:
-    """How all processes of a trial compute the steps of a recipe.
-
-    Args:
-        recipe: The run; what it does not leave open is as it says.
-        root: Folder of the datasets.
-        device: Where it trains.
-        began: What a run that goes on began with, which it keeps.
-    """
+    """How all processes of a trial compute the steps of a recipe; a run that goes on keeps what it
+    began with."""
     if began is not None:
         return began
     given = parts.as_given(recipe, device)
@@ -121,10 +115,7 @@ class _Probe:
     """Measures one recipe in this process.
 
     Args:
-        recipe: The run.
-        splits: Its images.
         given: How it is computed where nothing is measured.
-        device: Where it trains.
         steps: Steps of the whole run.
     """
 

@@ -1,7 +1,3 @@
-import json
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +5,6 @@ from ray.tune.schedulers import TrialScheduler
 
 from raylt.study.search import schedulers
 from raylt.study.search.searcher import TruthfulSearcher
-from tests.study.drive import behave
 
 STOP, CONTINUE = TrialScheduler.STOP, TrialScheduler.CONTINUE
 
@@ -197,67 +192,3 @@ def test_the_longest_trial_counts_where_epochs_are_open(study):
     made.on_trial_add(None, trial)
     for epoch in range(1, 10):
         assert made.on_trial_result(None, trial, {"epoch": epoch, "val/accuracy": 0.9}) == CONTINUE
-
-
-IMPATIENT = '''
-"""Every trial but the baseline stops after some epochs."""
-
-from typing import Literal
-
-from pydantic import Field
-from ray.tune.schedulers import FIFOScheduler
-
-from raylt.schedulers._base import Fair
-from raylt.schema import StoppingConfig
-
-
-class Config(StoppingConfig):
-    """The settings of impatience."""
-
-    name: Literal["impatient"] = "impatient"
-    limit: int = Field(default=5, ge=1)
-    """Epochs that a trial gets."""
-
-
-class Rule(FIFOScheduler):
-    def __init__(self, limit):
-        self.limit = limit
-
-    def on_trial_result(self, controller, trial, result):
-        return self.STOP if result["epoch"] >= self.limit else self.CONTINUE
-
-
-class Impatient(Fair, Rule):
-    pass
-
-
-def build(config, *, metric, mode, epochs):
-    return Impatient(limit=config.limit)
-'''
-RUN = """
-import sys
-import raylt.schedulers
-raylt.schedulers.__path__.append(sys.argv.pop(1))
-from pathlib import Path
-from tests.study.drive import main
-sys.exit(main("search", Path(sys.argv[1]), *sys.argv[2:]))
-"""
-
-
-@pytest.mark.ray
-def test_a_scheduler_of_one_file_stops_the_trials_of_a_study(tmp_path):
-    behave(tmp_path)
-    folder = tmp_path / "schedulers"
-    folder.mkdir()
-    (folder / "impatient.py").write_text(IMPATIENT)
-    section = "study.scheduler={name: impatient, limit: 2}"
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, folder, tmp_path, section, "study.trials=3"],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    states = json.loads(done.stdout.splitlines()[-1])["states"]
-    assert sorted(states) == ["complete", "stopped", "stopped"]

@@ -57,26 +57,25 @@ FAULTS = """
 import resource, torch
 from raylt.trial.cost import memory
 torch.set_num_threads(1)
-if {keeps}:
-    memory.keep()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def step():
     before = faults()
     sum(torch.ones(n * 2**20).sum() for n in (1, 9, 3, 12))
     return faults() - before
-step()
-print(*(step() for _ in range(30)))
+for prepare in (step, memory.keep):
+    prepare()
+    step()
+    print(*(step() for _ in range(30)))
 """
-"""Takes and frees 100 MB in every step, and tells how many pages the kernel had to clear in it."""
+"""Takes and frees 100 MB in every step, and tells how many pages the kernel had to clear in it,
+first as the system does it and then with the memory kept."""
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep it")
 def test_the_memory_of_a_step_is_there_for_the_next_one():
-    given_back, kept = (
-        [int(n) for n in subprocess.check_output([sys.executable, "-c", code], text=True).split()]
-        for code in (FAULTS.format(keeps=False), FAULTS.format(keeps=True))
-    )
+    lines = subprocess.check_output([sys.executable, "-c", FAULTS], text=True).splitlines()
+    given_back, kept = ([int(number) for number in line.split()] for line in lines)
     assert statistics.median(kept) == 0
     # In a third of all processes something small comes to lie in the place of a block, at any
     # step, and that block is taken from the kernel once more.
