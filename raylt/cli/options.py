@@ -143,6 +143,10 @@ class Verb(click.Command):
             if (name in takes if takes else option_of(field))
         )
 
+    def get_short_help_str(self, limit: int = 80) -> str:
+        """The summary, which a shell shows that completes; click would cut it at 45 letters."""
+        return super().get_short_help_str(limit)
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The verb's own parameters, and before --json and --help the settings."""
         own = super().get_params(ctx)

@@ -92,7 +92,7 @@ def json_schema() -> dict[str, Any]:
             ],
         },
     }
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "raylt search space",
         "type": "object",
@@ -100,6 +100,21 @@ def json_schema() -> dict[str, Any]:
         "required": ["study", "recipe"],
         "additionalProperties": False,
         "$defs": {name: definitions[name] for name in _reached((study, recipe), definitions)},
+    }
+    return flowing(schema)
+
+
+def flowing(schema: Any) -> Any:
+    """A schema whose descriptions are one line: editors show a line of source as a paragraph."""
+    if isinstance(schema, list):
+        return [flowing(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: " ".join(part.split())
+        if key == "description" and isinstance(part, str)
+        else flowing(part)
+        for key, part in schema.items()
     }
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 
-def completed(words: str, runs: Path) -> list[str]:
-    """What bash is told when Tab is pressed after these words."""
+def completed(words: str, runs: Path, shell: str = "bash") -> list[str]:
+    """What a shell is told when Tab is pressed after these words."""
     variables = {
-        "_RAYLT_COMPLETE": "bash_complete",
+        "_RAYLT_COMPLETE": f"{shell}_complete",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
         "RAYLT_RUNS": str(runs),
@@ -45,6 +45,11 @@ def test_verbs_studies_and_bundled_files_are_completed(
         (tmp_path / name).mkdir()
         (tmp_path / name / "space.yaml").touch()
     assert completed(words, tmp_path) == message
+
+
+def test_zsh_and_fish_show_the_whole_summary_of_a_verb(tmp_path: Path) -> None:
+    lines = completed("raylt tun", tmp_path, shell="zsh")
+    assert " ".join(lines).endswith("stop weak trials early, rank.")
 
 
 def test_a_shell_gets_its_script() -> None:

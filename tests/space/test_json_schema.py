@@ -9,7 +9,7 @@ import pytest
 from raylt import encoders, plugins
 from raylt.settings import Profile
 from raylt.space.file import bundled, document
-from raylt.space.json_schema import json_schema
+from raylt.space.json_schema import flowing, json_schema
 from tests.space.made import RECIPE
 
 VALID = {"study": {"name": "a"}, "recipe": RECIPE}
@@ -98,7 +98,7 @@ def test_every_definition_is_used_and_fields_are_explained():
     ("kind", "file", "schema"),
     [
         ("search_spaces", "space.schema.json", json_schema()),
-        ("clusters", "profile.schema.json", Profile.model_json_schema()),
+        ("clusters", "profile.schema.json", flowing(Profile.model_json_schema())),
     ],
 )
 def test_bundled_files_name_the_schema_beside_them(kind, file, schema):

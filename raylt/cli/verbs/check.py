@@ -89,12 +89,12 @@ def check(
 
 
 def _schema(name: str) -> dict[str, Any]:
+    from raylt.space.json_schema import flowing, json_schema
+
     if name == "profile":
         from raylt.settings import Profile
 
-        return Profile.model_json_schema()
-    from raylt.space.json_schema import json_schema
-
+        return flowing(Profile.model_json_schema())
     return json_schema()
 
 
