@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from raylt.schema import EnvironmentError
-from raylt.settings import Placement
+from raylt.settings import Placement, Trial
 
 _EPSILON = 1e-9
 """Shares such as 0.1 are not exact in binary: ten of them must still fill one GPU."""
@@ -165,26 +164,30 @@ def most(
     return max((n for n in fair if concurrent(free, replace(shape, workers=n))), default=0)
 
 
-def gpus(
-    nodes: Sequence[Node], *, workers: int, asked: float | None, pack: Literal["auto"] | int | None
-) -> float:
-    """GPUs of a worker: as asked for, shared by `pack` trials; where nothing was asked for, one if
-    the machines have one for each worker, else none.
+def asked(trial: Trial, nodes: Sequence[Node]) -> Shape:
+    """What a trial books: the GPUs of a worker as asked for, shared by `pack` trials; where none
+    are asked for, one if the machines have one for each worker, else none.
 
     Raises:
         EnvironmentError: a GPU is to be shared, but there is none.
     """
-    count = asked
-    if count is None:
-        count = float(sum(int(node.gpus) for node in nodes) >= workers)
-    if not isinstance(pack, int):
-        return count
-    if not count:
-        raise EnvironmentError(
-            f"pack must be auto where there is no GPU to share, but got {pack}; leave it out, and "
-            f"set how many trials run at a time with --concurrent"
-        )
-    return count / pack
+    least, gpus = trial.min_workers or trial.workers, trial.gpus_per_worker
+    if gpus is None:
+        gpus = float(sum(int(node.gpus) for node in nodes) >= least)
+    if isinstance(trial.pack, int):
+        if not gpus:
+            raise EnvironmentError(
+                f"pack must be auto where there is no GPU to share, but got {trial.pack}; leave "
+                f"it out, and set how many trials run at a time with --concurrent"
+            )
+        gpus /= trial.pack
+    return Shape(
+        workers=trial.workers,
+        least=least,
+        cpus=trial.cpus_per_worker,
+        gpus=gpus,
+        placement=trial.placement,
+    )
 
 
 def require_fit(nodes: Sequence[Node], shape: Shape) -> int:

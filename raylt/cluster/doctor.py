@@ -11,7 +11,7 @@ from typing import Literal
 from raylt import scratch
 from raylt.cluster import address as addresses
 from raylt.cluster import capacity, connect, facts, ray_compat, sharing, token
-from raylt.cluster.capacity import Node, Shape
+from raylt.cluster.capacity import Node
 from raylt.cluster.facts import Facts
 from raylt.schema import RayltError
 from raylt.settings import Settings, Trial
@@ -252,16 +252,8 @@ def _steps(runs: Path) -> Iterator[Finding]:
 
 
 def _trials_at_a_time(nodes: Sequence[Node], trial: Trial) -> Finding:
-    least = trial.min_workers or trial.workers
     try:
-        gpus = capacity.gpus(nodes, workers=least, asked=trial.gpus_per_worker, pack=trial.pack)
-        shape = Shape(
-            workers=trial.workers,
-            least=least,
-            cpus=trial.cpus_per_worker,
-            gpus=gpus,
-            placement=trial.placement,
-        )
+        shape = capacity.asked(trial, nodes)
         trials = capacity.require_fit(nodes, shape)
     except RayltError as error:
         return _refused("trials", "cluster", error)

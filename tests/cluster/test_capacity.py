@@ -7,16 +7,17 @@ from hypothesis import example, given
 
 from raylt.cluster.capacity import (
     alone,
+    asked,
     concurrent,
     describe,
     even,
-    gpus,
     most,
     packed,
     require_fit,
     slots,
 )
 from raylt.schema import EnvironmentError
+from raylt.settings import Trial
 from tests.cluster.made import need, node, shape
 
 
@@ -87,8 +88,8 @@ def test_what_does_not_fit_is_refused_at_once_with_need_and_have(nodes, wanted, 
 
 def test_a_gpu_each_where_there_are_enough():
     nodes = [node(8, 1), node(8, 1)]
-    assert gpus(nodes, workers=2, asked=None, pack=None) == 1
-    assert gpus(nodes, workers=3, asked=None, pack=None) == 0
+    assert asked(Trial(workers=2), nodes).gpus == 1
+    assert asked(Trial(workers=3), nodes).gpus == 0
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def ray_nodes(settings: Settings, *, bucket: str | None) -> Generator[Sequence[N
         else:
             assert settings.address is not None
             stack.enter_context(connect.joined(settings.address))
-            shape = _shape(settings, connect.nodes())
+            shape = capacity.asked(settings, connect.nodes())
             wanted = settings.concurrent or 1
             nodes = stack.enter_context(
                 connect.awaited(shape, trials=wanted, minutes=settings.wait)
@@ -182,21 +182,9 @@ def _every_process_trains(settings: Settings, cpus: int) -> bool:
 
 
 def _packed(settings: Settings, nodes: Sequence[Node], measure: Measure) -> Shape:
-    shape = _shape(settings, nodes)
+    shape = capacity.asked(settings, nodes)
     if settings.pack != "auto":
         return shape
     # It must fit before it can be measured.
     capacity.require_fit(nodes, shape)
     return capacity.packed(nodes, shape, measure(shape))
-
-
-def _shape(settings: Settings, nodes: Sequence[Node]) -> Shape:
-    least = settings.min_workers or settings.workers
-    gpus = capacity.gpus(nodes, workers=least, asked=settings.gpus_per_worker, pack=settings.pack)
-    return Shape(
-        workers=settings.workers,
-        least=least,
-        cpus=settings.cpus_per_worker,
-        gpus=gpus,
-        placement=settings.placement,
-    )
