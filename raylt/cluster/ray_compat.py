@@ -107,6 +107,18 @@ def own_processes() -> Mapping[str, int]:
     return {name: started[name][0].process.pid for name in _VITAL if name in started}
 
 
+def joined_head() -> tuple[str, int] | None:
+    """Host and port of the control service of the cluster that this process joined; None where it
+    started Ray itself (Ray 2.60)."""
+    from ray._private import worker
+
+    node: Any = worker._global_node  # pyright: ignore[reportPrivateUsage]
+    if node is None or own_processes():
+        return None
+    host, _, port = node.gcs_address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def refuses_token(address: str, word: str) -> bool:
     """Whether the control service at HOST:PORT says that it does not know a token.
 

@@ -6,8 +6,10 @@ import contextlib
 import logging
 import os
 import re
+import socket
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -26,6 +28,12 @@ STOPPED = 20
 """Looks that a part of Ray may be stopped by a signal."""
 _GRACE = 20.0
 """Seconds in which the command must end by itself once a part of Ray is lost."""
+_PATIENCE = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""Ray's own setting: after so many seconds without its control service it aborts this process."""
+AWAY = float(os.environ.get(_PATIENCE, 60)) - 10
+"""Seconds for which the control service of a cluster may be gone."""
+_ANSWER = 2.0
+"""Seconds in which it must take a connection."""
 
 _log = logging.getLogger("raylt")
 
@@ -44,25 +52,37 @@ class RayGuard:
 
     Stopped processes of trials are named in a warning.
 
+    Of a cluster's Ray, whose processes are not its own, it only watches the control service, and
+    ends the command before Ray would abort it.
+
     Args:
         parts: Process numbers of Ray's own processes, by name, `raylet` among them; none where Ray
             is a cluster's.
+        head: Host and port of the cluster's control service.
         resume_command: The command that goes on, for the message.
     """
 
-    def __init__(self, parts: Mapping[str, int], *, resume_command: str) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, int],
+        *,
+        head: tuple[str, int] | None = None,
+        resume_command: str,
+    ) -> None:
         self.lost = ""
         """What happened, in one line; "" while all is well."""
         self._parts = {name: psutil.Process(pid) for name, pid in parts.items()}
+        self._head = head
         self._workers: list[psutil.Process] = []
         self._resume_command = resume_command
         self._stopped: Counter[int] = Counter()
         """At how many looks in a row each process was stopped, by its number."""
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="ray guard", daemon=True)
+        main = self._watch_head if head else self._main
+        self._thread = threading.Thread(target=main, name="ray guard", daemon=True)
 
     def __enter__(self) -> RayGuard:
-        if self._parts:
+        if self._parts or self._head:
             self._thread.start()
         return self
 
@@ -98,6 +118,20 @@ class RayGuard:
                 if not self._closing.is_set():
                     self._end()
                 return
+
+    def _watch_head(self) -> None:
+        assert self._head is not None
+        heard = time.monotonic()
+        while not self._closing.wait(LOOK):
+            try:
+                socket.create_connection(self._head, timeout=_ANSWER).close()
+                heard = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - heard > AWAY and not self._closing.is_set():
+                    host, port = self._head
+                    self.lost = f"the head at {host}:{port} has not answered for {AWAY:.0f} s"
+                    self.lost += f" ({error.strerror or error})"
+                    self._end()
 
     def _find_workers(self) -> None:
         with contextlib.suppress(psutil.Error):
@@ -160,9 +194,10 @@ class RayGuard:
         os._exit(RayLost.exit_code)
 
     def _message(self) -> str:
+        lost = self.lost if self._head else f"on this machine its {self.lost}"
         return (
-            f"Ray must run until the end, but on this machine its {self.lost}; what was reported "
-            f"is kept, go on with `{self._resume_command}`"
+            f"Ray must run until the end, but {lost}; what was reported is kept, go on with "
+            f"`{self._resume_command}`"
         )
 
 

@@ -187,7 +187,11 @@ def tracked(
         # Until the very end: the tracker counts in the record what MLflow lacks.
         postgres.answering(study.url) if study.url else contextlib.nullcontext(),
         Interruption(say) as interruption,
-        RayGuard(ray_compat.own_processes(), resume_command=tracker.resume_command) as guard,
+        RayGuard(
+            ray_compat.own_processes(),
+            head=ray_compat.joined_head(),
+            resume_command=tracker.resume_command,
+        ) as guard,
     ):
         tracker.start()
         try:

@@ -91,7 +91,7 @@ def test_an_error_of_a_whole_ray_is_its_own(parts, tmp_path):
         raise ZeroDivisionError
 
 
-def test_a_cluster_s_ray_is_not_watched():
+def test_without_parts_and_head_nothing_is_watched():
     with RayGuard({}, resume_command="") as watching:
         assert not watching.look()
 
@@ -156,4 +156,28 @@ def test_a_command_that_waits_for_ray_for_ever_is_ended():
     assert ended.returncode == 3
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: Ray must run until the end, but on this machine its raylet was")
+    assert line.endswith("go on with `raylt resume toy`")
+
+
+JOINED = """
+import socket, threading, time
+from raylt.study.run import guard
+guard.LOOK, guard.AWAY = 0.1, 0.5
+head = socket.create_server(("127.0.0.1", 0))
+with guard.RayGuard({}, head=head.getsockname(), resume_command="raylt resume toy") as watching:
+    time.sleep(1.5)
+    assert not watching.lost
+    head.close()
+    time.sleep(600)
+"""
+
+
+def test_a_command_whose_clusters_head_is_gone_is_ended_before_ray_aborts_it():
+    ended = subprocess.run(
+        [sys.executable, "-c", JOINED], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 3
+    (line,) = ended.stderr.splitlines()
+    assert "must run until the end, but the head at 127.0.0.1:" in line
+    assert "Connection refused" in line
     assert line.endswith("go on with `raylt resume toy`")
