@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from raylt.cli import output
 from raylt.cluster import address as addresses
 from raylt.schema import InputError
 from raylt.settings import Profile, Settings
-from raylt.space.file import bundled
+from raylt.space.file import bundled, document
 
 if TYPE_CHECKING:
     from raylt.cluster.submit import Job
@@ -70,7 +70,7 @@ class Target:
             words: The verb, with what is no setting.
             label: What the command is about, for the job's id.
             space: The space, which the command reads as `space.yaml`; the modules that stand
-                beside its file go along.
+                beside its file and the files of its `study.warm_start` go along.
         """
         if self.is_here:
             return
@@ -110,7 +110,7 @@ class Target:
             # What --ship names is taken as it is there.
             shipped = {path.resolve().name for path in self.ship}
             beside = {k: v for k, v in space.modules.items() if k.split("/")[0] not in shipped}
-            files = {_SPACE: space.text, **beside}
+            files = {**beside, **dict(_earlier_settings(space, shipped)), _SPACE: space.text}
         goes_on = ["resume", label] if space is not None or words[0] == "resume" else words
         again = printed.command(goes_on[0], goes_on[1:], self.settings)
         words = [*words, *self._settings_as_words()]
@@ -150,6 +150,30 @@ class Target:
                 text = [] if values[name] is True else [str(values[name])]
                 words += [model.flag(name), *text]
         return words
+
+
+def _earlier_settings(space: Space, shipped: Container[str]) -> Iterator[tuple[str, str]]:
+    """The files of `study.warm_start`, as a job finds them beside its space; an absolute path is
+    one of the cluster.
+
+    Raises:
+        InputError: one cannot lie beside the space there, or cannot be read; file and line.
+    """
+    for source in space.sources:
+        path = Path(source.name).expanduser()
+        if source.file is None or path.is_absolute() or path.parts[0] in shipped:
+            continue
+        if ".." in path.parts or str(path) in (_SPACE, _PROFILE) or source.file.is_dir():
+            raise InputError(
+                f"{source.place}: must be a file below the folder of the space file, and not be "
+                f"called {_SPACE} or {_PROFILE}, to be sent along, but got {source.name}; move "
+                f"it, or give an absolute path of the cluster"
+            )
+        try:
+            values = document.read(source.file).values
+        except InputError as error:
+            raise InputError(f"{source.place}: {error}") from None
+        yield str(path), document.dump(values)
 
 
 def _require_sendable(name: str, value: Any, settings: type[Settings]) -> None:

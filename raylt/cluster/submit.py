@@ -1,8 +1,8 @@
 """Send a command of raylt to a cluster as a job, which runs on when this machine disconnects.
 
-The job gets the space, the profile and what the user names with --ship; never the folder that
-raylt was called in, and nothing from the environment. It is told how it was sent, for the commands
-that it prints.
+The job gets the space with the files that it names, the profile and what the user names with
+--ship; never the folder that raylt was called in, and nothing from the environment. It is told
+how it was sent, for the commands that it prints.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def _list(objectives: Any) -> Any:
 
 
 def is_file(source: str) -> bool:
-    """Whether an entry of `warm_start` is a file, and not the name of a study."""
+    """Whether an entry of `warm_start` is a file or folder, and not the name of a study."""
     return "/" in source or source.endswith((".json", ".yaml", ".yml"))
 
 
@@ -211,7 +211,8 @@ class Study(Frozen):
     """Earlier studies of the same method, by their names, whose best settings are tried after the
     baseline and the points; or files with one: what `raylt best STUDY --json` printed, or the
     `recipe.yaml` of `raylt export`. A name with a slash or one that ends in .json, .yaml or .yml
-    is a file, counted from the folder of the space file."""
+    is a file, or the folder of a study that lies elsewhere, counted from that of the space
+    file."""
     warm_points: int | None = Field(default=None, ge=1)
     """Settings of `warm_start` that are tried; a quarter of the trials where it is left out."""
     budget: Budget = Budget()

@@ -33,11 +33,11 @@ class Source:
     """An entry of `study.warm_start`."""
 
     name: str
-    """A study, or a file as the space names it."""
+    """A study, or a file or folder as the space names it."""
     place: str
     """File, line and key, for messages."""
     file: Path | None
-    """The file; None for a study."""
+    """The file, or the folder of a study; None for a study of the folder of runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from raylt import cli
 from raylt.cli import exits
 from raylt.cluster import submit
+from raylt.space import load
+from raylt.space.file import document
 from raylt.study.run import plan
 
 SPACE = "search_spaces/sdclr.yaml"
@@ -179,6 +182,65 @@ def test_no_password_goes_into_a_command_that_the_dashboard_shows(sent, capsys):
     assert raylt("tune", SPACE, *words) == 2
     assert "canary" not in capsys.readouterr().err
     assert not sent
+
+
+def earlier(folder, source):
+    (folder / "kept").mkdir()
+    (folder / "kept" / "best.json").write_text(
+        '{"best": {"recipe": {"method": {"name": "sdclr"}}}}'
+    )
+    text = Path(SPACE).read_text().replace("study:\n", f"study:\n  warm_start: [{source}]\n", 1)
+    (folder / "mine.yaml").write_text(text)
+    return ["tune", str(folder / "mine.yaml"), "--address", "http://h:8265", "--runs", "/r"]
+
+
+def test_the_files_of_a_warm_start_travel_under_the_names_that_the_space_has(sent, tmp_path):
+    assert raylt(*earlier(tmp_path, "old, kept/best.json, /shared/best.json")) == 4
+    files = sent[0][0].files
+    assert files.keys() == {"space.yaml", "kept/best.json"}
+    there = tmp_path / "there"
+    there.mkdir()
+    submit.pack(sent[0][0], there)
+    space = load(there / "space.yaml")
+    assert [source.file for source in space.sources] == [
+        None,
+        there / "kept/best.json",
+        Path("/shared/best.json"),
+    ]
+    here, packed = (document.read(at / "kept/best.json") for at in (tmp_path, there))
+    assert packed.values == here.values
+
+
+def test_what_is_shipped_is_taken_as_it_is(sent, tmp_path):
+    words = earlier(tmp_path, "kept/best.json")
+    assert raylt(*words, "--ship", str(tmp_path / "kept")) == 4
+    assert sent[0][0].files.keys() == {"space.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("../best.json", "absolute path of the cluster"),
+        ("space.yaml", "and not be called space.yaml"),
+        ("./kept", "must be a file"),
+        ("kept/none.json", "it does not exist"),
+    ],
+)
+def test_a_file_of_a_warm_start_that_cannot_travel_is_one_line(
+    sent, capsys, tmp_path, source, remedy
+):
+    assert raylt(*earlier(tmp_path, source)) == 2
+    printed = capsys.readouterr().err
+    assert "mine.yaml:6: study.warm_start.0: " in printed
+    assert remedy in printed
+    assert printed.count("\n") == 1
+    assert not sent
+
+
+def test_a_study_that_goes_on_needs_no_file_of_its_warm_start(sent, tmp_path):
+    _, file, *where = earlier(tmp_path, "kept/none.json")
+    assert raylt("resume", "toy", "--space", file, *where) == 4
+    assert sent[0][0].files.keys() == {"space.yaml"}
 
 
 def test_the_environment_stays_here(sent, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -136,6 +136,9 @@ def resume(
     """
     sent = ["resume", options.study_name(study), *options.given("retry_failed", "trials")]
     wider = None if file is None else options.load_space(file, words, [])
+    if wider is not None:
+        # Its warm start is in the study of record, whatever became of the sources.
+        wider = replace(wider, sources=())
     sent += words if wider is None else []
     target.send_unless_here(sent, label=study, as_json=as_json, space=wider)
     from raylt import space

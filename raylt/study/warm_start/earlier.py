@@ -66,7 +66,9 @@ def read(space: Space, *, runs: Path, url: str | None) -> tuple[Earlier, ...]:
 def _usable(source: Source, space: Space, runs: Path, url: str | None) -> Earlier:
     try:
         if source.file is None:
-            earlier = _of_study(source, space, runs, url)
+            earlier = _of_study(source, space, runs / source.name, url)
+        elif source.file.is_dir():
+            earlier = _of_study(source, space, source.file, url)
         else:
             earlier = _of_file(source, space, source.file)
         _require_usable(earlier, space)
@@ -75,8 +77,8 @@ def _usable(source: Source, space: Space, runs: Path, url: str | None) -> Earlie
     return earlier
 
 
-def _of_study(source: Source, space: Space, runs: Path, url: str | None) -> Earlier:
-    with contextlib.closing(studies.open_study(source.name, runs, url)) as record:
+def _of_study(source: Source, space: Space, folder: Path, url: str | None) -> Earlier:
+    with contextlib.closing(studies.open_study(folder.name, folder.parent, url)) as record:
         return Earlier(
             source=source,
             method=record.space.known["method.name"],

@@ -57,6 +57,18 @@ def test_a_file_is_counted_from_the_folder_of_the_space_file(old, tmp_path, monk
     assert earlier.read(space, runs=tmp_path, url=None)[0].finished
 
 
+def test_a_study_that_has_moved_is_a_source_by_its_folder(old, tmp_path):
+    old(tmp_path).close()
+    expected = [trial.point for trial in read(tmp_path)[0].finished]
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="must hold the study 'old'"):
+        read(tmp_path)
+    (result,) = read(tmp_path, f"study.warm_start=[{tmp_path}/moved/old]")
+    assert [trial.point for trial in result.finished] == expected
+    with pytest.raises(InputError, match="must hold the study 'moved'"):
+        read(tmp_path, f"study.warm_start=[{tmp_path}/moved]")
+
+
 @pytest.mark.parametrize(
     ("overrides", "changes", "message"),
     [
