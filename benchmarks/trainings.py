@@ -58,10 +58,14 @@ import optuna
 from benchmarks import made, sampling
 from raylt import space
 from raylt.recipe import Recipe
+from raylt.space import Space
 from raylt.space.file import document
 from raylt.study.record import studies
+from raylt.study.record.record import Record
 from raylt.study.search import sampler
 from raylt.study.search.searcher import TruthfulSearcher
+from raylt.study.warm_start import prior
+from raylt.study.warm_start.carried import WarmStart
 from raylt.trial.fit import Diverged
 
 FILE = Path(__file__).with_name("digits_trainings.jsonl")
@@ -77,10 +81,8 @@ TOP = 5
 """Settings of a search that are confirmed."""
 SPACE = """
 study:
-  name: NAMED
-  trials: TRIALS
+  name: toy
   objective: val/accuracy
-  sampler: {name: NAMED, seed: SEED}
   scheduler: {name: none}
 recipe:
   data: {name: digits, imbalance: 10, validation: 60}
@@ -104,7 +106,6 @@ recipe:
   evaluation: {labels: tail, every: 8}
   epochs: 8
   precision: float32
-  seed: SEED
 """
 
 
@@ -153,36 +154,47 @@ class Reached(NamedTuple):
     """Of the same, as the search saw it."""
 
 
+def wanted(name: str, seed: int, trials: int, **changes: object) -> Space:
+    """The space of a search, in which trainings and sampler have one seed."""
+    read = document.parse(SPACE, name)
+    values = {"study.name": name, "study.trials": trials, "study.sampler": {"seed": seed}}
+    for path, value in {**values, "seed": seed, **changes}.items():
+        keys = tuple(path.split("."))
+        read = read.put(keys if keys[0] == "study" else ("recipe", *keys), value)
+    return space.of(read)
+
+
+def search(wanted: Space, runs: Path, trainings: Trainings, warm: WarmStart) -> Record:
+    """A search whose trials are trained one after the other, each whole."""
+    study = studies.create(
+        runs / wanted.study.name,
+        wanted,
+        sampler=sampler.sampler(wanted, begun=0, prior=prior.trials(wanted, warm.prior)),
+        queue=(),
+        facts={"floor": {}, "fingerprint": ""},
+        warm=[carried.point for carried in warm.points],
+    )
+    searcher = TruthfulSearcher(study, [], str)
+    for number in range(wanted.study.trials):
+        config = searcher.suggest(str(number))
+        assert isinstance(config, dict)
+        searcher.started(str(number))
+        reached = trainings.accuracy(wanted.at(study.outcome(config["number"]).point))
+        ended = {"epoch": wanted.known["epochs"], "val/accuracy": reached}
+        searcher.on_trial_complete(
+            str(number), {"failure": "diverged"} if reached is None else ended
+        )
+    return study
+
+
 def searched(named: str, seed: int, trials: int, trainings: Trainings) -> Reached:
     """What comes of a search, with and without confirmation."""
-    text = SPACE.replace("TRIALS", str(trials)).replace("SEED", str(seed)).replace("NAMED", named)
-    wanted = space.of(document.parse(text, named))
+    chosen = wanted(named, seed, trials, **{"study.sampler": {"name": named, "seed": seed}})
     with tempfile.TemporaryDirectory() as folder:
-        study = studies.create(
-            Path(folder, named),
-            wanted,
-            sampler=sampler.sampler(wanted, begun=0),
-            queue=(),
-            facts={"floor": {}, "fingerprint": ""},
-        )
-        searcher = TruthfulSearcher(study, [], str)
-        for number in range(trials):
-            config = searcher.suggest(str(number))
-            assert isinstance(config, dict)
-            searcher.started(str(number))
-            reached = trainings.accuracy(wanted.at(study.outcome(config["number"]).point))
-            ended = (
-                {"failure": "diverged"}
-                if reached is None
-                else {
-                    "epoch": wanted.known["epochs"],
-                    "val/accuracy": reached,
-                }
-            )
-            searcher.on_trial_complete(str(number), ended)
+        study = search(chosen, Path(folder), trainings, WarmStart())
         finished = [trial for trial in study.ranking() if trial.state == "complete"]
         study.close()
-    settings = list({trial.digest: wanted.at(trial.point) for trial in finished}.values())
+    settings = list({trial.digest: chosen.at(trial.point) for trial in finished}.values())
     means = [_mean(item, FRESH, trainings) for item in settings[:TOP]]
     handed = settings[means.index(max(means))]
     return Reached(

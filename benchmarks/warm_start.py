@@ -29,6 +29,8 @@ cut short goes on, and whoever removes the file measures all of it anew.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import statistics
 import tempfile
@@ -40,16 +42,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import optuna
 
-from benchmarks.trainings import Trainings
-from raylt import space as spaces
+from benchmarks.trainings import Trainings, search, wanted
 from raylt.space import Space
-from raylt.space.file import document
-from raylt.study.record import studies
-from raylt.study.search import sampler
-from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.verdict import significance
-from raylt.study.warm_start import carried, prior
-from raylt.study.warm_start.carried import WarmStart
+from raylt.study.warm_start import carried
 
 FILE = Path(__file__).with_name("warm_start_trainings.jsonl")
 SEEDS = range(10, 20)
@@ -61,34 +57,6 @@ TARGETS = {
     "near: imbalance 20 to 50": {"data.imbalance": 50},
     "far: imbalance 20 to 50, 8 to 12 pixels": {"data.imbalance": 50, "size": 12},
 }
-SPACE = """
-study:
-  name: before
-  objective: val/accuracy
-  scheduler: {name: none}
-recipe:
-  data: {name: digits, imbalance: 20, validation: 60}
-  method:
-    name: bcl
-    temperature: {low: 0.02, high: 2.0, log: true}
-    complement_weight: {low: 0.01, high: 100.0, log: true}
-    contrastive_weight: {low: 0.01, high: 10.0, log: true}
-    tau: {low: 0.0, high: 3.0}
-    hidden_dim: 64
-    out_dim: 32
-    classification_view: weak
-  encoder: small
-  size: 8
-  augment: {crop: 0.6, flip: 0.0, jitter: 0.5, grey: 0.0}
-  optimizer:
-    lr: {low: 0.001, high: 1.0, log: true}
-    weight_decay: {low: 1.0e-6, high: 0.1, log: true}
-    batch_size: 32
-  schedule: {warmup: 1}
-  evaluation: {labels: tail, every: 8}
-  epochs: 8
-  precision: float32
-"""
 
 
 class Pair(NamedTuple):
@@ -107,40 +75,12 @@ def _first(best: Sequence[float], goal: float) -> int:
     return 1 + sum(value < goal for value in best)
 
 
-def wanted(name: str, seed: int, trials: int, **changes: object) -> Space:
-    """The space of a search."""
-    read = document.parse(SPACE, name).put(("study", "name"), name)
-    given = {"study.trials": trials, "study.sampler": {"seed": seed}, "seed": seed, **changes}
-    for path, value in given.items():
-        keys = tuple(path.split("."))
-        read = read.put(keys if keys[0] == "study" else ("recipe", *keys), value)
-    return spaces.of(read)
-
-
 def searched(space: Space, runs: Path, trainings: Trainings) -> list[float]:
     """The best accuracy so far after each trial of a search; its record stays in `runs`."""
-    warm = carried.carry(space, runs=runs, url=None) if space.sources else WarmStart()
-    study = studies.create(
-        runs / space.study.name,
-        space,
-        sampler=sampler.sampler(space, begun=0, prior=prior.trials(space, warm.prior)),
-        queue=(),
-        facts={"floor": {}, "fingerprint": ""},
-        warm=[item.point for item in warm.points],
-    )
-    searcher, best = TruthfulSearcher(study, [], str), [0.0]
-    for number in range(space.study.trials):
-        config = searcher.suggest(str(number))
-        assert isinstance(config, dict)
-        searcher.started(str(number))
-        reached = trainings.accuracy(space.at(study.outcome(config["number"]).point))
-        ended = {"epoch": space.known["epochs"], "val/accuracy": reached}
-        searcher.on_trial_complete(
-            str(number), {"failure": "diverged"} if reached is None else ended
-        )
-        best.append(max(best[-1], reached or 0.0))
-    study.close()
-    return best[1:]
+    warm = carried.carry(space, runs=runs, url=None)
+    with contextlib.closing(search(space, runs, trainings, warm)) as study:
+        reached = [outcome.last.get("val/accuracy", 0.0) for outcome in study.outcomes()]
+    return list(itertools.accumulate(reached, max))
 
 
 def pairs(seed: int, trials: int, trainings: Trainings) -> list[Pair]:
@@ -148,7 +88,8 @@ def pairs(seed: int, trials: int, trainings: Trainings) -> list[Pair]:
     collected: list[Pair] = []
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder)
-        searched(wanted("before", BEFORE + seed, trials), runs, trainings)
+        before = wanted("before", BEFORE + seed, trials, **{"data.imbalance": 20})
+        searched(before, runs, trainings)
         for number, changes in enumerate(TARGETS.values()):
             cold = wanted(f"cold{number}", seed, trials, **changes)
             sources = {**changes, "study.warm_start": ["before"]}
@@ -175,7 +116,7 @@ def table(result: Sequence[Sequence[Pair]], trials: int) -> list[str]:
     """The rows of both questions.
 
     Args:
-        found: The pairs of each seed, one for each question.
+        result: The pairs of each seed, one for each question.
         trials: Of a search.
     """
     lines = [

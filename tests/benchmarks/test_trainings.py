@@ -2,14 +2,11 @@ import pytest
 
 from benchmarks import trainings
 from benchmarks.trainings import Trainings
-from raylt import space
-from raylt.space.file import document
 from raylt.trial.fit import Diverged
 
 
 def recipe(**changes):
-    text = trainings.SPACE.replace("TRIALS", "3").replace("SEED", "0").replace("NAMED", "random")
-    wanted = space.of(document.parse(text, "toy"))
+    wanted = trainings.wanted("toy", 0, 3)
     point = {leaf.path: leaf.low for leaf in wanted.leaves}
     return wanted.at({**point, **changes})
 
