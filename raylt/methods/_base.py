@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from raylt import plugins
 from raylt.nn.encoder import Encoder
 from raylt.nn.probe import Fit
+from raylt.nn.temperature import Temperature
 from raylt.schema import InputError, MethodConfig
 
 Classifier = Callable[[Tensor], Tensor]
@@ -66,11 +67,15 @@ class Method(nn.Module, ABC):
         return None
 
     def begin_epoch(self, epoch: int) -> None:
-        """Hook before epoch `epoch` (0-based) in training mode; SDCLR renews its mask here.
+        """Hook before epoch `epoch` (0-based) in training mode; SDCLR renews its mask here, and a
+        temperature takes its value for the epoch.
 
         The device has done the steps of the epoch before, so that what the host must compute, as
         TSC's matching, belongs here; in `forward` it would hold up each step.
         """
+        for module in self.children():
+            if isinstance(module, Temperature):
+                module.begin_epoch(epoch)
 
 
 def named(name: str) -> type[Method]:

@@ -189,10 +189,6 @@ class BCL(Method):
         """The classified view, then the two contrasted ones."""
         return (config.classification_view, *_CONTRAST_VIEWS[config.views])
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the epoch's temperature."""
-        self.temperature.begin_epoch(epoch)
-
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The weighted adjusted cross-entropy and the weighted balanced contrast."""
         classified, contrasted = self._features(views)

@@ -136,7 +136,7 @@ class ProCo(Method):
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the temperature; forget the epoch before the last one."""
-        self.temperature.begin_epoch(epoch)
+        super().begin_epoch(epoch)
         for kept in (self.sums, self.seen):
             kept[0] = kept[1]
             kept[1] = 0

@@ -114,7 +114,7 @@ class SDCLR(Method):
 
     def begin_epoch(self, epoch: int) -> None:
         """Choose the hidden weights anew; those that grew since come back."""
-        self.temperature.begin_epoch(epoch)
+        super().begin_epoch(epoch)
         if epoch % self.config.refresh:
             return
         weights, prune = self.competitor.weights(), self.config.prune

@@ -66,10 +66,6 @@ class SimCLR(Method):
         """Two draws of SimCLR's view."""
         return "sim", "sim"
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the epoch's temperature."""
-        self.temperature.begin_epoch(epoch)
-
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """NT-Xent over the 2n rows."""
         first, second = self.head(self.encoder(torch.cat(list(views)))).chunk(2)

@@ -79,10 +79,6 @@ class SupCon(Method):
         """Two draws of SimCLR's view."""
         return "sim", "sim"
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the epoch's temperature."""
-        self.temperature.begin_epoch(epoch)
-
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The supervised contrast of all views."""
         first, second = self.head(self.encoder(torch.cat(list(views)))).chunk(2)
