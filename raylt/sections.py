@@ -88,13 +88,16 @@ class Evaluation(Frozen):
     labels: Literal["balanced", "tail", "few-shot"] = "balanced"
     """The labels a probe is trained on: the balanced pool, the long-tailed training set itself,
     or a few of each class (see `data`)."""
-    probe: Literal["lbfgs", "sgd", "adam", "reforward"] = "lbfgs"
+    probe: Literal["lbfgs", "sgd", "adam", "reforward", "class-balanced", "ldam"] = "lbfgs"
     """Linear classifier on frozen features: multinomial logistic regression by L-BFGS, SDCLR's
     published SGD schedule or Adam on features that are computed once; or `reforward`, SDCLR's
     whole protocol, in which the images pass the encoder anew in every epoch, cropped and flipped,
-    and validation chooses the epoch. Numbers to compare with papers come from `reforward`, or from
-    `sgd`, which the published settings of SDCLR take and which agreed with it on photographs;
-    `lbfgs`, which goes on to the optimum, may be points away on either side."""
+    and validation chooses the epoch. `class-balanced` and `ldam` are made for the labels of a
+    tail, the second stages of KCL and TSC on ImageNet-LT and on CIFAR-LT: SGD on draws in which
+    all classes are equally frequent, and margins and weights that are larger for rare classes.
+    Numbers to compare with papers of features come from `reforward`, or from `sgd`, which the
+    published settings of SDCLR take and which agreed with it on photographs; `lbfgs`, which goes
+    on to the optimum, may be points away on either side."""
     early_falls: bool = False
     """Whether the learning rate of `sgd` and `reforward` falls one epoch early, as in SDCLR's
     program for CIFAR; false is the schedule as it is written down."""
@@ -111,8 +114,8 @@ class Evaluation(Frozen):
     def _nothing_without_effect(self) -> Evaluation:
         if self.early_falls and self.probe not in ("sgd", "reforward"):
             raise ValueError(
-                f"early_falls must be false for the probe {self.probe}, whose learning rate does "
-                "not fall; leave it out, or set probe: sgd or reforward"
+                f"early_falls must be false for the probe {self.probe}, for it is of SDCLR's "
+                "program; leave it out, or set probe: sgd or reforward"
             )
         if self.selection != "top-1" and self.probe != "reforward":
             raise ValueError(

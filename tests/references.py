@@ -200,6 +200,28 @@ def parametric_contrastive(
     return total / len(labels)
 
 
+def label_distribution_aware_margin(
+    cosines: Sequence[Vector],
+    labels: Sequence[int],
+    class_counts: Sequence[int],
+    *,
+    largest: float,
+    scale: float,
+    beta: float,
+) -> float:
+    """LDAM with class weights: Cao et al., NeurIPS 2019; the weights of Cui et al., CVPR 2019."""
+    margins = [1 / count**0.25 for count in class_counts]
+    margins = [largest * margin / max(margins) for margin in margins]
+    total = weight_sum = 0.0
+    for row, label in zip(cosines, labels, strict=True):
+        own = math.exp(scale * (row[label] - margins[label]))
+        others = sum(math.exp(scale * value) for k, value in enumerate(row) if k != label)
+        weight = (1 - beta) / (1 - beta ** class_counts[label])
+        total -= weight * math.log(own / (own + others))
+        weight_sum += weight
+    return total / weight_sum
+
+
 def tau_normalised(weight: Sequence[Vector], tau: float) -> list[list[float]]:
     """Kang et al. (ICLR 2020): w~_i = w_i / |w_i|^tau."""
     return [[a / sqrt(dot(w, w)) ** tau for a in w] for w in weight]

@@ -7,9 +7,9 @@ re-training (facebookresearch/classifier-balancing) disturbs them anew in every 
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -20,8 +20,9 @@ from torch.nn import functional
 
 from raylt.contrast import unit, widened
 from raylt.methods._base import Classifier, Method
+from raylt.nn import second_stage
 from raylt.nn.encoder import Encoder
-from raylt.nn.probe import Descent, Fit, Head
+from raylt.nn.probe import Fit, Head
 from raylt.schema import Ablation, MethodConfig, Published
 
 
@@ -30,19 +31,20 @@ class Config(MethodConfig):
 
     name: Literal["decoupled"] = "decoupled"
     """Decoupled training."""
-    classifier: Literal["crt", "tau", "ncm", "linear"] = "crt"
+    classifier: Literal["crt", "lws", "tau", "ncm", "linear"] = "crt"
     """What classifies the features: a linear layer that is trained anew on class-balanced draws,
-    the layer they were trained with after its class vectors are divided by the `tau`-th power of
-    their lengths, the nearest class mean, or the layer as it is."""
+    the layer they were trained with after a factor for each class is learned on such draws, or
+    after its class vectors are divided by the `tau`-th power of their lengths, the nearest class
+    mean, or the layer as it is."""
     tau: float = Field(1.0, ge=0, le=2)
     """Strength of the normalisation, for `tau`: at 0 the lengths stay, at 1 all are equal. The
     program tries 0 to 2 in steps of 0.1."""
     crt_epochs: int = Field(10, ge=1)
-    """Epochs of the second stage, for `crt`; 10 in the program. One is as long as if each class
-    had as many images as the largest."""
+    """Epochs of the second stage, for `crt` and `lws`; in the program 10 and 5. One is as long as
+    if each class had as many images as the largest."""
     crt_lr: float = Field(0.2, gt=0)
-    """Learning rate at the beginning of the second stage, for `crt`; 0.2 in the program, falling
-    in a cosine."""
+    """Learning rate at the beginning of the second stage, for `crt` and `lws`; 0.2 in the program,
+    falling in a cosine."""
     view: Literal["weak", "policy", "crop", "class"] = "weak"
     """Augmentation of the first stage: pad-crop and flip, those with AutoAugment and Cutout, a
     random resized crop and flip, or that with jitter and RandAugment. The program has `crop` with
@@ -78,6 +80,11 @@ ABLATIONS = (
         values={"method.classifier": "linear"},
     ),
     Ablation(
+        name="learned factors",
+        sentence="that classifier with a learned factor for each class (LWS)",
+        values={"method.classifier": "lws"},
+    ),
+    Ablation(
         name="tau-normalisation",
         sentence="that classifier with the lengths of its class vectors evened out",
         values={"method.classifier": "tau"},
@@ -88,9 +95,6 @@ ABLATIONS = (
         values={"method.classifier": "ncm"},
     ),
 )
-
-_BATCH, _DECAY = 512, 5e-4
-"""Draws of a step of the second stage, and its L2 penalty, in the program."""
 
 
 class Decoupled(Method):
@@ -123,23 +127,22 @@ class Decoupled(Method):
             case "tau":
                 weight = normalised(self.head.weight.detach(), tau=self.config.tau)
                 return lambda images: functional.linear(self.encode(images), weight)
-            case "crt" | "ncm":
+            case "crt" | "lws" | "ncm":
                 return None
 
     def probe(self) -> Fit | None:
         """How the classifier is made from the training images' features, if it is."""
+        epochs, lr = self.config.crt_epochs, self.config.crt_lr
+        rates = [lr * (1 + math.cos(math.pi * epoch / epochs)) / 2 for epoch in range(epochs)]
+        common = {"rates": rates, "batch_size": 512, "decay": 5e-4, "seed": int(self.seed)}
         classes = self.head.out_features
         match self.config.classifier:
             case "crt":
-                return functools.partial(
-                    retrained,
-                    classes=classes,
-                    epochs=self.config.crt_epochs,
-                    lr=self.config.crt_lr,
-                    seed=int(self.seed),
-                )
+                return partial(second_stage.retrained, classes=classes, draws=None, **common)
+            case "lws":
+                return partial(second_stage.rescaled, layer=self.head, **common)
             case "ncm":
-                return functools.partial(nearest_mean, classes=classes)
+                return partial(nearest_mean, classes=classes)
             case "linear" | "tau":
                 return None
 
@@ -147,7 +150,8 @@ class Decoupled(Method):
 def normalised(
     weight: Float[Tensor, "class feature"], *, tau: float
 ) -> Float[Tensor, "class feature"]:
-    """Class vectors over the `tau`-th power of their lengths; the program drops their biases."""
+    """Class vectors over the `tau`-th power of their lengths, w / |w|^tau; the program drops their
+    biases."""
     return weight / weight.norm(dim=1, keepdim=True) ** tau
 
 
@@ -170,51 +174,3 @@ def nearest_mean(
         return -distances.masked_fill(counts[:, 0] == 0, torch.inf)
 
     return logits
-
-
-def retrained(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    classes: int,
-    epochs: int,
-    lr: float,
-    seed: int,
-) -> Head:
-    """cRT: a linear layer trained on draws in which each class is as frequent as any other.
-
-    SGD with momentum 0.9 on batches of 512; the learning rate falls in a cosine from epoch to
-    epoch.
-
-    Args:
-        features: Frozen features of the training images.
-        labels: Their classes.
-        classes: Classes.
-        epochs: Epochs, of as many draws as if each class were as large as the largest.
-        lr: Learning rate of the first epoch.
-        seed: Decides the initial weights and the draws.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    fitted = Descent(features.shape[1], classes, generator, features.device, decay=_DECAY)
-    order = labels.cpu().argsort(stable=True)
-    for epoch in range(epochs):
-        rate = lr * (1 + math.cos(math.pi * epoch / epochs)) / 2
-        drawn = order[balanced(labels.cpu().bincount(), generator)].to(features.device)
-        for chosen in drawn.split(_BATCH):
-            fitted.step(features[chosen], labels[chosen], rate)
-    return fitted.head()
-
-
-def balanced(counts: Int[Tensor, " class"], generator: torch.Generator) -> Int[Tensor, " draw"]:
-    """Images of an epoch in which every class that has any is drawn equally often, at random.
-
-    Args:
-        counts: Images of each class; they are numbered class after class.
-        generator: A generator of the CPU.
-    """
-    present = counts.nonzero().flatten()
-    size, starts = int(counts.max()), counts.cumsum(0) - counts
-    classes = present.repeat_interleave(size)
-    classes = classes[torch.randperm(len(classes), generator=generator)]
-    places = torch.rand(len(classes), generator=generator, dtype=torch.float64) * counts[classes]
-    return starts[classes] + places.long()

@@ -9,6 +9,10 @@ With fewer than k others of a class, all of them are taken and the mean is over 
 in both programs. The authors' program takes the k that a top-k of equal values returns; the draw
 here is uniform, as in the paper and in targeted-supcon. On CIFAR k is not stated anywhere; 6 is
 that of ImageNet-LT.
+
+What classifies is a second stage on frozen features of the tail (`evaluation.labels: tail`): the
+probe `ldam` on CIFAR-LT and `class-balanced` on ImageNet-LT (Li et al., the supplement); see
+`raylt.nn.second_stage`.
 """
 
 from __future__ import annotations
@@ -107,10 +111,6 @@ class KCL(Method):
         """Two draws of SimCLR's view."""
         return "sim", "sim"
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the epoch's temperature."""
-        self.temperature.begin_epoch(epoch)
-
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The contrast of all views, or of the first ones with the queue."""
         if self.follower is None or self.queue is None:
@@ -155,8 +155,9 @@ def k_positive_contrastive(
 ) -> Float[Tensor, ""]:
     """The mean over anchors of -log-likelihood, averaged over the other view and what is `chosen`.
 
-    The likelihood is among all other views (Kang et al., ICLR 2021, as Li et al., CVPR 2022, write
-    it for a batch).
+    Kang et al., ICLR 2021, as Li et al., CVPR 2022, write it for a batch: of anchor v with its k
+    chosen views and its other one, v+, it is
+    -1 / (k + 1) sum_v+ log(exp(v . v+ / t) / sum_u exp(v . u / t)) over all u but v.
 
     Args:
         features: Views of unit length.

@@ -113,10 +113,6 @@ class PaCo(Method):
         """The queries', then the keys'."""
         return config.query_view, "sim"
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the epoch's temperature."""
-        self.temperature.begin_epoch(epoch)
-
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The parametric contrast of the queries."""
         features = self.encoder(views[0])
@@ -163,8 +159,10 @@ def parametric_contrastive(
 ) -> Float[Tensor, ""]:
     """The mean over queries of -log-likelihood, averaged over keys and centre of the own class.
 
-    A key of the class counts `alpha` in that average and the centre `beta` (Cui et al., ICCV 2021,
-    in which beta is 1); in the denominator a key counts `gamma` and a centre once.
+    Cui et al., ICCV 2021: a key of the class counts `alpha` in that average and the centre `beta`,
+    which is 1 there: -sum_p w(p) log(exp(s_p) / Z) / sum_p w(p), where s is the similarity with a
+    key or the adjusted logit of a centre, and Z the sum of exp(s) over all centres and, `gamma`
+    times each, over all other keys.
 
     Args:
         queries: Unit length.

@@ -10,6 +10,8 @@ views itself, without a queue. The loss is the supplement's. Apart from it:
   of each epoch, so that a step waits for nothing.
 - Its learning rate begins anew after the warm-up; here there is one schedule.
 - k is not stated for CIFAR; 6 is that of ImageNet-LT.
+
+The second stage is that of KCL: the probe `ldam` on CIFAR-LT, `class-balanced` on ImageNet-LT.
 """
 
 from __future__ import annotations
@@ -124,7 +126,7 @@ class TSC(Method):
     @torch.no_grad()
     def begin_epoch(self, epoch: int) -> None:
         """Set the epoch's temperature; after the warm-up, match classes and targets anew."""
-        self.temperature.begin_epoch(epoch)
+        super().begin_epoch(epoch)
         self.targeted.fill_(epoch >= self.config.warmup)
         if epoch >= self.config.warmup:
             self.targets.copy_(self.targets[matched(self.centroids, self.targets)])
@@ -169,7 +171,11 @@ def targeted_contrastive(
     target_weight: float,
 ) -> Float[Tensor, ""]:
     """KCL with the targets of all classes among what a view is told apart from, and attraction to
-    that of its own (Li et al., CVPR 2022, the loss of the supplement).
+    that of its own.
+
+    The loss of the supplement of Li et al., CVPR 2022: of anchor v, its positives v+ and target c
+    -1 / (k + 1) sum_v+ log(exp(v . v+ / t) / Z) - lambda log(exp(v . c / t) / Z), where Z is the
+    sum of exp(v . u / t) over all other views and all targets u.
 
     Args:
         features: Views of unit length.

@@ -106,7 +106,7 @@ def logistic(
     # The same classifier for features as they come.
     slope = weight / std
     offset = bias - slope @ mean
-    return _head(slope, offset)
+    return affine(slope, offset)
 
 
 @torch.no_grad()
@@ -160,7 +160,7 @@ def _sgd(
     generator = torch.Generator().manual_seed(seed)
     fitted = Descent(features.shape[1], classes, generator, features.device, decay=0.0)
     for rate in rates:
-        for chosen in _batches(len(labels), batch_size, generator, features.device):
+        for chosen in batches(len(labels), batch_size, generator, features.device):
             fitted.step(features[chosen], labels[chosen], rate)
     return fitted.head()
 
@@ -210,7 +210,7 @@ class Descent:
 
     def head(self) -> Head:
         """The layer as it is now; later steps do not change it."""
-        return _head(self._weight.clone(), self._bias.clone())
+        return affine(self._weight.clone(), self._bias.clone())
 
 
 def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
@@ -221,11 +221,11 @@ def _adam(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> Head:
     for epoch in range(epochs):
         for group in optimizer.param_groups:
             group["lr"] = peak * (floor / peak) ** (epoch / epochs)
-        for chosen in _batches(len(labels), 1000, generator, features.device):
+        for chosen in batches(len(labels), 1000, generator, features.device):
             optimizer.zero_grad()
             functional.cross_entropy(layer(features[chosen]), labels[chosen]).backward()
             optimizer.step()
-    return _head(layer.weight.detach(), layer.bias.detach())
+    return affine(layer.weight.detach(), layer.bias.detach())
 
 
 def _layer(
@@ -237,13 +237,16 @@ def _layer(
     return layer.to(device)
 
 
-def _batches(
+def batches(
     images: int, size: int, generator: torch.Generator, device: torch.device
-) -> Iterator[Tensor]:
+) -> Iterator[Int[Tensor, " chosen"]]:
+    """The numbers of all images once, in a random order, so many at a time."""
     yield from torch.randperm(images, generator=generator).to(device).split(size)
 
 
-def _head(weight: Tensor, bias: Tensor) -> Head:
+def affine(weight: Float[Tensor, "class feature"], bias: Float[Tensor, " class"]) -> Head:
+    """Logits of features by a vector and a number for each class."""
+
     def logits(rows: Tensor) -> Tensor:
         with torch.autocast(rows.device.type, enabled=False):
             return functional.linear(rows.float(), weight, bias)

@@ -4,19 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
-from torch.nn import functional
 from torch.testing import assert_close
 
 from raylt import encoders
-from raylt.methods.decoupled import (
-    Config,
-    Decoupled,
-    balanced,
-    nearest_mean,
-    normalised,
-    retrained,
-)
+from raylt.methods.decoupled import Config, Decoupled, nearest_mean, normalised
 from tests import references
 
 seeds = st.integers(0, 2**31)
@@ -83,53 +74,6 @@ def test_the_nearest_mean_knows_neither_scale_nor_origin_nor_the_order_of_classe
     assert_close(nearest_mean(features, place[labels], classes=3)(rows)[:, place], value)
 
 
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any), seeds)
-def test_an_epoch_draws_every_class_equally_often(counts, seed):
-    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    computed = balanced(torch.tensor(counts), torch.Generator().manual_seed(seed))
-    expected = [max(counts) if n else 0 for n in counts]
-    assert labels[computed].bincount(minlength=len(counts)).tolist() == expected
-
-
-def test_every_image_of_a_class_is_drawn_alike():
-    generator = torch.Generator().manual_seed(0)
-    hits = sum(balanced(torch.tensor([400, 4]), generator).bincount() for _ in range(20))
-    # 8000 draws of the four rare images, five standard deviations.
-    assert (hits[400:] - 2000).abs().max() < 5 * math.sqrt(8000 * 0.25 * 0.75)
-
-
-def test_the_second_stage_is_torchs_sgd_on_the_draws():
-    features, labels = drawn(700, 3, 5)
-    features, labels = features.float(), torch.where(labels == 2, 2, 0)
-    head = retrained(features, labels, classes=4, epochs=3, lr=0.2, seed=7)
-
-    generator = torch.Generator().manual_seed(7)
-    layer = nn.Linear(3, 4)
-    nn.init.normal_(layer.weight, std=0.01, generator=generator)
-    nn.init.zeros_(layer.bias)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=1, momentum=0.9, weight_decay=5e-4)
-    order = labels.argsort(stable=True)
-    for rate in (0.2, 0.15, 0.05):
-        optimizer.param_groups[0]["lr"] = rate
-        for chosen in order[balanced(labels.bincount(), generator)].split(512):
-            optimizer.zero_grad()
-            functional.cross_entropy(layer(features[chosen]), labels[chosen]).backward()
-            optimizer.step()
-    assert_close(head(features), layer(features).detach(), rtol=1e-4, atol=1e-5)
-
-
-def test_the_second_stage_does_not_prefer_the_large_class():
-    """Two classes of one distribution each at both ends of a line, 200 images to 4."""
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.tensor([0] * 200 + [1] * 4)
-    features = torch.randn(204, 1, generator=generator) + (2 * labels - 1)[:, None]
-    head = retrained(features, labels, classes=2, epochs=10, lr=0.2, seed=0)
-    line = torch.linspace(-3, 3, 601)[:, None]
-    boundary = line[head(line).argmax(1).diff().nonzero()]
-    # The optimum for classes alike lies in the middle, for classes as they come beyond 1.
-    assert boundary.abs().max() < 0.7
-
-
 def built(**changes):
     torch.manual_seed(0)
     net = encoders.build("small", channels=1, size=8, mean=(0.5,), std=(0.5,))
@@ -146,11 +90,19 @@ def test_the_choice_says_what_classifies():
     assert_close(half.classifier()(images), features @ half.head.weight.T / lengths.sqrt())
     assert plain.probe() is None
     assert half.probe() is None
-    for choice in ("crt", "ncm"):
+    for choice in ("crt", "lws", "ncm"):
         method = built(classifier=choice)
         assert method.classifier() is None
         head = method.probe()(torch.randn(12, features.shape[1]), torch.arange(12) % 3)
         assert head(features).shape == (5, 3)
+
+
+def test_the_second_stage_of_the_program_falls_in_a_cosine():
+    stage = built(crt_epochs=4, crt_lr=0.4).probe().keywords
+    assert stage["rates"] == pytest.approx(
+        [0.4, 0.2 + math.sqrt(0.02), 0.2, 0.2 - math.sqrt(0.02)]
+    )
+    assert (stage["draws"], stage["batch_size"], stage["decay"]) == (None, 512, 5e-4)
 
 
 def test_a_run_makes_the_same_classifier_whenever_it_is_asked():
@@ -161,7 +113,7 @@ def test_a_run_makes_the_same_classifier_whenever_it_is_asked():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tau": -1}, {"crt_epochs": 0}, {"crt_lr": 0}, {"classifier": "lws"}]
+    "changes", [{"tau": -1}, {"crt_epochs": 0}, {"crt_lr": 0}, {"classifier": "cosine"}]
 )
 def test_a_knob_out_of_range_is_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):

@@ -15,7 +15,7 @@ from raylt import collectives, metrics
 from raylt.data import batches
 from raylt.data.images import Images, Splits
 from raylt.methods._base import Classifier, Method
-from raylt.nn import probe
+from raylt.nn import probe, second_stage
 from raylt.recipe import Evaluation, Recipe
 from raylt.trial.evaluation import linear_evaluation
 
@@ -141,15 +141,20 @@ class _Scorer:
                 classes=classes,
                 device=self.device,
             )
+        truth, seed = self.labels(images), self.recipe.seed
+        if kind == "class-balanced":
+            return second_stage.class_balanced(known, truth, classes=classes, seed=seed)
+        if kind == "ldam":
+            return second_stage.ldam(known, truth, classes=classes, seed=seed)
         # The published schedule for few labels is longer: 100 epochs against 30.
         few = self.recipe.evaluation.labels == "few-shot"
         plan = linear_evaluation.protocol(size=self.recipe.size, few=few, early=early)
         return probe.linear(
             known,
-            self.labels(images),
+            truth,
             classes=classes,
             kind="sgd-few-shot" if few and kind == "sgd" else kind,
             early=early,
             batch_size=plan.batch_size,
-            seed=self.recipe.seed,
+            seed=seed,
         )

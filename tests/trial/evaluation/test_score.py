@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from raylt.data import batches
+from raylt.nn import second_stage
 from raylt.trial import parts
 from raylt.trial.evaluation.score import classifier, score
 from tests import distributed
@@ -45,3 +47,30 @@ def test_a_method_fits_its_own_probe_on_the_training_images_whatever_the_recipe_
     for features, labels in seen:
         assert labels.tolist() == splits.train.labels.tolist()
         assert features.shape == (len(splits.train), method.encoder.width)
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [("class-balanced", second_stage.class_balanced), ("ldam", second_stage.ldam)],
+)
+def test_a_second_stage_classifies_by_the_labels_that_the_recipe_names(name, stage):
+    recipe, cpu = small(evaluation={"labels": "tail", "probe": name}), torch.device("cpu")
+    splits = parts.splits_of(recipe, Path("unused"))
+    method = parts.method_of(recipe, splits, cpu).eval()
+    method.classifier = lambda: None
+    result = score(method, splits, splits.validation, recipe, device=cpu)
+    truth = torch.from_numpy(splits.train.labels)
+    with torch.no_grad():
+        seen, asked = (
+            torch.cat([*map(method.encode, plain(images, recipe))])
+            for images in (splits.train, splits.validation)
+        )
+    head = stage(seen, truth, classes=splits.classes, seed=recipe.seed)
+    assert result.predictions.tolist() == head(asked).argmax(1).tolist()
+    assert len(set(result.predictions.tolist())) > 1
+
+
+def plain(images, recipe):
+    return batches.plain(
+        images, np.arange(len(images)), size=recipe.size, device=torch.device("cpu")
+    )
