@@ -9,7 +9,7 @@ from typing import Any
 
 from raylt import escape
 from raylt.space.plan import LEVEL
-from raylt.study.record.text import hours
+from raylt.study.record.text import as_sentence, hours
 from raylt.study.table import cite
 from raylt.study.table.rows import COLUMNS, Cell, Row, Table
 
@@ -34,7 +34,7 @@ def markdown(table: Table) -> str:
     for row in table.rows:
         cells = [_plain(row.cells.get(column)) for column in columns]
         lines.append(
-            [escape.markdown(_name(table, row)), *cells, str(row.seeds), _hours(table, row)]
+            [escape.markdown(_name(table, row)), *cells, str(row.seeds), hours(row.hours)]
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = [
@@ -54,7 +54,7 @@ def latex(table: Table) -> str:
                 tex(_name(table, row)),
                 *(_math(row.cells.get(column)) for column in columns),
                 str(row.seeds),
-                _hours(table, row),
+                hours(row.hours),
             ]
         )
         for row in table.rows
@@ -102,9 +102,8 @@ def comma_separated(table: Table) -> str:
         cells = [row.cells.get(column) for column in columns]
         numbers = [number for cell in cells for number in _numbers(cell)]
         best = " ".join(column for column, cell in row.cells.items() if cell.best)
-        spent = row.gpu_hours if table.hours == "GPU-hours" else row.cpu_hours
         named = [row.study, row.method, row.name, table.images]
-        writer.writerow([*named, *numbers, row.seeds, spent, best])
+        writer.writerow([*named, *numbers, row.seeds, row.hours, best])
     return file.getvalue().rstrip("\n")
 
 
@@ -122,20 +121,19 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     if "reforward" in fixed["probe"]:
         fixed["its epoch by"] = _values(recipes, "evaluation", "selection")
     in_common = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
-    after = "the epoch that validation chose" if "Std" not in _columns(table) else "the last epoch"
+    after = "the epoch that validation chose" if table.best_epoch else "the last epoch"
+    std = "std is the standard deviation of the three group means"
+    openings = zip(table.studies, table.openings, strict=True)
     sentences = [
-        f"{in_common}; scores on the {table.images} images after {after}.",
-        f"settings were chosen by {table.objective}.",
-        *(["one seed each: that by which the search chose the winner."] if table.searched else []),
-        "std is the standard deviation of the three group means.",
+        f"{in_common}; scores on the {table.images} images after {after}",
+        f"settings were chosen by {table.objective}",
+        *(["one seed each: that by which the search chose the winner"] if table.searched else []),
+        *([std] if "Std" in _columns(table) else []),
         f"bold: better than every other row (one-sided sign-flip test over paired seeds, Holm, "
-        f"{LEVEL:g}). {table.hours} are of one run.",
-        *(
-            f"study {name}: {words}."
-            for name, words in zip(table.studies, table.openings, strict=True)
-        ),
+        f"{LEVEL:g}). {table.hours} are of one run",
+        *(f"study {name}: {words}" for name, words in openings),
     ]
-    return [escaped(f"{sentence[0].upper()}{sentence[1:]}") for sentence in sentences]
+    return [escaped(as_sentence(sentence)) for sentence in sentences]
 
 
 def tex(text: str) -> str:
@@ -172,10 +170,6 @@ def _math(cell: Cell | None) -> str:
 
 def _numbers(cell: Cell | None) -> tuple[float | str, float | str]:
     return ("", "") if cell is None else (cell.mean, "" if cell.std is None else cell.std)
-
-
-def _hours(table: Table, row: Row) -> str:
-    return hours(row.gpu_hours if table.hours == "GPU-hours" else row.cpu_hours)
 
 
 def _values(recipes: Iterable[Mapping[str, Any]], *path: str) -> str:

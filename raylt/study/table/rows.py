@@ -50,9 +50,8 @@ class Row:
     cells: Mapping[str, Cell]
     """By column; without those that the images cannot tell."""
     seeds: int
-    cpu_hours: float
+    hours: float
     """Of one run."""
-    gpu_hours: float
     recipe: Mapping[str, Any]
 
 
@@ -65,16 +64,15 @@ class Table:
     studies: tuple[str, ...]
     objective: str
     """What the settings were chosen by."""
+    hours: str
+    """What the hours of the rows are of: `GPU-hours` where a row has any, else `CPU-hours`."""
     openings: tuple[str, ...]
     """How often the test set of each study was opened, in words."""
+    best_epoch: bool
+    """Whether the scores are after the epoch that validation chose; else after the last one."""
     searched: bool
     """Whether the scores are those of the search, one seed each, since nothing else is there."""
     notices: tuple[str, ...]
-
-    @property
-    def hours(self) -> str:
-        """What the hours of the rows are of: `GPU-hours` where a row has any."""
-        return "GPU-hours" if any(row.gpu_hours for row in self.rows) else "CPU-hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +119,23 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         )
     left = len(settings) - len(scored)
     notice = f"{left} settings without a score on the {chosen} images are left out"
-    prefix = _prefix(records[0], chosen)
+    best_epoch = confirm.metric(records[0]).startswith(BEST)
+    prefix = ("test/" if chosen == "test" else "val/") + ("best/" if best_epoch else "")
     values = {
-        column: [_values(s, prefix, name) for s in scored] for column, name in _names(prefix)
+        column: [_values(setting, prefix + name) for setting in scored]
+        for column, name in COLUMNS.items()
+        if not best_epoch or name in GROUPS
     }
     best = {column: _best(rows, smaller=column == "Std") for column, rows in values.items()}
+    on_gpus = any(run.gpu_seconds for setting in scored for run in setting.outcomes.values())
     return Table(
-        rows=tuple(_row(s, i, values, best) for i, s in enumerate(scored)),
+        rows=tuple(_row(s, i, values, best, on_gpus=on_gpus) for i, s in enumerate(scored)),
         images=chosen,
         studies=tuple(record.name for record in records),
         objective=records[0].objectives[0].metric,
+        hours="GPU-hours" if on_gpus else "CPU-hours",
         openings=tuple(test_openings.sentence(record) for record in records),
+        best_epoch=best_epoch,
         searched=searched,
         notices=(notice,) if left > 0 and not searched else (),
     )
@@ -191,23 +195,8 @@ def _has(setting: _Runs, images: Images) -> bool:
     return any(names[images] in scores for scores in setting.scores.values())
 
 
-def _prefix(record: Record, images: Images) -> str:
-    part = "test/" if images == "test" else "val/"
-    return part + ("best/" if confirm.metric(record).startswith(BEST) else "")
-
-
-def _names(prefix: str) -> list[tuple[str, str]]:
-    """The columns that are known after the epoch that counts."""
-    of_best = prefix.endswith("best/")
-    return [(column, name) for column, name in COLUMNS.items() if not of_best or name in GROUPS]
-
-
-def _values(setting: _Runs, prefix: str, name: str) -> dict[int, float]:
-    return {
-        seed: 100 * scores[prefix + name]
-        for seed, scores in setting.scores.items()
-        if prefix + name in scores
-    }
+def _values(setting: _Runs, name: str) -> dict[int, float]:
+    return {seed: 100 * scores[name] for seed, scores in setting.scores.items() if name in scores}
 
 
 def _best(rows: Sequence[Mapping[int, float]], *, smaller: bool) -> int | None:
@@ -238,6 +227,8 @@ def _row(
     index: int,
     values: Mapping[str, Sequence[Mapping[int, float]]],
     best: Mapping[str, int | None],
+    *,
+    on_gpus: bool,
 ) -> Row:
     cells: dict[str, Cell] = {}
     for column, rows in values.items():
@@ -247,14 +238,13 @@ def _row(
             std = spread if len(scores) > 1 else None
             cells[column] = Cell(mean=mean, std=std, best=best[column] == index)
     outcomes = [*setting.outcomes.values()]
-    count = 3600 * len(outcomes)
+    seconds = sum(run.gpu_seconds if on_gpus else run.cpu_seconds for run in outcomes)
     return Row(
         study=setting.study,
         method=outcomes[0].recipe["method"]["name"],
         name=setting.name,
         cells=cells,
         seeds=len(values["All"][index]),
-        cpu_hours=sum(outcome.cpu_seconds for outcome in outcomes) / count,
-        gpu_hours=sum(outcome.gpu_seconds for outcome in outcomes) / count,
+        hours=seconds / 3600 / len(outcomes),
         recipe=outcomes[0].recipe,
     )

@@ -22,7 +22,7 @@ RECIPE = {
 }
 
 
-def row(name, *, study="bcl-digits", best=False, gpu_hours=0.0):
+def row(name, *, study="bcl-digits", best=False):
     cells = {
         "All": Cell(mean=90.25, std=0.5, best=best),
         "Few": Cell(mean=80.0, std=None, best=False),
@@ -33,19 +33,20 @@ def row(name, *, study="bcl-digits", best=False, gpu_hours=0.0):
         name=name,
         cells=cells,
         seeds=6,
-        cpu_hours=0.5,
-        gpu_hours=gpu_hours,
+        hours=0.5,
         recipe=RECIPE,
     )
 
 
-def table(*rows, studies=("bcl-digits",)):
+def table(*rows, studies=("bcl-digits",), hours="CPU-hours"):
     return Table(
         rows=rows,
         images="test",
         studies=studies,
         objective="val/accuracy",
+        hours=hours,
         openings=tuple("test set opened 2x" for _ in studies),
+        best_epoch=False,
         searched=False,
         notices=(),
     )
@@ -93,7 +94,7 @@ def test_no_name_breaks_the_table(name):
 
 
 def test_markdown_keeps_its_columns_and_says_how_the_numbers_came_about():
-    text = formats.markdown(table(row("a|b", best=True, gpu_hours=2.0), row("c")))
+    text = formats.markdown(table(row("a|b", best=True), row("c"), hours="GPU-hours"))
     lines = text.splitlines()
     assert lines[0].split() == [
         "|",
@@ -154,8 +155,8 @@ def test_latex_itself_takes_the_table_and_it_is_no_wider_than_the_text(
         r"& 5% #1 {x} ~ ^ \ $ <|>",
     )
     cells = {column: Cell(mean=100.0, std=10.2, best=True) for column in COLUMNS}
-    rows = [replace(row(name, gpu_hours=123.4), cells=cells) for name in names]
-    text = formats.latex(table(*rows)).replace("{table}", f"{{{environment}}}")
+    rows = [replace(row(name), cells=cells, hours=123.4) for name in names]
+    text = formats.latex(table(*rows, hours="GPU-hours")).replace("{table}", f"{{{environment}}}")
     document = [
         f"\\documentclass[{options}]{{article}}",
         r"\usepackage{booktabs,tabularx}",

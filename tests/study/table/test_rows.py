@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raylt.schema import InputError
-from raylt.study.table import rows
+from raylt.study.table import formats, rows
 from raylt.study.verdict import significance
 from tests.study import made
 
@@ -22,11 +22,24 @@ def test_a_confirmation_gives_a_row_for_each_setting_and_bold_where_it_is_shown(
     assert best.mean == pytest.approx(90, abs=2)
     assert best.std == pytest.approx(1, abs=1)
     assert not table.rows[0].cells["All"].best
-    # The fake's test scores have no std of groups.
+    # The fake's test scores have no std of groups; they are of the last epoch all the same.
     assert set(table.rows[0].cells) == {"All", "Few"}
+    (first, *_) = formats.footnote(table, str)
+    assert first.endswith("scores on the test images after the last epoch.")
     assert table.openings[0].startswith("test set opened 1x")
     on_validation = rows.table([toy.open()], "validation", ablations=True)
     assert set(on_validation.rows[0].cells) == {"All", "Many", "Few"}
+
+
+@pytest.mark.parametrize("toy", ["val/best/accuracy"], indirect=True)
+def test_a_study_of_the_best_epoch_is_scored_after_that(toy):
+    toy.confirm()
+    table = rows.table([toy.open()], None, ablations=True)
+    assert set(table.rows[0].cells) == {"All"}
+    # The winner is a tenth better at its best epoch than after the last one.
+    assert table.rows[1].cells["All"].mean == pytest.approx(100, abs=2)
+    (first, *_) = formats.footnote(table, str)
+    assert first.endswith("scores on the test images after the epoch that validation chose.")
 
 
 def test_what_left_the_race_has_no_test_score_and_is_said_to_be_left_out(toy):
