@@ -11,7 +11,7 @@ shown (p = 1), so every p-value only grows.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raylt.schema import InputError
@@ -28,8 +28,8 @@ from raylt.study.record import studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.verdict import ablation, significance, test_openings
-from raylt.study.verdict.ablation import Ablation, Effect, Step, Subject
-from raylt.study.verdict.interplay import Estimate, estimate, interplay
+from raylt.study.verdict.ablation import Ablation, Effect, Step, Subject, Way
+from raylt.study.verdict.interplay import Differences, Estimate, estimate, interplay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,25 +123,17 @@ class _WhichMattered(Question[Ablation]):
 
     def judge(self, unscored: Mapping[int, str], *, uri: str) -> Ablation:
         """What each change brings, whether it is shown, and what interacts."""
-        race = self.race
-        effects = self._effects(unscored)
-        leads = {
-            (subject.way, subject.name): self._differences(comparison)
-            for subject, comparison in zip(self._subjects, race.comparisons, strict=True)
+        race, variants = self.race, self._variants
+        leads = [self._differences(comparison) for comparison in race.comparisons]
+        effects = self._effects(leads, unscored)
+        whole, out, alone = (self._by_name(way, leads) for way in ("whole", "out", "in"))
+        (together,) = whole.values()
+        pairs = {
+            name: interplay(lead, [alone[name]]) for name, lead in out.items() if name in alone
         }
-        ways = {
-            way: {name: leads[key] for key in leads if (name := key[1]) and key[0] == way}
-            for way in ("out", "in")
-        }
-        whole = leads["whole", self._subjects[0].name]
-        both = {
-            name: effect
-            for name, out in ways["out"].items()
-            if name in ways["in"] and (effect := interplay(out, [ways["in"][name]])) is not None
-        }
-        changes = self._variants.changes
-        one_by_one = interplay(whole, [*ways["in"].values()]) if ways["in"] else None
-        set_back = interplay(whole, [*ways["out"].values()]) if ways["out"] else None
+        both = {name: estimate for name, estimate in pairs.items() if estimate is not None}
+        one_by_one = interplay(together, [*alone.values()]) if alone else None
+        set_back = interplay(together, [*out.values()]) if out else None
         missing = bool(self.next_runs())
         return Ablation(
             study=race.study.name,
@@ -151,20 +143,25 @@ class _WhichMattered(Question[Ablation]):
             openings=len(test_openings.openings(race.study)),
             test_openings=test_openings.sentence(race.study),
             tracking_uri=uri,
-            notices=tuple(self._variants.notices),
+            notices=tuple(variants.notices),
             interrupted=False,
-            trial=self._variants.winner.number,
-            together={change.name: change.reason for change in changes if change.reason},
-            changes={change.name: change.words for change in changes},
-            baseline=race.results(self._variants.baseline, unscored),
-            winner=race.results(self._variants.winner, unscored),
+            trial=variants.winner.number,
+            together={c.name: c.reason for c in variants.changes if c.reason},
+            changes={change.name: change.words for change in variants.changes},
+            baseline=race.results(variants.baseline, unscored),
+            winner=race.results(variants.winner, unscored),
             effects=effects,
             interplay=both,
             one_by_one=one_by_one,
             set_back=_negative(set_back),
-            path=tuple(self._step(choice) for choice in self._walk()[0]),
+            path=self._path(),
             sentence=ablation.NOT_YET if missing else ablation.sentence(effects, both, one_by_one),
         )
+
+    def _by_name(self, way: Way, leads: Sequence[Differences]) -> dict[str, Differences]:
+        """The differences of all subjects of a way."""
+        pairs = zip(self._subjects, leads, strict=True)
+        return {subject.name: lead for subject, lead in pairs if subject.way == way}
 
     @property
     def _metric(self) -> str:
@@ -176,8 +173,11 @@ class _WhichMattered(Question[Ablation]):
         names, at = self._variants.names, self._variants.at
         return path.walk(self.race, names, at, early=self._options.race)
 
-    def _effects(self, unscored: Mapping[int, str]) -> tuple[Effect, ...]:
+    def _effects(
+        self, leads: Sequence[Differences], unscored: Mapping[int, str]
+    ) -> tuple[Effect, ...]:
         race = self.race
+        dropped = [race.dropped.get(comparison.key) for comparison in race.comparisons]
         trained = [
             comparison.reference if subject.way in ("out", "declared") else comparison.setting
             for subject, comparison in zip(self._subjects, race.comparisons, strict=True)
@@ -185,20 +185,15 @@ class _WhichMattered(Question[Ablation]):
         results = [race.results(setting, unscored) for setting in trained]
         # What trains with lucky seeds only is not compared fairly: the others would not count.
         out = [
-            comparison.key in race.dropped or bool(result.failures)
-            for comparison, result in zip(race.comparisons, results, strict=True)
+            seeds is not None or bool(runs.failures)
+            for seeds, runs in zip(dropped, results, strict=True)
         ]
-        rows = [[*self._differences(comparison).values()] for comparison in race.comparisons]
+        rows = [[*lead.values()] for lead in leads]
         verdicts = significance.judge(rows, out_of_race=out, level=LEVEL)
         return tuple(
-            Effect(
-                subject=subject,
-                runs=result,
-                verdict=verdict,
-                dropped=race.dropped.get(comparison.key),
-            )
-            for subject, comparison, result, verdict in zip(
-                self._subjects, race.comparisons, results, verdicts, strict=True
+            Effect(subject=subject, runs=runs, verdict=verdict, dropped=seeds)
+            for subject, runs, verdict, seeds in zip(
+                self._subjects, results, verdicts, dropped, strict=True
             )
         )
 
@@ -218,16 +213,32 @@ class _WhichMattered(Question[Ablation]):
         tested = self.race.tested(outcome)
         return tested["metrics"].get(self._metric) if tested else None
 
-    def _step(self, choice: Choice) -> Step:
-        runs = self.race.runs.finished(choice.step.setting, self.race.seeds).values()
+    def _path(self) -> tuple[Step, ...]:
+        """The path as far as it is trained; empty where it is not asked for."""
+        if not self._options.path:
+            return ()
+        baseline = self._variants.baseline
+        steps = [
+            Step(name="baseline", score=self._mean(baseline), gain=None, tried={}, dropped={})
+        ]
+        for choice in self._walk()[0]:
+            leads = [*self._differences(choice.step).values()]
+            steps.append(
+                Step(
+                    name=" + ".join(choice.taken),
+                    score=self._mean(choice.step.setting),
+                    gain=estimate(leads),
+                    tried=choice.gains,
+                    dropped=choice.dropped,
+                )
+            )
+        return tuple(steps)
+
+    def _mean(self, setting: Setting) -> float | None:
+        """The mean score of a setting over the seeds; None without any."""
+        runs = self.race.runs.finished(setting, self.race.seeds).values()
         scores = [score for run in runs if (score := self._score(run)) is not None]
-        return Step(
-            name=" + ".join(choice.taken),
-            score=sum(scores) / len(scores) if scores else None,
-            gain=estimate([*self._differences(choice.step).values()]),
-            tried=choice.gains,
-            dropped=choice.dropped,
-        )
+        return sum(scores) / len(scores) if scores else None
 
 
 def _seeds(study: Record, options: Options, comparisons: int) -> int:

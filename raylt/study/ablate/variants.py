@@ -92,8 +92,8 @@ class Variants:
             if alone is not None:
                 compared = Comparison(setting=alone, reference=self.baseline)
                 rows.append((Subject(name=change.name, way="in", words=change.words), compared))
-        back = {c.reference.at(0).digest: f"{s.name} set back" for s, c in rows if s.way == "out"}
-        return [*rows, *self._declared({self.baseline.at(0).digest: "the baseline", **back})]
+        back = {c.reference.digest(0): f"{s.name} set back" for s, c in rows if s.way == "out"}
+        return [*rows, *self._declared({self.baseline.digest(0): "the baseline", **back})]
 
     def _between(self, taken: Taken) -> Setting | None:
         space = self._study.space
@@ -133,10 +133,10 @@ class Variants:
                 point={**self.winner.point, **part.values},
                 recipe=recipe.model_dump(mode="json"),
             )
-            digest = setting.at(0).digest
+            digest = setting.digest(0)
             if digest in known:
                 self.notices.append(f"{part.name}: that is {known[digest]}")
-            elif digest != self.winner.at(0).digest:
+            elif digest != self.winner.digest(0):
                 subject = Subject(name=part.name, way="declared", words=part.sentence)
                 rows.append((subject, Comparison(setting=self.winner, reference=setting)))
         return rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -40,10 +40,19 @@ class Setting:
     point: Mapping[str, Value]
     recipe: Mapping[str, Any]
     """Its recipe as plain values; the seed is that of the search."""
+    _digests: dict[int, str] = field(
+        default_factory=dict[int, str], init=False, repr=False, compare=False
+    )
 
     def at(self, seed: int) -> Recipe:
         """The recipe with another seed."""
         return recipes.parse({**self.recipe, _SEED: seed})
+
+    def digest(self, seed: int) -> str:
+        """The digest of that recipe; it is asked for often, and parsed once."""
+        if seed not in self._digests:
+            self._digests[seed] = self.at(seed).digest
+        return self._digests[seed]
 
 
 def fresh_seeds(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
@@ -66,8 +75,7 @@ class SeedRuns:
 
     def run(self, setting: Setting, seed: int) -> Outcome | None:
         """The latest run of a setting with a seed, a finished one before all others."""
-        digest = setting.at(seed).digest
-        known = [outcome for outcome in self.record.outcomes() if outcome.digest == digest]
+        known = self.record.of_digest(setting.digest(seed))
         return max(known, key=lambda run: (run.state == "complete", run.number), default=None)
 
     def is_open(self, setting: Setting, seed: int) -> bool:
@@ -83,7 +91,7 @@ class SeedRuns:
     def queue(self, runs: Iterable[tuple[Setting, int]]) -> None:
         """Queue what has never run, in the given order; what another question left waiting is
         withdrawn."""
-        wanted = {setting.at(seed).digest: (setting, seed) for setting, seed in runs}
+        wanted = {setting.digest(seed): (setting, seed) for setting, seed in runs}
         known: set[str] = set()
         for outcome in self.record.outcomes():
             if outcome.state == "waiting" and outcome.digest not in wanted:

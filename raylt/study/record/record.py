@@ -162,6 +162,11 @@ class Record:
         frozen = self.study.get_trials(deepcopy=False)
         return tuple(self._outcome(t) for t in frozen if not t.user_attrs.get(_NO_POINT))
 
+    def of_digest(self, digest: str) -> list[Outcome]:
+        """Every trial of a recipe."""
+        frozen = self.study.get_trials(deepcopy=False)
+        return [self._outcome(t) for t in frozen if t.user_attrs.get("digest") == digest]
+
     @property
     def count(self) -> int:
         """Number of trials, waiting ones included."""

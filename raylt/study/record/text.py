@@ -62,6 +62,27 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def points(difference: float | None) -> str:
+    """A difference of fractions in points, with its sign."""
+    # Adding 0 takes the minus from a zero.
+    return "-" if difference is None else f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of a difference; nothing where they are not known."""
+    return "" if low is None else f"[{points(low)}, {points(high)}]"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def as_sentence(words: str) -> str:
+    """Words with a capital and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def duration(seconds: float) -> str:
     """Seconds in the two largest units."""
     whole = round(seconds)

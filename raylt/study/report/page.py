@@ -17,7 +17,7 @@ from raylt.study.cost import budget, executions, tables
 from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, duration, percent, plain, score, short
+from raylt.study.record.text import SHOWN, duration, percent, plain, points, score, short
 from raylt.study.report import charts, findings
 from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
@@ -159,16 +159,16 @@ _CONFIRMED = (
 
 def _confirmed(candidate: Mapping[str, Any]) -> list[str]:
     verdict, paid = candidate["verdict"], candidate["paid"]
-    interval = f"{_points(verdict['low'])} to {_points(verdict['high'])}"
+    interval = f"{points(verdict['low'])} to {points(verdict['high'])}"
     return [
         str(candidate["runs"]["trial"]),
         verdict["word"],
-        _points(verdict["mean"]),
+        points(verdict["mean"]),
         interval if verdict["low"] is not None else "-",
         f"{verdict['p_holm']:.3f}",
         str(verdict["seeds"]),
-        _points(candidate["promised"]),
-        _points(candidate["kept"]),
+        points(candidate["promised"]),
+        points(candidate["kept"]),
         class_changes.stored_sentence(paid) if paid else "-",
     ]
 
@@ -178,18 +178,19 @@ def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
     stored = ablation.stored(record)
     if stored is None:
         return ""
-    heads = ("change", "how", "points", "interval", "p", "verdict")
+    effects = _table(
+        ("change", "how", "points", "interval", "p", "verdict"), ablation.rows(stored)
+    )
+    path = ""
+    if stored["path"]:
+        heads = ("step", f"{stored['metric']} (%)", "gain", "interval")
+        path = f"{_figure(charts['path'])}{_table(heads, ablation.steps(stored))}"
     changes = "; ".join(stored["changes"].values())
     return (
         f"<h2>Ablation</h2>\n<p>{_text(stored['sentence'])}</p>\n<p class='quiet'>"
         f"{_text(changes)}. {_text(stored['metric'])} over {len(stored['seeds'])} seeds; p after "
-        f"Holm's correction over all of them.</p>\n{_figure(charts['ablation'])}"
-        f"{_table(heads, ablation.rows(stored))}"
+        f"Holm's correction over all of them.</p>\n{_figure(charts['ablation'])}{effects}{path}"
     )
-
-
-def _points(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.1f}"
 
 
 def _ranking(record: Record) -> str:

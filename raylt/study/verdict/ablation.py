@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from raylt.study.record.record import Record
-from raylt.study.record.text import table
+from raylt.study.record.text import as_sentence, interval, listed, percent, points, table
 from raylt.study.verdict import answer
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.interplay import Estimate
@@ -20,7 +20,8 @@ WORDS = {"better": "carries", "worse": "costs", "not shown": "noise"}
 """What a verdict on having a change means for the change."""
 NOT_YET = "Nothing is judged yet, for not all runs are there."
 """Instead of a sentence on the changes while an ablation is not finished."""
-WIDTH = 80
+_NOISE = "within the noise of these seeds"
+_WIDTH = 80
 _KIND = "ablation"
 _HEADS: dict[Way, str] = {
     "whole": "",
@@ -55,13 +56,14 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of the greedy path from the baseline to the winner, chosen on validation."""
+    """One step of the greedy path, chosen on validation; the baseline is the first."""
 
     name: str
     score: float | None
     """The mean of the metric after the step."""
     gain: Estimate | None
-    """Against the setting before the step; flattering, for the largest one was chosen."""
+    """Against the setting before the step; flattering, for the largest one was chosen. None for
+    the baseline."""
     tried: Mapping[str, float]
     """The mean gain on validation of each change that was tried here."""
     dropped: Mapping[str, int]
@@ -122,44 +124,39 @@ def sentence(
         apart: All changes together less the sum of those taken over alone.
     """
     whole, *rest = effects
-    words = _by_word(e for e in rest if e.subject.way != "declared")
+    changes = _by_word(e for e in rest if e.subject.way != "declared")
     parts = _by_word(e for e in rest if e.subject.way == "declared")
-    lead = _signed(whole.verdict.mean)
     shown = {"better": "is shown", "worse": "is shown to be a loss", "not shown": "is not shown"}
-    sentences = [f"Together the changes bring {lead} points, which {shown[whole.verdict.word]}"]
-    if words["better"]:
-        sentences.append(f"{_list(words['better'])} {_carry(words['better'])} the gain")
-    if words["worse"]:
-        sentences.append(f"{_list(words['worse'])} cost{'s'[len(words['worse']) > 1 :]}")
-    if words["not shown"]:
-        be = "is" if len(words["not shown"]) == 1 else "are"
-        sentences.append(f"{_list(words['not shown'])} {be} within the noise of these seeds")
-    for kind, better in (("better", "worse"), ("worse", "better")):
-        if parts[kind]:
-            make = "makes" if len(parts[kind]) == 1 else "make"
-            sentences.append(f"{_list(parts[kind])} {make} the winner {better}")
-    return ". ".join(_capital(words) for words in [*sentences, *_adds_up(interplay, apart)]) + "."
+    gain = f"{points(whole.verdict.mean)} points, which {shown[whole.verdict.word]}"
+    sentences = [
+        f"together the changes bring {gain}",
+        *_say(changes["better"], "carries the gain", "carry the gain"),
+        *_say(changes["worse"], "costs", "cost"),
+        *_say(changes["not shown"], f"is {_NOISE}", f"are {_NOISE}"),
+        *_say(parts["better"], "makes the winner worse", "make the winner worse"),
+        *_say(parts["worse"], "makes the winner better", "make the winner better"),
+        *_adds_up(interplay, apart),
+    ]
+    return " ".join(map(as_sentence, sentences))
 
 
-def _carry(names: Sequence[str]) -> str:
-    return "carries" if len(names) == 1 else "carry"
+def _say(names: Sequence[str], does: str, do: str) -> list[str]:
+    return [f"{listed(names)} {does if len(names) == 1 else do}"] if names else []
 
 
 def _adds_up(interplay: Mapping[str, Estimate], apart: Estimate | None) -> list[str]:
     """What interacts; nothing where there is one change."""
     if apart is None:
         return []
-    size = f"{_signed(apart.mean)} points{ends(apart)}"
+    ends = interval(apart.low, apart.high)
     if not apart.sure:
-        return [f"Together they bring as much as one by one, but for {size}, which is noise"]
-    more = "more" if apart.mean > 0 else "less"
+        size = f"{points(apart.mean)} points {ends}".rstrip()
+        return [f"together they bring as much as one by one, but for {size}, which is noise"]
+    more, better = ("more", "better") if apart.mean > 0 else ("less", "less")
     who = [name for name, e in interplay.items() if e.sure and (e.mean > 0) == (apart.mean > 0)]
-    named = f": {_list(who)} {'work' if len(who) > 1 else 'works'} {_how(apart)}" if who else ""
-    return [f"Together they bring {size} {more} than one by one{named}".replace("+-", "-")]
-
-
-def _how(apart: Estimate) -> str:
-    return "better beside the others" if apart.mean > 0 else "less beside the others"
+    works = _say(who, f"works {better} beside the others", f"work {better} beside the others")
+    size = f"{100 * abs(apart.mean):.1f} points {more} than one by one {ends}"
+    return [": ".join([f"together they bring {size}", *works])]
 
 
 def text(result: Ablation, *, again: str = "") -> str:
@@ -181,12 +178,13 @@ def text(result: Ablation, *, again: str = "") -> str:
         f"Changes: {'; '.join(result.changes.values())}",
         *(f"{name} are one change, since {reason}" for name, reason in result.together.items()),
     )
-    lines += ["", *_effects(result, trial), *_path(result), ""]
+    plain = asdict(result)
+    lines += ["", *_effects(plain), *_path(plain), ""]
     lines += _filled(result.sentence)
     for runs in result.results():
         lines += [f"seed {seed} failed: {failure}" for seed, failure in runs.failures.items()]
     stopped = f"Stopped: {result.stopped}; go on with a larger budget" if result.stopped else ""
-    lines += _filled(f"{_capital(result.test_openings)}.", stopped, *result.notices)
+    lines += _filled(as_sentence(result.test_openings), stopped, *result.notices)
     return "\n".join(lines)
 
 
@@ -196,80 +194,48 @@ def rows(result: Mapping[str, Any]) -> list[list[str]]:
         [
             effect["subject"]["name"],
             _HEADS[effect["subject"]["way"]].partition(":")[0],
-            _signed(effect["verdict"]["mean"]),
-            _interval(effect["verdict"]["low"], effect["verdict"]["high"]),
-            f"{_p(effect['verdict']):.3f}",
-            word(effect["verdict"]["word"], effect["dropped"]),
+            points(verdict["mean"]),
+            interval(verdict["low"], verdict["high"]),
+            f"{verdict['p_worse_holm' if verdict['word'] == 'worse' else 'p_holm']:.3f}",
+            WORDS[verdict["word"]] + (f", out after {seeds} seeds" if seeds is not None else ""),
         ]
         for effect in result["effects"]
+        for verdict, seeds in [(effect["verdict"], effect["dropped"])]
     ]
 
 
-def word(verdict: str, dropped: int | None) -> str:
-    """What a verdict means for a change."""
-    return WORDS[verdict] + (f", out after {dropped} seeds" if dropped is not None else "")
+def steps(result: Mapping[str, Any]) -> list[list[str]]:
+    """The greedy path of a stored ablation as cells: step, score in per cent, gain, interval."""
+    rows: list[list[str]] = []
+    for step in result["path"]:
+        gain = step["gain"] or {"mean": None, "low": None, "high": None}
+        ends = interval(gain["low"], gain["high"])
+        rows.append([step["name"], percent(step["score"]), points(gain["mean"]), ends])
+    return rows
 
 
-def ends(estimate: Estimate) -> str:
-    """An interval after its mean."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f" [{_signed(estimate.low)}, {_signed(estimate.high)}]"
-
-
-def _effects(result: Ablation, trial: str) -> list[str]:
+def _effects(result: Mapping[str, Any]) -> list[str]:
+    """A table with a line above each way."""
     cells = [["", "points", "", "p", ""]]
-    heads: dict[int, str] = {}
-    way: Way = "whole"
-    for effect in result.effects:
-        subject, verdict = effect.subject, effect.verdict
-        if subject.way != way:
-            way = subject.way
-            heads[len(cells)] = _HEADS[way].format(trial=trial)
-        p = _p(
-            {"word": verdict.word, "p_holm": verdict.p_holm, "p_worse_holm": verdict.p_worse_holm}
-        )
-        cells.append(
-            [
-                f"{'' if way == 'whole' else '  '}{subject.name}",
-                _signed(verdict.mean),
-                _interval(verdict.low, verdict.high),
-                f"{p:.3f}",
-                "not yet" if result.stopped else word(verdict.word, effect.dropped),
-            ]
-        )
-    lines: list[str] = []
-    for number, line in enumerate(table(cells, right=(1, 3))):
-        lines += [heads[number]] if number in heads else []
-        lines.append(line)
-    return lines
+    for name, way, *numbers, word in rows(result):
+        cells.append([f"{way and '  '}{name}", *numbers, "not yet" if result["stopped"] else word])
+    head, *lines = table(cells, right=(1, 3))
+    shown = [head]
+    for effect, line in zip(result["effects"], lines, strict=True):
+        above = _HEADS[effect["subject"]["way"]].format(trial=f"trial {result['trial']}")
+        shown += [line] if above in ("", *shown) else [above, line]
+    return shown
 
 
-def _path(result: Ablation) -> list[str]:
-    if not result.path:
+def _path(result: Mapping[str, Any]) -> list[str]:
+    if len(result["path"]) < 2:
         return []
-    cells = [["  baseline", _percent(result), "", ""]]
-    for number, step in enumerate(result.path, 1):
-        score = "-" if step.score is None else f"{100 * step.score:.1f}"
-        gain = step.gain
-        cells.append(
-            [
-                f"  {number} {step.name}",
-                score,
-                _signed(gain.mean if gain else None),
-                ends(gain).strip() if gain else "",
-            ]
-        )
     head = "greedy path from the baseline; gains flatter, for each was the largest there"
+    cells = [
+        [f"  {number or ' '} {name}", *numbers]
+        for number, (name, *numbers) in enumerate(steps(result))
+    ]
     return ["", head, *table(cells, right=(1, 2))]
-
-
-def _percent(result: Ablation) -> str:
-    scores = (
-        result.baseline.test if result.metric.startswith("test/") else result.baseline.validation
-    )
-    values = [metrics[result.metric] for metrics in scores.values() if result.metric in metrics]
-    return f"{100 * sum(values) / len(values):.1f}" if values else "-"
 
 
 def _by_word(effects: Iterable[Effect]) -> dict[str, list[str]]:
@@ -284,26 +250,5 @@ def _by_word(effects: Iterable[Effect]) -> dict[str, list[str]]:
     return {w: [name for name, best in clearest.items() if best == w] for w in WORDS}
 
 
-def _p(verdict: Mapping[str, Any]) -> float:
-    return verdict["p_worse_holm" if verdict["word"] == "worse" else "p_holm"]
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None else f"[{_signed(low)}, {_signed(high)}]"
-
-
-def _signed(value: float | None) -> str:
-    # Adding 0 takes the minus from a zero.
-    return "-" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
-
-
-def _list(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _capital(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
-
-
 def _filled(*paragraphs: str) -> list[str]:
-    return [line for words in paragraphs for line in textwrap.wrap(words, WIDTH)]
+    return [line for words in paragraphs for line in textwrap.wrap(words, _WIDTH)]

@@ -9,7 +9,7 @@ from typing import Any
 from raylt.space.metric_names import GROUPS
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
-from raylt.study.record.text import plain, short
+from raylt.study.record.text import as_sentence, interval, plain, points, short
 from raylt.study.verdict import answer, test_openings
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
@@ -86,7 +86,7 @@ def summary(study: Record) -> dict[str, Any] | None:
 def brief(study: Record) -> list[str]:
     """What every result of a study says of its confirmation; the openings come first."""
     known = summary(study)
-    lines = [_as_sentence(test_openings.sentence(study))]
+    lines = [as_sentence(test_openings.sentence(study))]
     if known is None:
         return [*lines, f"Is it really better? {provenance.command(study, 'confirm', study.name)}"]
     for verdict in known["verdicts"]:
@@ -108,7 +108,7 @@ def _in_words(verdict: Mapping[str, Any]) -> str:
         seen = ", for no seed has both results"
     else:
         p = verdict["p_worse_holm"] if word == "worse" else verdict["p_holm"]
-        seen = f", {_signed(verdict['mean'])} points over {seeds} fresh seeds (p {p:.3f})"
+        seen = f", {points(verdict['mean'])} points over {seeds} fresh seeds (p {p:.3f})"
     return f"Trial {verdict['trial']} is {verdict_words}{seen}"
 
 
@@ -137,7 +137,7 @@ def text(result: Confirmation, *, again: str = "") -> str:
     lines += _failures(baseline)
     for candidate in result.candidates:
         lines += ["", *_candidate(candidate, result.metric)]
-    return "\n".join([*lines, "", _as_sentence(result.test_openings), *result.notices])
+    return "\n".join([*lines, "", as_sentence(result.test_openings), *result.notices])
 
 
 def _candidate(candidate: Candidate, metric: str) -> list[str]:
@@ -151,8 +151,8 @@ def _candidate(candidate: Candidate, metric: str) -> list[str]:
         lines += [f"  {changes.sentence}", *_classes(changes)]
     if candidate.promised is not None and candidate.kept is not None:
         lines.append(
-            f"  on validation it led by {_signed(candidate.promised)} in the search, and by "
-            f"{_signed(candidate.kept)} over fresh seeds"
+            f"  on validation it led by {points(candidate.promised)} in the search, and by "
+            f"{points(candidate.kept)} over fresh seeds"
         )
     return [*lines, *_failures(runs)]
 
@@ -163,9 +163,9 @@ def _verdict(candidate: Candidate) -> str:
         return f"{verdict.word}; dropped after {candidate.dropped} seeds, behind on validation"
     if verdict.mean is None:
         return f"{verdict.word}; no seed with both results"
-    ends = "" if verdict.low is None else f" [{_signed(verdict.low)}, {_signed(verdict.high)}]"
+    size = f"{points(verdict.mean)} points {interval(verdict.low, verdict.high)}".rstrip()
     p = verdict.p_worse_holm if verdict.word == "worse" else verdict.p_holm
-    sentence = f"{verdict.word}, {_signed(verdict.mean)} points{ends}, p {p:.3f}"
+    sentence = f"{verdict.word}, {size}, p {p:.3f}"
     if verdict.word == "not shown" and verdict.more_seeds is not None:
         sentence += f"; about {verdict.more_seeds} more seeds would show a lead of this size"
     return sentence
@@ -175,7 +175,7 @@ def _classes(changes: ClassChanges) -> list[str]:
     lines: list[str] = []
     for word, classes in (("gained", changes.winners), ("lost", changes.losers)):
         moved = [
-            f"{changes.names[k]} {_signed(change.mean)} ({changes.train_counts[k]} images)"
+            f"{changes.names[k]} {points(change.mean)} ({changes.train_counts[k]} images)"
             for k in classes
             if (change := changes.classes[k]) is not None
         ]
@@ -199,11 +199,3 @@ def _scores(runs: SeedResults, metric: str) -> str:
 
 def _failures(runs: SeedResults) -> list[str]:
     return [f"  seed {seed} failed: {failure}" for seed, failure in runs.failures.items()]
-
-
-def _as_sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.1f}"

@@ -12,20 +12,19 @@ from raylt import cli
 from raylt.schema import InputError
 from raylt.space.plan import Budget
 from raylt.study.ablate import ablate
-from raylt.study.confirm import candidates, confirm
+from raylt.study.confirm.runs import SeedRuns, open_runs
 from raylt.study.verdict import ablation, test_openings
 from tests.study import drive
-from tests.study.ablate.conftest import OPENER
 from tests.study.confirm.made import settings, starts
 
 
 def effects(result):
-    """The verdicts by way and name."""
+    """The effects by way and name."""
     return {(e.subject.way, e.subject.name): e for e in result.effects}
 
 
-def test_what_carries_what_is_noise_and_what_interacts(toy):
-    result = toy.ablate(seeds=9)
+def test_what_carries_what_is_noise_and_what_interacts(confirmed_and_ablated):
+    _, result, _ = confirmed_and_ablated
     by = effects(result)
     assert set(by) == {
         ("whole", "all changes"),
@@ -42,68 +41,56 @@ def test_what_carries_what_is_noise_and_what_interacts(toy):
     assert by["out", "prune"].verdict.mean == pytest.approx(0.4, abs=0.01)
     assert by["in", "prune"].verdict.mean == pytest.approx(0.3, abs=0.01)
     assert by["declared", "shared norms"].verdict.mean == pytest.approx(0.05, abs=0.01)
-    # Ten comparisons and nine seeds: the smallest p-value of a difference that every seed has.
-    assert by["out", "prune"].verdict.p_holm == pytest.approx(10 / 2**9)
+    # Ten comparisons and eight seeds: the smallest p-value of a difference that every seed has.
+    assert by["out", "prune"].verdict.p_holm == pytest.approx(10 / 2**8)
     assert result.one_by_one.mean == pytest.approx(0.1, abs=0.01)
     assert result.one_by_one.sure
     assert result.set_back.mean == pytest.approx(0.1, abs=0.01)
     assert result.interplay["lr"].mean == pytest.approx(0.1, abs=0.01)
     assert not result.interplay["temperature"].sure
-    assert [step.name for step in result.path][:2] == ["prune", "lr"]
+    assert [step.name for step in result.path][:3] == ["baseline", "prune", "lr"]
     assert result.sentence.startswith("Together the changes bring +40.")
     assert "Prune and lr carry the gain. Temperature is within the noise" in result.sentence
-    assert "more than one by one: prune and lr" in result.sentence
-    assert (result.openings, result.exit_code) == (0, 0)
+    assert "]: prune and lr work better beside the others." in result.sentence
+    assert (result.openings, result.exit_code) == (1, 0)
+    text = ablation.text(result)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "prune 0.9 -> 0.5" in text
+    assert "set back alone: what trial 1 loses" in text
 
 
-def test_it_shares_the_runs_of_a_confirmation_and_asks_nothing_twice(toy, tmp_path):
-    options = candidates.Options(top=1, seeds=9, race=True, retry_failed=False, opener=OPENER)
-    confirm.confirm("toy", settings(tmp_path), options)
-    assert starts(toy.folder) == (18, 18)
-    first = toy.ablate(seeds=9, race=False)
+def test_it_shares_the_runs_of_a_confirmation_and_asks_nothing_twice(
+    confirmed_and_ablated, ablated, tmp_path
+):
+    _, first, before = confirmed_and_ablated
+    assert before == (16, 16)
     # Baseline and winner are there; three alone, three set back, three of the method. The path's
     # settings are among them.
-    assert starts(toy.folder) == (9 * 11, 9 * 11)
-    calls = len(toy.calls)
-    again = toy.ablate(seeds=9, race=False)
-    assert again == first
-    assert len(toy.calls) == calls
-    kept = ablation.stored(toy.open())
-    assert kept == json.loads(json.dumps(dataclasses.asdict(first)))
+    assert starts(ablated.folder) == (8 * 11, 8 * 11)
+    with contextlib.closing(open_runs(ablated.open()).record) as record:
+        labels = {SeedRuns(record).label(run).partition(",")[0] for run in record.outcomes()}
+    changes = ("lr", "prune", "temperature")
+    assert labels == {
+        *("baseline", "trial 1", "no pruning", "random masks", "shared norms"),
+        *(f"{which} {name}" for which in ("only", "without") for name in changes),
+    }
+    again = ablated.ablate(seeds=8, race=False)
+    assert dataclasses.replace(again, tracking_uri=first.tracking_uri) == first
+    assert ablated.calls == []
+    assert ablation.stored(ablated.open()) == json.loads(json.dumps(dataclasses.asdict(again)))
+    where = ["--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data"), "--quiet"]
+    words = ["ablate", "toy", "--seeds", "8", "--no-race", *where]
+    shown = CliRunner().invoke(cli.commands, words)
+    assert (shown.exit_code, shown.output.strip()) == (0, ablation.text(again).strip())
+    shown = CliRunner().invoke(cli.commands, [*words, "--json"])
+    assert json.loads(shown.output)["effects"][0]["verdict"]["word"] == "better"
 
 
-def test_a_killed_ablation_goes_on_where_it_was(toy):
-    toy.stop_after = 7
-    result = toy.ablate(seeds=8)
-    assert (result.interrupted, result.exit_code) == (True, 130)
-    assert "raylt ablate toy" in ablation.text(result)
-    assert ablation.stored(toy.open()) is None
-    toy.stop_after = None
-    whole = toy.ablate(seeds=8)
-    assert not whole.interrupted
-    runs, begun = starts(toy.folder)
-    assert runs == begun
-
-
-def test_a_spent_budget_ends_it_and_a_larger_one_goes_on(toy):
-    result = toy.ablate(seeds=8, budget=Budget(wall_clock="0s"))
-    assert result.stopped.startswith("budget spent: wall_clock")
-    assert not result.interrupted
-    text = ablation.text(result)
-    assert "go on with a larger budget" in text
-    assert ablation.NOT_YET in text
-    assert "noise" not in text, text
-    assert ablation.stored(toy.open()) is None
-    whole = toy.ablate(seeds=8, path=False)
-    assert whole.stopped == ""
-    assert effects(whole)["out", "prune"].verdict.word == "better"
-
-
-def test_what_does_not_help_leaves_the_race_and_is_never_called_a_gain(toy, monkeypatch):
+def test_what_does_not_help_leaves_the_race_and_is_never_called_a_gain(ablated, monkeypatch):
     monkeypatch.setattr(
         "raylt.study.confirm.race.hopeless", lambda differences: sum(differences) < 0.01
     )
-    result = toy.ablate(seeds=8, path=False)
+    result = ablated.ablate(seeds=8, path=False)
     by = effects(result)
     assert by["in", "temperature"].dropped == 3
     assert by["in", "temperature"].verdict.p == 1
@@ -112,38 +99,53 @@ def test_what_does_not_help_leaves_the_race_and_is_never_called_a_gain(toy, monk
     assert result.path == ()
 
 
-def test_the_test_images_are_opened_once_and_only_if_asked_for(toy):
-    toy.ablate(seeds=8)
-    assert test_openings.openings(toy.open()) == ()
-    result = toy.ablate(seeds=8, test=True)
-    assert (result.metric, result.openings) == ("test/accuracy", 1)
+def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):
+    assert len(test_openings.openings(ablated.open())) == 1
+    result = ablated.ablate(seeds=8, race=False, test=True)
+    assert (result.metric, result.openings) == ("test/accuracy", 2)
     assert effects(result)["out", "prune"].verdict.word == "better"
-    assert toy.ablate(seeds=8, test=True).openings == 1
-    assert "Test set opened 1x" in ablation.text(result)
+    assert ablated.ablate(seeds=8, race=False, test=True).openings == 2
+    assert "Test set opened 2x" in ablation.text(result)
+    _, opening = test_openings.openings(ablated.open())
+    assert len(opening.recipes) == 8 * 11
 
 
-def test_a_setting_that_fails_with_a_seed_is_not_called_a_gain(toy, tmp_path):
-    drive.behave(tmp_path, fails=[[2, 0.9]])
-    result = toy.ablate(seeds=8, path=False)
-    assert effects(result)["out", "prune"].verdict.word == "not shown"
+def test_after_a_spent_budget_and_an_interruption_it_goes_on_where_it_was(toy):
+    spent = toy.ablate(budget=Budget(wall_clock="0s"))
+    assert spent.stopped.startswith("budget spent: wall_clock")
+    assert not spent.interrupted
+    text = ablation.text(spent)
+    assert "go on with a larger budget" in text
+    assert ablation.NOT_YET in text
+    assert "noise" not in text, text
+    toy.stop_after = 7
+    interrupted = toy.ablate()
+    assert (interrupted.interrupted, interrupted.exit_code) == (True, 130)
+    assert "raylt ablate toy" in ablation.text(interrupted)
+    assert ablation.stored(toy.open()) is None
+    toy.stop_after = None
+    whole = toy.ablate()
+    assert (whole.interrupted, whole.stopped) == (False, "")
+    assert effects(whole)["whole", "all changes"].verdict.word == "better"
+    runs, begun = starts(toy.folder)
+    assert runs == begun
+
+
+def test_a_setting_that_fails_with_a_seed_is_not_called_a_gain(toy):
+    drive.behave(toy.root, fails=[[2, 0.5]])
+    result = toy.ablate()
+    assert effects(result)["whole", "all changes"].verdict.word == "not shown"
     assert result.exit_code == 4
     assert "seed 2 failed: bad with seed 2" in ablation.text(result)
-    drive.behave(tmp_path)
-    healed = toy.ablate(seeds=8, path=False, retry_failed=True)
-    assert effects(healed)["out", "prune"].verdict.word == "better"
-
-
-def test_everything_stands_in_eighty_columns(toy):
-    text = ablation.text(toy.ablate(seeds=8))
-    assert max(map(len, text.splitlines())) <= 80
-    assert "prune 0.9 -> 0.5" in text
-    assert "set back alone: what trial 1 loses" in text
+    drive.behave(toy.root)
+    healed = toy.ablate(retry_failed=True)
+    assert effects(healed)["whole", "all changes"].verdict.word == "better"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": 4}, "--seeds must be 8 to 40 for 10 comparisons"),
+        ({"seeds": 4}, "--seeds must be 7 to 40 for 4 comparisons"),
         ({"trial": 7}, "trial 7 does not exist"),
         ({"trial": 0}, "must differ from the baseline"),
     ],
@@ -172,13 +174,7 @@ def test_a_search_that_is_not_over_is_refused(study, tmp_path):
         ablate.ablate("toy", settings(tmp_path), ablate.Options())
 
 
-def test_the_command_prints_the_table_and_a_budget_is_checked(toy, tmp_path):
-    where = ["--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data"), "--quiet"]
-    toy.ablate(seeds=8)
-    shown = CliRunner().invoke(cli.commands, ["ablate", "toy", "--seeds", "8", *where])
-    assert shown.exit_code == 0, shown.output
-    assert "carries" in shown.output
-    shown = CliRunner().invoke(cli.commands, ["ablate", "toy", "--seeds", "8", *where, "--json"])
-    assert json.loads(shown.output)["effects"][0]["verdict"]["word"] == "better"
+def test_a_budget_is_checked(toy, tmp_path):
+    where = ["--runs", str(tmp_path / "runs"), "--quiet"]
     for word in ("hours=3", "cpu_hours=much", "cpu_hours=0"):
         assert cli.run(["ablate", "toy", "--budget", word, *where]) == 2

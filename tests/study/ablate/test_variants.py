@@ -36,9 +36,7 @@ def test_between_two_changes_what_is_set_back_alone_is_what_is_taken_over_alone(
         assert without.name == f"without {name}"
         assert without.number == variants.winner.number
         assert variants.at(Taken([name])).name == f"only {name}"
-    digests = [
-        c.setting.at(1).digest + c.reference.at(1).digest for _, c in variants.comparisons()
-    ]
+    digests = [c.setting.digest(1) + c.reference.digest(1) for _, c in variants.comparisons()]
     assert len(set(digests)) == len(digests)
 
 

@@ -29,6 +29,23 @@ def test_accuracies_are_told_and_a_loss_only_where_nothing_is_held_out():
     assert brief.scores({}) == []
 
 
+def test_a_difference_has_its_sign_and_zero_has_none_of_its_own():
+    differences = (0.0123, -0.5, -0.0001, None)
+    assert [brief.points(x) for x in differences] == ["+1.2", "-50.0", "+0.0", "-"]
+    assert brief.interval(-0.01, 0.02) == "[-1.0, +2.0]"
+    assert brief.interval(None, None) == ""
+
+
+def test_names_stand_in_a_sentence():
+    assert [brief.listed(names) for names in ((), ("a",), ("a", "b"), ("a", "b", "c"))] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
+    assert brief.as_sentence("nothing is judged yet") == "Nothing is judged yet."
+
+
 @pytest.mark.parametrize(
     ("metric", "gap", "message"),
     [("val/few", 0.0123, "+1.2 points in few"), ("train/loss", -0.5, "-0.5 in train/loss")],
