@@ -25,6 +25,41 @@ _FLAGS = (
     "--window-size=2300,1100",
 )
 _PATIENCE = 60
+COVERED = """(() => {
+  // What stands on the page as text, and what is found at its middle.
+  const texts = 'h1, h2, h3, p, figcaption, .numbers div, td, th, pre';
+  return [...document.querySelectorAll(texts)].filter(e => {
+    const scroll = e.closest('.wide, .scroll, pre');
+    e.scrollIntoView({block: 'center'});
+    const b = e.getBoundingClientRect();
+    const x = b.x + Math.min(b.width, 40) / 2, y = b.y + b.height / 2;
+    if (!b.width || x > innerWidth || y < 0 || y > innerHeight) return !scroll && b.width > 0;
+    const top = document.elementFromPoint(x, y);
+    return !top || !(e.contains(top) || top.contains(e));
+  }).map(e => e.tagName + ' ' + e.textContent.slice(0, 40));
+})()"""
+CONTRAST = """(() => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  const texts = 'h1, h2, p, figcaption, td, th, pre, code, b, span';
+  const page = [...document.querySelectorAll(texts)]
+    .filter(e => !e.closest('svg') && e.textContent.trim())
+    .map(e => ratio(light(parse(getComputedStyle(e).color)), light(ground(e))));
+  const paper = light(parse(getComputedStyle(document.body).backgroundColor));
+  const charts = [...document.querySelectorAll('svg.main-svg text')].filter(e => e.textContent)
+    .map(e => ratio(light(parse(getComputedStyle(e).fill)), paper));
+  return [Math.min(...page), Math.min(...charts)];
+})()"""
 
 
 class Page:
@@ -113,6 +148,24 @@ class Page:
     def screenshot(self, path, whole=False):
         result = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(result["data"]))
+
+
+def show(page, report, *, width, dark=False):
+    """Open a report on a screen of a width, by day or by night."""
+    page.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=width < 600,
+    )
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    page.call("Emulation.setEmulatedMedia", features=[scheme])
+    page.open(report.as_uri())
+    drawn = (
+        "[...document.querySelectorAll('[id^=chart-]')].every(e => e.querySelector('.main-svg'))"
+    )
+    page.wait(f"document.readyState === 'complete' && {drawn}")
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("RAYLT_SHOTS")
 """A folder for screenshots; none are kept where it is not set."""
 ACCURACY = "val/accuracy"
+REPORT = "report.html"
 ROWS = (
     "[...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row, "
     ".ag-center-cols-container .ag-row')].filter(e => /trial \\d/.test(e.innerText))"
@@ -119,65 +120,13 @@ def test_the_report_draws_every_chart_without_a_network(runs, page):
     keep(page, "report-search.png")
 
 
-COVERED = """(() => {
-  // What stands on the page as text, and what is found at its middle.
-  const texts = 'h1, h2, h3, p, figcaption, .numbers div, td, th, pre';
-  return [...document.querySelectorAll(texts)].filter(e => {
-    const scroll = e.closest('.wide, .scroll, pre');
-    e.scrollIntoView({block: 'center'});
-    const b = e.getBoundingClientRect();
-    const x = b.x + Math.min(b.width, 40) / 2, y = b.y + b.height / 2;
-    if (!b.width || x > innerWidth || y < 0 || y > innerHeight) return !scroll && b.width > 0;
-    const top = document.elementFromPoint(x, y);
-    return !top || !(e.contains(top) || top.contains(e));
-  }).map(e => e.tagName + ' ' + e.textContent.slice(0, 40));
-})()"""
-CONTRAST = """(() => {
-  const parse = text => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
-    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = e => {
-    for (; e; e = e.parentElement) {
-      const colour = parse(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  const texts = 'h1, h2, p, figcaption, td, th, pre, code, b, span';
-  const page = [...document.querySelectorAll(texts)]
-    .filter(e => !e.closest('svg') && e.textContent.trim())
-    .map(e => ratio(light(parse(getComputedStyle(e).color)), light(ground(e))));
-  const paper = light(parse(getComputedStyle(document.body).backgroundColor));
-  const charts = [...document.querySelectorAll('svg.main-svg text')].filter(e => e.textContent)
-    .map(e => ratio(light(parse(getComputedStyle(e).fill)), paper));
-  return [Math.min(...page), Math.min(...charts)];
-})()"""
-
-
-def show(page, runs, *, width, dark=False):
-    """Open the report on a screen of a width, by day or by night."""
-    page.call(
-        "Emulation.setDeviceMetricsOverride",
-        width=width,
-        height=900,
-        deviceScaleFactor=1,
-        mobile=width < 600,
-    )
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    page.call("Emulation.setEmulatedMedia", features=[scheme])
-    page.open((runs / "report.html").as_uri())
-    page.wait("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 9")
-
-
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_report_suits_every_screen_by_day_and_by_night(runs, page, width, dark):
-    show(page, runs, width=width, dark=dark)
+    browser.show(page, runs / REPORT, width=width, dark=dark)
     assert page.value("document.documentElement.scrollWidth <= innerWidth")
-    assert page.value(COVERED) == []
-    words, charts = page.value(CONTRAST)
+    assert page.value(browser.COVERED) == []
+    words, charts = page.value(browser.CONTRAST)
     assert words >= 4.5
     assert charts >= 4.5
     ground = page.value("getComputedStyle(document.body).backgroundColor")
@@ -186,7 +135,7 @@ def test_the_report_suits_every_screen_by_day_and_by_night(runs, page, width, da
 
 
 def test_the_ranking_is_sorted_by_any_column_with_mouse_and_keys(runs, page):
-    show(page, runs, width=1440)
+    browser.show(page, runs / REPORT, width=1440)
     button = "[...document.querySelectorAll('th button')].find(e => e.textContent === '{}')"
     column = page.value(f"{button.format('few')}.closest('th').cellIndex + 1")
     ranking = "[...document.querySelectorAll('th button')][0].closest('table')"

@@ -2,71 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from raylt.study.record.record import Record
 from raylt.study.report.charts import figure
-from raylt.study.report.charts.figure import Axis, Bars, Chart, Line, Panel
+from raylt.study.report.charts.figure import Axis, Bars, Chart, Hatch, Line, Points
 from raylt.study.verdict import ablation
 
-_NAME = ("ablation", "Which change matters")
-_PANELS = (
-    ("out", "lost when set back alone (points)", figure.BLUE),
-    ("in", "gained when taken over alone (points)", figure.ORANGE),
-    ("declared", "lost without this part (points)", figure.GREEN),
+_WAYS: tuple[tuple[str, str, str, Hatch], ...] = (
+    ("whole", "all changes together", figure.GREY, ""),
+    ("out", "lost when set back alone", figure.BLUE, ""),
+    ("in", "gained when taken over alone", figure.ORANGE, "/"),
+    ("declared", "lost without this part of the method", figure.GREEN, "x"),
 )
 
 
 def charts(record: Record) -> tuple[Chart, ...]:
     """The effects and the greedy path; none for a study that was not ablated."""
     result = ablation.stored(record)
-    return () if result is None else (_chart(result),)
+    if result is None:
+        return ()
+    return (_effects(result), *([_path(result)] if result["path"] else []))
 
 
-def _chart(result: Mapping[str, Any]) -> Chart:
-    panels = [
-        _effects(effects, title, colour)
-        for way, title, colour in _PANELS
-        if (effects := [e for e in result["effects"] if e["subject"]["way"] == way])
-    ]
-    if steps := [step for step in result["path"] if step["score"] is not None]:
-        panels.append(_path(steps))
-    return Chart(
-        key=_NAME[0],
-        title=_NAME[1],
-        caption=f"Trial {result['trial']} and the baseline in {result['metric']}, over "
-        f"{len(result['seeds'])} seeds; the whiskers are 95 %. {result['sentence']}",
-        body=tuple(panels),
+def _effects(result: Mapping[str, Any]) -> Chart:
+    measured = [e for e in result["effects"] if e["verdict"]["mean"] is not None]
+    bars: list[Bars] = []
+    for way, name, colour, hatch in _WAYS:
+        rows = {i: e for i, e in enumerate(measured) if e["subject"]["way"] == way}
+        verdicts = [effect["verdict"] for effect in rows.values()]
+        means = tuple(100 * verdict["mean"] for verdict in verdicts)
+        bars.append(
+            Bars(
+                name=name,
+                x=tuple(rows),
+                y=means,
+                colour=colour,
+                hatch=hatch,
+                horizontal=True,
+                intervals=tuple(
+                    (mean, mean) if v["low"] is None else (100 * v["low"], 100 * v["high"])
+                    for mean, v in zip(means, verdicts, strict=True)
+                ),
+                hover=tuple(ablation.WORDS[verdict["word"]] for verdict in verdicts),
+            )
+        )
+    return figure.plot(
+        "ablation",
+        "Which change matters",
+        f"Trial {result['trial']} and the baseline in {result['metric']}, over "
+        f"{len(result['seeds'])} seeds; the whiskers are 95 %.",
+        x=Axis("points"),
+        y=Axis("", ticks=tuple(effect["subject"]["name"] for effect in measured)),
+        marks=[mark for mark in bars if mark.x],
     )
 
 
-def _effects(effects: Sequence[Mapping[str, Any]], title: str, colour: str) -> Panel:
-    verdicts = [effect["verdict"] for effect in effects if effect["verdict"]["mean"] is not None]
-    names = tuple(
-        effect["subject"]["name"] for effect in effects if effect["verdict"]["mean"] is not None
+def _path(result: Mapping[str, Any]) -> Chart:
+    steps = [step for step in result["path"] if step["score"] is not None]
+    scores, places = tuple(100 * step["score"] for step in steps), tuple(range(len(steps)))
+    colour = figure.VERMILION
+    return figure.plot(
+        "path",
+        "The greedy path",
+        "From the baseline downwards, at each step the change that gains most there; gains "
+        "flatter, for each was the largest of several.",
+        x=Axis(f"{result['metric']} after the step (%)"),
+        y=Axis("", ticks=tuple(step["name"] for step in steps)),
+        marks=[
+            Line(name="", x=scores, y=places, colour=colour),
+            Points(name="", x=scores, y=places, colour=colour),
+        ],
     )
-    means = tuple(100 * verdict["mean"] for verdict in verdicts)
-    bars = Bars(
-        name="",
-        x=tuple(range(len(means))),
-        y=means,
-        colour=colour,
-        intervals=tuple(
-            (mean, mean) if v["low"] is None else (100 * v["low"], 100 * v["high"])
-            for mean, v in zip(means, verdicts, strict=True)
-        ),
-        hover=tuple(
-            f"{name}: {mean:+.1f} points, {ablation.WORDS[v['word']]}"
-            for name, mean, v in zip(names, means, verdicts, strict=True)
-        ),
-    )
-    return Panel(x=Axis("", ticks=names), y=Axis(title), marks=(bars,))
-
-
-def _path(steps: Sequence[Mapping[str, Any]]) -> Panel:
-    names = tuple(step["name"] for step in steps)
-    scores = tuple(100 * step["score"] for step in steps)
-    x = tuple(range(len(steps)))
-    line = Line(name="", x=x, y=scores, colour=figure.VERMILION, width=3, hover=names)
-    return Panel(x=Axis("greedy path", ticks=names), y=Axis("after the step (%)"), marks=(line,))

@@ -41,7 +41,8 @@ class Axis:
     title: str
     log: bool = False
     ticks: tuple[str, ...] = ()
-    """Names of the places 0, 1, 2, ...; empty for an axis of numbers."""
+    """Names of the places 0, 1, 2, ..., on an upright axis from the top down; empty for an axis of
+    numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Points:
     """Single marks."""
 
     name: str
+    """Its name in the legend; empty for marks that are not in it."""
     x: tuple[float, ...]
     y: tuple[float, ...]
     colour: str
@@ -84,7 +86,7 @@ class Bars:
     horizontal: bool = False
     """Whether `x` is the place from the top and `y` the length to the right."""
     intervals: tuple[tuple[float, float], ...] = ()
-    """The low and high end of each vertical bar's whisker."""
+    """The low and high end of each bar's whisker."""
     touching: bool = False
     """Whether vertical bars at consecutive whole numbers leave no gaps: there are too many of
     them to stand apart."""

@@ -33,6 +33,8 @@ _SYMBOLS = {
     "square": ("square", 8),
 }
 """Symbols of plotly and their sizes."""
+_ROW = 25
+"""Pixels that a named place on the axis to the left needs."""
 _LAYOUT = {
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222222"},
     "paper_bgcolor": "#ffffff",
@@ -72,8 +74,9 @@ def _panels(panels: tuple[Panel, ...]) -> Drawing:
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     grid = {"rows": rows, "columns": columns, "pattern": "independent", "xgap": 0.2, "ygap": 0.32}
+    named_places = max(len(panel.y.ticks) for panel in panels)
     layout: dict[str, Any] = {
-        "height": 452 if rows == 1 else 300 * rows + 82,
+        "height": max(452, _ROW * named_places + 128) if rows == 1 else 300 * rows + 82,
         "margin": {"l": 62, "r": 20, "t": 72, "b": 56},
         "grid": grid,
     }
@@ -81,9 +84,11 @@ def _panels(panels: tuple[Panel, ...]) -> Drawing:
     named: set[str] = set()
     for i, panel in enumerate(panels):
         suffix = "" if i == 0 else str(i + 1)
-        layout[f"xaxis{suffix}"] = _axis(panel.x, [x for mark in panel.marks for x in mark.x])
-        layout[f"yaxis{suffix}"] = _axis(panel.y, [y for mark in panel.marks for y in mark.y])
-        if any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
+        # Bars to the right begin at 0, and their places have names.
+        marks = [m for m in panel.marks if not (isinstance(m, Bars) and m.horizontal)]
+        layout[f"xaxis{suffix}"] = _axis(panel.x, [x for mark in marks for x in mark.x])
+        layout[f"yaxis{suffix}"] = _axis(panel.y, [y for mark in marks for y in mark.y])
+        if panel.y.ticks:
             layout[f"yaxis{suffix}"] |= {"autorange": "reversed", "automargin": True}
         for mark in panel.marks:
             in_legend = bool(mark.name) and mark.name not in named
@@ -146,7 +151,7 @@ def _bars(mark: Bars) -> dict[str, Any]:
     }
     if mark.intervals:
         ends = list(zip(mark.y, mark.intervals, strict=True))
-        trace["error_y"] = {
+        trace["error_x" if mark.horizontal else "error_y"] = {
             "type": "data",
             "symmetric": False,
             "color": "#222222",

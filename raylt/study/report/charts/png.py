@@ -40,6 +40,8 @@ _SYMBOLS = {
 """Markers of matplotlib and their areas."""
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _HATCHES = {"": "", "/": "///", "x": "xxx"}
+_ROW = 0.22
+"""Inches that a named place on the axis to the left needs."""
 _MARGIN = 0.1
 """Inches around a picture."""
 _CAPTION_WIDTH = 110
@@ -80,7 +82,8 @@ def png(chart: Chart) -> bytes:
 def _panels(panels: tuple[Panel, ...]) -> Figure:
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    size = (8, 4.2) if len(panels) == 1 else (3.6 * columns, 3.2 * rows)
+    tall = max(4.2, _ROW * len(panels[0].y.ticks) + 1)
+    size = (8, tall) if len(panels) == 1 else (3.6 * columns, 3.2 * rows)
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(rows, columns, squeeze=False).flat
     legend: dict[str, Any] = {}
@@ -101,7 +104,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         _mark(axes, mark)
     _axis(axes, panel.x, "x")
     _axis(axes, panel.y, "y")
-    if any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
+    if panel.y.ticks:
         axes.invert_yaxis()
     axes.grid(color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
@@ -142,7 +145,10 @@ def _bars(axes: Axes, mark: Bars, label: str | None) -> None:
         ends = list(zip(mark.y, mark.intervals, strict=True))
         lengths = [[abs(y - interval[side]) for y, interval in ends] for side in (0, 1)]
         whisker: dict[str, Any] = {"ecolor": "#222222", "elinewidth": 0.8, "capsize": 2}
-        axes.errorbar(mark.x, mark.y, yerr=lengths, fmt="none", **whisker)
+        if mark.horizontal:
+            axes.errorbar(mark.y, mark.x, xerr=lengths, fmt="none", **whisker)
+        else:
+            axes.errorbar(mark.x, mark.y, yerr=lengths, fmt="none", **whisker)
     style: dict[str, Any] = {
         "color": mark.colour,
         "label": label,

@@ -25,6 +25,6 @@ def test_an_effect_that_was_never_measured_has_no_bar(tmp_path):
     answer_file.write_text(json.dumps(result))
     (chart,) = ablation.charts(study)
     (panel,) = chart.body
-    assert panel.x.ticks == ("a",)
+    assert panel.y.ticks == ("a",)
     assert panel.marks[0].y == (10.0,)
     assert panel.marks[0].intervals == ((10.0, 10.0),)
