@@ -9,7 +9,7 @@ from typing import Any
 
 from raylt import escape
 from raylt.space.plan import LEVEL
-from raylt.study.record.text import as_sentence, hours
+from raylt.study.record.text import as_sentence, hours, plain
 from raylt.study.table import cite
 from raylt.study.table.rows import COLUMNS, Cell, Row, Table
 
@@ -131,7 +131,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         *([std] if "Std" in _columns(table) else []),
         f"bold: better than every other row (one-sided sign-flip test over paired seeds, Holm, "
         f"{LEVEL:g}). {table.hours} are of one run",
-        *(f"study {name}: {words}" for name, words in openings),
+        *(f"study {name}: test set opened {count}x" for name, count in openings),
     ]
     return [escaped(as_sentence(sentence)) for sentence in sentences]
 
@@ -182,5 +182,5 @@ def _values(recipes: Iterable[Mapping[str, Any]], *path: str) -> str:
         if isinstance(value, Mapping):
             value = value["name"]
         if value is not None:
-            values.append(str(value))
+            values.append(plain(value))
     return " or ".join(dict.fromkeys(values))

@@ -66,8 +66,8 @@ class Table:
     """What the settings were chosen by."""
     hours: str
     """What the hours of the rows are of: `GPU-hours` where a row has any, else `CPU-hours`."""
-    openings: tuple[str, ...]
-    """How often the test set of each study was opened, in words."""
+    openings: tuple[int, ...]
+    """How often the test set of each study was opened; not by whom, for reviews are blind."""
     best_epoch: bool
     """Whether the scores are after the epoch that validation chose; else after the last one."""
     searched: bool
@@ -134,7 +134,7 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         studies=tuple(record.name for record in records),
         objective=records[0].objectives[0].metric,
         hours="GPU-hours" if on_gpus else "CPU-hours",
-        openings=tuple(test_openings.sentence(record) for record in records),
+        openings=tuple(len(test_openings.openings(record)) for record in records),
         best_epoch=best_epoch,
         searched=searched,
         notices=(notice,) if left > 0 and not searched else (),

@@ -26,7 +26,8 @@ def test_a_confirmation_gives_a_row_for_each_setting_and_bold_where_it_is_shown(
     assert set(table.rows[0].cells) == {"All", "Few"}
     (first, *_) = formats.footnote(table, str)
     assert first.endswith("scores on the test images after the last epoch.")
-    assert table.openings[0].startswith("test set opened 1x")
+    assert table.openings == (1,)
+    assert "Study toy: test set opened 1x." in formats.footnote(table, str)
     on_validation = rows.table([toy.open()], "validation", ablations=True)
     assert set(on_validation.rows[0].cells) == {"All", "Many", "Few"}
 
