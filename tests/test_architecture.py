@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import re
 import subprocess
 import sys
@@ -285,10 +286,16 @@ def _defined(result: object, module: str) -> bool:
         for name in plugins.names(package)
     ],
 )
-def test_every_knob_is_described_whoever_was_imported_first(package: str, name: str) -> None:
+def test_every_knob_is_described_whoever_was_imported_first(
+    package: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # pydantic finds the words under a field by the file, which both classes share.
     whole = plugins.module(package, name).Config
-    light = plugins.declared.__wrapped__(package, name, "Config")
+    # In a folder more, the file is read anew.
+    folder = importlib.import_module(f"raylt.{package}")
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    light = plugins.config(package, name)
+    assert light is not whole
     for config in (whole, light):
         fields = config.model_json_schema()["properties"]
         assert {key for key, field in fields.items() if not field.get("description")} == set()

@@ -140,17 +140,17 @@ def config(package: str, name: str) -> type[Frozen]:
     Raises:
         InputError: no plug-in has that name.
     """
-    return _config(package, name, outside.generation())
+    return _config(package, name, _reading(package, name))
 
 
 @functools.cache
-def _config(package: str, name: str, generation: int) -> type[Frozen]:
+def _config(package: str, name: str, reading: object) -> type[Frozen]:
     _, attribute = _target(package, name)
     declaration, inside = ("Config", attribute)
     if package == "datasets":
         declaration, inside = (attribute or "Config", "")
     try:
-        own = declared(package, name, declaration, inside, generation)
+        own = _declared(package, name, declaration, inside, reading)
     except AttributeError as error:
         raise InputError(
             f"{_kind(package)} {name!r} must have {declaration}, but its file has none"
@@ -176,26 +176,31 @@ def named(config: Any, package: str, name: str) -> type[Frozen]:
     return create_model(config.__name__, __base__=config, __module__=config.__module__, name=own)
 
 
-@functools.cache
-def declared(
-    package: str, name: str, declaration: str, inside: str = "", generation: int = 0
-) -> Any:
-    """What the file of a plug-in declares, such as its `Config`.
+def declared(package: str, name: str, declaration: str) -> Any:
+    """What the file of a plug-in declares, such as its `PUBLISHED`.
 
     A space is checked in a fraction of a second on a machine without a GPU, so the declaration is
     read from the file by itself: the light imports and the definitions that stand on them are run,
     anything that needs torch is passed over. Where the declaration needs more, or does not run,
     the whole file is imported.
 
-    Args:
-        declaration: A name in its file.
-        inside: A class of the file, which says `declaration = NAME`; "" for the file itself.
-        generation: Of the modules outside; what another one had is read anew.
-
     Raises:
         InputError: no plug-in has that name.
         AttributeError: its file has no such declaration.
     """
+    return _declared(package, name, declaration, "", _reading(package, name))
+
+
+def _reading(package: str, name: str) -> object:
+    """What the file of a plug-in is read anew for: another folder, or other modules outside."""
+    target, _ = _target(package, name)
+    folders = importlib.import_module(f"raylt.{package}").__path__
+    return tuple(folders) if target.startswith("raylt.") else outside.generation()
+
+
+@functools.cache
+def _declared(package: str, name: str, declaration: str, inside: str, reading: object) -> Any:
+    """What it declares itself, or where a class of it says `declaration = NAME`."""
     target, _attribute = _target(package, name)
     if target.startswith("raylt."):
         folder = importlib.import_module(f"raylt.{package}")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from raylt import plugins
-from raylt.plugins import outside
 from raylt.schema import Published, Value
 from raylt.space import leaf
 from raylt.space.file.document import Document, dump
@@ -62,7 +61,7 @@ def with_published(document: Document, space: Space, allowed: Point) -> tuple[Do
 def published(method: str) -> Published:
     """The setting that a method was published with, as its file states it."""
     try:
-        return plugins.declared("methods", method, "PUBLISHED", "", outside.generation())
+        return plugins.declared("methods", method, "PUBLISHED")
     except AttributeError:
         # A method of one's own need not have been published.
         return Published(source="its file states none, so the defaults", values={})

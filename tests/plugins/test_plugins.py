@@ -99,7 +99,6 @@ class Toy(nn.Module):
 '''
     )
     monkeypatch.setattr(raylt.methods, "__path__", [str(tmp_path)])
-    plugins.declared.cache_clear()
     before = set(sys.modules)
     config = plugins.config("methods", "toy")
     assert config(temperature=5).temperature == 5  # type: ignore[attr-defined]
@@ -161,7 +160,6 @@ from raylt.schema import MethodConfig
     (tmp_path / "heavy.py").write_text(head + text)
     monkeypatch.setattr(raylt.methods, "__path__", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "raylt.methods.heavy", raising=False)
-    plugins.declared.cache_clear()
     config: Any = plugins.config("methods", "heavy")()
     assert config.temperature == pytest.approx(0.2)
     assert not hasattr(config, "half") or config.half() == pytest.approx(0.1)

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from raylt import plugins
 from raylt import recipe as recipes
-from raylt.plugins import outside
 from raylt.schema import Ablation, InputError
 from raylt.study.ablate import changes
 from raylt.study.ablate.path import Taken
@@ -145,7 +144,7 @@ class Variants:
 def declared(method: str) -> tuple[Ablation, ...]:
     """The ablations that a method declares in its file; none for one that declares none."""
     try:
-        return plugins.declared("methods", method, "ABLATIONS", "", outside.generation())
+        return plugins.declared("methods", method, "ABLATIONS")
     except AttributeError:
         return ()
 

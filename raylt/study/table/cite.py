@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from raylt import plugins
-from raylt.plugins import outside
 from raylt.study.table.rows import Table
 
 
 def entry(package: str, name: str) -> str:
     """The BibTeX entry that a method's or dataset's file declares as `BIBTEX`; "" without one."""
     try:
-        text: str = plugins.declared(package, name, "BIBTEX", "", outside.generation())
+        text: str = plugins.declared(package, name, "BIBTEX")
     except AttributeError:
         return ""
     return text.strip()
