@@ -149,7 +149,7 @@ class TruthfulSearcher(Searcher):
             self._leave_open(live)
         elif is_disk_full(live.failure):
             self._leave_open(live)
-            raise EnvironmentError(disk_full(self._record.folder))
+            raise EnvironmentError(disk_full(self._record))
         elif died and self._is_retried(live):
             self._pending.append(Pending(number, "died"))
             self._leave_open(live)

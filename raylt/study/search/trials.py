@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from raylt.space.plan import Objective
+from raylt.study.record import provenance
 from raylt.study.record.listener import Task
 from raylt.study.record.outcome import Metrics
+from raylt.study.record.record import Record
 from raylt.study.workers import system_metrics
 
 OUT_OF_MEMORY = "the trial's process was killed: the machine ran out of memory"
@@ -26,11 +27,12 @@ def is_disk_full(text: str) -> bool:
     return any(words in text for words in _DISK_FULL)
 
 
-def disk_full(folder: Path) -> str:
+def disk_full(record: Record) -> str:
     """What to do about the full disk of a study."""
+    again = provenance.command(record, "resume", record.name)
     return (
-        f"no space is left on the disk of {folder}; free some, then go on with `raylt resume "
-        f"{folder.name}`: what was reported before is kept"
+        f"no space is left on the disk of {record.folder}; free some, then go on with `{again}`: "
+        f"what was reported before is kept"
     )
 
 

@@ -91,7 +91,7 @@ def run(
         if limited.trouble is not None:
             raise limited.trouble from error
         if is_disk_full(str(error)):
-            raise EnvironmentError(disk_full(record.folder)) from error
+            raise EnvironmentError(disk_full(record)) from error
         raise
     finally:
         try:
