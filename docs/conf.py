@@ -40,6 +40,8 @@ nitpick_ignore_regex = [
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 
+# Two dashes of an option stay two, and quotes can be copied to a shell.
+smartquotes = False
 # Docstrings are plain text with `names` between single ticks.
 default_role = "code"
 autodoc_typehints = "signature"
