@@ -60,7 +60,7 @@ class Space:
     known: Mapping[str, Value] = field(repr=False)
     """Dotted path -> value of every leaf that is closed or has a default."""
     modules: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """The modules beside the file that it names, by their paths from its folder: they go where the
+    """The modules beside the file that it names, by their paths from its folder; they go where the
     study goes."""
     infeasible: float = 0.0
     """Share of a thousand draws that `require` refuses."""
