@@ -83,6 +83,8 @@ def serve(
         # No greetings, and no warnings meant for MLflow's authors.
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
+        # MLflow's own choice too, but then it advises options that raylt does not have.
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{_LOOPBACK}:*,localhost:*",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
     command += ["--app-name", "raylt", "--workers", "1", "--uvicorn-opts", "--log-level warning"]
