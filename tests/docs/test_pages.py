@@ -65,6 +65,14 @@ def test_the_links_of_pages_that_sphinx_does_not_build_lead_to_files() -> None:
     assert {(page, link) for page, link in links if not (page.parent / link).exists()} == set()
 
 
+@pytest.mark.parametrize("name", IDS)
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(name: str) -> None:
+    """Markdown fills a short row up, and what stood in one column moves to another."""
+    for table in re.findall(r"(?:^\|.*\n)+", IDS[name].read_text("utf-8"), flags=re.MULTILINE):
+        head, *rows = (re.sub(r"\\\|", "", line).count("|") for line in table.splitlines())
+        assert set(rows) == {head}, table
+
+
 def test_readme_is_short() -> None:
     assert len((blocks.ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
 
