@@ -167,12 +167,11 @@ def text(result: Ablation, *, again: str = "") -> str:
     """
     if result.interrupted:
         return f"Interrupted; go on with: {again or f'raylt ablate {result.study}'}"
-    trial = f"trial {result.trial}"
     count = len(result.effects)
     seeds = ", ".join(map(str, result.seeds))
     lines = _filled(
-        f"{result.study}: which changes make {trial} differ from the baseline in {result.metric}, "
-        f"over the seeds {seeds}",
+        f"{result.study}: which changes make trial {result.trial} differ from the baseline in "
+        f"{result.metric}, over the seeds {seeds}",
         f"Chance of a false 'carries' over {'all ' if count > 1 else ''}{count} "
         f"comparison{'s' if count > 1 else ''}: {result.level:g}",
         f"Changes: {'; '.join(result.changes.values())}",
@@ -243,10 +242,7 @@ def _by_word(effects: Iterable[Effect]) -> dict[str, list[str]]:
     words: dict[str, set[str]] = {}
     for effect in effects:
         words.setdefault(effect.subject.name, set()).add(effect.verdict.word)
-    clearest = {
-        name: next(w for w in ("better", "worse", "not shown") if w in sentence)
-        for name, sentence in words.items()
-    }
+    clearest = {name: next(w for w in WORDS if w in known) for name, known in words.items()}
     return {w: [name for name, best in clearest.items() if best == w] for w in WORDS}
 
 
