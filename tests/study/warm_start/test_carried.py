@@ -1,12 +1,14 @@
+import contextlib
 import json
 import shutil
 
 import pytest
 
 from raylt import cli, encoders
+from raylt.cluster.capacity import Node
 from raylt.space import load
 from raylt.study.record import studies
-from raylt.study.run import driver, plan
+from raylt.study.run import driver, plan, session
 from raylt.study.warm_start import carried, origins
 from tests.study.drive import behave, settings
 from tests.study.made import study
@@ -158,17 +160,26 @@ def test_check_prints_the_points_and_takes_the_folder_of_runs(old, tmp_path, cap
 
 
 @pytest.mark.ray
-def test_a_search_remembers_and_goes_on_when_its_source_is_gone(old, tmp_path, capsys):
+def test_a_search_remembers_and_goes_on_when_its_source_is_gone(
+    old, tmp_path, capsys, monkeypatch
+):
     old(tmp_path).close()
     behave(tmp_path)
     space, options = new(tmp_path, "study.trials=4", "study.warm_points=2"), settings(tmp_path)
     result = plan.check(space, options)
     assert driver.run(result).exit_code == 0
     shutil.rmtree(tmp_path / "runs" / "old")
-    assert driver.resume("new", options, retry_failed=False, trials="+2").exit_code == 0
+    wanted = []
+    with monkeypatch.context() as patch:
+        # As far as Ray: what draws the further trials is tested with the prior.
+        here = Node(id="", name="here", address="", cpus=1, gpus=0)
+        patch.setattr(session, "ray_nodes", lambda *_, **__: contextlib.nullcontext([here]))
+        patch.setattr(driver, "_run", lambda record, *_: wanted.append(record.wanted))
+        driver.resume("new", options, retry_failed=False, trials="+2")
+    assert wanted == [6]
     record = studies.open_study("new", tmp_path / "runs")
     roles = [outcome.role for outcome in record.outcomes()]
-    assert roles == ["baseline", "warm", "warm", "draw", "draw", "draw"]
+    assert roles == ["baseline", "warm", "warm", "draw"]
     assert {outcome.state for outcome in record.outcomes()} == {"complete"}
     points = [outcome.point for outcome in result.warm.points]
     assert [dict(outcome.point) for outcome in record.outcomes()[1:3]] == points

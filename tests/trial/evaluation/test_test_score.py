@@ -46,15 +46,18 @@ def test_only_confirm_and_ablate_open_the_seal():
         for path in package.rglob("*.py")
         if re.search(_LOOKS, path.read_text("utf-8"))
     }
-    # The contract of a dataset looks at the shapes of its own images, and no model does.
+    # The contract of a dataset looks at the shapes of its own images, and the search for copies
+    # at the bytes of files; no model does.
     contract = "testing/__init__.py"
     assert uses == {
+        "data/reading/copies.py",
         "trial/evaluation/test_score.py",
         "study/confirm/candidates.py",
         "study/ablate/ablate.py",
         contract,
     }
-    assert "test_score" not in (package / contract).read_text("utf-8")
+    for path in (contract, "data/reading/copies.py"):
+        assert "test_score" not in (package / path).read_text("utf-8")
 
 
 @pytest.mark.parametrize("method", ["simclr", "bcl"])
