@@ -12,7 +12,6 @@ import importlib.util
 import os
 import re
 import socket
-import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ import sqlalchemy
 from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from raylt import uris
+from raylt import threads, uris
 from raylt.schema import EnvironmentError, InputError
 
 VARIABLE = "OPTUNA_STORAGE"
@@ -143,7 +142,7 @@ def locked(given: str, study: str, *, go_on: str) -> Generator[Hold]:
         EnvironmentError: another process has locked it, the server does not answer, or the
             connection was cut meanwhile.
     """
-    hold, finished = Hold(), threading.Event()
+    hold = Hold()
     with contextlib.ExitStack() as stack:
         with answering(given):
             name = str(Driver(os.getpid(), socket.gethostname()))
@@ -158,13 +157,8 @@ def locked(given: str, study: str, *, go_on: str) -> Generator[Hold]:
                 f"study {study} is already running ({driver(given, study) or 'elsewhere'}); wait "
                 f"for it, or interrupt it"
             )
-        watch = threading.Thread(target=_watch, args=(connection, hold, finished), daemon=True)
-        watch.start()
-        try:
+        with threads.every(PERIOD, lambda: _check(connection, hold)):
             yield hold
-        finally:
-            finished.set()
-            watch.join()
         if hold.lost:
             raise EnvironmentError(
                 f"the connection to {public(given)} that locked study {study} was cut, so this "
@@ -172,14 +166,12 @@ def locked(given: str, study: str, *, go_on: str) -> Generator[Hold]:
             )
 
 
-def _watch(connection: Any, hold: Hold, finished: threading.Event) -> None:
-    """Check regularly that the connection that locks a study is still open."""
-    while not finished.wait(PERIOD):
-        try:
-            connection.execute(text("SELECT 1"))
-        except SQLAlchemyError:
-            hold.lost = True
-            return
+def _check(connection: Any, hold: Hold) -> None:
+    """Whether the connection that locks a study is still open."""
+    try:
+        connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        hold.lost = True
 
 
 def driver(given: str, study: str) -> Driver | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
+from raylt import threads
 from raylt.cluster import address as addresses
 from raylt.cluster import bookings, capacity, connect, sharing
 from raylt.cluster.capacity import Node
@@ -45,12 +45,17 @@ def followed(
     duty, remedy = "see the runs folder", "mount it there"
     if checkpoints is not None:
         duty, remedy = f"write {checkpoints}", sharing.remedy(checkpoints)
-    with Machines(allocation, check=check, duty=duty, remedy=remedy, say=say) as machines:
-        yield lambda: machines.concurrent
+    machines = Machines(allocation, check=check, duty=duty, remedy=remedy, say=say)
+    try:
+        # A machine that is being checked may take a while, and must not hold up the end.
+        with threads.every(LOOK, machines.look_or_warn, patience=1.0):
+            yield lambda: machines.concurrent
+    finally:
+        machines.let_go()
 
 
 class Machines:
-    """Keeps count of the machines and of the trials that may run on them; use it in a `with`.
+    """Keeps count of the machines and of the trials that may run on them.
 
     A machine that joins is used once it keeps checkpoints where the others find them. Until then
     it is booked, so that no trial begins there.
@@ -81,19 +86,22 @@ class Machines:
         self._kept_off: dict[str, str] = {}
         """Machines that are not used -> the booking that keeps trials off."""
         self._checked = float("-inf")
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="machines", daemon=True)
+        self._failed = float("-inf")
 
-    def __enter__(self) -> Machines:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        # A machine that is being checked may take a while, and must not hold up the end.
-        self._thread.join(1.0)
+    def let_go(self) -> None:
+        """Cancel what keeps trials off machines."""
         for booking in self._kept_off.values():
             bookings.cancel(booking)
+
+    def look_or_warn(self) -> None:
+        """Look, but not again at once where it failed."""
+        if time.monotonic() - self._failed < _RECHECK:
+            return
+        try:
+            self.look()
+        except Exception as error:
+            self._failed = time.monotonic()
+            _log.warning("cannot see now which machines join or leave: %s", error)
 
     def look(self) -> None:
         """See which machines are there, and count the trials that fit on them."""
@@ -132,11 +140,3 @@ class Machines:
         if news:
             trials = f"{self.concurrent} trial{'' if self.concurrent == 1 else 's'}"
             self._say(f"{news}: {trials} at a time")
-
-    def _main(self) -> None:
-        while not self._closing.wait(LOOK):
-            try:
-                self.look()
-            except Exception as error:
-                _log.warning("cannot see now which machines join or leave: %s", error)
-                self._closing.wait(_RECHECK)

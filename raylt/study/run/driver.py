@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
 
 from rich.text import Text
 
-from raylt import escape, printed
+from raylt import escape, printed, threads
 from raylt.cluster.capacity import Node
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
@@ -32,8 +30,6 @@ from raylt.study.search.sampler import sampler
 from raylt.study.tracking.tracker import Tracker, open_mirror
 from raylt.study.warm_start import origins, prior
 from raylt.study.warm_start.carried import WarmStart
-
-T = TypeVar("T")
 
 
 def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
@@ -55,7 +51,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     with lock.locked(folder, url, go_on=_resumed(folder.name, settings)) as hold:
         try:
             # Measured while Ray starts.
-            floor = _in_background(plan.floor)
+            floor = threads.in_background(plan.floor)
             with session.ray_session(settings) as nodes:
                 facts = {
                     "floor": _measured(floor, settings),
@@ -103,26 +99,9 @@ def _announce(space: Space, settings: Settings, *, copies: str = "") -> None:
         console.print(Text(f"warning: {copies}"), soft_wrap=True)
 
 
-def _measured(floor: Callable[[], Mapping[str, float]], settings: Settings) -> dict[str, float]:
+def _measured(floor: Future[Mapping[str, float]], settings: Settings) -> dict[str, float]:
     with waiting("measuring what raw pixels reach", quiet=settings.quiet, brief=True):
-        return dict(floor())
-
-
-def _in_background(work: Callable[[], T]) -> Callable[[], T]:
-    """Start work in a thread; returns a function that waits for its value or raises its error.
-
-    The thread is a daemon, so a command that is interrupted does not wait for it.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="background", daemon=True).start()
-    return future.result
+        return dict(floor.result())
 
 
 def resume(

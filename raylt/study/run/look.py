@@ -3,16 +3,13 @@ share a picture; none is decoded."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raylt import datasets, recipe
-from raylt.data.images import Splits
+from raylt import datasets, recipe, threads
 from raylt.data.own import OwnImages
 from raylt.schema import RayltError
 from raylt.space import Space
@@ -66,23 +63,8 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     counts: Mapping[str, Sequence[int]] = {}
     if (train := config.train_counts()) is not None:
         counts = {"train": train, "validation": [getattr(config, "validation", 0)] * len(train)}
-    files: Future[Splits | None] = Future()
-    shared: Future[str] = Future()
-
-    def find() -> None:
-        # Pillow is only imported where there are images.
-        from raylt.data.reading import copies
-
-        try:
-            files.set_result(datasets.divided(config, root))
-        except BaseException as error:
-            files.set_exception(error)
-            return
-        divided = files.result()
-        shared.set_result(copies.sentence(divided) if divided else "")
-
-    threading.Thread(target=find, name="look", daemon=True).start()
     deadline = time.monotonic() + patience
+    files = threads.in_background(lambda: datasets.divided(config, root))
     try:
         divided = files.result(patience)
     except TimeoutError:
@@ -95,6 +77,10 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     if divided is None:
         return Look(counts, "")
     counts = divided.counts
+    # Pillow is only imported where there are images.
+    from raylt.data.reading import copies
+
+    shared = threads.in_background(lambda: copies.sentence(divided))
     try:
         in_several = shared.result(deadline - time.monotonic())
         return Look(counts, _NONE_DECODED, divided.names, in_several)

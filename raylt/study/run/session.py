@@ -28,7 +28,6 @@ from raylt.study.run.guard import RayGuard
 from raylt.study.run.interrupt import Interruption
 from raylt.study.run.retention import Retention
 from raylt.study.run.waiting import waiting
-from raylt.study.run.watchdog import Watchdog
 from raylt.study.tracking import store
 from raylt.study.tracking.tracker import Tracker
 from raylt.trial.checkpoints import bucket
@@ -104,7 +103,7 @@ class Session:
                 checkpoints=_bucket_instead_of_folder(settings),
                 say=progress.say,
             ) as concurrent,
-            Watchdog(look, patience=watchdog.PATIENCE) as dog,
+            watchdog.watching(look, patience=watchdog.PATIENCE) as dog,
             Retention(study) as retention,
         ):
             # A trial's files are fetched before any other listener reads them.

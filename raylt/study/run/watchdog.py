@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
+from raylt import threads
 from raylt.cluster import bookings, capacity, connect
 from raylt.cluster.capacity import Node, Shape
 from raylt.study.record.listener import Listener, Task
@@ -19,13 +20,22 @@ PATIENCE = 600.0
 _log = logging.getLogger("raylt")
 
 
-class Watchdog(Listener):
-    """Warns when it has heard nothing of any trial for a while; use it in a `with`.
+@contextlib.contextmanager
+def watching(look: Callable[[int], str], *, patience: float) -> Generator[Watchdog]:
+    """A watchdog for the time of a `with`.
 
     Args:
         look: Finds the reason, given how many trials run; called in the watchdog's thread.
         patience: Seconds of silence before each warning.
     """
+    dog = Watchdog(look, patience=patience)
+    # A look that hangs must not hold up the end of a search.
+    with threads.every(patience / 20, dog.check, patience=1.0):
+        yield dog
+
+
+class Watchdog(Listener):
+    """Warns when it has heard nothing of any trial for a while; made by `watching`."""
 
     def __init__(self, look: Callable[[int], str], *, patience: float) -> None:
         self._look = look
@@ -33,17 +43,6 @@ class Watchdog(Listener):
         self._heard = time.monotonic()
         self._warned = self._heard
         self._running: set[int] = set()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="watchdog", daemon=True)
-
-    def __enter__(self) -> Watchdog:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        # A look that hangs must not hold up the end of a search.
-        self._thread.join(1.0)
 
     def started(self, task: Task) -> None:
         """A trial begins, or begins again."""
@@ -64,18 +63,18 @@ class Watchdog(Listener):
         self._running.discard(task.number)
         self._heard = time.monotonic()
 
-    def _main(self) -> None:
-        while not self._closing.wait(self._patience / 20):
-            now = time.monotonic()
-            if now - max(self._heard, self._warned) < self._patience:
-                continue
-            self._warned = now
-            minutes = (now - self._heard) / 60
-            try:
-                cause = self._look(len(self._running))
-            except Exception as error:
-                cause = f"Ray does not answer ({type(error).__name__}: {error})"
-            _log.warning("no trial has reported for %.0f min: %s", minutes, cause)
+    def check(self) -> None:
+        """Warn, if it is time."""
+        now = time.monotonic()
+        if now - max(self._heard, self._warned) < self._patience:
+            return
+        self._warned = now
+        minutes = (now - self._heard) / 60
+        try:
+            cause = self._look(len(self._running))
+        except Exception as error:
+            cause = f"Ray does not answer ({type(error).__name__}: {error})"
+        _log.warning("no trial has reported for %.0f min: %s", minutes, cause)
 
 
 def look(running: int, *, shape: Shape) -> str:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from raylt import threads
+
 if TYPE_CHECKING:
     from mlflow.system_metrics.metrics.base_metrics_monitor import BaseMetricsMonitor
 
@@ -32,17 +34,12 @@ def read(report: Report, *, on: bool) -> Generator[Report]:
     if not on:
         yield report
         return
-    monitors = _monitors()
-    lock, closing = threading.Lock(), threading.Event()
+    monitors, lock = _monitors(), threading.Lock()
 
     def collect() -> None:
         with lock:
             for monitor in monitors:
                 monitor.collect_metrics()
-
-    def collect_often() -> None:
-        while not closing.wait(INTERVAL):
-            collect()
 
     def report_all(metrics: Mapping[str, float]) -> None:
         # An epoch may be shorter than the interval.
@@ -56,13 +53,8 @@ def read(report: Report, *, on: bool) -> Generator[Report]:
                 monitor.clear_metrics()
         report({**metrics, **readings})
 
-    thread = threading.Thread(target=collect_often, name="system-metrics", daemon=True)
-    thread.start()
-    try:
+    with threads.every(INTERVAL, collect):
         yield report_all
-    finally:
-        closing.set()
-        thread.join()
 
 
 def _monitors() -> list[BaseMetricsMonitor]:

@@ -12,13 +12,13 @@ import math
 import os
 import socket
 import sysconfig
-import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
+from raylt import threads
 from raylt.plugins import outside
 from raylt.recipe import Recipe
 from raylt.study.workers import system_metrics
@@ -41,18 +41,14 @@ def ending_with_ray() -> Generator[None]:
     After the death of a driver Ray itself takes a minute for that, in which a resumed study would
     train the same trial beside it.
     """
-    parent, over = os.getppid(), threading.Event()
+    parent = os.getppid()
 
-    def watch() -> None:
-        while not over.wait(_LOOK):
-            if os.getppid() != parent:
-                os._exit(1)
+    def end_as_orphan() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
 
-    threading.Thread(target=watch, name="parent", daemon=True).start()
-    try:
+    with threads.every(_LOOK, end_as_orphan):
         yield
-    finally:
-        over.set()
 
 
 @ending_with_ray()

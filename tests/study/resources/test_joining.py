@@ -102,10 +102,23 @@ def test_a_machine_that_is_kept_off_and_goes_is_forgotten(cluster):
 def test_at_the_end_nothing_is_kept_off(cluster):
     cluster.there.append(node(3, name="b"))
     cluster.apart["b"] = "it reads another file there"
-    with cluster.machines:
-        cluster.look()
-        assert cluster.kept_off == ["b"]
+    cluster.look()
+    assert cluster.kept_off == ["b"]
+    cluster.machines.let_go()
     assert cluster.kept_off == []
+
+
+def test_a_look_that_fails_is_told_and_not_repeated_at_once(cluster, monkeypatch, caplog):
+    monkeypatch.setattr(connect, "nodes", lambda: 1 / 0)
+    cluster.machines.look_or_warn()
+    cluster.now += 5
+    cluster.machines.look_or_warn()
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot see now which machines join or leave: division by zero"
+    ]
+    cluster.now += 30
+    cluster.machines.look_or_warn()
+    assert len(caplog.records) == 2
 
 
 def test_this_machine_alone_is_not_looked_at(tmp_path, monkeypatch):

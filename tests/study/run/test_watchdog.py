@@ -5,7 +5,7 @@ import pytest
 
 from raylt.cluster.capacity import Node, Shape
 from raylt.study.record.listener import Task
-from raylt.study.run.watchdog import Watchdog, reason
+from raylt.study.run.watchdog import reason, watching
 from tests.patience import wait_for
 
 SHAPE = Shape(workers=2, least=1, cpus=8, gpus=0, placement="pack")
@@ -33,13 +33,13 @@ def warnings(caplog):
 
 
 def test_silence_is_explained_once_for_each_time_of_patience(warnings):
-    with Watchdog(lambda running: "the reason", patience=0.2):
+    with watching(lambda running: "the reason", patience=0.2):
         wait_for(lambda: len(warnings.records) == 2)
     assert "the reason" in warnings.records[0].getMessage()
 
 
 def test_news_keep_it_quiet(warnings):
-    with Watchdog(lambda running: "the reason", patience=1.0) as dog:
+    with watching(lambda running: "the reason", patience=1.0) as dog:
         for _ in range(30):
             dog.reported(None, {})
             time.sleep(0.05)
@@ -50,7 +50,7 @@ def test_a_look_that_fails_is_a_reason_too(warnings):
     def look(running):
         raise ConnectionError("the head is gone")
 
-    with Watchdog(look, patience=0.1):
+    with watching(look, patience=0.1):
         wait_for(lambda: len(warnings.records) > 0)
     assert "the head is gone" in warnings.records[0].getMessage()
 
@@ -75,7 +75,7 @@ def test_a_hang_is_not_blamed_on_room():
 
 def test_the_look_is_told_how_many_trials_run():
     seen = []
-    with Watchdog(lambda running: str(seen.append(running)), patience=0.1) as dog:
+    with watching(lambda running: str(seen.append(running)), patience=0.1) as dog:
         for number in (1, 2, 3):
             dog.started(Task(number, "search", {}, None, 1))
         dog.ended(Task(2, "search", {}, None, 1), None)
