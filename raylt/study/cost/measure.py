@@ -34,20 +34,12 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
             f"{settings.address}; run it on one of the cluster's machines, with a profile that "
             f"has no address"
         )
-    threads = settings.cpus_per_worker
     costs: list[tuple[Recipe, Cost]] = []
 
     def weigh(shape: Shape) -> Need:
-        gpu = bool(shape.gpus)
+        corners, gpu = forecast.corners(space), bool(shape.gpus)
         costs[:] = measures.measured(
-            forecast.corners(space),
-            runs=settings.runs,
-            threads=threads,
-            gpu=gpu,
-            say=say,
-            how=lambda recipe: cost.measured(
-                recipe, root=settings.data, runs=settings.runs, threads=threads, gpu=gpu
-            ),
+            corners, settings, gpu=gpu, say=say, how=cost.measured, anew=True
         )
         return packing.need([measurement for _, measurement in costs])
 

@@ -12,51 +12,51 @@ from typing import Any
 
 from raylt.recipe import Recipe
 from raylt.schema import InputError
+from raylt.settings import Settings
 from raylt.trial.cost.cost import Cost
 
 _FILE = "measured.json"
 
 
-def stored(
-    recipes: Sequence[Recipe], *, runs: Path, threads: int, gpu: bool
+def measured(
+    recipes: Sequence[Recipe],
+    settings: Settings,
+    *,
+    gpu: bool,
+    say: Callable[[str], None],
+    how: Callable[..., Cost],
+    anew: bool = False,
 ) -> list[tuple[Recipe, Cost]]:
-    """The recipes that were measured on a machine of this name before.
+    """What recipes cost on this machine, measured one after the other and kept.
+
+    Args:
+        recipes: What was measured on a machine of this name before is not measured again.
+        say: Takes a line for each recipe that is measured.
+        how: Measures one of them; takes what `raylt.trial.cost.cost.measured` takes.
+        anew: Whether all are measured again.
 
     Raises:
         InputError: what is kept cannot be read.
-    """
-    kept = _read(runs)
-    pairs = ((recipe, kept.get(_key(recipe, threads, gpu))) for recipe in recipes)
-    return [(recipe, Cost(**values)) for recipe, values in pairs if values is not None]
-
-
-def measured(
-    recipes: Sequence[Recipe],
-    *,
-    runs: Path,
-    threads: int,
-    gpu: bool,
-    say: Callable[[str], None],
-    how: Callable[[Recipe], Cost],
-) -> list[tuple[Recipe, Cost]]:
-    """Measure recipes on this machine one after the other, and keep what it costs.
-
-    Args:
-        recipes: What to measure; it is measured anew even if that was done before.
-        say: Takes a line for each recipe.
-
-    Raises:
         EnvironmentError: one of them does not run here.
     """
+    runs, threads = settings.runs, settings.cpus_per_worker
+    machine = f"{socket.gethostname()} {'gpu' if gpu else f'cpu {threads}'}"
+    kept = {} if anew else _read(runs)
     costs: list[tuple[Recipe, Cost]] = []
-    for number, recipe in enumerate(recipes, start=1):
+    missing: list[Recipe] = []
+    for recipe in recipes:
+        if (values := kept.get(f"{machine} {recipe.digest}")) is None:
+            missing.append(recipe)
+        else:
+            costs.append((recipe, Cost(**values)))
+    for number, recipe in enumerate(missing, start=1):
         say(
-            f"measuring a few steps, {number} of {len(recipes)}: batch size "
+            f"measuring a few steps, {number} of {len(missing)}: batch size "
             f"{recipe.optimizer.batch_size}, {recipe.encoder}"
         )
-        cost = how(recipe)
+        cost = how(recipe, root=settings.data, runs=runs, threads=threads, gpu=gpu)
         costs.append((recipe, cost))
-        _keep(cost, runs=runs, key=_key(recipe, threads, gpu))
+        _keep(cost, runs=runs, key=f"{machine} {recipe.digest}")
     return costs
 
 
@@ -82,8 +82,3 @@ def _read(runs: Path) -> dict[str, Any]:
             f"{path} must hold what recipes cost, but cannot be read: {error}; remove it, and "
             f"measure again with `raylt check FILE --measure`"
         ) from None
-
-
-def _key(recipe: Recipe, threads: int, gpu: bool) -> str:
-    """The recipe on a machine of this name, with a GPU or without."""
-    return f"{socket.gethostname()} {'gpu' if gpu else f'cpu {threads}'} {recipe.digest}"

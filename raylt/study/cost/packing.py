@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from raylt.cluster.capacity import Need, Shape
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
+from raylt.settings import Settings
 from raylt.study.cost import forecast
 from raylt.study.cost import measured as measures
 from raylt.study.record.record import Record
@@ -24,7 +25,7 @@ _FACT = "memory_needed"
 
 
 def weigher(
-    record: Record, *, root: Path, runs: Path, threads: int, say: Callable[[str], None]
+    record: Record, settings: Settings, *, say: Callable[[str], None]
 ) -> Callable[[Shape], Need]:
     """A function that finds what one trial of a study needs, through Ray, when it is asked.
 
@@ -36,19 +37,9 @@ def weigher(
     """
 
     def weigh(shape: Shape) -> Need:
-        corners = forecast.corners(record.space)
-        gpu = bool(shape.gpus)
-        costs = measures.stored(corners, runs=runs, threads=threads, gpu=gpu)
-        known = {recipe.digest for recipe, _ in costs}
-        missing = [recipe for recipe in corners if recipe.digest not in known]
-        costs += measures.measured(
-            missing,
-            runs=runs,
-            threads=threads,
-            gpu=gpu,
-            say=say,
-            how=lambda recipe: _by_ray(recipe, shape, root=root, runs=runs, threads=threads),
-        )
+        corners, gpu = forecast.corners(record.space), bool(shape.gpus)
+        by_ray = functools.partial(_by_ray, shape)
+        costs = measures.measured(corners, settings, gpu=gpu, say=say, how=by_ray)
         return learned(need([measurement for _, measurement in costs]), record)
 
     return weigh
@@ -98,7 +89,7 @@ def sentence(allocation: Allocation) -> str:
     )
 
 
-def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, runs: Path, threads: int) -> Cost:
+def _by_ray(shape: Shape, recipe: Recipe, **where: Any) -> Cost:
     """Measure a recipe on a machine of the cluster that has what a trial books."""
     import ray
     from ray.exceptions import RayError, RayTaskError
@@ -108,9 +99,7 @@ def _by_ray(recipe: Recipe, shape: Shape, *, root: Path, runs: Path, threads: in
         num_cpus=shape.cpus, num_gpus=1 if shape.gpus else 0, max_retries=0
     )
     try:
-        return ray.get(
-            remote.remote(recipe, root=root, runs=runs, threads=threads, gpu=bool(shape.gpus))
-        )
+        return ray.get(remote.remote(recipe, **where))
     except RayTaskError as error:
         raise error.cause from None
     except RayError as error:

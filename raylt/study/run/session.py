@@ -115,11 +115,7 @@ class Session:
                 listeners=(*own, *self.listeners),
                 interrupted=lambda: self.interrupted,
                 ray_lost=self.guard.look,
-                retries=settings.retries,
-                root=settings.data,
-                runs=settings.runs,
-                work=settings.work,
-                system_metrics=settings.system_metrics,
+                settings=settings,
                 say=progress.say,
             )
 
@@ -226,9 +222,7 @@ def _allocated(
     say: Callable[[str], None],
 ) -> Allocation:
     """What each trial gets and how many run at a time; the user is told."""
-    measure = packing.weigher(
-        study, root=settings.data, runs=settings.runs, threads=settings.cpus_per_worker, say=say
-    )
+    measure = packing.weigher(study, settings, say=say)
     allocation = allocate(settings, nodes, measure, trials=trials)
     say(str(allocation))
     if settings.pack == "auto":

@@ -17,6 +17,7 @@ from ray.tune.search import ConcurrencyLimiter
 
 from raylt.cluster import ray_compat
 from raylt.schema import EnvironmentError, RayltError
+from raylt.settings import Settings
 from raylt.study.cost import packing
 from raylt.study.cost.budget import BudgetMeter
 from raylt.study.record.listener import Listener
@@ -36,11 +37,7 @@ def run(
     listeners: Sequence[Listener],
     interrupted: Callable[[], bool],
     ray_lost: Callable[[], bool],
-    retries: int,
-    root: Path,
-    runs: Path,
-    work: str,
-    system_metrics: bool,
+    settings: Settings,
     say: Callable[[str], None],
 ) -> str:
     """Run the trials that a study still wants.
@@ -48,9 +45,6 @@ def run(
     Args:
         concurrent: How many run at a time; asked before each that begins.
         ray_lost: Whether Ray itself died: then no trial whose process died has failed.
-        retries: How often a trial is started again whose process died.
-        runs: Folder of all studies, which share how their steps are computed.
-        work: `package.module:function` that trains one recipe.
 
     Returns:
         Why no further trial was started though some were wanted, or "".
@@ -63,17 +57,17 @@ def run(
         watch.cause,
         budget,
         on_shared_oom if allocation.has_company else None,
-        retries,
+        settings.retries,
         ray_lost,
     )
     limited = watch.limited = Limited(searcher, concurrent)
     scratch = (record.folder / ".tune").resolve()
     constants = {
-        "work": work,
-        "root": str(root.resolve()),
-        "runs": str(runs.resolve()),
+        "work": settings.work,
+        "root": str(settings.data.resolve()),
+        "runs": str(settings.runs.resolve()),
         "scratch": str(scratch),
-        "system_metrics": system_metrics,
+        "system_metrics": settings.system_metrics,
         "bucket": record.bucket(),
         "modules": dict(record.space.modules),
     }

@@ -194,16 +194,11 @@ def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
     monkeypatch.setattr(ray, "init", functools.partial(ray.init, num_gpus=1))
     space = toy(tmp_path, "study.trials=5", "study.scheduler={name: none}")
     cost = trial_cost(memory=2**20, gpu_memory=30 * 2**30, gpu_size=80 * 2**30, gpu_busy=0.1)
-    measured.measured(
-        forecast.corners(space),
-        runs=tmp_path / "runs",
-        threads=1,
-        gpu=True,
-        say=str,
-        how=lambda _: cost,
-    )
+    packed = settings(tmp_path, pack="auto")
+    corners = forecast.corners(space)
+    measured.measured(corners, packed, gpu=True, say=str, how=lambda *_, **__: cost)
     behave(tmp_path, seconds=0.2, greedy=[1])
-    result = drive.search(space, settings(tmp_path, pack="auto"))
+    result = drive.search(space, packed)
     assert [trial.state for trial in result.ranking] == ["complete"] * 5
     with contextlib.closing(studies.open_study("toy", tmp_path / "runs")) as record:
         assert {trial.number for trial in record.outcomes() if trial.alone} == {1}
