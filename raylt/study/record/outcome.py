@@ -126,35 +126,34 @@ def winner(outcomes: Sequence[Outcome], plan: Study) -> Outcome | None:
     return first if _keeps(first.last, _reference(outcomes), plan) else None
 
 
-def improvements(outcomes: Iterable[Outcome], plan: Study) -> dict[int, float]:
-    """The best so far: each finished trial that keeps the constraints and beats all that ended
-    before it, by its number, with its objective; in the order in which they ended."""
-    everyone = sorted(outcomes, key=lambda outcome: (outcome.ended, outcome.number))
-    reference = _reference(everyone)
-    values: dict[int, float] = {}
-    best: float | None = None
-    for outcome in everyone:
-        value = improved(outcome, best, reference, plan)
-        if value is not None:
-            values[outcome.number] = best = value
-    return values
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One more trial has ended."""
+
+    trial: Outcome
+    better: bool
+    """Whether it was the best when it ended."""
+    best: float | None
+    """The best objective then; None until a trial has finished and kept the constraints."""
 
 
-def improved(outcome: Outcome, best: float | None, baseline: Metrics, plan: Study) -> float | None:
-    """The objective of a finished trial that keeps the constraints and beats `best`, if it does.
-
-    Args:
-        best: The objective to beat; None where there is none yet.
-        baseline: Metrics of the baseline, as far as they are known.
-    """
-    first = plan.objective[0]
-    value = outcome.last.get(first.metric)
-    if outcome.state != "complete" or value is None:
-        return None
+def course(outcomes: Iterable[Outcome], plan: Study) -> tuple[Step, ...]:
+    """The trials that have ended, in that order, and the best so far."""
+    ended = sorted((o for o in outcomes if o.over), key=lambda o: (o.ended, o.number))
+    reference, first = _reference(ended), plan.objective[0]
     sign = 1 if first.better == "maximize" else -1
-    if best is not None and sign * value <= sign * best:
-        return None
-    return value if _keeps(outcome.last, baseline, plan) else None
+    steps: list[Step] = []
+    best: float | None = None
+    for trial in ended:
+        value = trial.last.get(first.metric) if trial.state == "complete" else None
+        better = (
+            value is not None
+            and (best is None or sign * value > sign * best)
+            and _keeps(trial.last, reference, plan)
+        )
+        best = value if better else best
+        steps.append(Step(trial, better, best))
+    return tuple(steps)
 
 
 def _reference(outcomes: Iterable[Outcome]) -> Metrics:

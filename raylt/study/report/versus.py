@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from raylt.schema import InputError
 from raylt.space.metric_names import METRICS
 from raylt.space.rival import BETWEEN, name, openness
-from raylt.study.record.outcome import improvements
+from raylt.study.record.outcome import course
 from raylt.study.record.text import score
 
 if TYPE_CHECKING:
@@ -93,11 +93,8 @@ def text(values: Mapping[str, Any]) -> str:
 
 
 def _curve(study: Record) -> Iterator[dict[str, Any]]:
-    outcomes = study.outcomes()
-    improved = improvements(outcomes, study.space.study)
-    ended = [trial for trial in outcomes if trial.over]
-    seconds, epochs, best = 0.0, 0, None
-    for trial in sorted(ended, key=lambda trial: (trial.ended, trial.number)):
+    seconds, epochs = 0.0, 0
+    for step in course(study.outcomes(), study.space.study):
+        trial = step.trial
         seconds, epochs = seconds + trial.seconds, epochs + trial.epoch
-        best = improved.get(trial.number, best)
-        yield {"trial": trial.number, "seconds": seconds, "epochs": epochs, "best": best}
+        yield {"trial": trial.number, "seconds": seconds, "epochs": epochs, "best": step.best}

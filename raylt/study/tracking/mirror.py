@@ -18,11 +18,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raylt import escape
 from raylt.study.cost import executions
-from raylt.study.record.outcome import Outcome
+from raylt.study.record.outcome import Outcome, Step, course
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain
 from raylt.study.tracking import artifacts, description, metric_table, views
-from raylt.study.tracking.best_so_far import BestSoFar
 from raylt.study.tracking.mlflow_runs import STUDY, MlflowRuns, Run, is_refusal, key_of
 from raylt.study.warm_start import origins
 
@@ -49,7 +48,8 @@ class MlflowMirror:
         self._record = record
         self._command = command
         self._ranks: dict[int, int] = {}
-        self._best = BestSoFar(record)
+        self._course: tuple[Step, ...] = ()
+        """Whose best objectives are sent."""
         self.study_run = self._open_study()
 
     def trial(self, number: int, *, interrupted: bool) -> None:
@@ -204,7 +204,7 @@ class MlflowMirror:
         drawn = (
             self._record.wanted <= DRAWN
             or outcome.role == "baseline"
-            or self._best.was_best(outcome)
+            or any(step.better for step in self._course if step.trial.number == outcome.number)
         )
         self.runs.attach(run, artifacts.of_trial(self._record, outcome.number, drawn=drawn))
         ended = int(1000 * outcome.ended)
@@ -214,22 +214,17 @@ class MlflowMirror:
 
     def _send_best_so_far(self) -> None:
         """The best objective so far, over the trials in the order in which they ended."""
-        metric = self._record.objectives[0].metric
-        steps = self._best.steps()
+        name = f"best_so_far/{self._record.objectives[0].metric}"
+        steps = course(self._record.outcomes(), self._record.space.study)
         points = [
-            Metric(
-                f"best_so_far/{metric}",
-                metric_table.rounded(step.best),
-                int(1000 * step.at),
-                step.number,
-            )
-            for step in steps
-            if step.best is not None
+            Metric(name, metric_table.rounded(step.best), int(1000 * step.trial.ended), number)
+            for number, step in enumerate(steps, 1)
+            if step.best is not None and number > len(self._course)
         ]
         for start in range(0, len(points), 1000):
             part = points[start : start + 1000]
             self.runs.client.log_batch(self.study_run.id, metrics=part)
-        self._best.advance(steps)
+        self._course = steps
 
     def _points(self, entry: Mapping[str, float]) -> list[Metric]:
         """The metrics of one scored epoch, at the time at which they were reported."""

@@ -1,5 +1,5 @@
 from raylt.space.plan import Study
-from raylt.study.record.outcome import Outcome, failures, improvements, ranked, winner
+from raylt.study.record.outcome import Outcome, course, failures, ranked, winner
 
 PLAN = Study.model_validate(
     {
@@ -37,7 +37,10 @@ def test_finished_trials_that_keep_the_constraints_come_first():
 
 def test_the_best_so_far_rises_in_the_order_in_which_trials_ended():
     outcomes = [ended(0, 0.5), ended(1, 0.4), ended(2, 0.9, many=0.1), ended(3, 0.7)]
-    assert improvements(outcomes[::-1], PLAN) == {0: 0.5, 3: 0.7}
+    steps = course([*outcomes[::-1], ended(4, 0.8, state="running")], PLAN)
+    assert [step.trial.number for step in steps] == [0, 1, 2, 3]
+    assert [step.best for step in steps] == [0.5, 0.5, 0.5, 0.7]
+    assert [step.better for step in steps] == [True, False, False, True]
 
 
 def test_failures_that_differ_in_numbers_alone_are_one_and_the_most_frequent_comes_first():

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from raylt.study.record.outcome import improvements
+from raylt.study.record.outcome import course
 from raylt.study.tracking import artifacts, tracker
 from raylt.study.tracking import mirror as mirrors
 from tests.study import made
@@ -72,7 +72,8 @@ def test_in_a_large_study_only_what_stands_out_is_drawn(tmp_path, empty_store, m
     )
     for number in mirror.missing():
         mirror.trial(number, interrupted=False)
-    best = set(improvements(record.outcomes(), record.space.study))
+    steps = course(record.outcomes(), record.space.study)
+    best = {step.trial.number for step in steps if step.better}
     assert {number for number, drawn in collected.items() if drawn} == {0, *best}
     assert set(collected) == {0, 1, 2, 3, 4} != {0, *best}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raylt.study.record.outcome import Outcome, improvements
+from raylt.study.record.outcome import Outcome, course
 from raylt.study.record.record import Record
 from raylt.study.record.text import duration, short
 from raylt.study.report.charts import figure, importance, parallel, parts
@@ -75,18 +75,18 @@ def response(record: Record, ranking: Sequence[Outcome]) -> Chart:
 def cost(record: Record, ranking: Sequence[Outcome]) -> Chart:
     """The best result so far over the time that all trials took."""
     metric = record.objectives[0].metric
-    ended = sorted((trial for trial in ranking if trial.ended), key=lambda trial: trial.ended)
+    steps = course(ranking, record.space.study)
     times: dict[int, float] = {}
     spent = 0.0
-    for trial in ended:
-        spent += trial.seconds
-        times[trial.number] = spent
-    best_so_far = list(improvements(record.outcomes(), record.space.study).items())
-    if not best_so_far:
+    for step in steps:
+        spent += step.trial.seconds
+        times[step.trial.number] = spent
+    better = [step.trial for step in steps if step.better]
+    if not better:
         return figure.nothing(*_COST, "no trial has finished yet")
     unit, seconds = parts.time_unit(spent)
     width = spent / seconds
-    heights = [parts.scaled(metric, value) for _, value in best_so_far]
+    heights = [parts.scaled(metric, trial.last[metric]) for trial in better]
     marks = (
         Line(
             name="best so far",
@@ -94,12 +94,12 @@ def cost(record: Record, ranking: Sequence[Outcome]) -> Chart:
             width=3,
             steps=True,
             # The last height holds to the end.
-            x=(*(times[number] / seconds for number, _ in best_so_far), width),
+            x=(*(times[trial.number] / seconds for trial in better), width),
             y=(*heights, heights[-1]),
         ),
         *parts.reference_lines(record, metric=metric, width=width),
         *parts.trial_marks(
-            [trial for trial in ended if metric in trial.last],
+            [step.trial for step in steps if metric in step.trial.last],
             record.best(),
             x=lambda trial: times[trial.number] / seconds,
             y=lambda trial: parts.scaled(metric, trial.last[metric]),
@@ -107,7 +107,7 @@ def cost(record: Record, ranking: Sequence[Outcome]) -> Chart:
     )
     return figure.plot(
         *_COST,
-        f"Time is that of all trials added up: {duration(spent)} for the {len(ended)} that ended.",
+        f"Time is that of all trials added up: {duration(spent)} for the {len(steps)} that ended.",
         x=Axis(f"{unit} of all trials"),
         y=Axis(parts.axis_title(metric)),
         marks=marks,
