@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.cells import cell_len
@@ -53,16 +53,9 @@ class Columns:
     """A table that shows as many of its columns as fit, and names the others below it."""
 
     def __init__(self, columns: Sequence[Column], styles: Sequence[str] = ()) -> None:
+        # A control character is shown by more letters than it has.
         self._columns = [
-            Column(
-                head=column.head,
-                # A control character is shown by more letters than it has.
-                cells=[escape.terminal(cell) for cell in column.cells],
-                rank=column.rank,
-                right=column.right,
-                wraps=column.wraps,
-            )
-            for column in columns
+            replace(column, cells=[*map(escape.terminal, column.cells)]) for column in columns
         ]
         self._styles = styles
 

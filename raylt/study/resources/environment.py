@@ -39,27 +39,10 @@ _RAY = {
 
 DROPPED = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR", "RAY_TUNE_CALLBACKS")
 """Variables that Ray Tune refuses at its start, or that would run code in the search."""
-NUMBERS = (
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING",
-    "TUNE_FORCE_TRIAL_CLEANUP_S",
-    "TUNE_FUNCTION_THREAD_TIMEOUT_S",
-    "TUNE_GLOBAL_CHECKPOINT_S",
-    "TUNE_MAX_LEN_IDENTIFIER",
-    "TUNE_MAX_PENDING_TRIALS_PG",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS",
-    "TUNE_RESTORE_RETRY_NUM",
-    "TUNE_RESULT_BUFFER_LENGTH",
-    "TUNE_RESULT_BUFFER_MAX_TIME_S",
-    "TUNE_RESULT_BUFFER_MIN_TIME_S",
-    "TUNE_STATE_REFRESH_PERIOD",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S_AUTOSCALER",
-    "TUNE_WARN_THRESHOLD_S",
-    "RAY_CHDIR_TO_TRIAL_DIR",
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE",
-)
-"""Those of Ray Tune 2.60 that must be numbers; it ends where they are not."""
+_TEXTS = ("TUNE_ORIG_WORKING_DIR", "TUNE_PLACEMENT_GROUP_PREFIX", "TUNE_RESULT_DELIM")
+_NUMBERS = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE")
+"""Variables of Ray Tune 2.60 that may be any text, and others that must be numbers as Tune's own
+are; it ends where they are not."""
 
 _log = logging.getLogger("raylt")
 
@@ -96,9 +79,9 @@ def _drop_refused() -> None:
     for name in DROPPED:
         if os.environ.pop(name, None):
             _log.warning("warning: %s is set, but a search of raylt does not use it", name)
-    for name in NUMBERS:
-        value = os.environ.get(name)
-        if value is not None and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+    for name, value in [*os.environ.items()]:
+        is_number = name in _NUMBERS or (name.startswith("TUNE_") and name not in _TEXTS)
+        if is_number and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             del os.environ[name]
             _log.warning("warning: %s must be a number, but is %r; it is not used", name, value)
 

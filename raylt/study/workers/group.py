@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from raylt import recipe as recipes
 from raylt.cluster import capacity, ray_compat
 from raylt.cluster.capacity import Shape
-from raylt.study.workers import elastic, system_metrics, trainable
+from raylt.study.workers import elastic, trainable
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
-from raylt.trial.execution import kept
 
 if TYPE_CHECKING:
     from ray.train.torch import TorchTrainer
@@ -143,21 +142,16 @@ def worker(config: dict[str, Any]) -> Reason | None:
     bucketed = trainable.bucket_of(config) if rank == 0 else None
     with sending(folder, bucketed), trainable.output(folder / f"output-{rank}.txt"):
         try:
-            recipe = sent_recipe(config)
             # Only the first worker's report is read, so only its machine is watched.
-            watched = config["system_metrics"] and rank == 0
-            with (
-                kept.shared_in(Path(config["runs"])),
-                system_metrics.read(report, on=watched) as report_all,
-            ):
-                trainable.work(config["work"])(
-                    recipe,
-                    root=Path(config["root"]),
-                    folder=folder,
-                    report=report_all,
-                    device=str(get_device()),
-                    leave=departure,
-                )
+            device, watched = str(get_device()), rank == 0
+            trainable.train(
+                config,
+                sent_recipe(config),
+                report,
+                watched=watched,
+                device=device,
+                leave=departure,
+            )
         except Exception as error:
             (folder / f"error-{rank}.txt").write_text(traceback.format_exc(), "utf-8")
             (folder / f"failure-{rank}.txt").write_text(trainable.one_line(error), "utf-8")

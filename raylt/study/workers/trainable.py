@@ -22,6 +22,7 @@ from raylt import threads
 from raylt.plugins import outside
 from raylt.recipe import Recipe
 from raylt.study.workers import system_metrics
+from raylt.study.workers.system_metrics import Report
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
 from raylt.trial.cost import memory
@@ -83,18 +84,7 @@ def trial(config: dict[str, Any]) -> None:
         try:
             if config["gpu_share"] < 1:
                 memory.cap(1.0 if config["alone"] else config["gpu_share"])
-            recipe = recipe_of(config)
-            with (
-                kept.shared_in(Path(config["runs"])),
-                system_metrics.read(report, on=config["system_metrics"]) as report_all,
-            ):
-                work(config["work"])(
-                    recipe,
-                    root=Path(config["root"]),
-                    folder=folder,
-                    report=report_all,
-                    device=None,
-                )
+            train(config, recipe_of(config), report, watched=True, device=None)
         except Exception as error:
             # Where the disk is full there is no place for it.
             with contextlib.suppress(OSError):
@@ -105,6 +95,24 @@ def trial(config: dict[str, Any]) -> None:
         # Only now are the variables of the work gone.
         memory.release()
         tune.report(end)
+
+
+def train(
+    config: Mapping[str, Any], recipe: Recipe, report: Report, *, watched: bool, **options: Any
+) -> None:
+    """Train the recipe of a trial in this process.
+
+    Args:
+        watched: Whether this machine is the one whose system metrics are reported, if any are.
+        options: What the work function takes besides recipe, folders and report.
+    """
+    on = watched and config["system_metrics"]
+    with (
+        kept.shared_in(Path(config["runs"])),
+        system_metrics.read(report, on=on) as report_all,
+    ):
+        folders = {"root": Path(config["root"]), "folder": Path(config["folder"])}
+        work(config["work"])(recipe, **folders, report=report_all, **options)
 
 
 def recipe_of(config: Mapping[str, Any]) -> Recipe:

@@ -70,17 +70,11 @@ def test_what_ray_tune_refuses_is_dropped_with_a_line(monkeypatch, caplog):
     assert "TUNE_STATE_REFRESH_PERIOD must be a number, but is 'often'" in caplog.text
 
 
-def test_the_list_of_numbers_has_what_this_ray_tune_reads():
-    from ray.tune import constants
-
-    others = {
-        *environment.DROPPED,
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS",
-        "TUNE_DISABLE_AUTO_INIT",
-        "TUNE_DISABLE_DATED_SUBDIR",
-        "TUNE_DISABLE_SIGINT_HANDLER",
-        "TUNE_PLACEMENT_GROUP_PREFIX",
-        "TUNE_PLACEMENT_GROUP_RECON_INTERVAL",
-        "TUNE_RESULT_DELIM",
-    }
-    assert {*others, *environment.NUMBERS} >= constants.TUNE_ENV_VARS
+def test_any_number_of_ray_tune_must_be_one_and_its_texts_may_be_anything(monkeypatch):
+    monkeypatch.setenv("TUNE_DISABLE_DATED_SUBDIR", "yes")
+    monkeypatch.setenv("RAY_CHDIR_TO_TRIAL_DIR", "no")
+    monkeypatch.setenv("TUNE_RESULT_DELIM", ".")
+    environment.prepare_ray(threads=1, alone=False)
+    assert "TUNE_DISABLE_DATED_SUBDIR" not in os.environ
+    assert os.environ["RAY_CHDIR_TO_TRIAL_DIR"] == "0"
+    assert os.environ["TUNE_RESULT_DELIM"] == "."

@@ -165,12 +165,10 @@ def confusion(scored: Scored, names: Sequence[str]) -> Chart:
     totals = table.sum(1)
     shares = table / np.maximum(totals, 1)[:, None]
     ticks = tuple(map(_tick, names)) if classes <= _TICKS else ()
-    key, title = _CONFUSION
     return Chart(
-        key=key,
-        title=title,
-        caption=f"Share of each true class on the validation images after epoch {scored.epoch}.",
-        body=Grid(
+        *_CONFUSION,
+        f"Share of each true class on the validation images after epoch {scored.epoch}.",
+        Grid(
             x=Axis("predicted class", ticks=ticks),
             y=Axis("true class", ticks=ticks),
             cells=tuple(tuple(row) for row in shares.tolist()),

@@ -137,7 +137,7 @@ class Grid:
     hover: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A chart and what it says."""
 
@@ -151,14 +151,12 @@ class Chart:
 
 def plot(key: str, title: str, caption: str, *, x: Axis, y: Axis, marks: Iterable[Mark]) -> Chart:
     """A chart of one pair of axes."""
-    return Chart(
-        key=key, title=title, caption=caption, body=(Panel(x=x, y=y, marks=tuple(marks)),)
-    )
+    return Chart(key, title, caption, (Panel(x=x, y=y, marks=tuple(marks)),))
 
 
 def nothing(key: str, title: str, reason: str) -> Chart:
     """A chart that cannot be drawn, and the reason."""
-    return Chart(key=key, title=title, caption=f"Nothing to draw: {reason}.", body=None)
+    return Chart(key, title, f"Nothing to draw: {reason}.", None)
 
 
 def round_ticks(low: float, high: float, *, log: bool) -> list[float]:

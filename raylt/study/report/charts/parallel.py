@@ -36,13 +36,11 @@ def parallel(record: Record, ranking: Sequence[Outcome]) -> Chart:
         values = [parts.scaled(name, trial.last[name]) for trial in scored]
         dimensions.append(number_axis(parts.axis_title(name), values))
     best = record.best()
-    key, title = _NAME
     return Chart(
-        key=key,
-        title=title,
-        caption=f"{len(scored)} trials, each a line; its shade is {parts.axis_title(metric)}. "
+        *_NAME,
+        f"{len(scored)} trials, each a line; its shade is {parts.axis_title(metric)}. "
         f"Trials that were stopped early have fewer epochs and show the last of them.",
-        body=Parallel(
+        Parallel(
             dimensions=tuple(dimensions),
             shade=tuple(parts.scaled(metric, trial.last[metric]) for trial in scored),
             shade_title=parts.axis_title(metric),

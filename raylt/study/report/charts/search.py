@@ -62,13 +62,11 @@ def response(record: Record, ranking: Sequence[Outcome]) -> Chart:
         )
         for leaf, name in zip(leaves, short([leaf.path for leaf in leaves]), strict=True)
     )
-    key, title = _RESPONSE
     return Chart(
-        key=key,
-        title=title,
-        caption="Each mark is a trial; the other leaves differ too, so look for the edge of the "
+        *_RESPONSE,
+        "Each mark is a trial; the other leaves differ too, so look for the edge of the "
         "cloud. Hollow marks were stopped early and show their last score.",
-        body=panels,
+        panels,
     )
 
 

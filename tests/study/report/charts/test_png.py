@@ -107,10 +107,7 @@ def test_a_long_caption_makes_the_picture_higher_and_not_wider():
 def test_four_panels_stand_in_two_rows():
     line = Line(name="a", x=(0.0, 1.0), y=(0.0, 1.0), colour=figure.BLUE)
     panel = Panel(x=Axis("x", log=True), y=Y, marks=(line,))
-    rows = [
-        drawn(Chart(key="k", title="t", caption="c", body=(panel,) * number)).shape[0]
-        for number in (3, 4)
-    ]
+    rows = [drawn(Chart("k", "t", "c", (panel,) * number)).shape[0] for number in (3, 4)]
     assert rows[1] > 1.6 * rows[0]
 
 
@@ -120,7 +117,7 @@ def parallel(strong):
         for name in ("lr", "tau")
     )
     body = Parallel(dimensions=dimensions, shade=(1.0, 2.0, 3.0), shade_title="%", strong=strong)
-    return Chart(key="k", title="t", caption="c", body=body)
+    return Chart("k", "t", "c", body)
 
 
 def test_the_best_trial_is_drawn_on_black():
@@ -132,7 +129,7 @@ def test_a_table_of_shares_writes_them_where_there_is_room():
     def of(n):
         cells = tuple(tuple(float(i == k) for k in range(n)) for i in range(n))
         body = Grid(x=Axis("taken for"), y=Axis("class"), cells=cells, hover=())
-        return drawn(Chart(key="k", title="t", caption="c", body=body))
+        return drawn(Chart("k", "t", "c", body))
 
     yellow, purple = "#fde725", "#440154"
     small = of(4)
