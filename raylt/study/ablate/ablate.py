@@ -27,7 +27,7 @@ from raylt.study.confirm.runs import Setting
 from raylt.study.record import studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.verdict import ablation, significance, test_openings
+from raylt.study.verdict import ablation, significance
 from raylt.study.verdict.ablation import Ablation, Effect, Step, Subject, Way
 from raylt.study.verdict.interplay import Differences, Estimate, estimate, interplay
 
@@ -117,10 +117,6 @@ class _WhichMattered(Question[Ablation]):
         ]
         return list({run.digest: run for run in (*self.race.trained(), *more)}.values())
 
-    def store(self, answer: Ablation) -> None:
-        """Keep the effects."""
-        ablation.store(self.race.study, answer)
-
     def judge(self, unscored: Mapping[int, str], *, uri: str) -> Ablation:
         """What each change brings, whether it is shown, and what interacts."""
         race, variants = self.race, self._variants
@@ -136,15 +132,8 @@ class _WhichMattered(Question[Ablation]):
         set_back = interplay(together, [*out.values()]) if out else None
         missing = bool(self.next_runs())
         return Ablation(
-            study=race.study.name,
-            metric=self._metric,
-            level=LEVEL,
-            seeds=race.seeds,
-            openings=len(test_openings.openings(race.study)),
-            test_openings=test_openings.sentence(race.study),
-            tracking_uri=uri,
+            **self.facts(self._metric, uri),
             notices=tuple(variants.notices),
-            interrupted=False,
             trial=variants.winner.number,
             together={c.name: c.reason for c in variants.changes if c.reason},
             changes={change.name: change.words for change in variants.changes},
@@ -183,13 +172,7 @@ class _WhichMattered(Question[Ablation]):
             for subject, comparison in zip(self._subjects, race.comparisons, strict=True)
         ]
         results = [race.results(setting, unscored) for setting in trained]
-        # What trains with lucky seeds only is not compared fairly: the others would not count.
-        out = [
-            seeds is not None or bool(runs.failures)
-            for seeds, runs in zip(dropped, results, strict=True)
-        ]
-        rows = [[*lead.values()] for lead in leads]
-        verdicts = significance.judge(rows, out_of_race=out, level=LEVEL)
+        verdicts = race.verdicts([[*lead.values()] for lead in leads], results)
         return tuple(
             Effect(subject=subject, runs=runs, verdict=verdict, dropped=seeds)
             for subject, runs, verdict, seeds in zip(
@@ -199,19 +182,7 @@ class _WhichMattered(Question[Ablation]):
 
     def _differences(self, comparison: Comparison) -> dict[int, float]:
         """Seed -> how far the setting with the change is ahead, on the images of the verdicts."""
-        pairs = self.race.pairs(comparison, self.race.seeds)
-        scores = {seed: (self._score(a), self._score(b)) for seed, (a, b) in pairs.items()}
-        return {
-            seed: self.race.lead(first, other)
-            for seed, (first, other) in scores.items()
-            if first is not None and other is not None
-        }
-
-    def _score(self, outcome: Outcome) -> float | None:
-        if not self._options.test:
-            return outcome.last.get(self._metric)
-        tested = self.race.tested(outcome)
-        return tested["metrics"].get(self._metric) if tested else None
+        return self.race.differences(comparison, self._metric, self.race.seeds)
 
     def _path(self) -> tuple[Step, ...]:
         """The path as far as it is trained; empty where it is not asked for."""
@@ -237,8 +208,9 @@ class _WhichMattered(Question[Ablation]):
     def _mean(self, setting: Setting) -> float | None:
         """The mean score of a setting over the seeds; None without any."""
         runs = self.race.runs.finished(setting, self.race.seeds).values()
-        scores = [score for run in runs if (score := self._score(run)) is not None]
-        return sum(scores) / len(scores) if scores else None
+        scores = [self.race.score(run, self._metric) for run in runs]
+        known = [score for score in scores if score is not None]
+        return sum(known) / len(known) if known else None
 
 
 def _seeds(study: Record, options: Options, comparisons: int) -> int:

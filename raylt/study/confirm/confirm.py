@@ -20,7 +20,6 @@ from raylt import space as spaces
 from raylt.settings import Settings
 from raylt.space import baseline as baselines
 from raylt.space.metric_names import BEST
-from raylt.space.plan import LEVEL
 from raylt.study.confirm import candidates, question, runs
 from raylt.study.confirm.candidates import Options
 from raylt.study.confirm.question import Question
@@ -31,13 +30,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names
 from raylt.study.run.plan import small_sample
-from raylt.study.verdict import (
-    class_changes,
-    confirmation,
-    floor,
-    significance,
-    test_openings,
-)
+from raylt.study.verdict import class_changes, floor
 from raylt.study.verdict.answer import SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
 from raylt.study.verdict.confirmation import Candidate, Confirmation
@@ -118,43 +111,23 @@ class _IsItBetter(Question[Confirmation]):
         """Whoever is left in the race, and the baseline."""
         return self.race.trained()
 
-    def store(self, answer: Confirmation) -> None:
-        """Keep the verdicts."""
-        confirmation.store(self.race.study, answer)
-
     def judge(self, unscored: Mapping[int, str], *, uri: str) -> Confirmation:
         """The verdict on each candidate."""
         race, name = self.race, test_metric(self.race)
         baseline = race.results(race.comparisons[0].reference, unscored)
         results = [race.results(c.setting, unscored) for c in race.comparisons]
         differences = [
-            [
-                race.lead(scores[name], baseline.test[seed][name])
-                for seed, scores in result.test.items()
-                if name in scores and name in baseline.test.get(seed, {})
-            ]
-            for result in results
+            [] if c.key in race.dropped else [*race.differences(c, name, race.seeds).values()]
+            for c in race.comparisons
         ]
-        # A setting that trains only with lucky seeds is not better: the others would not count.
-        out = [
-            c.key in race.dropped or bool(result.failures)
-            for c, result in zip(race.comparisons, results, strict=True)
-        ]
-        verdicts = significance.judge(differences, out_of_race=out, level=LEVEL)
+        verdicts = race.verdicts(differences, results)
         judged = zip(race.comparisons, results, verdicts, strict=True)
         return Confirmation(
-            study=race.study.name,
-            metric=name,
-            level=LEVEL,
-            seeds=race.seeds,
+            **self.facts(name, uri),
             retrain=candidates.retrain(race.study, self._options),
             baseline=baseline,
             candidates=tuple(_candidate(race, *row) for row in judged),
-            openings=len(test_openings.openings(race.study)),
-            test_openings=test_openings.sentence(race.study),
-            tracking_uri=uri,
             notices=_cautions(race.study),
-            interrupted=False,
         )
 
 

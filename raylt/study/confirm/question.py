@@ -12,11 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from raylt import escape, uris
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
+from raylt.space.plan import LEVEL
 from raylt.study.confirm import runs, scoring
 from raylt.study.confirm.race import Race
 from raylt.study.confirm.runs import SeedRuns, Setting
@@ -32,6 +33,7 @@ from raylt.study.run.session import Session
 from raylt.study.run.waiting import waiting
 from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
+from raylt.study.verdict import answer as answers
 from raylt.study.verdict import test_openings
 from raylt.study.verdict.answer import PLANNED, Answer
 
@@ -64,9 +66,19 @@ class Question(ABC, Generic[A]):
     def judge(self, unscored: Mapping[int, str], *, uri: str) -> A:
         """The answer by what is known; `unscored` says why a run, by number, was not tested."""
 
-    @abstractmethod
-    def store(self, answer: A) -> None:
-        """Keep the finished answer with the study."""
+    def facts(self, metric: str, uri: str) -> dict[str, Any]:
+        """What every answer says of its study."""
+        study = self.race.study
+        return {
+            "study": study.name,
+            "metric": metric,
+            "level": LEVEL,
+            "seeds": self.race.seeds,
+            "openings": len(test_openings.openings(study)),
+            "test_openings": test_openings.sentence(study),
+            "tracking_uri": uri,
+            "interrupted": False,
+        }
 
     def untested(self) -> list[Outcome]:
         """The runs that are to be scored on the test images and are not yet."""
@@ -161,7 +173,7 @@ def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: s
         return replace(answer, notices=(*answer.notices, *running.notices))
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.
     answer = question.judge({}, uri=uris.public(session.tracking_uri(settings)))
-    question.store(answer)
+    answers.store(question.race.study, answer)
     return answer
 
 
@@ -215,5 +227,5 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
             unscored = scoring.score(running, record, untested, opener=opener)
     answer = replace(question.judge(unscored, uri=uri), interrupted=running.interrupted)
     if not answer.interrupted:
-        question.store(answer)
+        answers.store(question.race.study, answer)
     return answer

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raylt.space.metric_names import METRICS
+from raylt.space.plan import LEVEL
 from raylt.study.confirm import scoring
 from raylt.study.confirm.runs import SeedRuns, Setting
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.verdict import significance
 from raylt.study.verdict.answer import SeedResults
+from raylt.study.verdict.significance import Verdict
 
 LOOK = 3
 """Seeds between two looks at who is still in the race."""
@@ -103,15 +105,39 @@ class Race:
         runs = self.runs.finished(comparison.setting, seeds)
         return {seed: (run, references[seed]) for seed, run in runs.items() if seed in references}
 
+    def score(self, run: Outcome, metric: str) -> float | None:
+        """What a run reached in a metric, on validation or on the test images, if it is known."""
+        if not metric.startswith("test/"):
+            return run.last.get(metric)
+        tested = self.tested(run)
+        return tested["metrics"].get(metric) if tested else None
+
+    def differences(
+        self, comparison: Comparison, metric: str, seeds: Sequence[int]
+    ) -> dict[int, float]:
+        """Seed -> how far a setting is ahead in a metric, where both runs have it."""
+        pairs = self.pairs(comparison, seeds)
+        scores = {seed: [self.score(run, metric) for run in pair] for seed, pair in pairs.items()}
+        return {
+            seed: self.lead(first, other)
+            for seed, (first, other) in scores.items()
+            if first is not None and other is not None
+        }
+
     def leads(self, comparison: Comparison, seeds: Sequence[int]) -> list[float]:
-        """How far a setting is ahead on validation, at each common seed; empty where nothing is
-        held out."""
-        if not self.validated:
-            return []
-        return [
-            self.lead(run.last[self.metric], reference.last[self.metric])
-            for run, reference in self.pairs(comparison, seeds).values()
+        """The same on validation; empty where nothing is held out."""
+        return [*self.differences(comparison, self.metric, seeds).values()]
+
+    def verdicts(
+        self, differences: Sequence[Sequence[float]], results: Sequence[SeedResults]
+    ) -> tuple[Verdict, ...]:
+        """The verdict on each comparison, given what was trained for it."""
+        # A setting that trains only with lucky seeds is not better: the others would not count.
+        out = [
+            comparison.key in self.dropped or bool(result.failures)
+            for comparison, result in zip(self.comparisons, results, strict=True)
         ]
+        return significance.judge(differences, out_of_race=out, level=LEVEL)
 
     def total(self) -> int:
         """How many runs there are once all that are left have run with every seed."""

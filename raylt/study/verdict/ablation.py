@@ -22,7 +22,6 @@ NOT_YET = "Nothing is judged yet, for not all runs are there."
 """Instead of a sentence on the changes while an ablation is not finished."""
 _NOISE = "within the noise of these seeds"
 _WIDTH = 80
-_KIND = "ablation"
 _HEADS: dict[Way, str] = {
     "whole": "",
     "out": "set back alone: what {trial} loses",
@@ -74,6 +73,8 @@ class Step:
 class Ablation(Answer):
     """What `raylt ablate` found."""
 
+    file = "ablation.json"
+    verb = "ablate"
     trial: int
     """The winner."""
     together: Mapping[str, str]
@@ -98,11 +99,6 @@ class Ablation(Answer):
         return (self.baseline, self.winner, *(effect.runs for effect in self.effects))
 
 
-def store(study: Record, result: Ablation) -> None:
-    """Keep a finished ablation with its study, whole or not at all."""
-    answer.store(study, _KIND, result)
-
-
 def stored(study: Record) -> dict[str, Any] | None:
     """The last finished ablation of a study, as `Ablation`, with plain values and lists for
     tuples; None if there is none.
@@ -110,7 +106,7 @@ def stored(study: Record) -> dict[str, Any] | None:
     Raises:
         EnvironmentError: its file is damaged.
     """
-    return answer.stored(study, _KIND, "ablate")
+    return answer.stored(study, Ablation)
 
 
 def sentence(

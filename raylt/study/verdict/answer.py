@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from raylt.schema import EnvironmentError, Value
 from raylt.study.record.record import Record
@@ -40,6 +40,10 @@ class SeedResults:
 class Answer:
     """What all answers have; the names of the fields are those of the stored file, too."""
 
+    file: ClassVar[str]
+    """Where the last one is kept, in `FOLDER`."""
+    verb: ClassVar[str]
+    """What it answers."""
     study: str
     metric: str
     """The metric that the verdicts are by."""
@@ -70,22 +74,22 @@ class Answer:
         return 4 if any(results.failures for results in self.results()) else 0
 
 
-def store(study: Record, name: str, answer: Answer) -> None:
+def store(study: Record, answer: Answer) -> None:
     """Keep a finished answer with its study, whole or not at all."""
-    path = study.folder / FOLDER / f"{name}.json"
+    path = study.folder / FOLDER / answer.file
     part = path.with_suffix(".part")
     part.write_text(json.dumps(asdict(answer)), "utf-8")
     part.replace(path)
 
 
-def stored(study: Record, name: str, verb: str) -> dict[str, Any] | None:
+def stored(study: Record, kind: type[Answer]) -> dict[str, Any] | None:
     """The last finished answer of a kind, as plain values with lists for tuples; None if there is
     none.
 
     Raises:
         EnvironmentError: its file is damaged.
     """
-    path = study.folder / FOLDER / f"{name}.json"
+    path, verb = study.folder / FOLDER / kind.file, kind.verb
     try:
         return json.loads(path.read_text("utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError) as error:

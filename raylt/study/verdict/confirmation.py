@@ -17,7 +17,6 @@ from raylt.study.verdict.significance import Verdict
 
 POOL = "trained on the whole training pool, validation images included"
 """What is said of runs that hold nothing out."""
-_KIND = "verdict"
 _BEST = "test/best/"
 """Prefix of the metrics after the epoch that validation chose."""
 
@@ -46,6 +45,8 @@ class Candidate:
 class Confirmation(Answer):
     """What `raylt confirm` found; the verdicts are on the test images."""
 
+    file = "verdict.json"
+    verb = "confirm"
     retrain: str
     """What the runs were trained on: `split` the images of the search, `pool` all of them."""
     baseline: SeedResults
@@ -56,11 +57,6 @@ class Confirmation(Answer):
         return (self.baseline, *(candidate.runs for candidate in self.candidates))
 
 
-def store(study: Record, result: Confirmation) -> None:
-    """Keep a finished confirmation with its study, whole or not at all."""
-    answer.store(study, _KIND, result)
-
-
 def stored(study: Record) -> dict[str, Any] | None:
     """The last finished confirmation of a study, as plain values; None if there is none.
 
@@ -69,7 +65,7 @@ def stored(study: Record) -> dict[str, Any] | None:
     Raises:
         EnvironmentError: its file is damaged.
     """
-    return answer.stored(study, _KIND, "confirm")
+    return answer.stored(study, Confirmation)
 
 
 def summary(study: Record) -> dict[str, Any] | None:

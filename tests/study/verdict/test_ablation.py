@@ -50,7 +50,7 @@ def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
     study = made.study(tmp_path, trials=2, failed=())
     assert charts.charts(study) == ()
     (study.folder / answer.FOLDER).mkdir()
-    ablation.store(study, ablated())
+    answer.store(study, ablated())
     stored = ablation.stored(study)
     assert stored["effects"][1]["subject"]["name"] == "a"
     effects, path = charts.charts(study)

@@ -143,7 +143,7 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
     test_openings.open_test(study, ["a"])
     result = confirmed()
     (study.folder / answer.FOLDER).mkdir()
-    confirmation.store(study, result)
+    answer.store(study, result)
     assert confirmation.stored(study) == json.loads(json.dumps(dataclasses.asdict(result)))
     summary = confirmation.summary(study)
     assert (summary["metric"], summary["seeds"]) == ("test/accuracy", list(SEEDS))
