@@ -21,7 +21,6 @@ from optuna.trial import FrozenTrial, TrialState
 from raylt.schema import Value
 from raylt.space import Space
 from raylt.study.record import lock, storage
-from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.epochs import Entry, Epochs, InFiles, InTable
 from raylt.study.record.lock import Place
 from raylt.study.record.outcome import (
@@ -61,7 +60,9 @@ class Record:
 
     Args:
         url: The server that has the database; None where it is `study.db` in `folder`.
-        cache: The trials in memory, for the process that writes; None to read.
+        database: Optuna's storage on it, without Optuna's own cache.
+        cached: The same with it.
+        writes: Whether this process may write.
     """
 
     def __init__(
@@ -71,22 +72,23 @@ class Record:
         *,
         url: str | None,
         database: optuna.storages.RDBStorage,
-        cache: WriteThroughStorage | None,
+        cached: optuna.storages.BaseStorage,
         study: optuna.Study,
+        writes: bool,
     ) -> None:
         self.folder = folder
         self.space = space
         self.study = study
         self.url = url
         self._database = database
-        self._storage = cache or database
+        self._storage = cached
         self._id = database.get_study_id_from_name(study.study_name)
         self._epochs: Epochs = (
             InTable(database.engine, self._id) if url else InFiles(self.trial_folder)
         )
         self._live: dict[int, dict[int, Entry]] = {}
         """The epochs of the trials that run here, so that they are read once."""
-        self._place = None if cache is None else Place(folder)
+        self._place = Place(folder) if writes else None
         self.begun = False
         """Whether a trial was started since the study was opened."""
         self.objectives = space.study.objective
@@ -166,11 +168,6 @@ class Record:
         """Every trial of a recipe."""
         frozen = self.study.get_trials(deepcopy=False)
         return [self._outcome(t) for t in frozen if t.user_attrs.get("digest") == digest]
-
-    @property
-    def count(self) -> int:
-        """Number of trials, waiting ones included."""
-        return self._storage.get_n_trials(self._id)
 
     def outcome(self, number: int) -> Outcome:
         """One trial."""
@@ -311,9 +308,7 @@ class Record:
 
     def _set(self, number: int, **attrs: Any) -> None:
         self._require_place()
-        # Who writes has opened the study with a sampler, and so with the cache.
-        assert isinstance(self._storage, WriteThroughStorage)
-        self._storage.set_trial_user_attrs(self._trial_id(number), attrs)
+        storage.set_trial_user_attrs(self._database, self._trial_id(number), attrs)
 
     def _require_place(self) -> None:
         if self._place is not None:

@@ -20,7 +20,6 @@ from raylt.schema import EnvironmentError, InputError, Value
 from raylt.settings import Settings
 from raylt.space import Space
 from raylt.study.record import lock, postgres, sqlite, storage
-from raylt.study.record.cache import WriteThroughStorage
 from raylt.study.record.record import REAL_ENDS, Record
 
 NEXT = "space.next.yaml"
@@ -231,21 +230,27 @@ def _record(
     name: str,
     sampler: optuna.samplers.BaseSampler | None,
 ) -> Record:
-    """The study of a name; with a sampler it can be written, and its trials are in memory."""
-    cache = None
+    """The study of a name; with a sampler it can be written."""
+    cached = optuna.storages.get_storage(database)
     with _only_json(folder, url):
-        if sampler is not None:
-            cache = WriteThroughStorage(database, database.get_study_id_from_name(name))
         study = optuna.load_study(
             study_name=name,
-            storage=cache or database,
+            storage=cached,
             sampler=sampler,
             pruner=optuna.pruners.NopPruner(),
         )
         # Everything that anybody will read: what is no JSON must not surprise them later.
         study.get_trials(deepcopy=False)
         _ = study.user_attrs
-    return Record(folder, space, url=url, database=database, cache=cache, study=study)
+    return Record(
+        folder,
+        space,
+        url=url,
+        database=database,
+        cached=cached,
+        study=study,
+        writes=sampler is not None,
+    )
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-from raylt.study.record import lock
+from raylt.study.record import lock, studies
 from raylt.study.record.postgres import Driver
 from tests.study.search.made import searcher
 
@@ -25,6 +25,19 @@ def test_an_outcome_is_what_a_trial_was_started_with_what_it_scored_and_how_it_e
     assert complete.recipe["seed"] == 0
     assert 0 < complete.began <= complete.ended
     assert made.best() == made.baseline() == made.ranking()[0] == complete
+
+
+def test_what_is_noted_and_set_together_is_what_a_reader_of_the_database_sees(study):
+    made = study("study.trials=2")
+    made.note("later", {"a": (1, 2)})
+    made.open_trial()
+    made.spend(0, seconds=2.5, cpu_seconds=5.0, gpu_seconds=0.0)
+    made.set_alone(0, reason="it ran out of memory")
+    reader = studies.load(made.folder, sampler=None)
+    assert reader.facts["later"] == made.facts["later"] == {"a": [1, 2]}
+    assert reader.outcome(0) == made.outcome(0)
+    assert (reader.outcome(0).seconds, reader.outcome(0).cpu_seconds) == (2.5, 5.0)
+    reader.close()
 
 
 def test_a_trial_that_nobody_drives_is_interrupted_and_one_of_another_driver_runs(
