@@ -211,7 +211,7 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
         stopped = running.trials(record, shown=total, name=runs.label)
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
-        if any(account.spent for account in budget.accounts(record)):
+        if budget.spent(record):
             return replace(question.judge({}, uri=uri), stopped=stopped)
         if stopped:
             raise EnvironmentError(

@@ -23,6 +23,7 @@ from raylt.study.record.record import Record
 INTERVAL = 10.0
 """Seconds between two times that the cost of what runs is written down."""
 _FACT = "wall_seconds"
+_BOOKED = ("cpu_seconds", "gpu_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,16 @@ class BudgetMeter:
     ) -> None:
         self._record = record
         self._budget = record.space.study.budget
-        self._rates = {"cpu_seconds": cpus, "gpu_seconds": gpus}
-        most = alone or (cpus, gpus)
-        self._rates_alone = {"cpu_seconds": most[0], "gpu_seconds": most[1]}
-        self._alone: set[int] = set()
-        """Trials that run with no other one beside them."""
+        self._usual = (cpus, gpus)
+        self._most = alone or (cpus, gpus)
+        self._booked: dict[int, tuple[float, float]] = {}
+        """Cores and GPUs that each trial books, once it has begun."""
         self._parts: dict[int, float] = {}
-        """How much of the rates a trial books, where not all of them."""
+        """How much of that it books now, where not all of it."""
         self._running: dict[int, float] = {}
         """When each running trial was last counted, by the monotonic clock."""
         self._costs = {outcome.number: _cost(outcome) for outcome in record.outcomes()}
-        self._totals = {name: sum(c[name] for c in self._costs.values()) for name in self._rates}
+        self._totals = {name: sum(c[name] for c in self._costs.values()) for name in _BOOKED}
         """What all trials have cost, as far as it is counted."""
         self._before: float = record.facts.get(_FACT, 0.0)
         self._began = self._written = time.monotonic()
@@ -89,8 +89,7 @@ class BudgetMeter:
     def begin(self, number: int, *, alone: bool = False) -> None:
         """Count a trial from now on: its process is up, for the first time or once more."""
         self._count(number)
-        if alone:
-            self._alone.add(number)
+        self._booked[number] = self._most if alone else self._usual
         self._costs.setdefault(number, {"seconds": 0.0, "cpu_seconds": 0.0, "gpu_seconds": 0.0})
         self._running[number] = time.monotonic()
 
@@ -139,13 +138,9 @@ class BudgetMeter:
         """Which limit was reached, in words; "" while none is."""
         if not limits(self._budget):
             return ""
-        now = time.monotonic()
-        totals = {
-            name: self._totals[name]
-            + sum((now - t) * self._rate(n, name) for n, t in self._running.items())
-            for name in self._rates
-        }
-        return _spent(_accounts(self._budget, _hours(wall=self._wall, **totals)))
+        for number in self._running:
+            self._count(number)
+        return _spent(accounts_of(self._budget, _hours(wall=self._wall, **self._totals)))
 
     @property
     def _wall(self) -> float:
@@ -159,15 +154,11 @@ class BudgetMeter:
         passed, self._running[number] = now - self._running[number], now
         cost = self._costs[number]
         cost["seconds"] += passed
-        for name in self._rates:
-            more = passed * self._rate(number, name)
+        part = self._parts.get(number, 1.0)
+        for name, booked in zip(_BOOKED, self._booked[number], strict=True):
+            more = passed * part * booked
             cost[name] += more
             self._totals[name] += more
-
-    def _rate(self, number: int, name: str) -> float:
-        """What a running trial books now."""
-        rates = self._rates_alone if number in self._alone else self._rates
-        return rates[name] * self._parts.get(number, 1.0)
 
 
 def used(record: Record) -> dict[str, float]:
@@ -180,9 +171,9 @@ def used(record: Record) -> dict[str, float]:
     )
 
 
-def accounts(record: Record) -> tuple[Account, ...]:
-    """Every limit of a study's budget, as far as the record knows what was used."""
-    return _accounts(record.space.study.budget, used(record))
+def accounts(record: Record, budget: Budget | None = None) -> tuple[Account, ...]:
+    """Every limit of a study's budget, or of another one, by what the record knows was used."""
+    return accounts_of(budget or record.space.study.budget, used(record))
 
 
 def sentence(record: Record) -> str:
@@ -195,8 +186,7 @@ def sentence(record: Record) -> str:
 
 def spent(record: Record, budget: Budget | None = None) -> tuple[Account, ...]:
     """The limits that a study has reached, by its own budget or by another one."""
-    known = _accounts(budget or record.space.study.budget, used(record))
-    return tuple(account for account in known if account.spent)
+    return tuple(account for account in accounts(record, budget) if account.spent)
 
 
 def require_left(record: Record, budget: Budget, *words: str) -> None:
@@ -235,7 +225,8 @@ def useless(budget: Budget, gpus: float) -> tuple[str, ...]:
     )
 
 
-def _accounts(budget: Budget, used: Mapping[str, float]) -> tuple[Account, ...]:
+def accounts_of(budget: Budget, used: Mapping[str, float]) -> tuple[Account, ...]:
+    """Every limit of a budget, given the hours that are used by its keys."""
     return tuple(Account(name, used[name], limit) for name, limit in limits(budget).items())
 
 

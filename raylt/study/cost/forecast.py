@@ -147,10 +147,7 @@ def forecast(space: Space, measured: Measured, allocation: Allocation, *, trials
         memory=max(cost.memory for _, cost in measured),
         gpu_memory=max(cost.gpu_memory for _, cost in measured),
         steps=tuple(dict.fromkeys(cost.steps for _, cost in measured if cost.steps)),
-        budget=tuple(
-            Account(name, used[name], limit)
-            for name, limit in budget.limits(space.study.budget).items()
-        ),
+        budget=budget.accounts_of(space.study.budget, used),
     )
 
 
