@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from sqlalchemy import Connection, text
 
@@ -135,14 +136,13 @@ def _set_attributes(
 
 
 def on_network(path: Path) -> bool:
-    """Whether a path lies on a file system that other machines see, as far as Linux tells."""
+    """Whether a path lies on a file system that other machines see, as far as the system tells."""
+    kinds: dict[str, str] = {}
     with contextlib.suppress(OSError):
-        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
-        mounts = {Path(line.split()[1]): line.split()[2] for line in lines}
-        whole = path.resolve()
-        kind = next((mounts[p] for p in (whole, *whole.parents) if p in mounts), "")
-        return kind.startswith(_NETWORK)
-    return False
+        kinds = {disk.mountpoint: disk.fstype for disk in psutil.disk_partitions(all=True)}
+    whole = path.resolve()
+    kind = next((kinds[str(p)] for p in (whole, *whole.parents) if str(p) in kinds), "")
+    return kind.startswith(_NETWORK)
 
 
 def studies(runs: Path) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from pathlib import Path
 
 from raylt import threads
 from raylt.cluster import address as addresses
 from raylt.cluster import bookings, capacity, connect, sharing
 from raylt.cluster.capacity import Node
+from raylt.settings import Settings
 from raylt.study.resources.allocation import Allocation
 
 LOOK = 5.0
@@ -26,25 +26,24 @@ _log = logging.getLogger("raylt")
 @contextlib.contextmanager
 def followed(
     allocation: Allocation,
+    settings: Settings,
     *,
-    address: str | None,
-    runs: Path,
-    checkpoints: str | None,
+    bucket: str | None,
     say: Callable[[str], None],
 ) -> Generator[Callable[[], int]]:
     """How many trials may run at a time, asked before each one begins, for the time of a `with`.
 
     Args:
-        address: The cluster whose machines come and go; this machine alone stays as it is.
-        checkpoints: A bucket by which machines can do without sharing the folder, or None.
+        settings: The address of the cluster whose machines come and go, if it is one.
+        bucket: One by which machines can do without sharing the folder of runs, or None.
     """
-    if addresses.way(address) == "here":
+    if addresses.way(settings.address) == "here":
         yield lambda: allocation.concurrent
         return
-    check = functools.partial(sharing.check, runs, checkpoints)
+    check = functools.partial(sharing.check, settings.runs, bucket)
     duty, remedy = "see the runs folder", "mount it there"
-    if checkpoints is not None:
-        duty, remedy = f"write {checkpoints}", sharing.remedy(checkpoints)
+    if bucket is not None:
+        duty, remedy = f"write {bucket}", sharing.remedy(bucket)
     machines = Machines(allocation, check=check, duty=duty, remedy=remedy, say=say)
     try:
         # A machine that is being checked may take a while, and must not hold up the end.

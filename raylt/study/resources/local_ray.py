@@ -10,6 +10,8 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
+import psutil
+
 from raylt import scratch
 from raylt.cluster import ray_compat
 from raylt.schema import EnvironmentError
@@ -32,12 +34,7 @@ def cores() -> int:
 
 def memory() -> float:
     """Bytes of memory that are free here, cut by the container's limit."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        # What the kernel could free counts too.
-        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable:"))
-        free = 1024 * int(line.split()[1])
+    free = psutil.virtual_memory().available
     group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError):
         limit = int((group / "memory.max").read_text())

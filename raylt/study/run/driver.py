@@ -201,11 +201,8 @@ def _run(
 ) -> Result:
     began = time.monotonic()
     tracker = _tracker(study, settings)
-    left = _left(study)
-    with session.tracked(
-        settings, tracker, study, nodes, hold, trials=left, listeners=listeners
-    ) as now:
-        stopped = now.trials(study)
+    with session.tracked(settings, tracker, study, nodes, hold, trials=_left(study)) as now:
+        stopped = now.trials(study, listeners=listeners)
         # The budget may be spent by now.
         tracker.resume_command = budget.resume_command(study)
     useless = budget.useless(study.space.study.budget, now.allocation.shape.gpus)

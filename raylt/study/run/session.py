@@ -58,8 +58,6 @@ class Session:
     guard: RayGuard
     allocation: Allocation
     """What each trial gets, and how many run at a time."""
-    listeners: Sequence[Listener] = ()
-    """The caller's own, which hear of everything last."""
     notices: tuple[str, ...] = ()
     """What MLflow did not take; known at the end."""
 
@@ -72,6 +70,7 @@ class Session:
         self,
         study: Record,
         *,
+        listeners: Sequence[Listener] = (),
         shown: int | None = None,
         name: Callable[[Outcome], str] | None = None,
     ) -> str:
@@ -79,6 +78,7 @@ class Session:
 
         Args:
             study: The study, or the runs of a confirmation.
+            listeners: The caller's own, which hear of everything last.
             shown: How many trials the user is told that it will have; default: those it wants.
             name: What a run of a confirmation is called.
         """
@@ -98,9 +98,8 @@ class Session:
             self.interruption.saying(progress.say, progress.stopping),
             joining.followed(
                 self.allocation,
-                address=settings.address,
-                runs=settings.runs,
-                checkpoints=_bucket_instead_of_folder(settings),
+                settings,
+                bucket=_bucket_instead_of_folder(settings),
                 say=progress.say,
             ) as concurrent,
             watchdog.watching(look, patience=watchdog.PATIENCE) as dog,
@@ -112,7 +111,7 @@ class Session:
                 study,
                 allocation=self.allocation,
                 concurrent=concurrent,
-                listeners=(*own, *self.listeners),
+                listeners=(*own, *listeners),
                 interrupted=lambda: self.interrupted,
                 ray_lost=self.guard.look,
                 settings=settings,
@@ -160,7 +159,6 @@ def tracked(
     hold: Hold,
     *,
     trials: int | None = None,
-    listeners: Sequence[Listener] = (),
 ) -> Generator[Session]:
     """A session with its tracker, for the time of a `with`; at its end the tracker is flushed.
 
@@ -200,7 +198,6 @@ def tracked(
                 hold=hold,
                 guard=guard,
                 allocation=allocation,
-                listeners=listeners,
             )
             yield session
         except KeyboardInterrupt:

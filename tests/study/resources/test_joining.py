@@ -6,6 +6,7 @@ import math
 import pytest
 
 from raylt.cluster import bookings, connect
+from raylt.settings import Settings
 from raylt.study.resources.allocation import Allocation
 from raylt.study.resources.joining import Machines, followed
 from tests.cluster.made import node, shape
@@ -124,6 +125,5 @@ def test_a_look_that_fails_is_told_and_not_repeated_at_once(cluster, monkeypatch
 def test_this_machine_alone_is_not_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr(connect, "nodes", lambda: pytest.fail("there is no cluster"))
     share = Allocation(shape=shape(), concurrent=2, machines=(node(2),))
-    where = {"address": None, "runs": tmp_path, "checkpoints": None}
-    with followed(share, **where, say=pytest.fail) as concurrent:
+    with followed(share, Settings(runs=tmp_path), bucket=None, say=pytest.fail) as concurrent:
         assert concurrent() == 2
