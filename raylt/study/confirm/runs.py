@@ -95,7 +95,7 @@ class SeedRuns:
         known: set[str] = set()
         for outcome in self.record.outcomes():
             if outcome.state == "waiting" and outcome.digest not in wanted:
-                self.record.withdraw(outcome.number)
+                self.record.discard(outcome.number)
             known.add(outcome.digest)
         for digest, run in wanted.items():
             if digest not in known:

@@ -258,12 +258,7 @@ class Record:
         self._set(number, alone=reason)
 
     def discard(self, number: int) -> None:
-        """Close a trial for which no point could be found; it does not count."""
-        self._set(number, **{_NO_POINT: True})
-        self.study.tell(number, state=TrialState.FAIL)
-
-    def withdraw(self, number: int) -> None:
-        """Close a waiting trial that nobody wants any more; it does not count."""
+        """Close a trial that has no point, or that nobody wants any more; it does not count."""
         self._set(number, **{_NO_POINT: True})
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.FAIL)
 

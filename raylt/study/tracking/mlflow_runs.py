@@ -54,6 +54,16 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
+def is_active(client: MlflowClient, run: str) -> bool:
+    """Whether a store has a run that nobody has deleted."""
+    try:
+        return client.get_run(run).info.lifecycle_stage == "active"
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+
+
 class MlflowRuns:
     """The runs of one study in one MLflow store.
 
@@ -164,7 +174,7 @@ class MlflowRuns:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None or experiment.lifecycle_stage == "deleted":
             raise EnvironmentError(f"the experiment {name!r} was deleted in MLflow")
-        if STUDY in self._known and not self._is_active(self._known[STUDY].id):
+        if STUDY in self._known and not is_active(self.client, self._known[STUDY].id):
             raise EnvironmentError(f"the run of study {name!r} was deleted in MLflow")
 
     def is_closed(self, key: str) -> bool:
@@ -243,14 +253,6 @@ class MlflowRuns:
                 ids[run.data.tags[_KEY].removeprefix(self._prefix)] = run.info.run_id
             token = runs.token or ""
         return ids
-
-    def _is_active(self, run: str) -> bool:
-        try:
-            return self.client.get_run(run).info.lifecycle_stage == "active"
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return False
-            raise
 
     def _require_place(self) -> None:
         """Refuse to make MLflow's folder anew where the runs were moved away."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from raylt import uris
 from raylt.schema import EnvironmentError
+from raylt.study.tracking.mlflow_runs import is_active
 from raylt.trial.portable import Portable
 
 
@@ -35,10 +36,8 @@ class _Logits(nn.Module):
 def has_run(uri: str, run: str) -> bool:
     """Whether a store has a run that nobody has deleted."""
     try:
-        return MlflowClient(tracking_uri=uri).get_run(run).info.lifecycle_stage == "active"
+        return is_active(MlflowClient(tracking_uri=uri), run)
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
         raise _refusal(error, uri) from error
 
 
