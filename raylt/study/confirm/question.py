@@ -131,7 +131,6 @@ def announce(race: Race, settings: Settings, *more: str) -> None:
     """Say how many runs a question asks for, and how long they take by the trials of the search.
 
     Args:
-        settings: Whether anything is said.
         more: What else is to be known of that time.
     """
     compared, seeds = race.settings, race.seeds

@@ -28,7 +28,6 @@ def score(
     """Score runs; the scores lie in their folders.
 
     Args:
-        runs: The finished ones that are to be scored.
         opener: `package.module:function` that scores one run.
 
     Returns:

@@ -192,9 +192,6 @@ def spent(record: Record, budget: Budget | None = None) -> tuple[Account, ...]:
 def require_left(record: Record, budget: Budget, *words: str) -> None:
     """Refuse to go on with a study that may start nothing.
 
-    Args:
-        words: What else was asked of `raylt resume`.
-
     Raises:
         InputError: the budget is spent.
     """

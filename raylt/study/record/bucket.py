@@ -17,9 +17,6 @@ _log = logging.getLogger("raylt")
 def chosen(record: Record, wanted: str | None) -> str | None:
     """The bucket that a study goes on with; one that it has it keeps.
 
-    Args:
-        wanted: What the user named, or None.
-
     Raises:
         InputError: the study has another one.
     """

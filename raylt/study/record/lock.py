@@ -28,9 +28,6 @@ _log = logging.getLogger("raylt")
 def driver_of(folder: Path, url: str | None) -> Driver | None:
     """The process that drives a study now, on any machine that shares its folder or server.
 
-    Args:
-        url: The server that has the study, or None.
-
     Raises:
         EnvironmentError: the server does not answer.
     """
@@ -83,7 +80,6 @@ def locked(
     """Lock a study for one driver; the lock is released however the process ends.
 
     Args:
-        url: The server that has the study, or None.
         go_on: What goes on with it where the server lets it go, for the message.
         question: The verb that is answered by runs over fresh seeds; empty for the search.
 

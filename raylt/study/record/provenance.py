@@ -47,7 +47,6 @@ def command(record: Record, verb: str, *words: str) -> str:
     """A command about a study that runs as pasted.
 
     Args:
-        verb: Such as "resume".
         words: The study's name, if the verb takes it, and other options.
     """
     values = {**record.facts.get(FACT, {}), "runs": record.folder.parent}

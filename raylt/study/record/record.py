@@ -279,14 +279,7 @@ class Record:
         seconds: float,
         failure: str,
     ) -> Outcome:
-        """Close a trial: its last metrics are its result.
-
-        Args:
-            last: Metrics of the last scored epoch; empty without one.
-            best: Metrics of the epoch with the best objective.
-            baseline: Metrics of the baseline, which constraints may refer to.
-            failure: Why it failed, in one line; "" unless it did.
-        """
+        """Close a trial: its last metrics are its result."""
         self._set(number, last=dict(last), best=dict(best), seconds=seconds, failure=failure)
         if last and state != "failed" and self.space.study.constraints:
             trial = optuna.trial.Trial(self.study, self._trial_id(number))

@@ -72,12 +72,7 @@ def opened(folder: Path, url: str | None) -> optuna.storages.RDBStorage:
 def set_trial_user_attrs(
     database: optuna.storages.RDBStorage, trial_id: int, attrs: Mapping[str, Any]
 ) -> None:
-    """Set several attributes of a trial in one commit; Optuna makes one for each.
-
-    Args:
-        trial_id: The trial, not a finished one.
-        attrs: Plain JSON.
-    """
+    """Set several attributes of a trial in one commit; Optuna makes one for each."""
     with database.engine.begin() as connection:
         _set_attributes(connection, "trial", trial_id, attrs)
 
@@ -95,7 +90,6 @@ def rewrite(
 
     Args:
         distributions: By the name of the parameter; each must contain the values there are.
-        facts: Attributes of the study, plain JSON.
     """
     with storage.engine.begin() as database:
         rows = database.execute(
@@ -155,10 +149,6 @@ def studies(runs: Path) -> tuple[str, ...]:
 
 def exists(folder: Path, url: str | None, name: str) -> bool:
     """Whether there is a study that was created completely.
-
-    Args:
-        url: Its server; None for the folder itself.
-        name: What it is called on a server.
 
     Raises:
         EnvironmentError: the database cannot be read.

@@ -36,7 +36,6 @@ def require_new(
     """Refuse the name of a study that exists in the folder or on the server.
 
     Args:
-        url: The server; None for the folder.
         settings: Those of the command, for the one that continues the study.
 
     Raises:
@@ -79,11 +78,7 @@ def create(
     """Begin a study in a folder without one; the caller holds its lock.
 
     Args:
-        folder: Made where it is missing.
         queue: Points to run first, after the baseline, the space's own points and `warm`.
-        facts: Further facts about the study, plain JSON.
-        url: The server for the database, from `storage.chosen`; None for `study.db` in the folder.
-        name: Its name on a server; the space's name where None.
 
     Raises:
         InputError: there is a study already.
@@ -150,9 +145,6 @@ def load(
 
     Args:
         folder: The study's folder; made where it is missing and the study is on a server.
-        sampler: Suggests points; None to read.
-        url: The server that has the study, from `storage.chosen`; None for the folder.
-        name: Its name on a server; the folder's name where None.
 
     Raises:
         InputError: there is no study, or its space file was changed.

@@ -315,7 +315,6 @@ def _table(
 
     Args:
         kinds: The classes of the rows in the style sheet.
-        sortable: Whether the heads are buttons that sort the rows.
     """
     # On paper a long name is broken rather than the table cut off.
     names = [_text(name).replace("_", "_<wbr>") for name in heads]

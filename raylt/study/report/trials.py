@@ -32,8 +32,6 @@ def table(
     """Trials with their leaves and scores; the best one stands out.
 
     Args:
-        paths: The leaves that have a column.
-        objective: The metric that is always shown.
         name: What a trial is called; its number, and a star for the baseline, where None.
     """
     metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)

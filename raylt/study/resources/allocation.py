@@ -126,9 +126,6 @@ def ray_nodes(settings: Settings, *, bucket: str | None) -> Generator[Sequence[N
         bucket: A bucket by which machines do without a shared folder of runs; None where there
             is none, or where it is not enough.
 
-    Returns:
-        The machines.
-
     Raises:
         EnvironmentError: Ray does not start, the cluster has no room for one trial, or its
             machines do not share the folder of runs.
@@ -162,7 +159,6 @@ def allocate(
 
     Args:
         measure: Called where trials are packed by what they need.
-        trials: How many are to run; None where that is not known yet.
 
     Raises:
         EnvironmentError: not even one trial fits.

@@ -58,7 +58,6 @@ def ray_here(*, cpus: int, dashboard: bool, preload: str | None) -> Generator[No
     """A Ray cluster of this machine for the time of a `with`.
 
     Args:
-        cpus: Cores that trials may book.
         dashboard: Whether its State API runs, on loopback: trials of several workers need it to
             give their cores back when they are stopped early.
         preload: A module that Ray's processes import while they wait for a trial, such as one

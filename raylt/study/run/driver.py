@@ -35,9 +35,6 @@ from raylt.study.warm_start.carried import WarmStart
 def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     """Begin a study and run it to its end.
 
-    Args:
-        listeners: They hear what happens to trials, after raylt's own listeners.
-
     Raises:
         InputError: another process has begun the study meanwhile.
         EnvironmentError: the folder, the tracker, the bucket or Ray is not as it must be.
@@ -120,7 +117,6 @@ def resume(
         retry_failed: Whether trials that failed run again, under new numbers.
         trials: How many trials it is to have: `40`, or `+20` for more; None leaves it.
         space: A wider space to continue with; None leaves it.
-        listeners: They hear what happens to trials, after raylt's own listeners.
 
     Raises:
         InputError: there is no such study, its budget is spent, its images have changed, or its

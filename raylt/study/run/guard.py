@@ -59,7 +59,6 @@ class RayGuard:
         parts: Process numbers of Ray's own processes, by name, `raylet` among them; none where Ray
             is a cluster's.
         head: Host and port of the cluster's control service.
-        resume_command: The command that goes on, for the message.
     """
 
     def __init__(

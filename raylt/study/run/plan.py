@@ -54,9 +54,6 @@ class Plan:
 def check_space(space: Space, *, here: bool = True) -> None:
     """Refuse what is wrong with a space whatever the settings and the data.
 
-    Args:
-        here: Whether it is to be searched on this machine.
-
     Raises:
         InputError: the method of `study.versus` cannot be searched, or an encoder of one's own
             cannot be imported or called.

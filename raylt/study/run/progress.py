@@ -35,7 +35,6 @@ class Progress(Listener):
     only.
 
     Args:
-        record: The study, or the runs of a confirmation.
         wanted: How many trials there will be; default: as many as the study wants.
         name: What a run is called, where none is better than another: those of a confirmation.
     """

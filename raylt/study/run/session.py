@@ -77,7 +77,6 @@ class Session:
         """Run the trials that a study still wants; returns why it ended early, or "".
 
         Args:
-            study: The study, or the runs of a confirmation.
             listeners: The caller's own, which hear of everything last.
             shown: How many trials the user is told that it will have; default: those it wants.
             name: What a run of a confirmation is called.
@@ -123,9 +122,6 @@ class Session:
 def ray_session(settings: Settings) -> Generator[Sequence[Node]]:
     """Ray and its machines, for the time of a `with`; call `prepare` first.
 
-    Returns:
-        The machines.
-
     Raises:
         EnvironmentError: the tracker or the bucket cannot be reached, Ray does not start, or the
             machines are not as they must be.
@@ -164,7 +160,6 @@ def tracked(
 
     Args:
         study: The study; trials that are packed automatically are packed by its recipes.
-        trials: How many are to run; None where that is not known yet.
 
     Raises:
         EnvironmentError: the machines have no room for a trial, the tracker cannot be used, or a

@@ -38,7 +38,6 @@ def sampler(
         space: Names the sampler, its seed and how many trials it draws at random first.
         begun: Trials that the study has already; a resumed study goes on with fresh numbers
             instead of repeating those of its first run.
-        prior: Trials of earlier studies, for a sampler that takes them.
     """
     chosen = space.study.sampler
     seed = (chosen.seed + 1_000_003 * begun) % 2**32
@@ -56,9 +55,6 @@ def draw(
     """A point that the space allows and that no trial has had, or None where none is left.
 
     Args:
-        study: Its sampler suggests; the trials in it are the history.
-        trial: The running trial that the point is for.
-        space: Decides which leaves are active and what is refused.
         taken: Digests of the recipes that were run or are running.
         seed: For the plain random draws once the sampler insists on refused or known points.
     """

@@ -48,7 +48,6 @@ class TruthfulSearcher(Searcher):
 
     Args:
         record: The study; this object is its only writer.
-        cause: Why the process of a Tune trial died, in one line.
         on_shared_oom: Called with the number of a trial that ran out of memory beside others; None
             where trials share nothing.
         retries: How often a trial is handed out again whose process died.

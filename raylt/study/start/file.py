@@ -48,12 +48,7 @@ class Choices:
 
 
 def text(survey: Survey, chosen: Choices, *, measured: str, file: str) -> str:
-    """The space file.
-
-    Args:
-        measured: What a step took, in words.
-        file: How the file will be called.
-    """
+    """The space file."""
     published: Published = plugins.declared("methods", chosen.method, "PUBLISHED")
     lr = float(published.values["optimizer.lr"] or 0.1)
     every = max(1, chosen.epochs // 10)

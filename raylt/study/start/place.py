@@ -115,7 +115,6 @@ def _link(root: Path, target: Path, made: list[Path], *, exactly: bool = False) 
     """A link to a file or folder in the data root.
 
     Args:
-        made: Takes the link if it is new.
         exactly: Whether it must have the name of its target.
     """
     base = Path(target.name or "images")

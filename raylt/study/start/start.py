@@ -89,7 +89,6 @@ def start(
         source: A folder of `class/image`, one with `train`, `val` and `test`, a table or lists.
         out: The file; without it one that is called like the source.
         settings: Where the data root is, and how many trials run at a time.
-        method: One of `file.METHODS`.
         ask: Takes the name of a choice and what was chosen; returns what is to be taken.
 
     Raises:

@@ -86,7 +86,6 @@ def of_epoch(entry: Mapping[str, float], plan: Study) -> dict[str, float]:
     """What MLflow gets of a scored epoch: the objectives first, then the rest, rounded.
 
     Args:
-        entry: Everything that was reported, with `time` and `epoch`.
         plan: Its objectives and constraints are sent whatever they are.
     """
     objectives = [objective.metric for objective in plan.objective if objective.metric in entry]

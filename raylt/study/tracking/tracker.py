@@ -94,7 +94,6 @@ class Tracker(Listener):
     Args:
         connect: Opens the mirror; called in the tracker's thread.
         uri: The store, for messages; credentials are left out of them.
-        resume_command: The command that uploads what is missing, for messages.
         optional: Whether the search starts without a store that does not answer.
     """
 

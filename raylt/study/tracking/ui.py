@@ -43,9 +43,6 @@ def serve(
 
     Args:
         tracking_uri: The store; None for the one in `runs`.
-        study: The study whose pages are linked; None for the latest.
-        storage: URL of the server that has the study.
-        browse: Whether a browser opens the first link.
 
     Raises:
         InputError: there is nothing to show, or no such study.

@@ -17,7 +17,6 @@ def levels(floor: Mapping[str, float], metric: str) -> dict[str, float]:
 
     Args:
         floor: The fact `floor` of a study, by keys like `floor/logistic/many`.
-        metric: Such as `val/many`.
     """
     group = metric.removeprefix("val/").removeprefix("best/")
     named = (key.split("/", 2)[1:] for key in floor)

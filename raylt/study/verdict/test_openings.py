@@ -47,7 +47,6 @@ def open_test(record: Record, recipes: Sequence[str]) -> Opening:
 
     Args:
         record: The study; the caller holds its lock.
-        recipes: Digests of the recipes that are going to be scored.
     """
     before = openings(record)
     digests = tuple(sorted(recipes))

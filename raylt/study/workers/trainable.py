@@ -126,9 +126,6 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe:
 def require_shared(folder: Path, bucketed: str | None) -> None:
     """Refuse to train on a machine that has just joined and does not share the runs folder.
 
-    Args:
-        bucketed: The bucket that stands in for the folder, or None.
-
     Raises:
         FileNotFoundError: the machine does not; the trial may be started again elsewhere.
     """

@@ -98,7 +98,6 @@ def _gain_bars(
 
     Args:
         gain: Points that each class gained; NaN for one without an image.
-        intervals: The interval of each, or None.
     """
     order = [k for k in classes.largest_first(counts) if not math.isnan(gain[k])]
     return figure.plot(
