@@ -72,9 +72,9 @@ def compare(
         open_study(options.study_name(study), settings.runs, settings.storage) for study in studies
     ]
     board = leaderboard.compare(records, metric=metric, force=force)
-    for warning in board.warnings:
+    for warning in board["warnings"]:
         output.echo(f"warning: {warning}", err=True)
     if as_json:
-        output.print_json(leaderboard.values(board))
+        output.print_json(board)
     else:
         output.echo(leaderboard.text(board, lines=lines))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from raylt.plugins import did_you_mean
@@ -19,24 +19,16 @@ _EVALUATION = ("labels", "probe")
 """Keys of a recipe's evaluation that decide whether two scores mean the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaderboard:
-    """The finished trials of several studies in one order."""
-
-    metric: str
-    ranking: tuple[tuple[Record, Outcome], ...]
-    """Best first."""
-    studies: tuple[Record, ...]
-    warnings: tuple[str, ...]
-    """Why the numbers may not mean the same, where that was forced."""
-
-
-def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Leaderboard:
+def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> dict[str, Any]:
     """Rank the finished trials of studies that saw the same data in the same way.
 
     Args:
         metric: What to rank by; the objective of the first study where None.
         force: Whether to rank anyway where the data or the evaluation differ.
+
+    Returns:
+        `metric`, the `ranking`, best first, each trial with its `rank` and `study`, the `studies`,
+        and `warnings`: why the numbers may not mean the same, where that was forced.
 
     Raises:
         InputError: the data or the evaluation differ, or a study has no finished trial with the
@@ -67,47 +59,41 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> Le
         ranking += scored
     sign = -1 if METRICS[metric] == "maximize" else 1
     ranking.sort(key=lambda pair: (sign * pair[1].last[metric], pair[0].name, pair[1].number))
-    return Leaderboard(
-        metric=metric,
-        ranking=tuple(ranking),
-        studies=tuple(records),
-        warnings=tuple(unlike),
-    )
-
-
-def values(leaderboard: Leaderboard) -> dict[str, Any]:
-    """A leaderboard as plain values."""
     return {
-        "metric": leaderboard.metric,
-        "warnings": list(leaderboard.warnings),
-        "studies": [_study(record) for record in leaderboard.studies],
+        "metric": metric,
+        "warnings": unlike,
+        "studies": [*map(_study, records)],
         "ranking": [
             {"rank": rank, "study": record.name, **asdict(trial)}
-            for rank, (record, trial) in enumerate(leaderboard.ranking, 1)
+            for rank, (record, trial) in enumerate(ranking, 1)
         ],
     }
 
 
-def text(leaderboard: Leaderboard, *, lines: int) -> str:
+def text(leaderboard: Mapping[str, Any], *, lines: int) -> str:
     """A leaderboard for people: a line for each study, then the best `lines` trials."""
-    metrics = list(dict.fromkeys([leaderboard.metric, *SHOWN]))
+    metrics = list(dict.fromkeys([leaderboard["metric"], *SHOWN]))
     names = [metric.removeprefix("val/") for metric in metrics]
     rows = [["rank", "study", "trial", "method", *names, "time", "leaves"]]
     rows += [
         [
-            str(rank),
-            record.name,
-            f"{trial.number}{'*' if trial.role == 'baseline' else ''}",
-            trial.recipe["method"]["name"],
-            *(score(metric, trial.last.get(metric)) for metric in metrics),
-            duration(trial.seconds),
-            assignments(trial.point),
+            str(trial["rank"]),
+            trial["study"],
+            f"{trial['number']}{'*' if trial['role'] == 'baseline' else ''}",
+            trial["recipe"]["method"]["name"],
+            *(score(metric, trial["last"].get(metric)) for metric in metrics),
+            duration(trial["seconds"]),
+            assignments(trial["point"]),
         ]
-        for rank, (record, trial) in enumerate(leaderboard.ranking[:lines], 1)
+        for trial in leaderboard["ranking"][:lines]
     ]
-    rest = len(leaderboard.ranking) - lines
+    rest = len(leaderboard["ranking"]) - lines
     more = [f"... and {rest} more finished trials"] if rest > 0 else []
-    sentences = map(_sentence, leaderboard.studies)
+    sentences = [
+        f"{study['study']}: {study['trials']} trials in {duration(study['seconds'])} of training, "
+        f"{study['test_openings']}"
+        for study in leaderboard["studies"]
+    ]
     note = "* a baseline; one seed each, on the validation images"
     return "\n".join([*sentences, "", *table(rows), *more, "", note])
 
@@ -149,12 +135,5 @@ def _study(record: Record) -> dict[str, Any]:
         "trials": len(trials),
         "seconds": sum(trial.seconds for trial in trials),
         "best": None if best is None else best.number,
+        "test_openings": test_openings.sentence(record),
     }
-
-
-def _sentence(record: Record) -> str:
-    study = _study(record)
-    return (
-        f"{record.name}: {study['trials']} trials in {duration(study['seconds'])} of training, "
-        f"{test_openings.sentence(record)}"
-    )

@@ -309,9 +309,9 @@ def test_drivers_with_a_study_each_share_a_server_and_their_trials_rank_together
         for outcome in study.outcomes():
             assert [entry["epoch"] for entry in study.epochs(outcome.number)] == [1, 2, 3, 4, 5, 6]
     result = leaderboard.compare(opened, metric=None, force=False)
-    assert len(result.ranking) == 10
+    assert len(result["ranking"]) == 10
     # Both began with the paper's setting; everything else was drawn with a seed of its own.
-    assert len({outcome.digest for _, outcome in result.ranking}) == 9
+    assert len({trial["digest"] for trial in result["ranking"]}) == 9
     for study in opened:
         study.close()
 

@@ -6,7 +6,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import InputError
-from raylt.study.report.leaderboard import compare, text, values
+from raylt.study.report.leaderboard import compare, text
 from tests.study import made
 
 
@@ -47,16 +47,16 @@ def studies(folder):
 
 def test_all_finished_trials_stand_in_one_order(studies):
     ranked = compare(studies("one", "two"), metric=None, force=False)
-    assert ranked.warnings == ()
-    assert len(ranked.ranking) == 2 + 3
-    scores = [trial.last["val/accuracy"] for _, trial in ranked.ranking]
+    assert ranked["warnings"] == []
+    assert len(ranked["ranking"]) == 2 + 3
+    scores = [trial["last"]["val/accuracy"] for trial in ranked["ranking"]]
     assert scores == sorted(scores, reverse=True)
-    assert {record.name for record, _ in ranked.ranking} == {"one", "two"}
+    assert {trial["study"] for trial in ranked["ranking"]} == {"one", "two"}
 
 
 def test_a_metric_to_be_small_is_ranked_from_below(studies):
     ranked = compare(studies("one", "two"), metric="train/loss", force=False)
-    losses = [trial.last["train/loss"] for _, trial in ranked.ranking]
+    losses = [trial["last"]["train/loss"] for trial in ranked["ranking"]]
     assert losses == sorted(losses)
 
 
@@ -71,8 +71,8 @@ def test_what_does_not_compare_is_refused_unless_forced(studies, name, reason):
     with pytest.raises(InputError, match=reason):
         compare(studies("one", name), metric=None, force=False)
     ranked = compare(studies("one", name), metric=None, force=True)
-    assert len(ranked.warnings) == 1
-    assert len(ranked.ranking) == 3
+    assert len(ranked["warnings"]) == 1
+    assert len(ranked["ranking"]) == 3
 
 
 def test_a_study_without_a_finished_trial_is_named(studies):
@@ -87,16 +87,16 @@ def test_an_unknown_metric_is_named(studies):
 
 def test_texts_and_values_hold_the_ranking(studies):
     ranked = compare(studies("one", "two"), metric=None, force=False)
-    first_record, first = ranked.ranking[0]
+    first = ranked["ranking"][0]
     printed = text(ranked, lines=2)
     assert "... and 3 more finished trials" in printed
     assert "one: 4 trials" in printed
     row = next(line for line in printed.splitlines() if line.startswith("1 "))
-    assert first_record.name in row
-    assert f"method.temperature={first.point['method.temperature']:.4g}" in row
-    plain = json.loads(json.dumps(values(ranked)))
+    assert first["study"] in row
+    assert f"method.temperature={first['point']['method.temperature']:.4g}" in row
+    plain = json.loads(json.dumps(ranked))
     assert [trial["rank"] for trial in plain["ranking"]] == [1, 2, 3, 4, 5]
-    assert plain["ranking"][0]["number"] == first.number
+    assert plain["ranking"][0]["number"] == first["number"]
 
 
 def test_the_verb_prints_json_and_refuses(folder, capfd):
