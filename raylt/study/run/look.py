@@ -77,10 +77,14 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     if divided is None:
         return Look(counts, "")
     counts = divided.counts
-    # Pillow is only imported where there are images.
-    from raylt.data.reading import copies
 
-    shared = threads.in_background(lambda: copies.sentence(divided))
+    def compare() -> str:
+        # Pillow is only imported where there are images.
+        from raylt.data.reading import copies
+
+        return copies.sentence(divided)
+
+    shared = threads.in_background(compare)
     try:
         in_several = shared.result(deadline - time.monotonic())
         return Look(counts, _NONE_DECODED, divided.names, in_several)
