@@ -22,8 +22,13 @@ def answer(commands: click.Command) -> int | None:
     """Answer a shell that asks for a completion; returns the exit code, or None if none asks."""
     if not (instruction := os.environ.get(VARIABLE)):
         return None
-    from click.shell_completion import shell_complete
+    from click.shell_completion import FishComplete, add_completion_class, shell_complete
 
+    class Fish(FishComplete):
+        # click's script would end a summary at its first comma.
+        source_template = FishComplete.source_template.replace("split ", "split -m 1 ")
+
+    add_completion_class(Fish)
     return shell_complete(commands, {}, "raylt", VARIABLE, instruction)
 
 
