@@ -7,11 +7,13 @@
     raylt tune --space docs/pictures/tau.yaml --study tau-0 seed=0   # and tau-1, tau-2 alike
     raylt tune --space docs/pictures/complement.yaml --study complement-0 seed=0   # and 1, 2
     raylt tune --space sdclr --study killed study.trials=6 epochs=40   # kill -9 and resume it
+    and what docs/how-to/compare-methods.md trains
     python docs/pictures/make.py runs
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -32,6 +34,8 @@ from raylt.data import longtail
 from raylt.methods.bcl import balanced_contrastive, class_weights
 from raylt.methods.sdclr import SDCLR
 from raylt.nn.masked import magnitude_masks
+from raylt.study.record import studies
+from raylt.study.table.rows import table
 from raylt.study.verdict import significance
 from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
@@ -40,6 +44,8 @@ HERE = Path(__file__).parent
 MANY, MEDIUM, FEW = "#0072b2", "#e69f00", "#d55e00"
 COUNTS = longtail.exponential_counts(500, 100, 100)
 """The class sizes of CIFAR-100-LT with an imbalance of 100."""
+METHODS = ("kcl-digits", "kcl-digits-versus-tsc", "paco-digits", "decoupled-digits")
+"""The studies of `docs/how-to/compare-methods.md`."""
 
 
 def tails(axes: list[Axes], runs: Path) -> None:
@@ -214,6 +220,23 @@ def seeds(axes: list[Axes], runs: Path) -> None:
     axes[1].set(title="the luckiest of n equal trials", xlabel="n", ylabel="lead in points")
 
 
+def methods(axes: list[Axes], runs: Path) -> None:
+    """Every method with the same seeds: the paper's setting and what a search found."""
+    with contextlib.ExitStack() as stack:
+        records = [
+            stack.enter_context(contextlib.closing(studies.open_study(name, runs)))
+            for name in METHODS
+        ]
+        rows = table(records, "validation", ablations=False).rows
+    for place, row in enumerate(reversed(rows)):
+        for panel, column in zip(axes, ("All", "Few"), strict=True):
+            cell, colour = row.cells[column], MANY if row.name == "baseline" else FEW
+            panel.errorbar(cell.mean, place, xerr=cell.std, fmt="D", color=colour, markersize=5)
+    names = [f"{row.method}, {row.name}" for row in reversed(rows)]
+    axes[0].set(title="accuracy, per cent", yticks=range(len(rows)), yticklabels=names)
+    axes[1].set(title="few, per cent", yticks=[])
+
+
 def levels(axes: list[Axes], runs: Path) -> None:
     """The smallest p-value that some seeds can give, and what three candidates ask for."""
     sizes = range(1, 13)
@@ -273,6 +296,7 @@ PICTURES: dict[Callable[[list[Axes], Path], None], int] = {
     trade: 1,
     complement: 2,
     seeds: 2,
+    methods: 2,
     levels: 1,
     killed: 1,
 }

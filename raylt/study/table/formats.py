@@ -143,8 +143,8 @@ def tex(text: str) -> str:
 
 def _name(table: Table, row: Row) -> str:
     """The method and the setting; with several studies of one method the study."""
-    methods = {(other.study, other.method) for other in table.rows}
-    several = len(table.studies) > len({method for _, method in methods})
+    studies = {other.study: other.method for other in table.rows}
+    several = len(studies) > len({*studies.values()})
     return f"{row.study if several else row.method}, {row.name}"
 
 

@@ -129,6 +129,8 @@ def test_studies_of_one_method_are_told_apart_by_their_names():
     text = formats.markdown(table(*rows, studies=("bcl-digits", "other")))
     assert "| bcl-digits, baseline" in text
     assert "| other, baseline" in text
+    # A study whose settings have no score has no row to be told apart from.
+    assert "| bcl, baseline" in formats.markdown(table(rows[0], studies=("bcl-digits", "other")))
 
 
 def test_the_command_writes_a_table_and_refuses_what_is_no_study(toy, tmp_path):
