@@ -52,12 +52,12 @@ class RayGuard:
 
     Stopped processes of trials are named in a warning.
 
-    Of a cluster's Ray, whose processes are not its own, it only watches the control service, and
-    ends the command before Ray would abort it.
+    Of a cluster's Ray, whose processes are not its own, it watches the control service and the
+    raylet of this machine, and ends the command at once: Ray would abort it or wait for ever.
 
     Args:
-        parts: Process numbers of Ray's own processes, by name, `raylet` among them; none where Ray
-            is a cluster's.
+        parts: Process numbers of Ray's own processes, by name, `raylet` among them; of a cluster
+            that alone, or none.
         head: Host and port of the cluster's control service.
     """
 
@@ -98,6 +98,8 @@ class RayGuard:
 
     def look(self) -> bool:
         """Whether a part of Ray is lost, by a look of this moment."""
+        if self._head:
+            return bool(self.lost)
         dead = {name: part for name, part in self._parts.items() if not _is_alive(part)}
         if dead and not self.lost and not self._closing.is_set():
             causes = ", ".join(f"{name} {_how_it_died(part)}" for name, part in dead.items())
@@ -120,17 +122,21 @@ class RayGuard:
 
     def _watch_head(self) -> None:
         assert self._head is not None
-        heard = time.monotonic()
+        host, port = self._head
+        heard, cause = time.monotonic(), ""
         while not self._closing.wait(LOOK):
             try:
                 socket.create_connection(self._head, timeout=_ANSWER).close()
                 heard = time.monotonic()
             except OSError as error:
-                if time.monotonic() - heard > AWAY and not self._closing.is_set():
-                    host, port = self._head
-                    self.lost = f"the head at {host}:{port} has not answered for {AWAY:.0f} s"
-                    self.lost += f" ({error.strerror or error})"
-                    self._end()
+                if time.monotonic() - heard > AWAY:
+                    cause = f"the head at {host}:{port} has not answered for {AWAY:.0f} s"
+                    cause += f" ({error.strerror or error})"
+            if not all(map(_is_alive, self._parts.values())):
+                cause = "the raylet of this machine died"
+            if cause and not self._closing.is_set():
+                self.lost = cause
+                self._end()
 
     def _find_workers(self) -> None:
         with contextlib.suppress(psutil.Error):

@@ -176,7 +176,7 @@ def tracked(
         postgres.answering(study.url) if study.url else contextlib.nullcontext(),
         Interruption(say) as interruption,
         RayGuard(
-            ray_compat.own_processes(),
+            ray_compat.own_processes() or ray_compat.joined_raylet(),
             head=ray_compat.joined_head(),
             resume_command=tracker.resume_command,
         ) as guard,

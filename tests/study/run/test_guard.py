@@ -1,4 +1,5 @@
 import logging
+import re
 import signal
 import subprocess
 import sys
@@ -160,24 +161,32 @@ def test_a_command_that_waits_for_ray_for_ever_is_ended():
 
 
 JOINED = """
-import socket, threading, time
+import socket, subprocess, time
 from raylt.study.run import guard
 guard.LOOK, guard.AWAY = 0.1, 0.5
-head = socket.create_server(("127.0.0.1", 0))
-with guard.RayGuard({}, head=head.getsockname(), resume_command="raylt resume toy") as watching:
+head, raylet = socket.create_server(("127.0.0.1", 0)), subprocess.Popen(["sleep", "600"])
+parts, again = {"raylet": raylet.pid}, "raylt resume toy"
+with guard.RayGuard(parts, head=head.getsockname(), resume_command=again) as watching:
     time.sleep(1.5)
     assert not watching.lost
-    head.close()
+    BLOW
     time.sleep(600)
 """
 
 
-def test_a_command_whose_clusters_head_is_gone_is_ended_before_ray_aborts_it():
+@pytest.mark.parametrize(
+    ("blow", "cause"),
+    [
+        ("head.close()", r"the head at 127\.0\.0\.1:\d+ has not answered .*Connection refused"),
+        ("raylet.kill()", "the raylet of this machine died"),
+    ],
+)
+def test_a_command_that_lost_its_cluster_is_ended_before_ray_aborts_it(blow, cause):
+    code = JOINED.replace("BLOW", blow)
     ended = subprocess.run(
-        [sys.executable, "-c", JOINED], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == 3
     (line,) = ended.stderr.splitlines()
-    assert "must run until the end, but the head at 127.0.0.1:" in line
-    assert "Connection refused" in line
+    assert re.search(f"must run until the end, but {cause}", line)
     assert line.endswith("go on with `raylt resume toy`")
