@@ -24,7 +24,12 @@ ANSWER = 10.0
 """Seconds for one answer of it, for which Ray's client would wait for ever."""
 SILENCE = 30.0
 """Seconds without a line of the log after which the cluster is asked for the job."""
-_OF_RAY = re.compile(r"^[-\d]+ [\d:,]+\s+INFO job_manager\.py:\d+ -- .*\n", re.MULTILINE)
+_OF_RAY = re.compile(
+    r"^(?:[-\d]+ [\d:,]+\s+INFO job_manager\.py:\d+ -- "
+    r"|\[[-\d]+ [\d:,]+ I \d+ \d+\] logging\.cc:\d+: "
+    r"|Running entrypoint for job raylt-\S+: ).*\n",
+    re.MULTILINE,
+)
 """A line that Ray puts into the output of a job."""
 _EXIT_CODES = (1, 2, 3, 4, 5, 130)
 """The exit codes of raylt itself."""

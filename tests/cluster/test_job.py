@@ -146,6 +146,8 @@ class Chatty(Client):
     async def tail_job_logs(self, name):
         self.calls += 2
         yield "2026-11-29 20:45:06,945\tINFO job_manager.py:581 -- Runtime env is up.\nmine\n"
+        yield "[2026-11-30 03:42:20,606 I 415 415] logging.cc:303: Set ray log level to 2\n"
+        yield "Running entrypoint for job raylt-toy-5e88a52d: python -m raylt tune\n"
 
 
 def test_rays_own_lines_are_left_out_of_a_jobs_output():
