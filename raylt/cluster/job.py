@@ -31,6 +31,8 @@ _OF_RAY = re.compile(
     re.MULTILINE,
 )
 """A line that Ray puts into the output of a job."""
+_ERRNO = re.compile(r"\[Errno \d+\] ([\w ]+)")
+"""The reason of the system in an error."""
 _EXIT_CODES = (1, 2, 3, 4, 5, 130)
 """The exit codes of raylt itself."""
 
@@ -136,6 +138,9 @@ class _Watched:
                 if token.is_refusal(error):
                     raise token.refused(self._address) from error
                 reason = " ".join(str(error).split())[:300]
+                # What requests says of it in 200 letters.
+                if errno := _ERRNO.search(reason):
+                    reason = errno[1]
                 if "404" in reason or "does not exist" in reason:
                     raise EnvironmentError(
                         f"job {self._name} must be on {self._address} to be followed, but "

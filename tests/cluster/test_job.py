@@ -63,7 +63,7 @@ class Gone(Client):
     ("error", "words"),
     [
         (
-            ConnectionError("Connection refused"),
+            ConnectionError("Pool(x): Max retries: [Errno 111] Connection refused'))"),
             r"has not for 0 s: Connection refused; if .* `raylt resume toy`$",
         ),
         (
