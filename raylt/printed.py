@@ -43,7 +43,9 @@ def command(verb: str, words: Sequence[str], settings: Settings) -> str:
     if settings.profile is not None and verb not in TAKES:
         options += ["--cluster", _shown(settings.profile)]
     for name, value in _chosen(settings, TAKES.get(verb)).items():
-        options += [flag(name), *([] if value is True else [_shown(value)])]
+        # A path that is sent must be one of the cluster, whole.
+        word = str(value) if _is_sent(settings) else _shown(value)
+        options += [flag(name), *([] if value is True else [word])]
     return shlex.join([*program, verb, *words, *options])
 
 
@@ -95,11 +97,16 @@ def _chosen(settings: Settings, names: Sequence[str] | None) -> dict[str, Any]:
         if option is None or by_profile or value is None or (names and name not in names):
             continue
         both = (value, field.default)
-        first, second = (x.absolute() if isinstance(x, Path) else x for x in both)
-        if first != second:
+        if not _is_sent(settings):
+            both = tuple(x.absolute() if isinstance(x, Path) else x for x in both)
+        if both[0] != both[1]:
             # User and password belong into variables of the environment.
             values[name] = uris.public(value) if option.credentials else value
     return values
+
+
+def _is_sent(settings: Settings) -> bool:
+    return (settings.address or "").startswith("http")
 
 
 def _shown(value: Any) -> str:

@@ -218,3 +218,12 @@ def test_a_built_in_profile_is_found_by_a_job(monkeypatch: pytest.MonkeyPatch) -
     here = Settings(profile=Path("laptop"), address="http://head:8265")
     monkeypatch.setenv(printed.SENDER, printed.sender(here))
     assert Path(given(printed.command("resume", ["toy"], here))["cluster"]).is_file()
+
+
+def test_the_paths_of_a_cluster_are_whole_wherever_the_command_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(address="http://head:8265", runs=tmp_path / "runs")
+    again = f"raylt resume toy --address http://head:8265 --runs {tmp_path / 'runs'}"
+    assert printed.command("resume", ["toy"], settings) == again
