@@ -161,13 +161,16 @@ class Record:
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Every trial, in the order of their numbers."""
-        frozen = self.study.get_trials(deepcopy=False)
-        return tuple(self._outcome(t) for t in frozen if not t.user_attrs.get(_NO_POINT))
+        return tuple(map(self._outcome, self._trials()))
 
     def of_digest(self, digest: str) -> list[Outcome]:
         """Every trial of a recipe."""
-        frozen = self.study.get_trials(deepcopy=False)
-        return [self._outcome(t) for t in frozen if t.user_attrs.get("digest") == digest]
+        return [self._outcome(t) for t in self._trials() if t.user_attrs.get("digest") == digest]
+
+    def _trials(self) -> list[FrozenTrial]:
+        """Optuna's own view of every trial that counts."""
+        trials = self.study.get_trials(deepcopy=False)
+        return [trial for trial in trials if not trial.user_attrs.get(_NO_POINT)]
 
     def outcome(self, number: int) -> Outcome:
         """One trial."""
