@@ -131,7 +131,7 @@ def sentence(
         *_say(changes["not shown"], f"is {_NOISE}", f"are {_NOISE}"),
         *_say(parts["better"], "makes the winner worse", "make the winner worse"),
         *_say(parts["worse"], "makes the winner better", "make the winner better"),
-        *_adds_up(interplay, apart),
+        *_adds_up(interplay, apart, seeds=whole.verdict.seeds),
     ]
     return " ".join(map(as_sentence, sentences))
 
@@ -140,11 +140,15 @@ def _say(names: Sequence[str], does: str, do: str) -> list[str]:
     return [f"{listed(names)} {does if len(names) == 1 else do}"] if names else []
 
 
-def _adds_up(interplay: Mapping[str, Estimate], apart: Estimate | None) -> list[str]:
+def _adds_up(
+    interplay: Mapping[str, Estimate], apart: Estimate | None, *, seeds: int
+) -> list[str]:
     """What interacts; nothing where there is one change."""
     if apart is None:
         return []
     ends = interval(apart.low, apart.high)
+    # A change that left the race has but the seeds until then.
+    ends += f" over {apart.seeds} seeds" if apart.seeds < seeds else ""
     if not apart.sure:
         size = f"{points(apart.mean)} points {ends}".rstrip()
         return [f"together they bring as much as one by one, but for {size}, which is noise"]

@@ -24,8 +24,14 @@ class Estimate:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        """Whether the interval leaves zero out, over seeds enough to show a difference at all."""
+        enough = significance.smallest_p(self.seeds, two_sided=True) <= LEVEL
+        return (
+            enough
+            and self.low is not None
+            and self.high is not None
+            and (self.low > 0 or self.high < 0)
+        )
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:

@@ -30,12 +30,15 @@ def test_changes_that_add_up_are_said_to(monkeypatch):
 
 
 def test_changes_that_stand_in_each_others_way_are_named():
-    apart, pair = estimate([-0.03, -0.02, -0.04, -0.03]), estimate([-0.02, -0.03, -0.02, -0.03])
-    text = ablation.sentence(ablated().effects, {"a": pair, "b": estimate([0.01, 0.02])}, apart)
-    assert text.endswith(
-        "Together they bring 3.0 points less than one by one [-3.5, -2.3]: a works less beside "
-        "the others."
-    )
+    apart, pair = estimate([-0.03, -0.02, -0.04, -0.03] * 2), estimate([-0.02, -0.03] * 4)
+    text = ablation.sentence(ablated().effects, {"a": pair, "b": estimate([0.01] * 8)}, apart)
+    assert text.endswith("less than one by one [-3.5, -2.6]: a works less beside the others.")
+
+
+def test_a_sum_over_few_seeds_is_told_and_shows_nothing():
+    apart = estimate([0.03, 0.02, 0.04])
+    text = ablation.sentence(ablated().effects, {"a": apart}, apart)
+    assert text.endswith("but for +3.0 points [+2.0, +3.7] over 3 seeds, which is noise.")
 
 
 @pytest.mark.parametrize("stopped", ["", "budget spent: cpu_hours 2 of 2 h"])
