@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -79,8 +78,8 @@ class Recipe(Frozen):
                 f"evaluation.selection must be last where data.validation is 0 and no image is "
                 f"left to choose an epoch by, but got {self.evaluation.selection}; set it to last"
             )
-        counts = self.data.train_counts()
-        if counts is not None and self.optimizer.drop_last:
+        counts = self.data.train_counts() if self.optimizer.drop_last else None
+        if counts is not None:
             images, batch = sum(counts), self.optimizer.batch_size
             if batch > images:
                 raise ValueError(
@@ -169,12 +168,13 @@ def dataset(values: Mapping[str, Any]) -> DatasetConfig:
 
 def filled(fixed: Mapping[str, Any], point: Mapping[str, Value]) -> dict[str, Any]:
     """The recipe's values, nested, with those of a point put in."""
-    values = deepcopy(dict(fixed))
+    values = dict(fixed)
     for path, value in point.items():
         *sections, last = path.split(".")
         inner = values
         for section in sections:
-            inner = inner.setdefault(section, {})
+            inner[section] = dict(inner.get(section, {}))
+            inner = inner[section]
         inner[last] = value
     return values
 

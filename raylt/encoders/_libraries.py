@@ -75,6 +75,7 @@ def own_names() -> tuple[str, ...]:
     return (*own, *(name for name in plugins.entries("encoders") if name not in own))
 
 
+@functools.cache
 def families() -> dict[str, str]:
     """Name of an encoder -> name of its file."""
     return {

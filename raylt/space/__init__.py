@@ -89,7 +89,7 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
     paths = {*content.known, *(open_leaf.path for open_leaf in content.leaves)}
     space = Space(
         source=document.source,
-        text=documents.dump(document.values),
+        text="",
         digest=_digest(document),
         study=study,
         fixed=content.fixed,
@@ -115,7 +115,11 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
     allowed, infeasible = _allowed_draws(document, space)
     if published:
         document, space = baseline.with_published(document, space, allowed[0])
-    space = replace(settings.with_settings(document, space), infeasible=infeasible)
+    space = replace(
+        settings.with_settings(document, space),
+        text=documents.dump(document.values),
+        infeasible=infeasible,
+    )
     _check_recipes(document, space, allowed, content.model)
     return space
 

@@ -10,7 +10,7 @@ from typing import Any
 from raylt import plugins
 from raylt.schema import Published, Value
 from raylt.space import leaf
-from raylt.space.file.document import Document, dump
+from raylt.space.file.document import Document
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
 from raylt.space.plan import Baseline
@@ -55,7 +55,7 @@ def with_published(document: Document, space: Space, allowed: Point) -> tuple[Do
     baseline = Baseline(source=source, values=dict(point))
     document = document.put(_KEYS, baseline.model_dump(mode="json"))
     study = space.study.model_copy(update={"baseline": baseline})
-    return document, replace(space, study=study, text=dump(document.values))
+    return document, replace(space, study=study)
 
 
 def published(method: str) -> Published:

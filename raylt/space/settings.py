@@ -11,7 +11,7 @@ from raylt import plugins
 from raylt.plugins import did_you_mean
 from raylt.schema import DatasetConfig, Value
 from raylt.space import leaf, strategy
-from raylt.space.file.document import COMMAND_LINE, Document, Keys, dump
+from raylt.space.file.document import COMMAND_LINE, Document, Keys
 from raylt.space.file.explain import shown
 from raylt.space.leaf import Leaf
 from raylt.space.plan import is_file
@@ -67,7 +67,7 @@ def with_grace(document: Document, space: Space) -> tuple[Document, Space]:
     document = document.put(("study", "scheduler", "grace"), grace)
     scheduler = scheduler.model_copy(update={"grace": grace})
     study = space.study.model_copy(update={"scheduler": scheduler})
-    return document, replace(space, study=study, text=dump(document.values))
+    return document, replace(space, study=study)
 
 
 def with_first_grace(document: Document) -> Document:
