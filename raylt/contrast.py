@@ -3,7 +3,8 @@
 Views of the same image lie beside each other: (image, view, dim). A loss compares the worker's own
 rows, the anchors, with the rows of all workers, the keys; `start` is the number of the worker's
 first image among all. Each worker averages over its own anchors, so that the mean over workers is
-the loss of the whole batch. In one process anchors and keys are the same and `start` is 0.
+the loss of the whole batch. In one process anchors and keys are the same and `start` is 0: a loss
+is then its formula and nothing else.
 
 Everything here runs in float32 at least, also under autocast: exponentials of similarities over a
 small temperature overflow in less.
@@ -15,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn import functional
+
+from raylt.collectives import gather, rank
 
 Temperature = float | Float[Tensor, ""]
 """A number, or one that lies on the device because it changes from epoch to epoch."""
@@ -74,20 +77,10 @@ def nt_xent(
     the rows.
     """
     views = unit(torch.stack([first, second], 1))
-    return nt_xent_among(views, views, start=0, temperature=temperature)
-
-
-def nt_xent_among(
-    anchors: Float[Tensor, "image 2 dim"],
-    keys: Float[Tensor, "everyone 2 dim"],
-    *,
-    start: int,
-    temperature: Temperature,
-) -> Float[Tensor, ""]:
-    """`nt_xent` of the worker's own unit rows among the unit rows of all workers."""
-    rows, columns = anchors.flatten(0, 1), keys.flatten(0, 1)
+    rows, columns = views.flatten(0, 1), gather(views).flatten(0, 1)
     similarity = similarities(rows, columns, temperature=temperature)
-    own = torch.arange(2 * start, 2 * start + len(rows), device=rows.device)
+    start = rank() * len(rows)
+    own = torch.arange(start, start + len(rows), device=rows.device)
     similarity = similarity.scatter(1, own[:, None], -torch.inf)
     # An even row's partner is the next row, an odd row's the one before.
     return functional.cross_entropy(similarity, own ^ 1)

@@ -1,4 +1,5 @@
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -50,12 +51,15 @@ def test_nt_xent_of_equal_rows_counts_the_others(images, temperature):
 
 @given(st.integers(1, 4), st.integers(1, 3), seeds)
 def test_the_mean_of_the_workers_is_the_whole_batch(images, workers, seed):
-    views = contrast.unit(rows(images * workers, 3, seed).transpose(0, 1))
-    parts = [
-        contrast.nt_xent_among(part, views, start=number * images, temperature=0.3)
-        for number, part in enumerate(views.split(images))
-    ]
-    whole = contrast.nt_xent_among(views, views, start=0, temperature=0.3)
+    first, second = rows(images * workers, 3, seed)
+    everyone = contrast.unit(torch.stack([first, second], 1))
+    gather, rank = mock.Mock(return_value=everyone), mock.Mock(side_effect=range(workers))
+    with mock.patch.multiple(contrast, gather=gather, rank=rank):
+        parts = [
+            contrast.nt_xent(*own, temperature=0.3)
+            for own in zip(first.split(images), second.split(images), strict=True)
+        ]
+    whole = contrast.nt_xent(first, second, temperature=0.3)
     assert_close(torch.stack(parts).mean(), whole)
 
 

@@ -238,20 +238,14 @@ class BCL(Method):
         else:
             assert self.classification_head is not None
             prototypes = unit(self.prototype_head(self.classification_head.weight))
-        weights = class_weights(
-            self.class_counts,
-            weight=self.config.complement_weight,
-            power=self.config.complement_power,
-        )
-        return _among(
+        return balanced_contrastive(
             features,
             labels,
-            gather(features),
-            gather(labels),
             prototypes,
-            weights,
-            start=rank() * len(labels),
+            self.class_counts,
             temperature=self.temperature.value,
+            complement_weight=self.config.complement_weight,
+            complement_power=self.config.complement_power,
             absent=self.config.absent,
             averaged=self.config.class_averaging,
         )
@@ -276,7 +270,7 @@ def balanced_contrastive(
     prototypes: Float[Tensor, "class dim"],
     class_counts: Int[Tensor, " class"],
     *,
-    temperature: float,
+    temperature: float | Tensor,
     complement_weight: float,
     complement_power: float,
     absent: Literal["count", "scaled", "linear"],
@@ -301,46 +295,17 @@ def balanced_contrastive(
         averaged: Whether the exponentials of a class are averaged; without, `absent` is idle.
     """
     weights = class_weights(class_counts, weight=complement_weight, power=complement_power)
-    return _among(
-        features,
-        labels,
-        features,
-        labels,
-        prototypes,
-        weights,
-        start=0,
-        temperature=temperature,
-        absent=absent,
-        averaged=averaged,
-    )
-
-
-def _among(
-    features: Float[Tensor, "image view dim"],
-    labels: Int[Tensor, " image"],
-    all_features: Float[Tensor, "everyone view dim"],
-    all_labels: Int[Tensor, " everyone"],
-    prototypes: Float[Tensor, "class dim"],
-    weights: Float[Tensor, " class"],
-    *,
-    start: int,
-    temperature: float | Tensor,
-    absent: Literal["count", "scaled", "linear"],
-    averaged: bool,
-) -> Float[Tensor, ""]:
-    """The loss of the worker's own features among those of all workers and the prototypes."""
-    views = features.shape[1]
     anchors = features.flatten(0, 1)
-    keys = torch.cat([all_features.flatten(0, 1), prototypes])
+    keys = torch.cat([gather(features).flatten(0, 1), prototypes])
     similarity = similarities(anchors, keys, temperature=temperature)
     weights = weights.to(similarity.dtype)
-    labels, all_labels = (x.repeat_interleave(views) for x in (labels, all_labels))
+    labels, all_labels = (x.repeat_interleave(features.shape[1]) for x in (labels, gather(labels)))
     classes = torch.arange(len(prototypes), device=labels.device)
     key_labels = torch.cat([all_labels, classes])
 
     # How many images a key counts as: 1, its class's weight, or 0 for the anchor itself.
     share = torch.cat([torch.ones_like(all_labels, dtype=weights.dtype), weights])
-    share = share.masked_fill(themselves(len(anchors), keys, start=start * views), 0)
+    share = share.masked_fill(themselves(len(anchors), keys, start=rank() * len(anchors)), 0)
     mass = (
         _mass(labels, all_labels, weights, absent)[:, key_labels]
         if averaged

@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from raylt.collectives import gather, rank
-from raylt.contrast import nt_xent, nt_xent_among, unit
+from raylt.contrast import nt_xent
 from raylt.methods._base import Method
 from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
@@ -133,12 +132,4 @@ class SDCLR(Method):
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """NT-Xent over the 2n rows of both branches."""
         first, second = self.head(self.encoder(views[0])), self.competitor(views[1])
-        pairs = unit(torch.stack([first, second], 1))
-        return {
-            "contrast": nt_xent_among(
-                pairs,
-                gather(pairs),
-                start=rank() * len(pairs),
-                temperature=self.temperature.value,
-            )
-        }
+        return {"contrast": nt_xent(first, second, temperature=self.temperature.value)}

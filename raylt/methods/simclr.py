@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from raylt.collectives import gather, rank
-from raylt.contrast import nt_xent_among, unit
+from raylt.contrast import nt_xent
 from raylt.methods._base import Method
 from raylt.nn.encoder import Encoder
 from raylt.nn.heads import projection
@@ -69,12 +68,4 @@ class SimCLR(Method):
     def forward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """NT-Xent over the 2n rows."""
         first, second = self.head(self.encoder(torch.cat(list(views)))).chunk(2)
-        pairs = unit(torch.stack([first, second], 1))
-        return {
-            "contrast": nt_xent_among(
-                pairs,
-                gather(pairs),
-                start=rank() * len(pairs),
-                temperature=self.temperature.value,
-            )
-        }
+        return {"contrast": nt_xent(first, second, temperature=self.temperature.value)}

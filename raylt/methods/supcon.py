@@ -53,14 +53,22 @@ BIBTEX = """
 
 
 def supervised_contrastive(
-    features: Float[Tensor, "image view dim"], labels: Int[Tensor, " image"], *, temperature: float
+    features: Float[Tensor, "image view dim"],
+    labels: Int[Tensor, " image"],
+    *,
+    temperature: float | Tensor,
 ) -> Float[Tensor, ""]:
     """The mean over anchors of -log-likelihood, averaged over its positives outside the logarithm.
 
     Positives of a view are all other views of its class; rows of `features` have unit length
     (Khosla et al., NeurIPS 2020, equation 2).
     """
-    return _among(features, labels, features, labels, start=0, temperature=temperature)
+    anchors, keys = features.flatten(0, 1), gather(features).flatten(0, 1)
+    labels, all_labels = (x.repeat_interleave(features.shape[1]) for x in (labels, gather(labels)))
+    others = ~themselves(len(anchors), keys, start=rank() * len(anchors))
+    same = labels[:, None] == all_labels
+    log_prob = log_softmax(similarities(anchors, keys, temperature=temperature), others)
+    return -mean_over_positives(log_prob, same & others)
 
 
 class SupCon(Method):
@@ -84,30 +92,7 @@ class SupCon(Method):
         first, second = self.head(self.encoder(torch.cat(list(views)))).chunk(2)
         features = unit(torch.stack([first, second], 1))
         return {
-            "contrast": _among(
-                features,
-                labels,
-                gather(features),
-                gather(labels),
-                start=rank() * len(labels),
-                temperature=self.temperature.value,
+            "contrast": supervised_contrastive(
+                features, labels, temperature=self.temperature.value
             )
         }
-
-
-def _among(
-    features: Float[Tensor, "image view dim"],
-    labels: Int[Tensor, " image"],
-    all_features: Float[Tensor, "everyone view dim"],
-    all_labels: Int[Tensor, " everyone"],
-    *,
-    start: int,
-    temperature: float | Tensor,
-) -> Float[Tensor, ""]:
-    """The loss of the worker's own rows among the rows of all workers."""
-    views = features.shape[1]
-    anchors, keys = features.flatten(0, 1), all_features.flatten(0, 1)
-    others = ~themselves(len(anchors), keys, start=start * views)
-    same = labels.repeat_interleave(views)[:, None] == all_labels.repeat_interleave(views)
-    log_prob = log_softmax(similarities(anchors, keys, temperature=temperature), others)
-    return -mean_over_positives(log_prob, same & others)
