@@ -35,9 +35,7 @@ def parts(name: str) -> Parts:
 
 def after(made: Parts, folder: Path, score: Callable[[], object]) -> None:
     score()
-    checkpoint.save(
-        folder, epoch=1, digest="d", history=(), method=made[0], optimizer=made[1], best=True
-    )
+    meanwhile(made, folder, lambda: None)
 
 
 def meanwhile(made: Parts, folder: Path, score: Callable[[], object]) -> None:

@@ -148,11 +148,16 @@ class Splits:
             "broken_names": [*map(shown, self.broken[:_NAMED])],
             "left_out": dict(self.left_out),
             "counts": self.counts,
-            "shape": self.train.take(np.zeros(1, np.int64)).shape[1:],
+            "shape": self.shape,
             "centre": self.centre,
             "mean": self.mean,
             "std": self.std,
         }
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of the training images, of which there is one at least."""
+        return self.train.take(np.zeros(1, np.int64)).shape[1:]
 
     @property
     def counts(self) -> dict[str, list[int]]:

@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -129,13 +128,12 @@ def method_of(
         root: Folder of the datasets, from which an encoder that begins trained has its weights;
             None where a checkpoint has them all, and nothing is to be read or downloaded.
     """
-    channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
     # The weights are drawn on the CPU, so that they are the same on every device.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         encoder = encoders.build(
             recipe.encoder if root is not None else encoders.untrained(recipe.encoder),
-            channels=channels,
+            channels=splits.shape[0],
             size=recipe.size,
             mean=splits.mean,
             std=splits.std,

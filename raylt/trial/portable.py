@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -40,7 +39,7 @@ class Portable(nn.Module):
         self.method = method
         self.size = size
         self.names = splits.names
-        _, self.channels, _, self._kept = splits.train.take(np.zeros(1, np.int64)).shape
+        self.channels, _, self._kept = splits.shape
         self._centre = splits.centre
         self._classify = classify
 

@@ -12,6 +12,13 @@ from raylt.trial.evaluation.test_score import open_test
 from tests.trial.made import Killed, killed_after, run, small, weights
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The reports of a run that nothing happened to, and its folder, which nobody may change."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run(small(), folder), folder
+
+
 @pytest.mark.parametrize("method", ["sdclr", "bcl", "decoupled", "kcl", "paco", "proco", "tsc"])
 def test_a_killed_and_resumed_run_equals_one_never_killed(method, tmp_path):
     wanted = small(method)
@@ -40,9 +47,10 @@ def test_an_epoch_is_reported_once_its_checkpoint_is_whole(tmp_path):
     assert kept == [(epoch, epoch, True) for epoch in (1, 2, 3)]
 
 
-def test_a_run_that_is_killed_while_it_scores_trains_that_epoch_again(tmp_path, monkeypatch):
+def test_a_run_that_is_killed_while_it_scores_trains_that_epoch_again(
+    tmp_path, monkeypatch, whole
+):
     wanted = small()
-    whole = run(wanted, tmp_path / "whole")
     score, scored = worker.score, []
 
     def die(*words, **named):
@@ -55,7 +63,7 @@ def test_a_run_that_is_killed_while_it_scores_trains_that_epoch_again(tmp_path, 
     with pytest.raises(Killed):
         run(wanted, tmp_path / "parts")
     assert weights(tmp_path / "parts", wanted)[0] == 1
-    assert run(wanted, tmp_path / "parts") == whole
+    assert run(wanted, tmp_path / "parts") == whole[0]
     # One of three epochs was scored twice, as it was trained.
     assert len(scored) == 4
 
@@ -105,18 +113,17 @@ def test_epochs_that_are_not_scored_leave_a_checkpoint_from_time_to_time(tmp_pat
     assert [entry["epoch"] for entry in reports] == [3]
 
 
-def test_nothing_leaks_from_one_run_into_the_next(tmp_path):
-    alone = run(small(), tmp_path / "alone")
+def test_nothing_leaks_from_one_run_into_the_next(tmp_path, whole):
     run(small("bcl", seed=5), tmp_path / "other")
     torch.manual_seed(99)
-    assert run(small(), tmp_path / "after") == alone
+    assert run(small(), tmp_path / "after") == whole[0]
 
 
-def test_a_finished_run_reports_again_and_trains_no_more(tmp_path):
-    first = run(small(), tmp_path)
-    before = sorted((p.name, p.stat().st_mtime_ns) for p in tmp_path.iterdir())
-    assert run(small(), tmp_path) == first
-    assert sorted((p.name, p.stat().st_mtime_ns) for p in tmp_path.iterdir()) == before
+def test_a_finished_run_reports_again_and_trains_no_more(whole):
+    first, folder = whole
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in folder.iterdir())
+    assert run(small(), folder) == first
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in folder.iterdir()) == before
 
 
 def test_only_some_epochs_are_scored_and_the_last_one_always(tmp_path):
@@ -124,9 +131,9 @@ def test_only_some_epochs_are_scored_and_the_last_one_always(tmp_path):
     assert [entry["epoch"] for entry in reports] == [2, 3]
 
 
-def test_a_run_leaves_its_classes_behind(tmp_path):
-    reports = run(small(), tmp_path)
-    result = classes.read(tmp_path)
+def test_a_run_leaves_its_classes_behind(whole):
+    reports, folder = whole
+    result = classes.read(folder)
     assert result.train_counts == small().data.train_counts()
     assert result.last.epoch == 3
     assert result.last.accuracy == pytest.approx(reports[-1]["val/accuracy"])

@@ -180,14 +180,16 @@ def _built(space: Space, splits: Splits, root: Path) -> Iterator[Mapping[str, An
         InputError: a file of weights is not the encoder's, or it does not take the size.
         EnvironmentError: its library is missing, or its weights cannot be downloaded.
     """
-    import numpy as np
-
     for config, size in _encoders(space):
         if config.is_plain:
             continue
-        channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
         built = encoders.build(
-            config, channels=channels, size=size, mean=splits.mean, std=splits.std, root=root
+            config,
+            channels=splits.shape[0],
+            size=size,
+            mean=splits.mean,
+            std=splits.std,
+            root=root,
         )
         yield {
             **config.model_dump(mode="json"),

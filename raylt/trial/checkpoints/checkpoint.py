@@ -137,23 +137,6 @@ def writing(
         draft.unlink(missing_ok=True)
 
 
-def save(
-    folder: Path,
-    *,
-    epoch: int,
-    digest: str,
-    history: Sequence[dict[str, float]],
-    method: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    best: bool,
-) -> Path:
-    """`writing` with nothing to do meanwhile."""
-    with writing(
-        folder, epoch=epoch, digest=digest, method=method, optimizer=optimizer, history=history
-    ) as keep:
-        return keep(history, best=best)
-
-
 def _tensors(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"method.{k}": _plain(v) for k, v in method.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():

@@ -151,17 +151,18 @@ def _gpu_seconds(watch: profile | None, few: _Few) -> float:
 
 def _save(run: Parts) -> int:
     """Bytes of a checkpoint of the run."""
-    with scratch.folder("measure") as folder:
-        path = checkpoint.save(
+    with (
+        scratch.folder("measure") as folder,
+        checkpoint.writing(
             folder,
             epoch=1,
             digest=run.recipe.digest,
-            history=(),
             method=run.method,
             optimizer=run.optimizer,
-            best=False,
-        )
-        return path.stat().st_size
+            history=(),
+        ) as keep,
+    ):
+        return keep((), best=False).stat().st_size
 
 
 def _peak() -> int:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from raylt import collectives
@@ -86,9 +85,8 @@ class _Form:
         self._optimizer = parts.optimizer_of(recipe, method)
         for group in self._optimizer.param_groups:
             group["lr"] = 0.0
-        channels = splits.train.take(np.zeros(1, np.int64)).shape[1]
         self._views = [
-            torch.rand(images, channels, recipe.size, recipe.size).to(
+            torch.rand(images, splits.shape[0], recipe.size, recipe.size).to(
                 device, memory_format=parts.memory_format(execution)
             )
             for _ in method.views(recipe.method)

@@ -22,12 +22,12 @@ def trained(seed=0):
 def save(folder, epoch, digest="abc", seed=0, best=False):
     model, optimizer = trained(seed)
     history = [{"epoch": float(e), "val/accuracy": 0.1 * e} for e in range(1, epoch + 1)]
-    return checkpoint.save(
-        folder,
-        epoch=epoch,
-        digest=digest,
-        history=history,
-        method=model,
-        optimizer=optimizer,
-        best=best,
-    )
+    return kept(folder, model, optimizer, history, epoch=epoch, digest=digest, best=best)
+
+
+def kept(folder, model, optimizer, history, *, epoch, digest, best):
+    """A checkpoint with nothing to do while it is written."""
+    with checkpoint.writing(
+        folder, epoch=epoch, digest=digest, method=model, optimizer=optimizer, history=history
+    ) as keep:
+        return keep(history, best=best)

@@ -13,7 +13,7 @@ from torch import nn
 
 from raylt.schema import InputError
 from raylt.trial.checkpoints import checkpoint, checkpoint_file
-from tests.trial.checkpoints.made import save, trained
+from tests.trial.checkpoints.made import kept, save, trained
 
 
 def test_what_is_saved_comes_back_to_the_last_bit(tmp_path):
@@ -228,15 +228,8 @@ def test_what_is_not_a_file_is_passed_over(make, tmp_path, warned):
 def test_a_state_of_other_shapes_is_passed_over(tmp_path, warned):
     save(tmp_path, 1)
     wider = nn.Sequential(nn.Conv2d(1, 5, 3))
-    checkpoint.save(
-        tmp_path,
-        epoch=2,
-        digest="abc",
-        history=(),
-        method=wider,
-        optimizer=torch.optim.SGD(wider.parameters()),
-        best=True,
-    )
+    optimizer = torch.optim.SGD(wider.parameters())
+    kept(tmp_path, wider, optimizer, (), epoch=2, digest="abc", best=True)
     model, _ = trained()
     assert checkpoint.latest(tmp_path, "abc", method=model).epoch == 1
     assert checkpoint.best(tmp_path, "abc", method=model) is None

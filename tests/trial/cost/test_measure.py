@@ -1,5 +1,6 @@
 """What a few real steps of a recipe say about a whole run of it."""
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_a_step_is_its_batch_and_what_is_done_with_it(monkeypatch):
 def test_the_cost_of_a_run_is_measured_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     written = []
-    monkeypatch.setattr(checkpoint, "save", _noted(checkpoint.save, written))
+    monkeypatch.setattr(checkpoint, "writing", _noted(checkpoint.writing, written))
     parsed = measure.measure(recipe.parse(VALUES), root=tmp_path, device="cpu")
     assert list(tmp_path.iterdir()) == []
     # Two newest checkpoints and the best one.
@@ -73,13 +74,14 @@ def test_the_cost_of_a_run_is_measured_and_leaves_nothing(tmp_path, monkeypatch)
     )
 
 
-def _noted(save, written):
-    def saved(*args, **kwargs):
-        path = save(*args, **kwargs)
-        written.append(path.stat().st_size)
-        return path
+def _noted(writing, written):
+    @contextlib.contextmanager
+    def noting(folder, **values):
+        with writing(folder, **values) as keep:
+            yield keep
+        written.extend(path.stat().st_size for path in folder.glob("*.safetensors"))
 
-    return saved
+    return noting
 
 
 def test_what_cannot_be_measured_is_told_in_one_line(monkeypatch, capsys, tmp_path):
