@@ -166,7 +166,8 @@ def test_trials_are_selected_and_compared_in_the_mlflow_ui(runs, page):
     with served(runs) as (address, _):
         page.open(f"{address}/#/experiments/1/runs")
         page.wait("document.body && document.body.innerText.includes('19 matching')")
-        page.press("document.querySelector('[aria-label=Close]')")
+        # MLflow's assistant is a button and not a panel over the page.
+        assert page.value("document.querySelectorAll('[aria-label=Close]').length") == 0
         _unfold_the_study(page)
         _show_split_metrics(page)
         keep(page, "mlflow-runs.png")
@@ -195,7 +196,6 @@ def test_both_links_of_the_ui_land_on_the_trials_in_a_fresh_browser(runs, tmp_pa
             )
             for head in ("val/accuracy", "val/many", "val/few", "method.prune", "state"):
                 assert head in heads
-            assert "MLflow Assistant" not in page.text()
             keep(page, "mlflow-trials.png")
         with browser.page(tmp_path / "compare") as page:
             page.open(compare)
