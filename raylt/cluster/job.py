@@ -115,6 +115,9 @@ def follow(client: Any, address: str, name: str, say: Say, *, again: str) -> int
         # Ray repeats the log behind its reason.
         reason = str(info.message).partition(", last available logs")[0]
         say(f"job {name}: {info.status.value}: {reason}\n")
+    # It had no time to say so itself: Ray kills what it stops after some seconds.
+    if info.status.value == "STOPPED" or info.driver_exit_code not in (0, None, *_EXIT_CODES):
+        say(f"warning: job {name} was ended; what was reported is kept, go on with `{again}`\n")
     return code
 
 

@@ -183,3 +183,19 @@ def test_a_job_that_fails_says_why_without_its_log_again():
     messages = []
     assert followed(Failed(), messages.append) == 1
     assert messages[-1] == "job job: FAILED: Job entrypoint command failed with exit code 1\n"
+
+
+@pytest.mark.parametrize(("status", "driver", "code"), [("STOPPED", None, 130), ("FAILED", -9, 1)])
+def test_a_job_that_was_stopped_or_killed_is_told_with_what_goes_on(status, driver, code):
+    class Ended(Client):
+        def get_job_info(self, name):
+            info = super().get_job_info(name)
+            info.driver_exit_code = driver
+            info.status.value = status if info.status.is_terminal() else "RUNNING"
+            return info
+
+    messages = []
+    assert followed(Ended(), messages.append) == code
+    assert messages[-1].endswith(
+        "was ended; what was reported is kept, go on with `raylt resume toy`\n"
+    )
