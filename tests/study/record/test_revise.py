@@ -157,7 +157,7 @@ def test_the_difference_of_two_files_is_printed_and_a_refused_one_is_exit_2(
     other = tmp_path / "other.yaml"
     other.write_text(made.space.text.replace("epochs: 6", "epochs: 7"))
     assert cli.run(["space", "diff", str(made.folder / "space.yaml"), str(other)]) == 0
-    head, _, row = capsys.readouterr().out.splitlines()
+    head, _, row, _ = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["key", "before", "after"]
     assert row.split()[:3] == ["epochs", "6", "7"]
     assert head.endswith("refused, because")
