@@ -6,11 +6,13 @@ the training from going on is appended to the file that RAYLT_DRILLS names.
 """
 
 import json
+import re
 import secrets
 import subprocess
 import sys
 import time
 
+from raylt.study.record import studies
 from tests.cluster import fake
 from tests.cluster.drill import MARKS, PATIENCE, ROOT
 
@@ -134,6 +136,30 @@ def test_a_command_is_sent_as_a_job_and_its_exit_code_comes_back(drill):
         assert _http(head, method, path) == "401"
         assert _http(head, method, path, token=wrong) == "403"
     assert _http(head, "GET", "/api/jobs/", token=right).startswith("200 ")
+
+
+def test_a_job_whose_head_is_lost_goes_on_by_the_command_that_is_printed(drill):
+    drill.cluster("a")
+    head, log = drill.hosts.hosts["head"], drill.folder / "tune.txt"
+    where = ["--address", "http://127.0.0.1:8265", "--runs", str(drill.folder / "runs")]
+    space = ["--space", str(ROOT / "search_spaces" / "sdclr.yaml"), "--trials", "2"]
+    small = ["epochs=60", "schedule.warmup=0", "size=8", "study.scheduler={name: none}"]
+    words = ["-m", "raylt", "tune", *space, *small, *where, "--study", "sent"]
+    drill.driver = head.start(sys.executable, *words, env=drill.hosts.env, log=log)
+    drill.wait((drill.folder / "runs/sent/trials/0/epochs.jsonl").exists, "an epoch")
+    drill.hosts.stop_ray("head")
+    assert drill.driver.wait(PATIENCE) == 3
+    assert "Traceback" not in log.read_text()
+    error = log.read_text().splitlines()[-1]
+    assert "must answer, but has not for 30 s" in error
+    drill.hosts.stop_ray("a")
+    drill.hosts.ray("head", cpus=0)
+    drill.hosts.ray("a", head="head", cpus=1)
+    again = re.search(r"go on with `(raylt resume [^`]*)`$", error)[1]
+    head.run("sh", "-c", again, env=drill.hosts.env)
+    study = studies.load(drill.folder / "runs" / "sent", sampler=None)
+    assert [trial.state for trial in study.outcomes()] == ["complete"] * 2
+    study.close()
 
 
 def raylt_here(verb, study, runs):
