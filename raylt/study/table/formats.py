@@ -62,13 +62,14 @@ def latex(table: Table) -> str:
     keys = [cite.key(cite.entry(package, name)) for package, name in cite.used(table)]
     cited = ",".join(dict.fromkeys(key for key in keys if key))
     label = "-".join(table.studies)
+    several = any(cell.std is not None for row in table.rows for cell in row.cells.values())
+    over = "mean and standard deviation over seeds" if several else "one seed each"
     return "\n".join(
         [
             r"% Needs \usepackage{booktabs,tabularx}; in two columns make it a table*.",
             r"\begin{table}[t]",
             r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
-            f"  \\caption{{Accuracy in per cent on the {table.images} images, mean and standard "
-            f"deviation over seeds.}}",
+            f"  \\caption{{Accuracy in per cent on the {table.images} images, {over}.}}",
             f"  \\label{{tab:{label.replace('_', '-')}}}",
             r"  \begin{tabularx}{\linewidth}{@{}>{\raggedright\arraybackslash\hangindent=1em}X"
             f"{'r' * (len(heads) - 1)}@{{}}}}",

@@ -117,8 +117,17 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
             f"{records[0].name}: a setting must have been scored on the {chosen} images, but "
             f"none has; `{again}` does that"
         )
-    left = len(settings) - len(scored)
-    notice = f"{left} settings without a score on the {chosen} images are left out"
+    shown = {setting.study for setting in scored}
+    notices = [
+        f"{record.name} is left out, for it has no score on the {chosen} images; "
+        f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
+        for record in records
+        if record.name not in shown
+    ]
+    left = sum(s.study in shown for s in settings) - len(scored)
+    if left > 0 and not searched:
+        notices.append(f"{left} settings without a score on the {chosen} images are left out")
+    records = [record for record in records if record.name in shown]
     best_epoch = confirm.metric(records[0]).startswith(BEST)
     prefix = ("test/" if chosen == "test" else "val/") + ("best/" if best_epoch else "")
     values = {
@@ -137,7 +146,7 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         openings=tuple(len(test_openings.openings(record)) for record in records),
         best_epoch=best_epoch,
         searched=searched,
-        notices=(notice,) if left > 0 and not searched else (),
+        notices=tuple(notices),
     )
 
 
@@ -181,8 +190,11 @@ def _scores(runs: Record, outcome: Outcome) -> dict[str, float]:
 
 
 def _searched(record: Record) -> list[_Runs]:
-    """The baseline and the winner of a search, one seed each."""
-    trials = {"baseline": record.baseline(), "winner": record.best()}
+    """The baseline and the winner of a search, one seed each; one row where they are the same."""
+    baseline, best = record.baseline(), record.best()
+    trials = {"baseline": baseline, "winner": best}
+    if baseline is not None and best is not None and baseline.number == best.number:
+        trials = {"baseline (winner)": baseline}
     return [
         _Runs(record.name, name, "", {0: trial}, {0: trial.last})
         for name, trial in trials.items()

@@ -80,6 +80,13 @@ def test_latex_has_a_cell_for_each_column_and_bold_where_it_is_shown():
     assert "CPU-hours are of one run" in text
 
 
+def test_the_caption_speaks_of_deviations_only_where_there_are_any():
+    cells = {"All": Cell(mean=90.0, std=None, best=False)}
+    single = replace(row("baseline"), cells=cells, seeds=1)
+    assert "images, one seed each.}" in formats.latex(table(single))
+    assert "images, mean and standard deviation over seeds.}" in formats.latex(table(row("a")))
+
+
 def test_names_with_the_signs_of_latex_are_shown_as_they_are():
     text = formats.latex(table(row(r"50% & a_b #1 {x} ~ ^ \ $"), studies=("a_b",)))
     assert r"50\% \& a\_\allowbreak{}b \#1 \{x\} \textasciitilde{} \textasciicircum{} " in text

@@ -60,6 +60,25 @@ def test_without_fresh_seeds_it_is_what_the_search_saw_and_nothing_is_bold(toy):
         rows.table([toy.open()], "test", ablations=True)
 
 
+def test_a_study_that_was_only_searched_is_left_out_of_a_tested_table_and_named(toy, tmp_path):
+    toy.confirm()
+    balanced = "evaluation.labels=balanced"
+    other = made.study(tmp_path / "runs", balanced, name="other", trials=2, failed=())
+    records = [toy.open(), other]
+    table = rows.table(records, None, ablations=True)
+    assert {row.study for row in table.rows} == {"toy"} == {*table.studies}
+    (notice,) = table.notices
+    assert notice.startswith("other is left out, for it has no score on the test images; `")
+    assert "raylt confirm other" in notice
+    assert "| sdclr, baseline" in formats.markdown(table)
+
+
+def test_a_baseline_that_won_is_one_row(tmp_path):
+    study = made.study(tmp_path, trials=1, failed=())
+    (row,) = rows.table([study], None, ablations=True).rows
+    assert row.name == "baseline (winner)"
+
+
 def test_studies_of_other_images_do_not_stand_in_one_table(tmp_path):
     study = made.study(tmp_path, name="one", trials=2, failed=())
     other = made.study(tmp_path, name="other", trials=2, failed=(), fingerprint="other")
