@@ -76,6 +76,7 @@ WHOLE = {
     "docs/test_notebooks.py",
     "docs/test_pages.py",
     "docs/test_pictures.py",
+    "docs/test_reference.py",
     "methods/test_every_method.py",
     "samplers/test_every_sampler.py",
     "schedulers/test_every_scheduler.py",

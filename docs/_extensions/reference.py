@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import ClassVar
 
+import click
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -32,8 +34,12 @@ def _anchor(file: str, key: str) -> str:
     return f"{prefix}-{re.sub(r'[^a-z0-9]+', '-', key.lower())}"
 
 
-def _key(key: str, entries: Iterable[Entry]) -> tuple[str, str]:
-    """One key, which has several entries where methods or datasets differ in it."""
+def _key(key: str, entries: Iterable[Entry], declared: str) -> tuple[str, str]:
+    """One key, which has several entries where methods or datasets differ in it.
+
+    Args:
+        declared: The file that the section is declared in; another one is named.
+    """
     entries = list(entries)
     parts: list[str] = []
     for entry in entries:
@@ -41,21 +47,30 @@ def _key(key: str, entries: Iterable[Entry]) -> tuple[str, str]:
         parts.append(f"*{keys.values(entry)}*{of}\\\n{entry.meaning}")
         if entry.option:
             parts[-1] += f"\\\nOption: `{entry.option}`"
-        source = f"`{entry.source}`".replace(", ", "`, `")
-        published = [f"{value} with {name}" for name, value, _ in entry.published]
-        declared = f"Declared in {source}"
-        if published:
-            declared += f". [Published](#published): {', '.join(published)}"
-        parts[-1] += f"\\\n{declared}."
+        if published := [f"{value} with {name}" for name, value, _ in entry.published]:
+            parts[-1] += f"\\\n[Published](#published): {', '.join(published)}."
+        if entry.source != declared:
+            parts[-1] += f"\\\nDeclared in {_files(entry.source)}."
     return f"[`{key}`]{{#{_anchor(entries[0].file, key)}}}", "\n\n".join(parts)
 
 
+def _files(source: str) -> str:
+    return f"`{source}`".replace(", ", "`, `")
+
+
 def _entries(chosen: Iterable[Entry]) -> Iterator[str]:
+    """The keys of a section, below the file that declares most of them."""
     every = list(chosen)
+    (declared, times), *others = Counter(e.source for e in every).most_common()
+    if times > 1:
+        unless = ", unless another file is named" if others else ""
+        yield from (f"Declared in {_files(declared)}{unless}.", "")
     by_key = {
         key: [e for e in every if e.key == key] for key in dict.fromkeys(e.key for e in every)
     }
-    yield from _listed(_key(key, entries) for key, entries in by_key.items())
+    yield from _listed(
+        _key(key, entries, declared if times > 1 else "") for key, entries in by_key.items()
+    )
 
 
 def _sections(chosen: Iterable[Entry], plain: str) -> Iterator[str]:
@@ -102,7 +117,10 @@ def variables() -> Iterator[str]:
 def codes() -> Iterator[str]:
     """The exit codes."""
     yield from ("| code | meaning |", "|--:|---|")
-    yield from (f"| {code} | {text} |" for code, text in exits.CODES.items())
+    for code, text in exits.CODES.items():
+        # A bar ends a cell, even in code.
+        cell = text.replace("|", r"\|")
+        yield f"| {code} | {cell} |"
 
 
 def written() -> Iterator[str]:
@@ -194,8 +212,22 @@ def _fences(
             lines.append(f"   {line}" if inside else line)
 
 
+def _examples(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Turn the commands below the word "Example" of a help into a block of code."""
+    text = [line.removeprefix("| ") for line in lines]
+    lines.clear()
+    for line in text:
+        if line.startswith("  "):
+            if lines and not lines[-1].startswith("   "):
+                lines += ["", ".. code-block:: shell", ""]
+            lines.append(f" {line}")
+        else:
+            lines += ["", line] if lines and lines[-1].startswith("   ") else [line]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register both."""
+    """Register all."""
+    app.connect("sphinx-click-process-description", _examples)
     app.add_directive("raylt-reference", Reference)
     app.add_role("key", Key())
     app.connect("autodoc-process-docstring", _fences)

@@ -40,7 +40,7 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
         "val/thirds/*": ("many, medium and few as thirds of the classes", "fraction"),
         "val/thirds/std": ("deviation between the three thirds", "fraction"),
         "val/shots/std": ("deviation between many, medium and few", "fraction"),
-        "val/std": ("what 0.1.0 called val/thirds/std", "fraction"),
+        "val/std": ("val/thirds/std under its earlier name", "fraction"),
         "val/best/*": ("the epoch with the best val/accuracy so far", "fraction"),
         "cost/seconds": ("wall-clock time of the trial so far", "s"),
         "train/loss": ("sum of the weighted terms of the loss", "nat"),
@@ -51,7 +51,7 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
     },
     "trial": {
         "best/epoch": ("the scored epoch with the best objective", "epochs"),
-        "best/*": ("val/... of that epoch; for the study, of the best trial", "fraction"),
+        "best/*": ("val/... of that epoch", "fraction"),
         "epochs": ("finished epochs at the last score", "epochs"),
         "seconds": ("wall-clock time over all attempts", "s"),
         "cpu_hours": ("booked cores times hours", "h"),
@@ -59,6 +59,8 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
     },
     "study": {
         "best_so_far/*": ("best objective after each trial that has ended", "as the objective"),
+        "best/epoch": ("the last scored epoch of the best trial, by which it is judged", "epochs"),
+        "best/*": ("val/... of that epoch", "fraction"),
         "baseline/epoch": ("the last scored epoch of the baseline", "epochs"),
         "baseline/*": ("val/... of that epoch", "fraction"),
         "floor/*": ("accuracies of classifiers of raw pixels", "fraction"),

@@ -27,7 +27,7 @@ def test_every_metric_that_a_search_may_look_at_has_a_row_with_meaning_and_unit(
     for name in METRICS:
         assert any(fnmatch.fnmatchcase(name, row.name) for row in TABLE), name
     assert all(row.meaning and row.unit for row in TABLE)
-    assert len({row.name for row in TABLE}) == len(TABLE)
+    assert len({(row.of, row.name) for row in TABLE}) == len(TABLE)
 
 
 def test_the_objective_comes_first_and_what_nobody_asked_for_stays_in_the_study():
