@@ -69,12 +69,18 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         """The trial in a notebook: what was open, and the accuracies of its last epoch."""
-        epoch = f", epoch {self.epoch}" if self.last else ""
-        caption = f"trial {self.number} ({self.role}): {self.state}{epoch}"
         rows = [(path, plain(value)) for path, value in self.point.items()]
         rows += [(name, plain(self.last[name])) for name in SHOWN if name in self.last]
         rows += [("failure", self.failure)] if self.failure else []
-        return escape.html_table(caption, ("", "value"), rows)
+        return escape.html_table(self._headline(), ("", "value"), rows)
+
+    def __repr__(self) -> str:
+        scores = [f", {name} {plain(self.last[name])}" for name in SHOWN[:1] if name in self.last]
+        return f"<{self._headline()}{''.join(scores)}>"
+
+    def _headline(self) -> str:
+        epoch = f", epoch {self.epoch}" if self.last else ""
+        return f"trial {self.number} ({self.role}): {self.state}{epoch}"
 
 
 def signature(failure: str) -> str:

@@ -29,6 +29,9 @@ class Figures:
     def __init__(self, charts: Sequence[Chart]) -> None:
         self._charts = {chart.key: chart for chart in charts}
 
+    def __repr__(self) -> str:
+        return f"<Figures: {', '.join(self._charts)}>"
+
     def __dir__(self) -> list[str]:
         return list(self._charts)
 

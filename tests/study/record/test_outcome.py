@@ -49,3 +49,8 @@ def test_failures_that_differ_in_numbers_alone_are_one_and_the_most_frequent_com
         for n, failure in enumerate(["no disk", "image 7 is missing", "image 12 is missing"])
     ]
     assert failures(outcomes) == [([1, 2], "image 7 is missing"), ([0], "no disk")]
+
+
+def test_a_trial_at_a_prompt_is_one_short_line():
+    assert repr(ended(3, 0.9)) == "<trial 3 (draw): complete, epoch 6, val/accuracy 0.9>"
+    assert repr(ended(3, 0, state="failed", epoch=0)) == "<trial 3 (draw): failed>"

@@ -36,3 +36,7 @@ def test_a_chart_with_nothing_to_draw_says_why():
 def test_a_chart_that_is_not_there_is_named_with_those_that_are(figures):
     with pytest.raises(AttributeError, match="no chart 'paralel'; did you mean 'parallel'"):
         figures.paralel  # noqa: B018
+
+
+def test_the_charts_at_a_prompt_name_themselves():
+    assert repr(Figures([charts.figure.nothing("cost", "Cost", "none")])) == "<Figures: cost>"
