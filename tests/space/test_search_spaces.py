@@ -214,7 +214,7 @@ PUBLISHED = {
 }
 
 
-DIGITS = ("sdclr", "bcl", "kcl", "paco", "decoupled")
+DIGITS = ("sdclr", "bcl", "kcl", "tsc", "paco", "decoupled")
 """On the bundled digits, one for each method."""
 # What the authors' programs do and the papers do not say: (as it is, under the preset).
 OFFICIAL = {

@@ -35,8 +35,10 @@ def chosen(folder: Path, wanted: str | None) -> str | None:
         wanted: The URL that the user gave; that of OPTUNA_STORAGE where None.
 
     Raises:
-        InputError: the study lies on another server than the wanted one.
+        InputError: the wanted one is no server, or the study lies on another one.
     """
+    if wanted is not None:
+        postgres.parsed(wanted)
     if (folder / sqlite.FILE).exists():
         return None
     wanted = wanted or os.environ.get(postgres.VARIABLE) or None

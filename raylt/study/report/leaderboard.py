@@ -12,7 +12,7 @@ from raylt.space.metric_names import METRICS
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, assignments, duration, score, table
+from raylt.study.record.text import SHOWN, assignments, duration, plain, score, table
 from raylt.study.verdict import test_openings
 
 _EVALUATION = ("labels", "probe")
@@ -106,18 +106,30 @@ def differences(records: Sequence[Record]) -> list[str]:
         names = f"{first.name} and {other.name}"
         prints = first.facts["fingerprint"], other.facts["fingerprint"]
         if prints[0] != prints[1]:
-            sentences.append(
-                f"{names} must have seen the same data, but their fingerprints are {prints[0]} "
-                f"and {prints[1]}"
-            )
+            unlike = _data(first, other) or f"their fingerprints are {prints[0]} and {prints[1]}"
+            sentences.append(f"{names} must have seen the same data, but {unlike}")
         for key in _EVALUATION:
             ours, theirs = _evaluation(first, key), _evaluation(other, key)
             if ours != theirs:
                 sentences.append(
                     f"{names} must be scored in the same way, but evaluation.{key} is {ours} and "
-                    f"{theirs}"
+                    f"{theirs}; give both the same words, such as evaluation.{key}={ours}, in a "
+                    f"new study"
                 )
     return sentences
+
+
+def _data(first: Record, other: Record) -> str:
+    """What the recipes of two studies say of their data differently; "" for nothing."""
+    ours, theirs = (
+        next((trial.recipe["data"] for trial in record.outcomes() if trial.recipe), {})
+        for record in (first, other)
+    )
+    return ", ".join(
+        f"data.{key} is {plain(ours[key])} and {plain(theirs[key])}"
+        for key in ours
+        if key in theirs and ours[key] != theirs[key]
+    )
 
 
 def _evaluation(record: Record, key: str) -> str:

@@ -20,6 +20,8 @@ WORDS = {"better": "carries", "worse": "costs", "not shown": "noise"}
 """What a verdict on having a change means for the change."""
 NOT_YET = "Nothing is judged yet, for not all runs are there."
 """Instead of a sentence on the changes while an ablation is not finished."""
+COLUMNS = "[ ] is a 95 % interval; p is after Holm's correction over all rows."
+"""What stands in the table of effects."""
 _NOISE = "within the noise of these seeds"
 _WIDTH = 80
 _HEADS: dict[Way, str] = {
@@ -223,7 +225,7 @@ def _effects(result: Mapping[str, Any]) -> list[str]:
     for effect, line in zip(result["effects"], lines, strict=True):
         above = _HEADS[effect["subject"]["way"]].format(trial=f"trial {result['trial']}")
         shown += [line] if above in ("", *shown) else [above, line]
-    return shown
+    return [*shown, COLUMNS]
 
 
 def _path(result: Mapping[str, Any]) -> list[str]:

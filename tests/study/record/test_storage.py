@@ -27,3 +27,5 @@ def test_a_study_stays_where_it_is(tmp_path):
     assert "secret" not in str(caught.value)
     (tmp_path / "study.db").touch()
     assert storage.chosen(tmp_path, SERVER) is None
+    with pytest.raises(InputError, match="--storage: must be a PostgreSQL database"):
+        storage.chosen(tmp_path, "foo")

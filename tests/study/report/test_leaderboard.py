@@ -6,7 +6,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import InputError
-from raylt.study.report.leaderboard import compare, text
+from raylt.study.report.leaderboard import compare, differences, text
 from tests.study import made
 
 
@@ -64,7 +64,7 @@ def test_a_metric_to_be_small_is_ranked_from_below(studies):
     ("name", "reason"),
     [
         ("other-data", rf"fingerprints are {made.FINGERPRINT} and 0{{16}}"),
-        ("other-probe", "evaluation.probe is lbfgs and sgd"),
+        ("other-probe", "evaluation.probe is lbfgs and sgd; .* evaluation.probe=lbfgs, in a new"),
     ],
 )
 def test_what_does_not_compare_is_refused_unless_forced(studies, name, reason):
@@ -73,6 +73,22 @@ def test_what_does_not_compare_is_refused_unless_forced(studies, name, reason):
     ranked = compare(studies("one", name), metric=None, force=True)
     assert len(ranked["warnings"]) == 1
     assert len(ranked["ranking"]) == 3
+
+
+def test_other_data_are_told_by_what_differs_in_the_recipes(tmp_path):
+    one, tail = (
+        made.study(
+            tmp_path,
+            f"data.imbalance={n}",
+            name=f"tail-{n}",
+            trials=1,
+            failed=(),
+            fingerprint=str(n) * 8,
+        )
+        for n in (20, 50)
+    )
+    (sentence,) = differences([one, tail])
+    assert sentence.endswith("same data, but data.imbalance is 20 and 50")
 
 
 def test_a_study_without_a_finished_trial_is_named(studies):

@@ -46,6 +46,7 @@ def test_it_is_read_in_eighty_columns(stopped):
     text = ablation.text(ablated(stopped=stopped))
     assert max(map(len, text.splitlines())) <= 80
     assert ("go on with a larger budget" in text) == bool(stopped)
+    assert "[ ] is a 95 % interval; p is after Holm's correction over all rows." in text
     assert "b are one change, since one depends on the other" in text
 
 
