@@ -41,7 +41,9 @@ def run(arguments):
     within = "signal.raise_signal(signal.SIGINT); print('imported')"
     exec(compile(within, "<frozen importlib._bootstrap>", "exec"), {"signal": signal})
     try:
-        time.sleep(60)
+        # In short pieces: Python may begin a sleep between a signal and the look for it.
+        for _ in range(200):
+            time.sleep(0.1)
     except KeyboardInterrupt:
         return 130
 
