@@ -5,7 +5,7 @@ import random
 import pytest
 
 from raylt.study.report.page import write
-from raylt.study.verdict import ablation, answer
+from raylt.study.verdict import answer
 from tests.study import browser, made
 from tests.study.verdict.made import ablated
 
@@ -45,7 +45,7 @@ def report(tmp_path_factory):
     leads = {key: [rng.gauss(0.03, 0.02) for _ in range(9)] for key in compared}
     study = made.study(folder, trials=6, stopped=(5,))
     (study.folder / answer.FOLDER).mkdir()
-    ablation.store(study, ablated(leads))
+    answer.store(study, ablated(leads))
     write(study, folder / "report.html")
     study.close()
     return folder / "report.html"
