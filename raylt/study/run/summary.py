@@ -58,7 +58,7 @@ def closing(result: Result) -> list[str]:
 def _verdict(result: Result) -> list[str]:
     metric, best, baseline = result.objective, result.best, result.baseline
     if best is None:
-        return ["No trial has finished and kept the constraints."]
+        return ["No best trial yet: none has finished, or none has kept the constraints."]
     lines = [f"Best: trial {best.number} with {', '.join(text.scores(best.last))}"]
     if not any(name.startswith("val/") for name in best.last):
         lines.append(
