@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from typing import Any
 
+from raylt import threads
 from raylt.cluster import token
 from raylt.schema import EnvironmentError
 
@@ -160,15 +159,7 @@ class _Watched:
                 time.sleep(1)
 
     def _asked(self) -> Any:
-        answer: Future[Any] = Future()
-
-        def ask() -> None:
-            try:
-                answer.set_result(self._client.get_job_info(self._name))
-            except Exception as error:
-                answer.set_exception(error)
-
-        threading.Thread(target=ask, name="job", daemon=True).start()
+        answer = threads.in_background(lambda: self._client.get_job_info(self._name))
         try:
             return answer.result(ANSWER)
         except TimeoutError:

@@ -10,7 +10,7 @@ from raylt.study.record import studies
 from raylt.study.run import session
 from raylt.study.search import sampler
 from tests.study import drive
-from tests.study.confirm.made import Now, settings, starts
+from tests.study.confirm.made import Now, score, settings, starts
 
 OPENER = "tests.study.fake_parts:open_test"
 WORK = "tests.study.fake_parts:work"
@@ -66,19 +66,6 @@ class Toy:
             now = Now(chosen, tracker=tracker, stop_after=self.stop_after, work=WORK)
             self.calls.append(now)
             yield now
-
-        def score(now, record, runs, *, opener):
-            failures = {
-                run.number: scoring._score(
-                    dict(run.recipe),
-                    str(now.settings.data),
-                    str(record.trial_folder(run.number)),
-                    opener,
-                    None,
-                )
-                for run in runs
-            }
-            return {number: failure for number, failure in failures.items() if failure}
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(session, "ray_session", lambda chosen: contextlib.nullcontext([]))

@@ -7,7 +7,7 @@ from raylt.study.confirm import confirm, scoring
 from raylt.study.record import studies
 from raylt.study.run import session
 from tests.study import drive
-from tests.study.confirm.made import Now, options, settings
+from tests.study.confirm.made import Now, options, score, settings
 
 
 @pytest.fixture
@@ -31,19 +31,6 @@ def toy(study, tmp_path, monkeypatch, request):
     def tracked(chosen, tracker, study, nodes, hold):
         calls.append(Now(chosen, tracker=tracker, stop_after=toy.stop_after))
         yield calls[-1]
-
-    def score(now, record, runs, *, opener):
-        result = {
-            run.number: scoring._score(
-                dict(run.recipe),
-                str(now.settings.data),
-                str(record.trial_folder(run.number)),
-                opener,
-                None,
-            )
-            for run in runs
-        }
-        return {n: reason for n, reason in result.items() if reason}
 
     monkeypatch.setattr(session, "ray_session", lambda chosen: contextlib.nullcontext([]))
     monkeypatch.setattr(session, "tracked", tracked)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from raylt import recipe
+from raylt.study.confirm import scoring
 from raylt.study.confirm.candidates import Options
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.workers import trainable
@@ -58,6 +59,21 @@ class Now:
                 reports.append({"failure": str(error)})
             searcher.on_trial_complete("t", reports[-1])
         return searcher.stopped
+
+
+def score(now, record, runs, *, opener):
+    """Score in this process, in place of Ray: number -> why a run has no score."""
+    failures = {
+        run.number: scoring._score(
+            dict(run.recipe),
+            str(now.settings.data),
+            str(record.trial_folder(run.number)),
+            opener,
+            None,
+        )
+        for run in runs
+    }
+    return {number: failure for number, failure in failures.items() if failure}
 
 
 def starts(folder):
