@@ -9,8 +9,9 @@ The protocol was written down before the first of its trainings was run:
   chosen by any score, and the scores are of the test images after the last epoch, read once.
 - Both sides of a comparison have the same seeds, 0, 1, 2, ..., and the same order of the images.
   A row shows the mean of each side, and the mean of the paired differences with Student's
-  interval of 95 %. It counts as shown where the interval lies on the claimed side of zero, and is
-  published whatever it is. There are six rows, each judged by itself.
+  interval of 95 %. It counts as shown where the interval lies on the claimed side of zero (and
+  the opposite where it lies on the other), and is published whatever it is. There are six rows,
+  each judged by itself.
 - SDCLR is claimed to beat SimCLR (Jiang et al., ICML 2021): in linear separability (a linear probe
   on the labels of the balanced pool), in few-shot accuracy (a probe on one per cent of those
   labels), both on split 1 of the classes, and by a smaller standard deviation over the thirds of
@@ -179,11 +180,14 @@ def section(folder: Path, *, seeds: int, epochs: int) -> list[str]:
         ahead, behind = map(statistics.fmean, values)
         differences = [a - b for a, b in zip(*values, strict=True)]
         mean, low, high = interval(differences)
-        shown = min(claim.sign * low, claim.sign * high) > 0
+        sides = {claim.sign * low > 0, claim.sign * high > 0}
+        shown = (
+            "not shown" if len(sides) == 2 else "yes" if sides == {True} else "no: the opposite"
+        )
         lines.append(
             f"| {claim.better} beats {claim.other}: {claim.title} | {ahead:.1f} against "
             f"{behind:.1f} | {mean:+.2f} ({low:+.2f} ... {high:+.2f}) | "
-            f"{'yes' if shown else 'not shown'} |"
+            f"{shown} |"
         )
     return lines
 

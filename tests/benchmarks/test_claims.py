@@ -42,5 +42,5 @@ def test_a_claim_counts_as_shown_on_the_claimed_side_of_zero_alone(tmp_path):
     table = claims.section(tmp_path, seeds=2, epochs=1)[-len(claims.CLAIMS) :]
     assert "| yes |" in table[0]
     # A larger deviation over the thirds is the opposite of what is claimed.
-    assert "| not shown |" in table[2]
+    assert "| no: the opposite |" in table[2]
     assert "40.0 against 30.0 | +10.00 (+10.00 ... +10.00) | yes" in table[3]
