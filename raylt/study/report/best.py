@@ -47,20 +47,21 @@ def best_text(record: Record) -> str:
     command = best(record)["retrain"]
     winner, baseline = record.best(), record.baseline()
     assert winner is not None
-    point: Mapping[str, Any] = baseline.point if baseline else {}
-    scores: Mapping[str, Any] = baseline.last if baseline else {}
-    rows = [["", "best", "baseline"]]
+    same = baseline is not None and baseline.number == winner.number
+    role = ", the baseline," if same else ""
+    columns = {"best": winner} if same else {"best": winner, "baseline": baseline}
+    rows = [["", *columns]]
     for leaf in record.space.leaves:
-        path = leaf.path
-        rows.append([path, _cell(winner.point, path), _cell(point, path)])
+        points = [trial.point if trial else {} for trial in columns.values()]
+        rows.append([leaf.path, *(_cell(point, leaf.path) for point in points)])
     for metric in dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN]):
         if metric in winner.last:
-            values = winner.last[metric], scores.get(metric)
-            rows.append([metric, *(score(metric, value) for value in values)])
+            scores = [trial.last if trial else {} for trial in columns.values()]
+            rows.append([metric, *(score(metric, values.get(metric)) for values in scores)])
     hint = floor.unbeaten(record.facts["floor"], record.objectives[0].metric, winner)
     return "\n".join(
         [
-            f"{record.name}: trial {winner.number} is the best of {len(record.outcomes())}",
+            f"{record.name}: trial {winner.number}{role} is the best of {len(record.outcomes())}",
             "",
             *table(rows),
             "",

@@ -34,12 +34,13 @@ def sentences(record: Record) -> list[str]:
         return [*(f"{sentence}." for sentence in confirmations), opened, searched, *result[1:]]
     ended = sum(trial.over for trial in record.outcomes())
     first, other = "it", "the baseline" if baseline else "the published setting"
+    doubt = f": the best of {ended} trials is best in part by luck"
     if baseline and best.number == baseline.number:
-        first = "the best of the others"
+        first, doubt = "the best of the others", ""
     command = provenance.command(record, "confirm", record.name)
     return [
         *result,
-        f"Nothing is confirmed yet: the best of {ended} trials is best in part by luck. "
+        f"Nothing is confirmed yet{doubt}. "
         f"`{command}` trains {first} and {other} again over several seeds.",
         opened,
     ]
@@ -50,7 +51,7 @@ def _against_baseline(record: Record, best: Outcome, baseline: Outcome | None) -
     if baseline is None:
         return "The study names no baseline to compare with."
     if baseline.number == best.number:
-        return "That is the baseline itself: the search found nothing better."
+        return "The best trial is the baseline itself: the search found nothing better."
     if metric not in baseline.last:
         return "The baseline has no score to compare with."
     setting = record.space.study.baseline

@@ -44,15 +44,22 @@ def closing(result: Result) -> list[str]:
     if result.interrupted:
         return [*lines, f"Interrupted; go on with: {commands['resume']}"]
     missing = sum(trial.over for trial in result.ranking) < result.wanted
-    return [
-        *lines,
-        f"Next: {commands['best']}   (the best recipe)",
-        f"      {commands['confirm']}   (is it really better?)",
-        f"      {commands['ui']}   (compare the trials in MLflow)",
-        f"      {commands['resume']}   (go on with what is not finished)"
+    question = "is the best of the others better?" if _same(result) else "is it really better?"
+    steps = [("best", "the best recipe"), ("confirm", question)] if result.best else []
+    steps += [
+        ("ui", "compare the trials in MLflow"),
+        ("resume", "go on with what is not finished")
         if missing
-        else f"      {commands['more']}   (as many trials again)",
+        else ("more", "as many trials again"),
     ]
+    rows = [f"      {commands[step]}   ({reason})" for step, reason in steps]
+    return [*lines, rows[0].replace("      ", "Next: ", 1), *rows[1:]]
+
+
+def _same(result: Result) -> bool:
+    """Whether the best trial is the baseline."""
+    best, baseline = result.best, result.baseline
+    return best is not None and baseline is not None and best.number == baseline.number
 
 
 def _verdict(result: Result) -> list[str]:
@@ -67,11 +74,10 @@ def _verdict(result: Result) -> list[str]:
         )
     if baseline is not None and metric in baseline.last:
         gap = text.lead(metric, best.last[metric] - baseline.last[metric])
-        same = best.number == baseline.number
         source = f" ({result.baseline_source})" if result.baseline_source else ""
         lines.append(
             f"Baseline{source}: trial {baseline.number} with "
             f"{', '.join(text.scores(baseline.last))}; "
-            f"{'the best trial is the baseline' if same else f'{gap}, one seed'}"
+            f"{'the best trial is the baseline' if _same(result) else f'{gap}, one seed'}"
         )
     return lines

@@ -84,10 +84,20 @@ def brief(study: Record) -> list[str]:
     known = summary(study)
     lines = [as_sentence(test_openings.sentence(study))]
     if known is None:
-        return [*lines, f"Is it really better? {provenance.command(study, 'confirm', study.name)}"]
+        return [*lines, *_unconfirmed(study)]
     for verdict in known["verdicts"]:
         lines.append(f"{_in_words(verdict)} in {known['metric']}")
     return lines
+
+
+def _unconfirmed(study: Record) -> list[str]:
+    """What to ask of a best trial; nothing before there is one, and while others are trained."""
+    best, baseline = study.best(), study.baseline()
+    if best is None or any(trial.state == "running" for trial in study.outcomes()):
+        return []
+    if baseline is not None and best.number == baseline.number:
+        return ["The best trial is the baseline itself: the search found nothing better"]
+    return [f"Is it really better? {provenance.command(study, 'confirm', study.name)}"]
 
 
 def _in_words(verdict: Mapping[str, Any]) -> str:

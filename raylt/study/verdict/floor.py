@@ -50,10 +50,15 @@ def unbeaten(floor: Mapping[str, float], metric: str, best: Outcome | None) -> s
     reached, name = best.last[metric], metric.removeprefix("val/")
     if reached > level:
         return ""
+    if level == 1:
+        return (
+            f"{_CLASSIFIERS[classifier].capitalize()} on the raw pixels reaches {name} 100 "
+            f"already, which no trial can beat: these images are too easy to tell settings apart"
+        )
     epochs = best.recipe.get("epochs")
     longer = f"more epochs (epochs={2 * epochs} instead of {epochs})" if epochs else "more epochs"
     return (
         f"No trial beats the raw pixels: the best reaches {name} {percent(reached)}, "
         f"{_CLASSIFIERS[classifier]} on the pixels {percent(level)}. Try {longer}, or "
-        f"another augmentation: one that changes what tells the classes apart teaches nothing"
+        f"an augmentation that leaves what tells the classes apart as it is"
     )

@@ -93,6 +93,15 @@ def test_the_printed_command_warns_of_nothing(
     assert space.load(file, [*values, "study.trials=1", "study.versus=null"]).warnings == ()
 
 
+def test_a_baseline_that_won_stands_alone(tmp_path: Path) -> None:
+    record = made.study(tmp_path, trials=1, failed=(), stopped=(), tables=False)
+    text = best.best_text(record)
+    assert text.startswith("made: trial 0, the baseline, is the best of 1\n")
+    assert ["method.prune", "0.9"] in [line.split() for line in text.splitlines()]
+    assert "The best trial is the baseline itself: the search found nothing better" in text
+    assert "really better" not in text
+
+
 def test_that_raw_pixels_are_as_good_is_said(tmp_path: Path) -> None:
     record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
     assert "raw pixels" not in best.best_text(record)

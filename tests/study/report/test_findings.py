@@ -34,13 +34,20 @@ def test_a_confirmation_comes_before_the_search(record, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"trials": 1, "failed": ()}, "That is the baseline itself"),
+        ({"trials": 1, "failed": ()}, "The best trial is the baseline itself: "),
         ({"trials": 4, "failed": (0,)}, "The baseline has no score to compare with."),
     ],
 )
 def test_what_cannot_be_compared_is_said(tmp_path, options, sentence):
     study = made.study(tmp_path, stopped=(), tables=False, **options)
     assert any(line.startswith(sentence) for line in findings.sentences(study))
+
+
+def test_a_baseline_that_won_was_not_lucky(tmp_path):
+    study = made.study(tmp_path, trials=1, failed=(), stopped=(), tables=False)
+    text = " ".join(findings.sentences(study))
+    assert "luck" not in text
+    assert "trains the best of the others and the baseline again" in text
 
 
 def test_without_a_finished_trial_the_way_on_is_named(tmp_path):

@@ -88,6 +88,19 @@ def test_without_validation_images_losses_are_shown_as_what_they_are():
     assert "Nothing is held out" in text
 
 
+def test_a_baseline_that_won_is_not_asked_whether_it_is_better():
+    won = shown(search_result(outcome(0, 0.9, role="baseline")))
+    assert "the best trial is the baseline" in won
+    assert "raylt confirm toy   (is the best of the others better?)" in won
+
+
+def test_without_a_best_trial_neither_it_nor_its_confirmation_is_offered():
+    text = shown(search_result(outcome(0, None, state="failed"), best=None))
+    assert "Next: raylt ui" in text
+    assert "raylt best" not in text
+    assert "raylt confirm" not in text
+
+
 def test_an_interrupted_search_ends_with_the_command_that_goes_on():
     text = shown(search_result(outcome(0, None, state="running"), interrupted=True))
     assert text.rstrip().endswith("raylt resume toy")

@@ -134,8 +134,21 @@ def test_a_failed_run_is_told_and_an_interrupted_one_goes_on():
     assert text == "Interrupted; go on with: raylt confirm made"
 
 
-def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
+def test_without_a_best_trial_nothing_is_asked(tmp_path):
+    study = made.study(tmp_path, trials=1, failed=(0,), tables=False)
+    assert len(confirmation.brief(study)) == 1
+
+
+def test_while_trials_run_nothing_is_asked(tmp_path, monkeypatch):
     study = made.study(tmp_path, trials=4, stopped=(), failed=(), tables=False)
+    *ended, last = study.outcomes()
+    running = (*ended, dataclasses.replace(last, state="running"))
+    monkeypatch.setattr(study, "outcomes", lambda: running)
+    assert len(confirmation.brief(study)) == 1
+
+
+def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
+    study = made.study(tmp_path, stopped=(), failed=(), tables=False)
     assert confirmation.stored(study) is None
     assert confirmation.summary(study) is None
     words = f"Is it really better? raylt confirm made --runs {tmp_path}"

@@ -25,8 +25,14 @@ def test_a_best_trial_that_pixels_beat_is_said_with_what_to_try():
         "the pixels 90.0."
     )
     assert "epochs=12 instead of 6" in text
-    assert "another augmentation" in text
+    assert text.endswith("or an augmentation that leaves what tells the classes apart as it is")
     assert "\n" not in text
+
+
+def test_pixels_that_nothing_can_beat_are_said_to_be_too_easy():
+    text = floor.unbeaten({"floor/neighbour/accuracy": 1.0}, "val/accuracy", outcome(1, 1.0))
+    assert text.startswith("The nearest neighbour on the raw pixels reaches accuracy 100 already")
+    assert "epochs" not in text
 
 
 def test_each_metric_is_held_against_the_better_classifier_of_its_own():
