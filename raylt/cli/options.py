@@ -250,7 +250,7 @@ def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str])
         click.UsageError: no file is named.
         InputError: the space breaks a rule.
     """
-    from raylt import space
+    from raylt.study.run.waiting import waiting
 
     words = list(words)
     if file is None:
@@ -261,7 +261,11 @@ def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str])
                 click.get_current_context(),
             )
         file = words.pop(0)
-    loaded = space.load(file, [*overrides, *words])
+    # A warning would be written into the line of what is waited for.
+    with waiting("reading the space", brief=True):
+        from raylt import space
+
+        loaded = space.load(file, [*overrides, *words])
     for warning in loaded.warnings:
         output.echo(f"warning: {warning}", err=True)
     return loaded

@@ -29,6 +29,10 @@ FREE = (
 stand in the recipe too, and another baseline is one more trial."""
 
 
+FIXED = "it is the same in all trials, and decides what their results mean"
+"""Why a value that no leaf leaves open must stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One leaf, or one part of the study, that differs."""
@@ -64,7 +68,7 @@ def _recipe(old: Space, new: Space) -> Iterator[Change]:
         elif isinstance(before, Leaf) or isinstance(after, Leaf):
             refusal = "a leaf must not be opened or closed"
         else:
-            refusal = "it is the same in all trials, and decides what their results mean"
+            refusal = FIXED
         yield Change(path, _shown(before), _shown(after), refusal)
 
 

@@ -1,5 +1,6 @@
 """The settings as options of a verb, and which space and study are meant."""
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from raylt import printed
 from raylt.cli import options
 from raylt.schema import InputError
+from raylt.study.run import waiting
 from tests.space.made import text
 
 
@@ -120,6 +122,19 @@ def test_what_is_odd_about_a_space_is_a_warning_on_the_error_stream(file, capsys
     assert shown.out == ""
     assert shown.err.startswith("warning: ")
     assert "method.prune: can only be 0.7" in shown.err
+
+
+def test_a_warning_waits_until_the_line_of_what_is_waited_for_is_gone(file, capsys, monkeypatch):
+    @contextlib.contextmanager
+    def line(*_, **__):
+        yield
+        click.echo("the line is gone", err=True)
+
+    monkeypatch.setattr(waiting, "waiting", line)
+    options.load_space(file, ["method.prune={low: 0.7, high: 0.7}"], [])
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == "the line is gone"
+    assert second.startswith("warning: ")
 
 
 @pytest.mark.parametrize("words", [[], ["epochs=3"]])

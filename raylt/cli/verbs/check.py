@@ -55,6 +55,7 @@ def check(
         output.print_json(_schema(schema))
         return
     from raylt.space import overview, rival
+    from raylt.study.record import text
     from raylt.study.run import look, plan
 
     space = options.load_space(file, words, [])
@@ -81,7 +82,7 @@ def check(
         output.echo("\n" + "\n".join([*carried.lines(warm, space), ""]))
     for line in seen.lines():
         output.echo(line)
-    known = filter(None, [plan.unbuilt(space), plan.small_sample(seen.validation)])
+    known = filter(None, [plan.unbuilt(space), text.small_sample(seen.validation)])
     for line in [*known, *rival.openness_of_both(space)]:
         output.echo(line)
     if forecast is not None:

@@ -36,14 +36,16 @@ def diff(before: str, after: str) -> None:
     if not changes:
         output.echo("the spaces do not differ")
         return
-    refused = [change.refusal for change in changes]
+    # The most frequent reason is long: it stands once, below the table.
+    refused = ["fixed" if c.refusal == revision.FIXED else c.refusal for c in changes]
+    note = ["", f"fixed: {revision.FIXED}"] if "fixed" in refused else []
     columns = [
         Column(head="key", cells=[change.path for change in changes], right=False),
         Column(head="before", cells=[c.before for c in changes], right=False, wraps=True),
         Column(head="after", cells=[c.after for c in changes], right=False, wraps=True),
         Column(head="refused, because", cells=refused, right=False, wraps=True),
     ]
-    output.show(Columns(columns if any(refused) else columns[:-1]))
+    output.show(Columns(columns if any(refused) else columns[:-1]), *note)
 
 
 @click.command

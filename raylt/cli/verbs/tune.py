@@ -52,8 +52,7 @@ def tune(
     overrides = [f"study.trials={trials}"] if trials is not None else []
     overrides += [f"study.name={json.dumps(study)}"] if study is not None else []
     overrides += [f"study.versus={json.dumps(versus)}"] if versus is not None else []
-    with waiting("reading the space", brief=True):
-        space = options.load_space(file, words, overrides)
+    space = options.load_space(file, words, overrides)
     _search("tune", space, target, as_json)
 
 
@@ -89,9 +88,8 @@ def train(
       raylt train -s paper.yaml --profile
     """
     overrides = [f"study.name={json.dumps(study)}"] if study is not None else []
-    with waiting("reading the space", brief=True):
-        overrides += ["study.trials=1", "study.versus=null"]
-        space = options.load_space(file, words, overrides)
+    overrides += ["study.trials=1", "study.versus=null"]
+    space = options.load_space(file, words, overrides)
     _require_closed(space)
     if profile:
         _profile(space, target.settings, as_json)

@@ -28,8 +28,7 @@ from raylt.study.confirm.runs import Setting
 from raylt.study.record import revise, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import class_names
-from raylt.study.run.plan import small_sample
+from raylt.study.record.text import class_names, small_sample
 from raylt.study.verdict import class_changes, floor
 from raylt.study.verdict.answer import SeedResults
 from raylt.study.verdict.class_changes import ClassChanges

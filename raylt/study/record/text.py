@@ -142,3 +142,13 @@ def unseen_classes(counts: Mapping[str, Sequence[int]], names: Sequence[str]) ->
                 f"scores are unknown: {', '.join(unseen[:_NAMED])}{more}"
             )
     return lines
+
+
+def small_sample(images: int, *, part: str = "validation") -> str | None:
+    """What to know of few images of a part: one of them is worth more than a point."""
+    if not 0 < images < 100:
+        return None
+    return (
+        f"One of the {images} {part} images is worth {100 / images:.2g} points of accuracy: "
+        f"differences of less than {min(100, 200 / images):.3g} points are noise"
+    )

@@ -12,7 +12,7 @@ from raylt.schema import InputError
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, plain, score, table
+from raylt.study.record.text import SHOWN, plain, score, small_sample, table
 from raylt.study.report import status
 from raylt.study.verdict import confirmation, floor
 
@@ -58,6 +58,7 @@ def best_text(record: Record) -> str:
         if metric in winner.last:
             scores = [trial.last if trial else {} for trial in columns.values()]
             rows.append([metric, *(score(metric, values.get(metric)) for values in scores)])
+    few = small_sample(record.facts.get("validation", 0))
     hint = floor.unbeaten(record.facts["floor"], record.objectives[0].metric, winner)
     return "\n".join(
         [
@@ -66,6 +67,7 @@ def best_text(record: Record) -> str:
             *table(rows),
             "",
             *([f"{hint}."] if hint else []),
+            *([f"{few}."] if few else []),
             *confirmation.brief(record),
             "",
             f"Train it again: {command}",

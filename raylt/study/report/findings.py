@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import lead, scores
+from raylt.study.record.text import lead, scores, small_sample
 from raylt.study.report import status
 from raylt.study.verdict import confirmation, floor
 
@@ -27,6 +27,8 @@ def sentences(record: Record) -> list[str]:
     ]
     if hint := floor.unbeaten(record.facts["floor"], record.objectives[0].metric, best):
         result.insert(1, f"{hint}.")
+    if few := small_sample(record.facts.get("validation", 0)):
+        result.append(f"{few}.")
     opened, *confirmations = confirmation.brief(record)
     if confirmation.stored(record) is not None:
         # Fresh seeds say more than the search, which chose the best among its own.

@@ -109,10 +109,11 @@ def _numbers(record: Record) -> str:
     best, trials = record.best(), record.outcomes()
     metric = record.objectives[0].metric
     name = metric.removeprefix("val/")
+    seen = "validation, one seed" if name != metric else "one seed"
     numbers = {
-        f"best {name}": _score(metric, best),
-        f"baseline {name}": _score(metric, record.baseline()),
-        "few-shot of the best": _score("val/few", best),
+        f"best {name} ({seen})": _score(metric, best),
+        f"baseline {name} ({seen})": _score(metric, record.baseline()),
+        "few-shot of the best (validation, one seed)": _score("val/few", best),
         "trials ended": f"{sum(trial.over for trial in trials)} of {record.wanted}",
         "stopped early": str(sum(trial.state == "stopped" for trial in trials)),
         "time of all trials": duration(sum(trial.seconds for trial in trials)),

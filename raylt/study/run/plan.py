@@ -73,16 +73,6 @@ def unbuilt(space: Space) -> str | None:
     return f"encoder    {', '.join(names)} is built when the search starts" if names else None
 
 
-def small_sample(images: int, *, part: str = "validation") -> str | None:
-    """What to know of few images of a part: one of them is worth more than a point."""
-    if not 0 < images < 100:
-        return None
-    return (
-        f"One of the {images} {part} images is worth {100 / images:.2g} points of accuracy: "
-        f"differences of less than {min(100, 200 / images):.3g} points are noise"
-    )
-
-
 def check(space: Space, settings: Settings, *, data_of: Record | None = None) -> Plan:
     """Refuse a search that cannot run; what is cheap to find out comes first.
 

@@ -6,7 +6,6 @@ from raylt.study.record import text
 from raylt.study.record.outcome import failures
 from raylt.study.report import trials
 from raylt.study.report.columns import Columns
-from raylt.study.run.plan import small_sample
 from raylt.study.run.result import Result
 from raylt.study.verdict import floor
 
@@ -27,7 +26,7 @@ def closing(result: Result) -> list[str]:
     lines = [*_verdict(result), *floor.lines(result.floor)]
     if hint := floor.unbeaten(result.floor, result.objective, result.best):
         lines.append(hint)
-    if few := small_sample(result.validation):
+    if few := text.small_sample(result.validation):
         lines.append(few)
     for numbers, failure in failures(result.ranking)[:_FAILURES]:
         noun = "trial" if len(numbers) == 1 else "trials"

@@ -155,12 +155,16 @@ def test_the_difference_of_two_files_is_printed_and_a_refused_one_is_exit_2(
 ):
     made = study()
     other = tmp_path / "other.yaml"
-    other.write_text(made.space.text.replace("epochs: 6", "epochs: 7"))
+    other.write_text(
+        made.space.text.replace("epochs: 6", "epochs: 7").replace("lr: 0.1", "lr: 0.2")
+    )
     assert cli.run(["space", "diff", str(made.folder / "space.yaml"), str(other)]) == 0
-    head, _, row, _ = capsys.readouterr().out.splitlines()
+    out = capsys.readouterr().out
+    head, _, row, *_ = out.splitlines()
     assert head.split()[:3] == ["key", "before", "after"]
     assert row.split()[:3] == ["epochs", "6", "7"]
     assert head.endswith("refused, because")
+    assert out.count("decides what their results mean") == 1
     made.close()
     runs = ["--runs", str(made.folder.parent), "--data", str(tmp_path)]
     assert cli.run(["resume", "toy", "--space", str(other), *runs]) == 2

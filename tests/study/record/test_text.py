@@ -62,3 +62,11 @@ def test_classes_that_no_image_is_held_out_of_are_named():
     assert line.endswith("'class 16' and 3 more")
     assert brief.unseen_classes({"validation": [1] * 20}, names) == []
     assert brief.unseen_classes({}, ()) == []
+
+
+def test_few_validation_images_are_said():
+    assert brief.small_sample(0) is None
+    assert brief.small_sample(100) is None
+    words = brief.small_sample(40)
+    assert "One of the 40 validation images is worth 2.5 points" in words
+    assert "differences of less than 5 points are noise" in words

@@ -102,6 +102,12 @@ def test_a_baseline_that_won_stands_alone(tmp_path: Path) -> None:
     assert "really better" not in text
 
 
+def test_few_validation_images_are_said(tmp_path: Path) -> None:
+    record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    record.note("validation", 6)
+    assert "One of the 6 validation images is worth 17 points" in best.best_text(record)
+
+
 def test_that_raw_pixels_are_as_good_is_said(tmp_path: Path) -> None:
     record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
     assert "raw pixels" not in best.best_text(record)

@@ -50,6 +50,13 @@ def test_a_baseline_that_won_was_not_lucky(tmp_path):
     assert "trains the best of the others and the baseline again" in text
 
 
+def test_few_validation_images_are_said(record):
+    record.note("validation", 6)
+    assert "One of the 6 validation images is worth 17 points of accuracy" in " ".join(
+        findings.sentences(record)
+    )
+
+
 def test_without_a_finished_trial_the_way_on_is_named(tmp_path):
     study = made.study(tmp_path, trials=1, failed=(0,), tables=False)
     assert findings.sentences(study)[1] == (

@@ -50,6 +50,12 @@ def read(document):
     return reader, " ".join(" ".join(reader.words).split())
 
 
+def test_the_numbers_say_that_they_are_of_one_seed(document):
+    _, text = read(document)
+    assert "best accuracy (validation, one seed)" in text
+    assert "baseline accuracy (validation, one seed)" in text
+
+
 def test_it_loads_nothing(document):
     reader, _ = read(document)
     assert reader.loads == ["data:,"]

@@ -51,16 +51,15 @@ def test_best_so_far_against_cost(tmp_path):
     assert (theirs["best"], theirs["best_at_cost"], theirs["trials"]) == (0.7, 0.7, 2)
     # By then the first study had not found its best.
     assert (result["cost"], mine["best_at_cost"]) == (20, 0.5)
-    assert "simclr (toy-versus-simclr): 70.0 after 2 trials, 70.0 after 20 s" in versus.text(
-        result
-    )
+    text = versus.text(result)
+    assert "sdclr (toy): 80.0 in 4 trials, 50.0 within the 20 s that both had" in text
 
 
 def test_studies_without_an_end_or_of_other_images(tmp_path):
     space = drive.toy(tmp_path)
     result = versus.comparison(ended(space, []), ended(space, [0.5]))
     assert [study["best_at_cost"] for study in result["studies"]] == [None, None]
-    assert "sdclr (toy): - after 0 trials" in versus.text(result)
+    assert "sdclr (toy): - in 0 trials" in versus.text(result)
     with pytest.raises(InputError, match="fingerprints differ"):
         versus.comparison(ended(space, [0.5]), ended(space, [0.5], "g"))
 

@@ -172,11 +172,3 @@ def test_what_is_wrong_with_an_encoder_of_ones_own_is_told_as_soon_as_it_is_seen
 
 def test_a_plain_encoder_is_not_said_to_be_built_later(tmp_path):
     assert plan.unbuilt(toy(tmp_path)) is None
-
-
-def test_few_validation_images_are_said():
-    assert plan.small_sample(0) is None
-    assert plan.small_sample(100) is None
-    words = plan.small_sample(40)
-    assert "One of the 40 validation images is worth 2.5 points" in words
-    assert "differences of less than 5 points are noise" in words
