@@ -180,7 +180,7 @@ def rays_own(seed: int, trials: int, *, law: Law, grace: int) -> Search:
         result = heard.suggest(trial_id)
         assert isinstance(result, dict)
         assert searched.refusal(result) is None
-        return result, "draw"
+        return result, "sampled"
 
     side = Side(suggest, heard, stops, functools.partial(heard.on_trial_complete, error=True))
     return outcome(list(play(side, law, seed)), law, seed)

@@ -15,7 +15,7 @@ FAIR = {**BASELINE, "method.temperature": 0.2, "optimizer.lr": 0.15}
 
 
 def ended(point, *, epoch=EPOCHS, failed=False, number=0):
-    slot = Slot(str(number), point, "draw")
+    slot = Slot(str(number), point, "sampled")
     slot.epoch, slot.failed = epoch, failed
     return slot
 

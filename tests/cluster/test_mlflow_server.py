@@ -233,14 +233,14 @@ def test_a_crowd_writes_and_every_point_is_there(team, tmp_path, monkeypatch):
     for made, client in zip(studies, itertools.cycle(clients), strict=False):
         experiment = client.get_experiment_by_name(made.name)
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-        assert set(runs) == {made.name, "trial 0"}
+        assert set(runs) == {made.name, "trial 0 (baseline)"}
         assert {run.info.status for run in runs.values()} == {"FINISHED"}
         entries = made.epochs(0)
         assert len(entries) == EPOCHS
-        sent = runs["trial 0"].data.metrics.keys() & entries[0].keys()
+        sent = runs["trial 0 (baseline)"].data.metrics.keys() & entries[0].keys()
         assert sent == {key for key in entries[0] if blows.is_sent(key)}
         for key in sent:
-            points = client.get_metric_history(runs["trial 0"].info.run_id, key)
+            points = client.get_metric_history(runs["trial 0 (baseline)"].info.run_id, key)
             wanted = [(e["epoch"], blows.shown(e[key])) for e in entries]
             assert [(p.step, p.value) for p in points] == wanted
         made.close()

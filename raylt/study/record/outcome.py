@@ -29,7 +29,7 @@ class Outcome:
     number: int
     state: State
     role: str
-    """`baseline`, `point` (given in the space file), `warm` (of an earlier study) or `draw`
+    """`baseline`, `point` (given in the space file), `warm` (of an earlier study) or `sampled`
     (suggested by the sampler)."""
     point: Mapping[str, Value] = field(default_factory=dict)
     """The value of each active open leaf."""

@@ -310,8 +310,10 @@ class Record:
 
     def _outcome(self, trial: FrozenTrial) -> Outcome:
         attrs, state = trial.user_attrs, _STATES[trial.state]
-        kept: dict[str, Any] = {"role": "draw"}
+        kept: dict[str, Any] = {"role": "sampled"}
         kept |= {key: attrs[key] for key in (*_KEPT, *_COSTS) if key in attrs}
+        if kept["role"] == "draw":
+            kept["role"] = "sampled"  # As 0.1.0 called it.
         if state == "running" and (epochs := self.epochs(trial.number)):
             kept["last"] = epochs[-1]
         return Outcome(

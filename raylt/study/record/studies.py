@@ -125,7 +125,7 @@ def _enqueue(
     """Each point that runs first, once: the baseline, the space's own points, those of earlier
     studies, then `queue`."""
     baseline = [] if space.baseline_point is None else [space.baseline_point]
-    roles = {"baseline": baseline, "point": space.points, "warm": warm, "draw": queue}
+    roles = {"baseline": baseline, "point": space.points, "warm": warm, "sampled": queue}
     queued: list[Mapping[str, Value]] = []
     for role, points in roles.items():
         for point in points:

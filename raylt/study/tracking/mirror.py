@@ -185,7 +185,8 @@ class MlflowMirror:
 
     def _place(self, outcome: Outcome) -> tuple[str, str]:
         """The name of a trial's run, and the run that it hangs under."""
-        return f"trial {outcome.number}", self.study_run.id
+        known = " (baseline)" if outcome.role == "baseline" else ""
+        return f"trial {outcome.number}{known}", self.study_run.id
 
     def _close_trial(self, run: Run, outcome: Outcome) -> None:
         metrics = {

@@ -115,7 +115,7 @@ def _page(record: Record, search: str) -> dict[str, Any]:
         "selectedColumns": [*ids, "attributes.`Duration`", "attributes.`Dataset`"],
         "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *ids, "duration"],
         "columnWidths": {
-            "attributes.`Run Name`": 120,
+            "attributes.`Run Name`": 150,
             "runDateAndNestInfo": 140,
             **{name: max(80, 26 + 6 * len(head)) for name, head in ids.items()},
             # The arrow of the order stands beside the head.

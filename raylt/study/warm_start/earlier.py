@@ -98,7 +98,7 @@ def _of_file(source: Source, space: Space, file: Path) -> Earlier:
             f"{file}: must be what `raylt best STUDY --json` printed or the recipe.yaml of "
             f"`raylt export`, but has no method.name; name a study, or make such a file"
         )
-    trials = [_outcome(best, "draw")]
+    trials = [_outcome(best, "sampled")]
     if isinstance(values.get("baseline"), dict):
         trials.insert(0, _outcome(values["baseline"], "baseline"))
     fingerprint: Any = values.get("fingerprint")

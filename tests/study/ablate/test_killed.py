@@ -170,7 +170,8 @@ def test_mlflow_has_each_run_of_the_ablation_with_its_role_below_its_trial(gone_
     assert heads == {"only lr", "only tau", "no logit adjustment", "cosine classifier"}
     for run_ in ablated:
         parent = known[run_.data.tags["mlflow.parentRunId"]].info.run_name
-        assert parent == ("trial 0" if "only" in run_.info.run_name else "trial 1")
+        changed = "trial 0 (baseline)" if "only" in run_.info.run_name else "trial 1"
+        assert parent == changed
         assert run_.info.status == "FINISHED"
         assert "val/accuracy" in run_.data.metrics
     assert trials["killed"].data.tags["ablation"] == sentence

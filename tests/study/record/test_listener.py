@@ -20,7 +20,7 @@ def test_the_hooks_are_the_life_of_a_trial_and_each_is_explained():
 def test_a_listener_overrides_what_matters_to_it_alone(hook):
     heard = []
     kind = type("Mine", (Listener,), {hook: lambda self, *text: heard.append(text)})
-    task = Task(number=1, role="draw", point={}, recipe=recipe.parse(RECIPE), attempt=1)
+    task = Task(number=1, role="sampled", point={}, recipe=recipe.parse(RECIPE), attempt=1)
     for name in HOOKS:
         arguments = len(inspect.signature(getattr(Listener, name)).parameters) - 1
         getattr(kind(), name)(task, *[None] * (arguments - 1))

@@ -16,7 +16,7 @@ def ended(number, accuracy, *, state="complete", many=0.8, epoch=6, failure=""):
     return Outcome(
         number=number,
         state=state,
-        role="draw" if number else "baseline",
+        role="sampled" if number else "baseline",
         last=last,
         ended=float(number),
         failure=failure,
@@ -52,5 +52,5 @@ def test_failures_that_differ_in_numbers_alone_are_one_and_the_most_frequent_com
 
 
 def test_a_trial_at_a_prompt_is_one_short_line():
-    assert repr(ended(3, 0.9)) == "<trial 3 (draw): complete, epoch 6, val/accuracy 0.9>"
-    assert repr(ended(3, 0, state="failed", epoch=0)) == "<trial 3 (draw): failed>"
+    assert repr(ended(3, 0.9)) == "<trial 3 (sampled): complete, epoch 6, val/accuracy 0.9>"
+    assert repr(ended(3, 0, state="failed", epoch=0)) == "<trial 3 (sampled): failed>"

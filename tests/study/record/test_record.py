@@ -27,6 +27,12 @@ def test_an_outcome_is_what_a_trial_was_started_with_what_it_scored_and_how_it_e
     assert made.best() == made.baseline() == made.ranking()[0] == complete
 
 
+def test_the_role_of_a_queued_trial_of_0_1_0_has_its_word_of_today(study):
+    made = study("study.trials=2")
+    made.enqueue({"method.temperature": 0.5, "method.prune": 0.5}, role="draw")
+    assert [outcome.role for outcome in made.outcomes()] == ["baseline", "sampled"]
+
+
 def test_what_is_noted_and_set_together_is_what_a_reader_of_the_database_sees(study):
     made = study("study.trials=2")
     made.note("later", {"a": (1, 2)})

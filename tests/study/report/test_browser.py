@@ -28,7 +28,7 @@ ROWS = (
     "[...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row, "
     ".ag-center-cols-container .ag-row')].filter(e => /trial \\d/.test(e.innerText))"
     ".sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index'))"
-    ".map(e => e.innerText.match(/trial \\d+/)[0])"
+    ".map(e => e.innerText.match(/trial \\d+( .baseline.)?/)[0])"
 )
 """The names of the trials in the table of runs, from the top."""
 NODES = "[...document.querySelectorAll('[class*=tree-treenode]')]"
@@ -180,9 +180,13 @@ def test_trials_are_selected_and_compared_in_the_mlflow_ui(runs, page):
 def test_both_links_of_the_ui_land_on_the_trials_in_a_fresh_browser(runs, tmp_path):
     with contextlib.closing(studies.open_study("made", runs)) as record:
         scored = [trial for trial in record.outcomes() if trial.last]
+        baseline = record.baseline().number
         study = record.facts["mlflow:study"]
     scored.sort(key=lambda trial: trial.last["val/accuracy"], reverse=True)
-    best_first = [f"trial {trial.number}" for trial in scored]
+    best_first = [
+        f"trial {trial.number}{' (baseline)' if trial.number == baseline else ''}"
+        for trial in scored
+    ]
     with served(runs) as (address, (trials, compare)):
         with browser.page(tmp_path / "trials") as page:
             page.open(trials)
@@ -207,7 +211,7 @@ def test_both_links_of_the_ui_land_on_the_trials_in_a_fresh_browser(runs, tmp_pa
             assert axes[:4] == [*leaves, ACCURACY]
             assert set(axes[4:]) == {*leaves, "method.random_share", ACCURACY}
             names = page.wait(f"(() => {{ const rows = {ROWS}; return rows.length && rows; }})()")
-            assert "trial 0" in names
+            assert "trial 0 (baseline)" in names
             assert names[0] == best_first[0]
             page.wait(f"document.body.innerText.includes('{ACCURACY}')")
             keep(page, "mlflow-best.png")
@@ -257,7 +261,7 @@ def _look_at_the_machine(page, address, runs):
 
 
 def _compare_two(page):
-    for name in ("trial 0", "trial 1"):
+    for name in ("trial 0 (baseline)", "trial 1"):
         page.press(
             "(() => { const link = [...document.querySelectorAll('.ag-row a')]"
             f".find(e => e.innerText.trim() === {json.dumps(name)}); if (!link) return null; "

@@ -126,7 +126,7 @@ def train(made, search, name, accuracy, *, epochs=6, failure=None):
 PATHS = ("method.temperature", "method.prune")
 
 
-def outcome(number, accuracy, *, state="complete", role="draw", **more):
+def outcome(number, accuracy, *, state="complete", role="sampled", **more):
     last = {"epoch": 6, "val/accuracy": accuracy, "val/many": 0.9, "val/few": 0.5}
     return Outcome(
         number=number,

@@ -114,7 +114,7 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_no_epoch(tmp_path):
     runs = {run.info.run_name: run for run in client.search_runs(experiments, max_results=1000)}
     assert len(runs) == TRIALS + 1
     for trial in outcomes:
-        run = runs[f"trial {trial.number}"]
+        run = runs[f"trial {trial.number}{' (baseline)' if trial.number == 0 else ''}"]
         assert run.info.status == "FINISHED"
         points = client.get_metric_history(run.info.run_id, "val/accuracy")
         epochs = record.epochs(trial.number)

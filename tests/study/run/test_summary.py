@@ -80,7 +80,7 @@ def test_the_summary_says_how_to_go_on(wanted, message):
 def test_without_validation_images_losses_are_shown_as_what_they_are():
     losses = [
         replace(outcome(n, None, state="complete", role=role), last={"epoch": 6, "train/loss": x})
-        for n, role, x in ((2, "draw", 0.25), (0, "baseline", 1.5))
+        for n, role, x in ((2, "sampled", 0.25), (0, "baseline", 1.5))
     ]
     text = shown(search_result(*losses, objective="train/loss"))
     assert "Best: trial 2 with train/loss 0.25" in text

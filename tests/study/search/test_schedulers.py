@@ -12,7 +12,7 @@ STOP, CONTINUE = TrialScheduler.STOP, TrialScheduler.CONTINUE
 class Trial(SimpleNamespace):
     """What a scheduler sees of a Tune trial."""
 
-    def __init__(self, number, role="draw"):
+    def __init__(self, number, role="sampled"):
         super().__init__(trial_id=f"t{number}", config={"number": number, "role": role})
 
     def __hash__(self):
@@ -23,7 +23,7 @@ def race(made, accuracies, roles=None, first=0):
     """Run trials one after another as far as the scheduler lets them; their last epochs."""
     ends = []
     for number, curve in enumerate(accuracies, first):
-        trial = Trial(number, (roles or {}).get(number, "draw"))
+        trial = Trial(number, (roles or {}).get(number, "sampled"))
         made.on_trial_add(None, trial)
         for epoch, accuracy in enumerate(curve, 1):
             result = {"epoch": epoch, "training_iteration": 77, "val/accuracy": accuracy}

@@ -14,7 +14,7 @@ def test_the_baseline_comes_first_then_the_points_then_draws(study):
     points = "study.points=[{method.temperature: 0.3, method.prune: 0.3}]"
     search = searcher(study(points))
     roles = [run(search, f"t{i}", [0.5])["role"] for i in range(6)]
-    assert roles == ["baseline", "point", "draw", "draw", "draw", "draw"]
+    assert roles == ["baseline", "point", "sampled", "sampled", "sampled", "sampled"]
     assert search.suggest("one more") == Searcher.FINISHED
 
 

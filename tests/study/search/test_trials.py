@@ -14,7 +14,7 @@ LOSS = Objective(metric="train/loss")
 
 def live(*few, **values):
     """A trial of 6 epochs that has scored some."""
-    task = Task(number=3, role="draw", point={}, recipe=recipe.parse(RECIPE), attempt=1)
+    task = Task(number=3, role="sampled", point={}, recipe=recipe.parse(RECIPE), attempt=1)
     epochs = {
         epoch: {"epoch": epoch, "val/few": value, "train/loss": 1 - value}
         for epoch, value in enumerate(few, 1)

@@ -10,13 +10,13 @@ from tests.study.fake import metrics
 
 
 class Runs:
-    """All runs of the store, by name."""
+    """All runs of the store, by name without what the baseline's says beside its number."""
 
     def __init__(self, client):
         experiments = [e for e in client.search_experiments() if e.name != "Default"]
         self.experiment = experiments[0] if experiments else None
         runs = client.search_runs([self.experiment.experiment_id]) if self.experiment else []
-        self.all = {run.info.run_name: run for run in runs}
+        self.all = {run.info.run_name.removesuffix(" (baseline)"): run for run in runs}
         assert len(self.all) == len(runs), "a run stands twice"
         self._client = client
 

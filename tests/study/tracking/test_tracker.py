@@ -165,7 +165,7 @@ def test_calls_return_at_once_while_the_tracker_hangs(study):
     hanging, made = threading.Event(), study()
     tracker = opened(made, lambda made: hanging.wait(30), uri="http://host/")
     began = time.monotonic()
-    task = Task(0, "draw", {}, made.space.at(made.space.baseline_point), 1)
+    task = Task(0, "sampled", {}, made.space.at(made.space.baseline_point), 1)
     for _ in range(1000):
         tracker.reported(task, {"epoch": 1})
     assert time.monotonic() - began < 1

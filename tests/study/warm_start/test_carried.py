@@ -179,7 +179,7 @@ def test_a_search_remembers_and_goes_on_when_its_source_is_gone(
     assert wanted == [6]
     record = studies.open_study("new", tmp_path / "runs")
     roles = [outcome.role for outcome in record.outcomes()]
-    assert roles == ["baseline", "warm", "warm", "draw"]
+    assert roles == ["baseline", "warm", "warm", "sampled"]
     assert {outcome.state for outcome in record.outcomes()} == {"complete"}
     points = [outcome.point for outcome in result.warm.points]
     assert [dict(outcome.point) for outcome in record.outcomes()[1:3]] == points

@@ -83,7 +83,7 @@ def test_the_first_distribution_is_around_the_best_of_before_and_the_study_has_i
     heard = first_draws(tmp_path, "told", space, known=prior.trials(space, result.prior))
 
     def miss(record):
-        draws = [outcome.point for outcome in record.outcomes() if outcome.role == "draw"]
+        draws = [outcome.point for outcome in record.outcomes() if outcome.role == "sampled"]
         return statistics.mean(abs(point["method.prune"] - 0.6) for point in draws)
 
     assert miss(heard) < miss(cold) / 1.5
