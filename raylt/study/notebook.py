@@ -65,6 +65,17 @@ class Settings(TypedDict, total=False):
     work: str
 
 
+class Confirmed(dict[str, Any]):
+    """What `raylt confirm` found last, as plain values; a table of the verdicts in a notebook."""
+
+    def _repr_html_(self) -> str:
+        return escape.html_table(
+            f"{self['metric']} against the baseline, {len(self['seeds'])} fresh seeds",
+            confirmation.HEADS,
+            confirmation.rows(self),
+        )
+
+
 class Study:
     """A study on disk, to read; another process may still write to it.
 
@@ -110,9 +121,10 @@ class Study:
         return self._record.ranking()
 
     @property
-    def confirmation(self) -> dict[str, Any] | None:
+    def confirmation(self) -> Confirmed | None:
         """What `raylt confirm` found last, as plain values; None before."""
-        return confirmation.stored(self._record)
+        known = confirmation.stored(self._record)
+        return None if known is None else Confirmed(known)
 
     def frame(self) -> pd.DataFrame:
         """One row for each trial, best first, by its number.

@@ -1,5 +1,7 @@
 import html
+import json
 import re
+import shutil
 import types
 
 import pytest
@@ -98,6 +100,24 @@ def test_a_space_shows_what_is_open(finished):
     page = finished._record.space._repr_html_()
     assert "method.random_share" in page
     assert "method.prune &gt; 0.5" in page
+
+
+def test_a_confirmation_shows_its_verdicts(finished):
+    verdict = {"word": "not shown", "mean": 0.01, "low": -0.01, "high": 0.03, "p_holm": 0.2}
+    candidate = {"runs": {"trial": 3}, "promised": 0.05, "kept": None, "paid": None}
+    known = {"metric": "test/accuracy", "seeds": [1, 2]}
+    known["candidates"] = [{"verdict": {**verdict, "seeds": 2}, **candidate}]
+    folder = finished._record.folder / "confirm"
+    folder.mkdir()
+    (folder / "verdict.json").write_text(json.dumps(known))
+    try:
+        assert finished.confirmation == known
+        page = html.unescape(finished.confirmation._repr_html_())
+    finally:
+        shutil.rmtree(folder)
+    assert "test/accuracy against the baseline, 2 fresh seeds" in page
+    for cell in ("not shown", "+1.0", "[-1.0, +3.0]", "+5.0"):
+        assert f">{cell}<" in page
 
 
 def test_the_charts_of_the_study_and_of_a_trial_are_at_hand(finished):

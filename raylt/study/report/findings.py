@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from raylt.schema import InputError
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import lead, scores, small_sample
-from raylt.study.report import status
+from raylt.study.report import status, versus
 from raylt.study.verdict import confirmation, floor
 
 
@@ -33,7 +36,8 @@ def sentences(record: Record) -> list[str]:
     if confirmation.stored(record) is not None:
         # Fresh seeds say more than the search, which chose the best among its own.
         searched = result[0].replace(" is the best", " was the best of the search", 1)
-        return [*(f"{sentence}." for sentence in confirmations), opened, searched, *result[1:]]
+        confirmed = [f"{sentence}." for sentence in confirmations]
+        return [*confirmed, opened, *_rival(record), searched, *result[1:]]
     ended = sum(trial.over for trial in record.outcomes())
     first, other = "it", "the baseline" if baseline else "the published setting"
     doubt = f": the best of {ended} trials is best in part by luck"
@@ -41,11 +45,20 @@ def sentences(record: Record) -> list[str]:
         first, doubt = "the best of the others", ""
     command = provenance.command(record, "confirm", record.name)
     return [
+        *_rival(record),
         *result,
         f"Nothing is confirmed yet{doubt}. "
         f"`{command}` trains {first} and {other} again over several seeds.",
         opened,
     ]
+
+
+def _rival(record: Record) -> list[str]:
+    """How the study and its `versus` compare, where both have a best trial on the same data."""
+    with contextlib.suppress(InputError):
+        if (compared := versus.beside(record)) is not None:
+            return list(filter(None, [versus.leader(compared)]))
+    return []
 
 
 def _against_baseline(record: Record, best: Outcome, baseline: Outcome | None) -> str:

@@ -12,7 +12,7 @@ from raylt.space.metric_names import METRICS
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, assignments, duration, plain, score, table
+from raylt.study.record.text import SHOWN, assignments, duration, listed, plain, score, table
 from raylt.study.verdict import test_openings
 
 _EVALUATION = ("labels", "probe")
@@ -28,7 +28,7 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> di
 
     Returns:
         `metric`, the `ranking`, best first, each trial with its `rank` and `study`, the `studies`,
-        and `warnings`: why the numbers may not mean the same, where that was forced.
+        and `warnings`: why the numbers may not mean the same.
 
     Raises:
         InputError: the data or the evaluation differ, or a study has no finished trial with the
@@ -61,7 +61,7 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> di
     ranking.sort(key=lambda pair: (sign * pair[1].last[metric], pair[0].name, pair[1].number))
     return {
         "metric": metric,
-        "warnings": unlike,
+        "warnings": [*unlike, *_epochs(ranking)],
         "studies": [*map(_study, records)],
         "ranking": [
             {"rank": rank, "study": record.name, **asdict(trial)}
@@ -74,7 +74,7 @@ def text(leaderboard: Mapping[str, Any], *, lines: int) -> str:
     """A leaderboard for people: a line for each study, then the best `lines` trials."""
     metrics = list(dict.fromkeys([leaderboard["metric"], *SHOWN]))
     names = [metric.removeprefix("val/") for metric in metrics]
-    rows = [["rank", "study", "trial", "method", *names, "time", "leaves"]]
+    rows = [["rank", "study", "trial", "method", *names, "epochs", "time", "leaves"]]
     rows += [
         [
             str(trial["rank"]),
@@ -82,6 +82,7 @@ def text(leaderboard: Mapping[str, Any], *, lines: int) -> str:
             f"{trial['number']}{'*' if trial['role'] == 'baseline' else ''}",
             trial["recipe"]["method"]["name"],
             *(score(metric, trial["last"].get(metric)) for metric in metrics),
+            str(trial["recipe"]["epochs"]),
             duration(trial["seconds"]),
             assignments(trial["point"]),
         ]
@@ -117,6 +118,20 @@ def differences(records: Sequence[Record]) -> list[str]:
                     f"new study"
                 )
     return sentences
+
+
+def _epochs(ranking: Sequence[tuple[Record, Outcome]]) -> list[str]:
+    """A sentence where the trials of one study had other epochs than those of another."""
+    of_study: dict[str, set[int]] = {}
+    for record, trial in ranking:
+        of_study.setdefault(record.name, set()).add(trial.recipe["epochs"])
+    if len({frozenset(epochs) for epochs in of_study.values()}) == 1:
+        return []
+    named = [f"{name} {listed([*map(str, sorted(epochs))])}" for name, epochs in of_study.items()]
+    return [
+        f"their trials had different epochs, {', '.join(named)}: a longer training may lead by "
+        f"that alone; give all the same `epochs` to compare what else differs"
+    ]
 
 
 def _data(first: Record, other: Record) -> str:

@@ -11,8 +11,10 @@ from raylt.study.record import bucket, text
 from raylt.study.record.record import Record
 from raylt.study.report.columns import Column, Columns
 
-_EPOCHS = 30
+_EPOCHS = 100
 """Scored epochs that are shown, the last ones."""
+_HEADS = {"images_per_second": "images/s"}
+"""Names that are too long for a column of short numbers."""
 PERIOD = 0.5
 """Seconds between two looks at the files of a trial that runs."""
 
@@ -42,7 +44,7 @@ def _epochs(entries: Sequence[Mapping[str, float]]) -> Columns:
     shown = [name for name in first if name in known]
     columns = [
         Column(
-            head=name.removeprefix("val/"),
+            head=_HEADS.get(name, name.removeprefix("val/")),
             cells=[text.score(name, entry.get(name)) for entry in entries],
             rank=rank,
         )

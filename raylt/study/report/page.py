@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,13 +18,13 @@ from raylt.study.cost import budget, executions, tables
 from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, duration, percent, plain, points, score, short
+from raylt.study.record.text import SHOWN, duration, percent, plain, score, short
 from raylt.study.report import charts, findings
 from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
-from raylt.study.verdict import ablation, class_changes, confirmation
+from raylt.study.verdict import ablation, confirmation
 from raylt.study.warm_start import origins
 
 _AXIS = 95
@@ -106,14 +107,9 @@ def _verdict(record: Record) -> str:
 
 
 def _numbers(record: Record) -> str:
-    best, trials = record.best(), record.outcomes()
-    metric = record.objectives[0].metric
-    name = metric.removeprefix("val/")
-    seen = "validation, one seed" if name != metric else "one seed"
+    trials = record.outcomes()
     numbers = {
-        f"best {name} ({seen})": _score(metric, best),
-        f"baseline {name} ({seen})": _score(metric, record.baseline()),
-        "few-shot of the best (validation, one seed)": _score("val/few", best),
+        **_scores(record),
         "trials ended": f"{sum(trial.over for trial in trials)} of {record.wanted}",
         "stopped early": str(sum(trial.state == "stopped" for trial in trials)),
         "time of all trials": duration(sum(trial.seconds for trial in trials)),
@@ -125,6 +121,32 @@ def _numbers(record: Record) -> str:
         if number != "-"
     )
     return f"<div class='numbers'>{cells}</div>"
+
+
+def _scores(record: Record) -> dict[str, str]:
+    """The best trial and the baseline over fresh seeds, or in the search before there are any."""
+    if (known := confirmation.stored(record)) is not None:
+        runs, metric = known["candidates"][0]["runs"], known["metric"]
+        name, seen = metric.removeprefix("test/"), "test, mean of fresh seeds"
+        return {
+            f"trial {runs['trial']} {name} ({seen})": _mean(runs, metric),
+            f"baseline {name} ({seen})": _mean(known["baseline"], metric),
+            f"few-shot of trial {runs['trial']} ({seen})": _mean(runs, "test/few"),
+        }
+    best, metric = record.best(), record.objectives[0].metric
+    name = metric.removeprefix("val/")
+    seen = "validation, one seed" if name != metric else "one seed"
+    return {
+        f"best {name} ({seen})": _score(metric, best),
+        f"baseline {name} ({seen})": _score(metric, record.baseline()),
+        "few-shot of the best (validation, one seed)": _score("val/few", best),
+    }
+
+
+def _mean(runs: Mapping[str, Any], metric: str) -> str:
+    """The mean of a test metric over the seeds of a setting."""
+    values = [scores[metric] for scores in runs["test"].values() if metric in scores]
+    return percent(statistics.fmean(values)) if values else "-"
 
 
 def _figure(chart: Chart) -> str:
@@ -144,34 +166,12 @@ def _confirmation(record: Record) -> str:
     stored = confirmation.stored(record)
     if stored is None:
         return ""
-    table = _table(list(_CONFIRMED), [_confirmed(candidate) for candidate in stored["candidates"]])
+    table = _table(confirmation.HEADS, confirmation.rows(stored))
     pool = f", {confirmation.POOL}" if stored["retrain"] == "pool" else ""
     return (
         f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(stored['metric'])}, each candidate "
         f"against the baseline with the same seeds{pool}; p after Holm's correction.</p>\n{table}"
     )
-
-
-_CONFIRMED = (
-    *("trial", "verdict", "points", "interval", "p", "seeds"),
-    *("lead in the search", "lead over fresh seeds", "groups"),
-)
-
-
-def _confirmed(candidate: Mapping[str, Any]) -> list[str]:
-    verdict, paid = candidate["verdict"], candidate["paid"]
-    interval = f"{points(verdict['low'])} to {points(verdict['high'])}"
-    return [
-        str(candidate["runs"]["trial"]),
-        verdict["word"],
-        points(verdict["mean"]),
-        interval if verdict["low"] is not None else "-",
-        f"{verdict['p_holm']:.3f}",
-        str(verdict["seeds"]),
-        points(candidate["promised"]),
-        points(candidate["kept"]),
-        class_changes.stored_sentence(paid) if paid else "-",
-    ]
 
 
 def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
@@ -210,21 +210,24 @@ def _ranking(record: Record) -> str:
             *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
             *(_score(metric, trial) for metric in shown),
             (duration(trial.seconds), trial.seconds),
-            text.hours(trial.cpu_seconds / 3600),
-            text.hours(trial.gpu_seconds / 3600),
+            text.hours(trial.cpu_seconds / 3600 or None),
+            text.hours(trial.gpu_seconds / 3600 or None),
             trial.failure,
         ]
         for trial in trials
     ]
     kinds = ["best" if best and trial.number == best.number else trial.role for trial in trials]
     heads += ["time", "CPU-hours", "GPU-hours", "failure"]
-    table = _table(heads, rows, kinds=kinds, sortable=True)
+    filled = [any(row[i] not in ("", "-") for row in rows) for i in range(len(heads))]
+    rows = [list(itertools.compress(row, filled)) for row in rows]
+    table = _table([*itertools.compress(heads, filled)], rows, kinds=kinds, sortable=True)
     rest = len(begun) - len(trials)
     more = f"<p class='quiet'>... and {rest} more trials.</p>" if rest else ""
     return (
         "<h2>Ranking</h2>\n<p class='quiet'>Accuracies in per cent on the validation images after "
         "the last epoch. The best trial and the baseline are marked; a trial that was stopped "
-        f"early is ranked by how far it came.</p>\n{_origins(record)}{table}{more}"
+        "early is ranked by how far it came. A click on a head sorts.</p>\n"
+        f"{_origins(record)}{table}{more}"
     )
 
 

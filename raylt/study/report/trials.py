@@ -19,6 +19,8 @@ _STYLES = {
 _RANKS = {"val/few": 1, "val/many": 3, "val/medium": 5}
 """Which accuracies are left out on a narrow terminal: few-shot ones tell most of a long tail."""
 _LEAF, _TIME = 2, 4
+_ENDED = {"leaf": 1, "epoch": 6, "state": 7}
+"""Once all trials have ended, what was searched says more than how each ended."""
 
 
 def table(
@@ -34,16 +36,22 @@ def table(
     Args:
         name: What a trial is called; its number, and a star for the baseline, where None.
     """
+    ranks = _ENDED if all(trial.over for trial in trials) else {"leaf": _LEAF}
     metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)
     columns = [
         Column(head="run" if name else "trial", cells=[*map(name or _number, trials)]),
-        Column(head="state", cells=[trial.state for trial in trials], right=False),
-        Column(head="epoch", cells=[*map(epochs, trials)]),
+        Column(
+            head="state",
+            cells=[trial.state for trial in trials],
+            rank=ranks.get("state", 0),
+            right=False,
+        ),
+        Column(head="epoch", cells=[*map(epochs, trials)], rank=ranks.get("epoch", 0)),
         *(
             Column(
                 head=head,
                 cells=[text.plain(o.point[path]) if path in o.point else "-" for o in trials],
-                rank=_LEAF,
+                rank=ranks["leaf"],
             )
             for path, head in zip(paths, text.short(paths), strict=True)
         ),

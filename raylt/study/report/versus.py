@@ -9,7 +9,7 @@ from raylt.schema import InputError
 from raylt.space.metric_names import METRICS
 from raylt.space.rival import BETWEEN, name, openness
 from raylt.study.record.outcome import course
-from raylt.study.record.text import score
+from raylt.study.record.text import lead, score
 
 if TYPE_CHECKING:
     from raylt.study.record.record import Record
@@ -32,6 +32,23 @@ def partner(study: Record) -> tuple[Record, Record] | None:
         return other, study
     other.close()
     return None
+
+
+def beside(study: Record) -> dict[str, Any] | None:
+    """The `comparison` of a study and its rival, whichever is given; None unless both have begun.
+
+    Raises:
+        InputError: the two have other data.
+    """
+    pair = partner(study)
+    if pair is None:
+        return None
+    try:
+        return comparison(*pair)
+    finally:
+        for record in pair:
+            if record is not study:
+                record.close()
 
 
 def comparison(study: Record, other: Record) -> dict[str, Any]:
@@ -75,8 +92,25 @@ def comparison(study: Record, other: Record) -> dict[str, Any]:
     }
 
 
+def leader(values: Mapping[str, Any]) -> str:
+    """Which method leads, as a sentence; "" where one of them has no best trial yet."""
+    metric, studies = values["metric"], values["studies"]
+    if any(study["best"] is None for study in studies):
+        return ""
+    up = values["better"] == "maximize"
+    ahead, behind = sorted(studies, key=lambda study: study["best"], reverse=up)
+    best, other = (score(metric, study["best"]) for study in (ahead, behind))
+    if best == other:
+        name = metric.removeprefix("val/")
+        return f"{ahead['method']} and {behind['method']} reach the same {name}, {best}; one seed."
+    return (
+        f"{ahead['method']} leads {behind['method']} with an equal budget: {best} against "
+        f"{other}, {lead(metric, ahead['best'] - behind['best'])}, one seed each."
+    )
+
+
 def text(values: Mapping[str, Any]) -> str:
-    """A comparison for people: a heading, and a line for each study."""
+    """A comparison for people: a heading, a line for each study, and which method leads."""
     metric = values["metric"]
     return "\n".join(
         [
@@ -88,6 +122,7 @@ def text(values: Mapping[str, Any]) -> str:
                 for study in values["studies"]
             ),
             *(f"  {line}" for study in values["studies"] for line in study["openness"]),
+            *filter(None, [leader(values)]),
         ]
     )
 

@@ -10,7 +10,7 @@ from raylt.space.metric_names import GROUPS
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
 from raylt.study.record.text import as_sentence, interval, plain, points, short
-from raylt.study.verdict import answer, test_openings
+from raylt.study.verdict import answer, class_changes, test_openings
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
 from raylt.study.verdict.significance import Verdict
@@ -116,6 +116,32 @@ def _in_words(verdict: Mapping[str, Any]) -> str:
         p = verdict["p_worse_holm"] if word == "worse" else verdict["p_holm"]
         seen = f", {points(verdict['mean'])} points over {seeds} fresh seeds (p {p:.3f})"
     return f"Trial {verdict['trial']} is {verdict_words}{seen}"
+
+
+HEADS = (
+    *("trial", "verdict", "points", "interval", "p", "seeds"),
+    *("lead in the search", "lead over fresh seeds", "groups"),
+)
+"""The heads of `rows`."""
+
+
+def rows(known: Mapping[str, Any]) -> list[list[str]]:
+    """The candidates of a stored confirmation as cells of a table."""
+    return [
+        [
+            str(candidate["runs"]["trial"]),
+            verdict["word"],
+            points(verdict["mean"]),
+            interval(verdict["low"], verdict["high"]) or "-",
+            f"{verdict['p_holm']:.3f}",
+            str(verdict["seeds"]),
+            points(candidate["promised"]),
+            points(candidate["kept"]),
+            class_changes.stored_sentence(candidate["paid"]) if candidate["paid"] else "-",
+        ]
+        for candidate in known["candidates"]
+        for verdict in [candidate["verdict"]]
+    ]
 
 
 def text(result: Confirmation, *, again: str = "") -> str:

@@ -62,7 +62,8 @@ def sentence(record: Record) -> str:
     """How often the test set was opened, in words."""
     if not (known := openings(record)):
         return "test set never opened"
-    return f"test set opened {len(known)}x, last {known[-1].when} by {known[-1].who}"
+    when = known[-1].when[:16].replace("T", " ")
+    return f"test set opened {len(known)}x, last on {when} UTC by {known[-1].who}"
 
 
 def _user() -> str:

@@ -1,5 +1,6 @@
 import pytest
 
+from raylt.space.rival import rival as rival_of
 from raylt.study.report import findings
 from raylt.study.verdict import confirmation
 from tests.study import made
@@ -62,3 +63,13 @@ def test_without_a_finished_trial_the_way_on_is_named(tmp_path):
     assert findings.sentences(study)[1] == (
         f"Go on with `raylt resume made --retry-failed --runs {tmp_path}`."
     )
+
+
+def test_a_rival_that_leads_comes_first(tmp_path):
+    study = made.study(tmp_path, "study.versus=simclr", trials=4, failed=(), tables=False)
+    text = rival_of(study.space).text
+    other = made.study(tmp_path, name="made-versus-simclr", trials=5, text=text, tables=False)
+    headline, best, *_ = findings.sentences(study)
+    assert headline.startswith("sdclr and simclr reach the same accuracy, ")
+    assert findings.sentences(other)[0] == headline
+    assert best.startswith(f"Trial {study.best().number} is the best: ")

@@ -124,3 +124,13 @@ def test_the_verb_prints_json_and_refuses(folder, capfd):
     seen = capfd.readouterr()
     assert "warning: one and other-data" in seen.err
     assert "rank" in seen.out
+
+
+def test_different_epochs_are_said_and_stand_in_a_column(studies, folder):
+    made.study(folder, "epochs=3", name="short", trials=1, failed=(), tables=False).close()
+    ranked = compare(studies("one", "short"), metric=None, force=False)
+    (warning,) = ranked["warnings"]
+    assert warning.startswith("their trials had different epochs, one 6, short 3: ")
+    head, *rows = text(ranked, lines=9).splitlines()[3:]
+    column = head.split().index("epochs")
+    assert {row.split()[column] for row in rows if row[:1].isdigit()} == {"6", "3"}

@@ -43,6 +43,15 @@ def test_what_a_trial_printed_and_why_it_failed(begun):
     )
 
 
+def test_a_short_training_is_shown_whole(begun):
+    made, _ = begun
+    for epoch in range(1, 33):
+        made.report(0, {"epoch": epoch, "val/accuracy": 0.5, "images_per_second": 900.0})
+    lines = text_of(logs.parts(made, 0), width=80).splitlines()
+    assert lines[2].split() == ["epoch", "accuracy", "images/s"]
+    assert [line.split()[0] for line in lines[4:36]] == [str(epoch) for epoch in range(1, 33)]
+
+
 def test_an_unknown_trial_is_refused(begun):
     with pytest.raises(InputError, match="trials 0 to 0"):
         logs.parts(begun[0], 7)

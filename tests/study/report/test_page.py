@@ -92,6 +92,17 @@ def test_every_trial_is_ranked(record, document):
         assert f"{trial.number} {trial.state}" in ranking
 
 
+def test_a_head_sorts_and_empty_columns_are_left_out(tmp_path, record, document):
+    assert document.count("<button type='button'>") > 10
+    heads = re.findall(r"<button type='button'>(.*?)</button>", document)
+    assert {"failure", "GPU-hours"} <= set(heads)
+    whole = made.study(tmp_path, trials=2, failed=(), stopped=(), tables=False)
+    heads = re.findall(r"<button type='button'>(.*?)</button>", page._ranking(whole))
+    assert "failure" not in heads
+    assert "val/knn" not in heads
+    assert "accuracy" in heads
+
+
 def test_each_drawing_has_its_place(document):
     drawn = json.loads(re.search(r"const drawings = (\{.*\});\n", document)[1])
     places = set(re.findall(r"<div id='chart-([a-z]+)'>", document))
@@ -128,9 +139,10 @@ def test_a_confirmation_leads(tmp_path, retrain):
         "p_holm": 0.016,
         "seeds": 6,
     }
+    seeds = {"1": {"test/accuracy": 0.6, "test/few": 0.2}, "2": {"test/accuracy": 0.7}}
     candidate = {
         "verdict": seen,
-        "runs": {"trial": 1},
+        "runs": {"trial": 1, "test": seeds},
         "promised": 0.04,
         "kept": 0.02,
         "dropped": None,
@@ -141,6 +153,7 @@ def test_a_confirmation_leads(tmp_path, retrain):
         },
     }
     result = {"metric": "test/accuracy", "seeds": [1, 2], "retrain": retrain}
+    result["baseline"] = {"trial": 0, "test": {"1": {"test/accuracy": 0.5}}}
     (record.folder / "confirm" / "verdict.json").write_text(
         json.dumps({**result, "candidates": [candidate]})
     )
@@ -149,6 +162,11 @@ def test_a_confirmation_leads(tmp_path, retrain):
     )
     _, text = read(page.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text
+    # The numbers are those of the fresh seeds.
+    assert "65.0 trial 1 accuracy (test, mean of fresh seeds)" in text
+    assert "50.0 baseline accuracy (test, mean of fresh seeds)" in text
+    assert "20.0 few-shot of trial 1 (test, mean of fresh seeds)" in text
+    assert "one seed)" not in text
     assert "few +3.1 at the cost of many -0.6" in text
     assert ("validation images included" in text) == (retrain == "pool")
     assert "Trial 1 against the baseline on the test images, means over 2 seeds" in text

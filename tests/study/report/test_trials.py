@@ -28,4 +28,12 @@ def test_the_baseline_has_its_star_and_a_run_its_name():
 
 def test_epochs_are_of_how_many_where_that_is_known():
     assert trials.epochs(outcome(0, 0.9)) == "6/6"
-    assert trials.epochs(trials.Outcome(number=1, state="waiting", role="draw")) == "-"
+    assert trials.epochs(trials.Outcome(number=1, state="waiting", role="sampled")) == "-"
+
+
+def test_what_was_searched_stays_once_all_trials_have_ended():
+    rows = [outcome(0, 0.9, role="baseline"), outcome(1, 0.8)]
+    assert "no room for: state" in " ".join(shown(70, *rows).split())
+    text = " ".join(shown(50, *rows).split())
+    assert "temperature" in text.partition("no room")[0]
+    assert "no room for: state, epoch, many, medium, time" in text

@@ -21,7 +21,7 @@ def ended(space, accuracies, fingerprint="f", few=()):
         Outcome(
             number=n,
             state="complete" if accuracy else "failed",
-            role="draw",
+            role="sampled",
             last={"epoch": 6, "val/accuracy": accuracy, **({"val/few": few[n]} if few else {})}
             if accuracy
             else {},
@@ -73,3 +73,15 @@ def test_the_best_so_far_keeps_the_constraints(tmp_path):
         0.5,
         0.8,
     ]
+
+
+def test_the_method_that_leads_is_named(tmp_path):
+    first, other = ended(drive.toy(tmp_path), [0.5, 0.8]), ended(rival(tmp_path), [0.85])
+    assert versus.leader(versus.comparison(first, other)) == (
+        "simclr leads sdclr with an equal budget: 85.0 against 80.0, +5.0 points in accuracy, "
+        "one seed each."
+    )
+    level = ended(rival(tmp_path), [0.8])
+    text = versus.text(versus.comparison(first, level))
+    assert text.endswith("sdclr and simclr reach the same accuracy, 80.0; one seed.")
+    assert versus.leader(versus.comparison(first, ended(rival(tmp_path), []))) == ""

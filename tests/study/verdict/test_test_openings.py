@@ -13,4 +13,6 @@ def test_every_opening_is_written_down_and_going_on_with_one_is_no_new_one(tmp_p
     assert test_openings.open_test(record, ["a", "b"]) == first
     second = test_openings.open_test(record, ["a", "b", "c"])
     assert test_openings.openings(made.again(record)) == (first, second)
-    assert test_openings.sentence(record).startswith(f"test set opened 2x, last {second.when} by ")
+    assert test_openings.sentence(record).startswith(
+        f"test set opened 2x, last on {second.when[:10]} {second.when[11:16]} UTC by "
+    )

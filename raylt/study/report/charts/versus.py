@@ -20,17 +20,12 @@ _STYLES: tuple[tuple[str, Dash, Symbol], ...] = (
 
 def charts(record: Record) -> tuple[Chart, ...]:
     """The best so far of a study and its rival over what both cost; none without a rival."""
-    pair = versus.partner(record)
-    if pair is None:
-        return ()
     try:
-        comparison = versus.comparison(*pair)
+        comparison = versus.beside(record)
     except InputError as error:
         return (figure.nothing(*_NAME, str(error)),)
-    finally:
-        for study in pair:
-            if study is not record:
-                study.close()
+    if comparison is None:
+        return ()
     if any(study["best"] is None for study in comparison["studies"]):
         return (figure.nothing(*_NAME, "a method has no finished trial yet"),)
     return (_chart(comparison),)
