@@ -120,16 +120,19 @@ def _condition(leaf: Leaf) -> str:
 
 def _study(old: Space, new: Space) -> Iterator[Change]:
     before, after = (space.study.model_dump(mode="json") for space in (old, new))
-    for key, value in before.items():
-        if value == after[key]:
+    names = {old.study.sampler.name, new.study.sampler.name}
+    olds, news = dict(_flat(before, "")), dict(_flat(after, ""))
+    for path in dict.fromkeys([*olds, *news]):
+        value, other = olds.get(path), news.get(path)
+        if value == other:
             continue
+        key = path.partition(".")[0]
         refusal = "" if key in FREE else "it decides what the results of the trials mean"
-        names = {old.study.sampler.name, new.study.sampler.name}
         if key == "sampler" and "grid" in names and len(names) > 1:
             refusal = "a grid is laid out when a study begins"
         if key.startswith("warm_"):
             refusal = "the settings of other studies are queued when a study begins"
-        yield Change(f"study.{key}", _shown(value), _shown(after[key]), refusal)
+        yield Change(f"study.{path}", _shown(value), _shown(other), refusal)
 
 
 def _shown(value: Any) -> str:
@@ -138,4 +141,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, Leaf):
         when = f" when {value.when.text}" if value.when is not None else ""
         return f"{value}{when}"
-    return str(value) if isinstance(value, dict | list) else shown(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, dict):
+        given = {key: inner for key, inner in value.items() if inner is not None}
+        return f"{{{', '.join(f'{key}: {_shown(inner)}' for key, inner in given.items())}}}"
+    return shown(value)

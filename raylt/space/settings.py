@@ -47,13 +47,18 @@ def _without_idle(document: Document) -> tuple[Document, list[str]]:
         keys: Keys = ("study", section)
         if not isinstance(values, dict) or document.place((*keys, "name")) != COMMAND_LINE:
             continue
-        for key in idle(section, str(values.get("name"))):
-            if key in values and document.place((*keys, key)) != COMMAND_LINE:
-                lines.append(
-                    f"{COMMAND_LINE}: study.{section}.name: {values['name']} has no use for the "
-                    f"file's study.{section}.{key}"
-                )
-                document = document.remove((*keys, key))
+        useless = [
+            key
+            for key in idle(section, str(values.get("name")))
+            if key in values and document.place((*keys, key)) != COMMAND_LINE
+        ]
+        for key in useless:
+            document = document.remove((*keys, key))
+        if useless:
+            lines.append(
+                f"{COMMAND_LINE}: study.{section}.name: {values['name']} has no use for the "
+                f"file's {' and '.join(f'study.{section}.{key}' for key in useless)}"
+            )
     return document, lines
 
 

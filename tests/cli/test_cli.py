@@ -129,6 +129,16 @@ def test_help_knows_what_is_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert "but got 'tnue'; did you mean 'tune'?" in capsys.readouterr().err
 
 
+def test_help_of_a_metric_is_its_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["help", "val/few"]) == 0
+    assert capsys.readouterr().out == (
+        "val/few (metric of each epoch)\n"
+        "  the same as val/accuracy over classes with fewer than 20 training images (fraction)\n"
+    )
+    assert cli.run(["help", "val/best/few"]) == 0
+    assert "the epoch with the best val/accuracy so far" in capsys.readouterr().out
+
+
 def test_help_of_a_key_is_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["help", "method.prune"]) == 0
     out = capsys.readouterr().out

@@ -1,10 +1,15 @@
 """The notebooks of the documentation run, and show what they did when they ran last."""
 
+import contextlib
 import importlib.util
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from raylt.study.report import charts
+from raylt.study.report.figures import Figures
+from tests.study import made
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -26,6 +31,18 @@ def test_a_notebook_is_kept_with_its_outputs_small_and_of_no_machine(path):
     assert {out.output_type for out in shown} <= {"execute_result", "display_data", "stream"}
     assert len(text) < 200_000
     assert str(FOLDER.parents[1]) not in text
+
+
+@pytest.mark.parametrize("chart", ["parallel", "curves"])
+def test_the_kept_charts_are_laid_out_as_those_of_today(chart, tmp_path):
+    notebook = nbformat.read(FOLDER / "first_search.ipynb", as_version=4)
+    (cell,) = (c for c in notebook.cells if c.source == f"study.figures.{chart}()")
+    kept = cell.outputs[0].data["application/vnd.plotly.v1+json"]["layout"]
+    with contextlib.closing(made.study(tmp_path, tables=False)) as record:
+        drawn = getattr(Figures(charts.of_study(record)), chart)().to_plotly_json()["layout"]
+    assert kept.keys() == drawn.keys()
+    for key in kept.keys() - {"title", "xaxis", "yaxis"}:
+        assert kept[key] == drawn[key], key
 
 
 @pytest.mark.slow

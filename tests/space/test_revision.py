@@ -22,9 +22,9 @@ from tests.study.drive import toy
     ],
 )
 def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, override):
-    (change,) = revision.changes(toy(tmp_path), toy(tmp_path, override))
-    assert change.refusal == ""
-    assert " -> " in str(change)
+    changes = revision.changes(toy(tmp_path), toy(tmp_path, override))
+    assert {change.refusal for change in changes} == {""}
+    assert all(" -> " in str(change) for change in changes)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,16 @@ def test_wider_ranges_and_another_way_of_searching_keep_the_trials(tmp_path, ove
 def test_whatever_changes_the_meaning_of_a_trial_is_refused(tmp_path, before, after, reason):
     space = revision.changes(toy(tmp_path, *before), toy(tmp_path, *after))
     assert any(reason in change.refusal for change in space), space
+
+
+def test_a_scheduler_differs_by_its_keys(tmp_path):
+    before = toy(tmp_path, "study.scheduler={name: asha, grace: 2, factor: 3}")
+    after = toy(tmp_path, "study.scheduler={name: asha, grace: 4, factor: 3}")
+    (change,) = revision.changes(before, after)
+    assert str(change) == "study.scheduler.grace: 2 -> 4"
+    after = toy(tmp_path, "study.constraints=[{metric: val/few, min: 0.7}]")
+    (change,) = revision.changes(toy(tmp_path), after)
+    assert (change.before, change.after) == ("[]", "[{metric: 'val/few', min: '0.7'}]")
 
 
 def test_a_space_does_not_differ_from_itself(tmp_path):

@@ -62,6 +62,16 @@ def test_another_sampler_drops_the_keys_that_it_has_no_use_for(tmp_path):
     assert any("grid has no use for the file's study.sampler.startup" in w for w in space.warnings)
 
 
+def test_several_keys_without_use_are_one_warning(tmp_path):
+    study = {"scheduler": {"name": "asha", "grace": 3, "factor": 2}}
+    leaves = {"method.head_depth": OPEN["method.head_depth"]}
+    space = loaded(tmp_path, study, leaves, "study.scheduler.name=none")
+    (warning,) = space.warnings
+    assert "none has no use for the file's study.scheduler." in warning
+    assert "study.scheduler.grace" in warning
+    assert "study.scheduler.factor" in warning
+
+
 def test_sources_know_their_lines_and_where_their_files_are(tmp_path):
     study = {"warm_start": ["earlier", "best.json"]}
     leaf = {"method.prune": {"low": 0.5, "high": 0.9}}

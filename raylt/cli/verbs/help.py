@@ -20,16 +20,17 @@ def _verbs(context: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 @click.command("help")
-@click.argument("words", nargs=-1, metavar="[VERB | KEY]...", shell_complete=_verbs)
+@click.argument("words", nargs=-1, metavar="[VERB | KEY | METRIC]...", shell_complete=_verbs)
 @click.pass_context
 def help_(context: click.Context, words: tuple[str, ...]) -> None:
-    """Explain a verb, or a key of a space file or profile.
+    """Explain a verb, a metric, or a key of a space file or profile.
 
     \b
     Examples:
       raylt help tune
       raylt help space diff
       raylt help method.temperature
+      raylt help val/few
     """
     root = context.find_root()
     assert isinstance(root.command, click.Group)
@@ -40,13 +41,18 @@ def help_(context: click.Context, words: tuple[str, ...]) -> None:
 
 
 def _of_key(word: str, verbs: Iterable[str]) -> str:
-    """The entries of a key.
+    """The entries of a key, or of a metric.
 
     Raises:
-        InputError: it is neither a key nor a verb.
+        InputError: it is neither a key, a metric nor a verb.
     """
     from raylt.reference import keys
+    from raylt.study.tracking import metric_table
 
+    if "/" in word and (rows := metric_table.named(word)):
+        return "\n".join(
+            f"{row.name} (metric of each {row.of})\n  {row.meaning} ({row.unit})" for row in rows
+        )
     width = min(shutil.get_terminal_size().columns, 100)
     return keys.text(keys.find(word, verbs), width=width)
 

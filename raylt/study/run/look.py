@@ -17,7 +17,7 @@ from raylt.study.record import text
 
 _PATIENCE = 1.5
 """Seconds that it may take."""
-_NONE_DECODED = "what is in the files, of which none was decoded"
+_NONE_DECODED = "what is in the files, of which none was decoded: a broken one still counts"
 
 
 @dataclass(frozen=True, slots=True)

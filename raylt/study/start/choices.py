@@ -13,7 +13,9 @@ _TRIALS = (24, 16, 12, 8)
 _STEPS = 3000
 """Steps of one trial that are enough to learn from images of one's own."""
 _MOST_EPOCHS, _FEWEST_OF_TINY = 200, 30
-"""Epochs at most, and what the most is for sets of a few images."""
+"""Epochs at most in an hour, and what the most is for sets of a few images."""
+_LONGEST = 400
+"""Epochs at most, however many hours there are."""
 _RESERVE, _SHARE = 45.0, 0.8
 """Seconds of a search besides its trials, for Ray's start, the floor, the last epochs and the end
 of MLflow, which a busy machine makes longer; and the share of the rest that is planned for, since
@@ -83,7 +85,7 @@ def whole(seconds: float) -> float:
 
 def epochs(
     *,
-    seconds: float,
+    hours: float,
     concurrent: int,
     start: float,
     epoch: float,
@@ -94,7 +96,7 @@ def epochs(
     """Trials and epochs of each, so that a search fits the time though no trial is stopped early.
 
     Args:
-        seconds: That trials may take.
+        hours: That the search may take; each beyond the first allows as many epochs again.
         concurrent: Trials at a time.
         start: Seconds of a trial besides its epochs.
         epoch: Seconds of an epoch, with what is scored and saved in it.
@@ -109,8 +111,8 @@ def epochs(
     chosen = (_TRIALS[-1], 0)
     for trials in (n for n in _TRIALS if n <= max(_TRIALS[-1], validation)):
         rounds = math.ceil(trials / concurrent)
-        affordable = int((seconds / rounds - start) / epoch)
+        affordable = int((planned(hours) / rounds - start) / epoch)
         if affordable >= enough:
-            return trials, enough
+            return trials, min(affordable, max(enough, min(_LONGEST, int(hours * enough))))
         chosen = max(chosen, (trials, min(affordable, enough)), key=lambda pair: pair[1])
     return chosen[0], max(chosen[1], FEWEST_EPOCHS)

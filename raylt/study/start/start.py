@@ -64,6 +64,13 @@ class Start:
                 f"  more than the {chosen.hours:g} h asked for, which end the search early: fewer "
                 f"epochs would teach nothing"
             )
+        if 2 * self.seconds < 3600 * chosen.hours:
+            images = sum(file.train_counts(self.survey, chosen.held))
+            lines.append(
+                f"  that leaves most of the {chosen.hours:g} h: training {images} images for "
+                f"longer would bring little, and among more trials luck would choose; raise "
+                f"`epochs` or `study.trials` in the file to use them"
+            )
         lines += unseen_classes(self.survey.counts, self.survey.classes)
         return [*lines, *(f"{link} is a link to the images" for link in self.links)]
 
@@ -218,7 +225,7 @@ def _timed(
     steps = -(-images // chosen.batch_size)
     affordable = functools.partial(
         choices.epochs,
-        seconds=choices.planned(chosen.hours),
+        hours=chosen.hours,
         concurrent=planned.concurrent,
         steps=steps,
         images=images,

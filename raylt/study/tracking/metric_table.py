@@ -5,6 +5,7 @@ The study of record keeps every number to its last digit; MLflow gets those that
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -31,9 +32,18 @@ class MetricRow:
 _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
     "epoch": {
         "val/accuracy": ("accuracy on the validation images, each class alike", "fraction"),
-        "val/many": ("the same over classes with more than 100 training images", "fraction"),
-        "val/medium": ("the same over classes with 20 to 100 training images", "fraction"),
-        "val/few": ("the same over classes with fewer than 20 training images", "fraction"),
+        "val/many": (
+            "the same as val/accuracy over classes with more than 100 training images",
+            "fraction",
+        ),
+        "val/medium": (
+            "the same as val/accuracy over classes with 20 to 100 training images",
+            "fraction",
+        ),
+        "val/few": (
+            "the same as val/accuracy over classes with fewer than 20 training images",
+            "fraction",
+        ),
         "val/knn": ("accuracy by the nearest neighbours among the features", "fraction"),
         "val/worst": ("accuracy of the class with the lowest one", "fraction"),
         "val/harmonic": ("harmonic mean of the classes' accuracies", "fraction"),
@@ -82,6 +92,12 @@ TABLE = tuple(
     for name, (meaning, unit) in rows.items()
 )
 """Every metric, in the order in which it stands in the documentation."""
+
+
+def named(name: str) -> tuple[MetricRow, ...]:
+    """The rows of a metric, those of its own name before those of a pattern."""
+    own = tuple(row for row in TABLE if row.name == name)
+    return own or tuple(row for row in TABLE if fnmatch.fnmatchcase(name, row.name))
 
 
 def of_epoch(entry: Mapping[str, float], plan: Study) -> dict[str, float]:

@@ -27,7 +27,8 @@ def test_images_of_the_users_own_are_counted_and_none_is_decoded(tmp_path):
     assert seen.validation == 4
     assert seen.lines() == [
         "images     train 9, validation 4, test 2",
-        "           not looked at: what is in the files, of which none was decoded",
+        "           not looked at: what is in the files, of which none was decoded: "
+        "a broken one still counts",
     ]
 
 

@@ -63,8 +63,7 @@ def test_an_epoch_has_a_few_steps(images: int, side: int, batch: int) -> None:
 def fitted(**changes: float) -> tuple[int, int]:
     known = {"hours": 1.0, "concurrent": 2, "start": 5.0, "epoch": 1.0, "steps": 30}
     known |= {"images": 1000, "validation": 100, **changes}
-    hours = known.pop("hours")
-    return choices.epochs(seconds=choices.planned(hours), **known)  # type: ignore[arg-type]
+    return choices.epochs(**known)  # type: ignore[arg-type]
 
 
 def test_a_search_fits_its_hours() -> None:
@@ -88,6 +87,16 @@ def test_there_are_never_too_few_epochs_for_a_schedule() -> None:
 
 
 def test_a_few_images_are_searched_with_a_few_trials_of_a_few_epochs() -> None:
-    assert fitted(images=11, validation=3, steps=2, hours=10) == (8, 30)
-    assert fitted(images=120, validation=20, steps=4, hours=10) == (16, 120)
-    assert fitted(images=900, validation=60, steps=4, hours=10) == (24, 200)
+    assert fitted(images=11, validation=3, steps=2) == (8, 30)
+    assert fitted(images=120, validation=20, steps=4) == (16, 120)
+    assert fitted(images=900, validation=60, steps=4, epoch=0.1) == (24, 200)
+
+
+def test_more_hours_are_used_for_longer_trials() -> None:
+    few = {"images": 58, "validation": 6, "steps": 8}
+    assert [fitted(**few, hours=hours) for hours in (0.05, 1, 3, 30)] == [
+        (8, 22),
+        (8, 58),
+        (8, 174),
+        (8, 400),
+    ]

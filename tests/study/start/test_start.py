@@ -75,6 +75,18 @@ def test_a_folder_becomes_a_space_that_runs_as_it_is(
 
 
 @pytest.mark.usefixtures("here")
+def test_hours_that_are_left_over_are_said_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["init", "../my photos", "--hours", "3"]) == 0
+    words = capsys.readouterr().err
+    assert "that leaves most of the 3 h: training 42 images for longer" in words
+    assert "raise `epochs` or `study.trials` in the file" in words
+    assert cli.run(["init", "../my photos", "-o", "short.yaml", "--hours", "0.03"]) == 0
+    assert "that leaves" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
 def test_nothing_is_replaced_unless_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     Path("my photos.yaml").write_text("mine")
     Path("mine.yaml").write_text("mine")
