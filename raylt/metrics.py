@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,25 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Groups = dict[str, tuple[int, ...]]
 """The classes of each shot group, "many", "medium" and "few"; an empty group is absent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """How well predictions match, as fractions in [0, 1]; None where there is nothing to score.
-
-    Every group counts its classes alike, however many test images they have; on a balanced test
-    set `all` is therefore the top-1 accuracy.
-    """
-
-    all: float | None
-    many: float | None
-    """Classes with more than 100 training images."""
-    medium: float | None
-    """Classes with 20 to 100 training images."""
-    few: float | None
-    """Classes with fewer than 20 training images."""
-    per_class: tuple[float | None, ...]
-    """In class order; None for a class without a test image."""
 
 
 def groups(train_counts: Sequence[int], *, by: Literal["thresholds", "thirds"]) -> Groups:
@@ -80,25 +60,11 @@ def confusion(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArra
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-def shot_accuracy(
-    predictions: ArrayLike, labels: ArrayLike, train_counts: Sequence[int]
-) -> Accuracy:
-    """Accuracy over all classes, over the shot groups by thresholds, and of each class.
-
-    Args:
-        predictions: Predicted class of each test image, (n,).
-        labels: True class of each test image, (n,).
-        train_counts: Training images of each class, (classes,).
-    """
-    per_class = _per_class(predictions, labels, len(train_counts))
-    means = _group_means(per_class, groups(train_counts, by="thresholds"))
-    return Accuracy(
-        all=_mean(per_class),
-        many=means.get("many"),
-        medium=means.get("medium"),
-        few=means.get("few"),
-        per_class=tuple(None if np.isnan(value) else float(value) for value in per_class),
-    )
+def per_class(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArray[np.float64]:
+    """Accuracy of each class, (classes,); nan for a class without a test image."""
+    table = confusion(predictions, labels, classes)
+    images = table.sum(1)
+    return np.where(images > 0, table.diagonal() / np.maximum(images, 1), np.nan)
 
 
 def summary(
@@ -111,12 +77,20 @@ def summary(
     missed; `thirds/std` and `shots/std`, the population standard deviation of the three means by
     thirds and by thresholds: Jiang et al. (ICML 2021) give the first for CIFAR and the second for
     ImageNet-100-LT. `std` is what 0.1.0 called `thirds/std`.
+
+    Means count their classes alike, however many images they have; on a balanced set `accuracy`
+    is therefore the top-1 accuracy.
+
+    Args:
+        predictions: Predicted class of each image, (n,).
+        labels: True class of each image, (n,).
+        train_counts: Training images of each class, (classes,).
     """
-    per_class = _per_class(predictions, labels, len(train_counts))
-    thirds = _group_means(per_class, groups(train_counts, by="thirds"))
-    shots = _group_means(per_class, groups(train_counts, by="thresholds"))
+    shares = per_class(predictions, labels, len(train_counts))
+    thirds = _group_means(shares, groups(train_counts, by="thirds"))
+    shots = _group_means(shares, groups(train_counts, by="thresholds"))
     numbers = shots | {f"thirds/{name}": value for name, value in thirds.items()}
-    scored = per_class[~np.isnan(per_class)]
+    scored = shares[~np.isnan(shares)]
     if len(scored):
         numbers["accuracy"] = float(scored.mean())
         numbers["worst"] = float(scored.min())
@@ -128,18 +102,10 @@ def summary(
     return numbers
 
 
-def _per_class(predictions: ArrayLike, labels: ArrayLike, classes: int) -> NDArray[np.float64]:
-    """Accuracy of each class, (classes,); nan for a class without a test image."""
-    table = confusion(predictions, labels, classes)
-    images = table.sum(1)
-    return np.where(images > 0, table.diagonal() / np.maximum(images, 1), np.nan)
-
-
-def _group_means(per_class: NDArray[np.float64], cut: Groups) -> dict[str, float]:
-    means = {name: _mean(per_class[list(classes)]) for name, classes in cut.items()}
-    return {name: mean for name, mean in means.items() if mean is not None}
-
-
-def _mean(per_class: NDArray[np.float64]) -> float | None:
-    scored = per_class[~np.isnan(per_class)]
-    return float(scored.mean()) if len(scored) else None
+def _group_means(shares: NDArray[np.float64], cut: Groups) -> dict[str, float]:
+    means: dict[str, float] = {}
+    for name, classes in cut.items():
+        of_group = shares[list(classes)]
+        if len(scored := of_group[~np.isnan(of_group)]):
+            means[name] = float(scored.mean())
+    return means

@@ -296,7 +296,7 @@ def shot_accuracy(
 ) -> dict[str, float]:
     """Mean over classes of the share of hits, over all classes and over >100, 20..100, <20."""
     groups = {
-        "all": [k for k, _ in enumerate(counts)],
+        "accuracy": [k for k, _ in enumerate(counts)],
         "many": [k for k, n in enumerate(counts) if n > 100],
         "medium": [k for k, n in enumerate(counts) if 20 <= n <= 100],
         "few": [k for k, n in enumerate(counts) if n < 20],

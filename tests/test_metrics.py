@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylt.metrics import confusion, groups, shot_accuracy, summary
+from raylt.metrics import confusion, groups, per_class, summary
 from tests import references
+
+MEANS = ("accuracy", "many", "medium", "few")
 
 
 def exponential(largest, classes, imbalance):
@@ -68,10 +70,9 @@ def scored(draw):
 def test_accuracy_is_the_rule_read_slowly(drawn):
     counts, pairs = drawn
     predictions, labels = [p for p, _ in pairs], [y for _, y in pairs]
-    numbers = shot_accuracy(predictions, labels, counts)
-    named = {name: getattr(numbers, name) for name in ("all", "many", "medium", "few")}
-    expected = references.shot_accuracy(predictions, labels, counts)
-    assert {k: v for k, v in named.items() if v is not None} == pytest.approx(expected)
+    numbers = summary(predictions, labels, counts)
+    named = {name: numbers[name] for name in MEANS if name in numbers}
+    assert named == pytest.approx(references.shot_accuracy(predictions, labels, counts))
 
 
 @given(scored(), st.randoms(use_true_random=False))
@@ -80,33 +81,36 @@ def test_neither_the_order_of_images_nor_the_names_of_classes_matter(drawn, rand
     names = random.sample(range(len(counts)), len(counts))
     other = [(names[p], names[y]) for p, y in random.sample(pairs, len(pairs))]
     renamed = [counts[names.index(k)] for k in range(len(counts))]
-    count = shot_accuracy([p for p, _ in pairs], [y for _, y in pairs], counts)
-    two = shot_accuracy([p for p, _ in other], [y for _, y in other], renamed)
-    for name in ("all", "many", "medium", "few"):
-        assert getattr(count, name) == pytest.approx(getattr(two, name))
-    assert [two.per_class[names[k]] for k in range(len(counts))] == list(count.per_class)
+    first = [p for p, _ in pairs], [y for _, y in pairs]
+    second = [p for p, _ in other], [y for _, y in other]
+    one, two = summary(*first, counts), summary(*second, renamed)
+    for name in MEANS:
+        assert one.get(name) == pytest.approx(two.get(name))
+    shares = per_class(*first, len(counts))
+    np.testing.assert_array_equal(per_class(*second, len(counts))[names], shares)
 
 
 def test_groups_weigh_their_classes_alike():
     labels = [0, 0, 0, 0, 1, 2, 2]
     predictions = [0, 0, 0, 1, 1, 2, 0]
-    numbers = shot_accuracy(predictions, labels, [200, 150, 5])
-    assert numbers.per_class == (0.75, 1.0, 0.5)
-    assert numbers.many == 0.875
-    assert numbers.medium is None
-    assert numbers.few == 0.5
-    assert numbers.all == 0.75
+    assert per_class(predictions, labels, 3).tolist() == [0.75, 1.0, 0.5]
+    numbers = summary(predictions, labels, [200, 150, 5])
+    assert {name: numbers.get(name) for name in MEANS} == {
+        "accuracy": 0.75,
+        "many": 0.875,
+        "medium": None,
+        "few": 0.5,
+    }
 
 
 def test_a_class_without_a_test_image_has_no_accuracy():
-    numbers = shot_accuracy([0, 1], [0, 0], [200, 50])
-    assert numbers.per_class == (0.5, None)
-    assert numbers.medium is None
-    assert numbers.all == 0.5
+    np.testing.assert_array_equal(per_class([0, 1], [0, 0], 2), [0.5, np.nan])
+    numbers = summary([0, 1], [0, 0], [200, 50])
+    assert "medium" not in numbers
+    assert numbers["accuracy"] == 0.5
 
 
 def test_nothing_to_score_is_nothing_found():
-    assert shot_accuracy([], [], [200, 5]).all is None
     assert summary([], [], [200, 5]) == {}
 
 
@@ -155,8 +159,8 @@ def test_on_a_balanced_set_all_is_the_share_of_hits():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(7), 11)
     predictions = rng.integers(0, 7, len(labels))
-    numbers = shot_accuracy(predictions, labels, [10] * 7)
-    assert numbers.all == pytest.approx((predictions == labels).mean())
+    numbers = summary(predictions, labels, [10] * 7)
+    assert numbers["accuracy"] == pytest.approx((predictions == labels).mean())
 
 
 def test_confusion_counts_truth_by_row():

@@ -18,10 +18,15 @@ def study_name(name: str) -> str:
     """
     if _NAME.fullmatch(name):
         return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:100] or "my-study"
     shown = name if len(name) <= 60 else f"{name[:60]}..."
     raise ValueError(
         f"must be 1 to 100 letters, digits, dots, dashes or underscores and not start with a dot "
-        f"or a dash, but got {shown!r}; for example {slug!r}"
+        f"or a dash, but got {shown!r}; for example {slug(name) or 'my-study'!r}"
     )
+
+
+def slug(name: str) -> str:
+    """A study's name that is like another text, and as it is where that is one; "" where nothing
+    of it can stay."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:100]

@@ -55,8 +55,9 @@ def search(opened: space.Space, options: Settings, *, floor=dict):
     """Run a search without a look at its data."""
     url = storage.chosen(options.runs / opened.study.name, options.storage)
     queue = sampler.grid(opened) if opened.study.sampler.name == "grid" else ()
-    result = {"queue": queue, "floor": floor, "fingerprint": FINGERPRINT}
-    return driver.run(Plan(space=opened, settings=options, url=url, **result))
+    facts = {"fingerprint": FINGERPRINT, "validation": 0, "data": {}, "encoders": []}
+    planned = {"space": opened, "settings": options, "url": url, "queue": queue, "floor": floor}
+    return driver.run(Plan(**planned, facts=facts))
 
 
 def behave(folder: Path, **behaviour) -> None:

@@ -42,7 +42,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     settings, folder, url = plan.settings, plan.folder, plan.url
     warm = plan.warm or WarmStart()
     session.prepare(settings)
-    _announce(plan.space, settings, copies=plan.data.get("copies", ""))
+    _announce(plan.space, settings, copies=plan.facts["data"].get("copies", ""))
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url, go_on=_resumed(folder.name, settings)) as hold:
@@ -51,11 +51,8 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
             floor = threads.in_background(plan.floor)
             with session.ray_session(settings) as nodes:
                 facts = {
+                    **plan.facts,
                     "floor": _measured(floor, settings),
-                    "fingerprint": plan.fingerprint,
-                    "validation": plan.validation,
-                    "data": plan.data,
-                    "encoders": plan.encoders,
                     "command": settings.command,
                     "versions": provenance.tags(),
                     provenance.FACT: printed.kept(settings),

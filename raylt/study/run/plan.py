@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +34,13 @@ class Plan:
     """The points of a grid; none for other samplers."""
     floor: Callable[[], Mapping[str, float]]
     """Measures what raw pixels reach on the same labels, in seconds."""
-    fingerprint: str
-    """Of the dataset; only studies with equal ones may be compared."""
-    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What a study keeps of its dataset, and which pictures are in several parts."""
-    validation: int = 0
-    """How many validation images there are; 0 where nobody has counted."""
+    facts: Mapping[str, Any]
+    """What the study keeps: the `fingerprint` of its images, for only studies with equal ones may
+    be compared; `data`, their classes and which pictures are in several parts; how many images are
+    for `validation`; and `encoders` with more than a name of raylt's, their features,
+    normalisation and weights."""
     warm: WarmStart | None = None
     """What it begins with of earlier studies; None without `study.warm_start`."""
-    encoders: tuple[Mapping[str, Any], ...] = ()
-    """Those with more than a name of raylt's: their features, normalisation and weights."""
 
     @property
     def folder(self) -> Path:
@@ -110,10 +107,12 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
         queue=queue,
         warm=warm,
         floor=lambda: _floor(space, splits),
-        validation=len(splits.validation),
-        fingerprint=splits.fingerprint,
-        data={**splits.facts, "copies": copies.sentence(files) if files else ""},
-        encoders=tuple(_built(space, splits, settings.data)),
+        facts={
+            "fingerprint": splits.fingerprint,
+            "validation": len(splits.validation),
+            "data": {**splits.facts, "copies": copies.sentence(files) if files else ""},
+            "encoders": list(_built(space, splits, settings.data)),
+        },
     )
 
 

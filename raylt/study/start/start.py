@@ -17,7 +17,7 @@ from raylt.data.survey import Survey
 from raylt.schema import EnvironmentError, InputError
 from raylt.settings import Settings
 from raylt.space.file import document
-from raylt.space.study_name import study_name
+from raylt.space.study_name import slug
 from raylt.study.record.text import duration, unseen_classes
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
@@ -163,12 +163,8 @@ def _unmeasured(shape: Shape) -> Need:
 
 
 def _slug(name: str) -> str:
-    """A name for a study that is like that of a folder."""
-    try:
-        return study_name(name)
-    except ValueError:
-        plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
-        return plain.strip(".-")[:80] or "my-images"
+    """A name for a study that is like that of a folder; a method's comes behind it."""
+    return slug(name)[:80] or "my-images"
 
 
 def _require_enough(survey: Survey, taken: Sequence[str]) -> None:

@@ -89,8 +89,8 @@ def keep(
         (int(true), int(predicted), int(table[true, predicted]))
         for true, predicted in zip(rows, columns, strict=True)
     )
-    accuracy = metrics.shot_accuracy(predictions, labels, train_counts).all
-    now = Scored(epoch, accuracy or 0.0, cells)
+    accuracy = metrics.summary(predictions, labels, train_counts).get("accuracy", 0.0)
+    now = Scored(epoch, accuracy, cells)
     before = read(folder)
     best = before.best if before and before.best.accuracy >= now.accuracy else now
     counted = Classes(tuple(train_counts), last=now, best=best, names=tuple(names))

@@ -74,19 +74,20 @@ def test_copies_of_a_picture_in_two_parts_are_said_before_a_search_begins(
     planned = plan.check(
         toy(tmp_path, f"data={data | {'broken': 'skip'}}"), settings(tmp_path, quiet=False)
     )
-    assert "1 picture is in more than one part under other names" in planned.data["copies"]
-    assert str(copy) in planned.data["copies"]
+    copies = planned.facts["data"]["copies"]
+    assert "1 picture is in more than one part under other names" in copies
+    assert str(copy) in copies
     monkeypatch.setattr(driver.lock, "locked", lambda *_, **__: pytest.fail("it started"))
     with pytest.raises(pytest.fail.Exception):
         driver.run(planned)
-    assert capsys.readouterr().err.splitlines()[-1] == f"warning: {planned.data['copies']}"
+    assert capsys.readouterr().err.splitlines()[-1] == f"warning: {copies}"
 
 
 def test_a_plan_knows_its_data(tmp_path):
     space = plan.check(toy(tmp_path), settings(tmp_path))
     assert (space.folder, space.url, space.queue) == (tmp_path / "runs" / "toy", None, ())
     assert (
-        space.fingerprint
+        space.facts["fingerprint"]
         == datasets.load(
             space.space.at({"method.temperature": 0.2, "method.prune": 0.9}).data, tmp_path
         ).fingerprint
@@ -124,9 +125,9 @@ def test_a_plan_knows_the_normalisation_that_weights_want(tmp_path):
     state = {f"encoder.{key}": tensor for key, tensor in network.state_dict().items()}
     save_file(state, tmp_path / "data" / "w.safetensors")
     chosen = "encoder={name: small, weights: w.safetensors, freeze: true}"
-    (known,) = plan.check(
-        toy(tmp_path, chosen), settings(tmp_path, data=tmp_path / "data")
-    ).encoders
+    (known,) = plan.check(toy(tmp_path, chosen), settings(tmp_path, data=tmp_path / "data")).facts[
+        "encoders"
+    ]
     assert (known["width"], known["mean"], known["std"]) == (256, [0.1], [0.7])
     assert len(known["sha256"]) == 64
 

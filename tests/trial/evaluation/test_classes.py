@@ -70,7 +70,6 @@ def test_names_a_newer_format(tmp_path):
 def test_equals_the_metrics_of_the_same_predictions(tmp_path_factory, pairs):
     predictions, labels = map(np.array, zip(*pairs, strict=True))
     result = keep(tmp_path_factory.mktemp("trial"), 1, predictions, labels)
-    expected = metrics.shot_accuracy(predictions, labels, COUNTS)
-    per_class = [None if np.isnan(x) else x for x in result.last.per_class(3)]
-    assert per_class == pytest.approx(expected.per_class)
-    assert result.last.accuracy == expected.all
+    expected = metrics.per_class(predictions, labels, 3)
+    np.testing.assert_allclose(result.last.per_class(3), expected)
+    assert result.last.accuracy == metrics.summary(predictions, labels, COUNTS)["accuracy"]
