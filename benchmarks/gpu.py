@@ -121,7 +121,7 @@ def loaded(device: torch.device, *, short: bool) -> pairs.Pair:
     )
     look = published.sim(shape.size, crop=0.1, flip=0.5, jitter=1.0, grey=0.2)
     images = shape.images
-    views = published.Views(images.pixels, images.labels, [look, look])
+    views = published.Views(images.pool, images.labels, [look, look])
     batches = published.loader(views, batch=shape.batch, workers=1 if short else 8)
 
     def slow() -> None:

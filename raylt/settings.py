@@ -253,12 +253,7 @@ def load(source: Path | str) -> Profile:
     Raises:
         InputError: one line for each rule that the file breaks, with its place.
     """
-    profile = document.read(bundled.find(source, "clusters"))
-    try:
-        return Profile.model_validate(profile.values)
-    except ValidationError as error:
-        lines = [str(profile.error(loc, text)) for loc, text in explain.sentences(error, Profile)]
-        raise InputError("\n".join(lines)) from None
+    return explain.check(Profile, document.read(bundled.find(source, "clusters")))
 
 
 def merged(

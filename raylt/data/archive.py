@@ -150,22 +150,17 @@ def _download(archive: Archive, source: str, part: Path, progress: Progress) -> 
     fetcher = pooch.create(part, "", registry=registry, urls={name: source}, retry_if_failed=1)
     try:
         packed = Path(fetcher.fetch(name, downloader=_downloader(source, _Bar(source, progress))))
-    except RequestException as error:
+    except (RequestException, ValueError) as error:
+        # A ValueError is of pooch for another checksum, or of an answer that makes no sense, such
+        # as one whose length is no number.
+        if "hash" in str(error) and not isinstance(error, RequestException):
+            raise EnvironmentError(
+                f"{source} is not the published archive of {archive.dataset}, for its SHA-256 sum "
+                f"is another; nothing was unpacked: {error}"
+            ) from error
         raise EnvironmentError(
             f"cannot download {archive.dataset} from {source} ({_cause(error)}); try again, or "
             f"download it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
-        ) from error
-    except ValueError as error:
-        if "hash" not in str(error):
-            # Such as a length that is no number.
-            raise EnvironmentError(
-                f"cannot download {archive.dataset} from {source}, whose answer makes no sense "
-                f"({error}); download it elsewhere and run `raylt data get {archive.dataset} "
-                f"--from FILE`"
-            ) from error
-        raise EnvironmentError(
-            f"{source} is not the published archive of {archive.dataset}, for its SHA-256 sum is "
-            f"another; nothing was unpacked: {error}"
         ) from error
     progress(packed.stat().st_size, packed.stat().st_size)
     return packed

@@ -36,51 +36,26 @@ class Images(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArrayImages:
-    """Images that fit into memory: uint8 (n, channels, height, width) and labels (n,)."""
+    """Images that fit into memory: some or all of an array, which the parts of a dataset share."""
 
-    pixels: NDArray[np.uint8]
+    pool: NDArray[np.uint8]
+    """The array, (m, channels, height, width)."""
     labels: NDArray[np.int64]
+    """The class of each image, (n,)."""
+    rows: NDArray[np.int64] | None = None
+    """Which of the array they are, in order, (n,); None for all of it."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images at `indices`, (len(indices), channels, height, width)."""
-        return self.pixels[indices]
+        return self.pool[indices if self.rows is None else self.rows[indices]]
 
-    def only(self, indices: NDArray[np.int64]) -> PickedImages:
-        """The part of these images that `indices` names, in that order; nothing is copied."""
-        return PickedImages(self, indices)
-
-
-@dataclass(frozen=True, slots=True)
-class PickedImages:
-    """Some of the images of an array, which all parts of a dataset share."""
-
-    whole: ArrayImages
-    rows: NDArray[np.int64]
-    """Which of them, in order, (n,)."""
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """The class of each image, (n,)."""
-        return self.whole.labels[self.rows]
-
-    @property
-    def pixels(self) -> NDArray[np.uint8]:
-        """A copy of all pixels, (n, channels, height, width)."""
-        return self.take(np.arange(len(self)))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The images at `indices`, (len(indices), channels, height, width)."""
-        return self.whole.take(self.rows[indices])
-
-    def only(self, indices: NDArray[np.int64]) -> PickedImages:
-        """The part of these images that `indices` names, in that order."""
-        return PickedImages(self.whole, self.rows[indices])
+    def only(self, indices: NDArray[np.int64]) -> ArrayImages:
+        """The part of these images that `indices` names, in that order; no image is copied."""
+        rows = indices if self.rows is None else self.rows[indices]
+        return ArrayImages(self.pool, self.labels[indices], rows)
 
 
 class Sealed:

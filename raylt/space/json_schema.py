@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -167,15 +168,10 @@ def _section(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
 
 def _reached(schemas: Iterable[Any], definitions: Mapping[str, Any]) -> list[str]:
     """The definitions that schemas refer to, directly or through others, in a stable order."""
-    names: list[str] = []
+    names: set[str] = set()
     waiting = list(schemas)
     while waiting:
-        part = waiting.pop()
-        waiting += (
-            part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
-        )
-        name = part.get("$ref", "").rpartition("/")[2] if isinstance(part, dict) else ""
-        if name and name not in names:
-            names.append(name)
-            waiting.append(definitions[name])
+        referred = set(re.findall(r"'#/\$defs/([^']+)'", str(waiting.pop()))) - names
+        names |= referred
+        waiting += [definitions[name] for name in referred]
     return sorted(names)

@@ -16,9 +16,9 @@ def test_a_part_of_a_part_keeps_its_order_and_copies_nothing():
     part = whole.only(np.array([5, 1, 3])).only(np.array([2, 0]))
     assert isinstance(part, Images)
     assert part.labels.tolist() == [0, 2]
-    np.testing.assert_array_equal(part.pixels, whole.pixels[[3, 5]])
-    np.testing.assert_array_equal(part.take(np.array([1])), whole.pixels[[5]])
-    assert part.whole is whole
+    np.testing.assert_array_equal(part.take(np.arange(2)), whole.pool[[3, 5]])
+    np.testing.assert_array_equal(part.take(np.array([1])), whole.pool[[5]])
+    assert part.pool is whole.pool
     assert len(part) == 2
 
 

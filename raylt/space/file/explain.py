@@ -37,17 +37,17 @@ _KINDS = {
 }
 
 
-def check(model: type[M], document: Document, section: str) -> M:
-    """The model that one section of a document describes, such as `study`.
+def check(model: type[M], document: Document, *section: str) -> M:
+    """The model that a document describes, or a section of it, such as `study`.
 
     Raises:
         InputError: one line for each rule that is broken, with file and line.
     """
     try:
-        return model.model_validate(document.values[section])
+        return model.model_validate(document.at(section))
     except ValidationError as error:
         lines = [
-            str(document.error(_written((section, *loc), document), text))
+            str(document.error(_written((*section, *loc), document), text))
             for loc, text in sentences(error, model)
         ]
         raise InputError("\n".join(lines)) from None
