@@ -141,6 +141,15 @@ def even(batch_size: int, *, least: int, most: int) -> tuple[int, ...]:
     return tuple(n for n in counts if batch_size % n == 0 and batch_size // n >= 2)
 
 
+def uneven(batch_size: int, *, least: int, most: int) -> str:
+    """What to say of a batch that divides over none of these numbers, and what divides."""
+    workers = str(most) if least == most else f"{least} to {most}"
+    return (
+        f"must divide evenly over {workers} workers, two images or more for each, but got "
+        f"{batch_size}; try {max(2, batch_size // least) * least}"
+    )
+
+
 def most(
     free: Sequence[Node],
     alive: Sequence[Node],

@@ -76,9 +76,6 @@ def follow(client: Any, address: str, name: str, say: Say, *, again: str) -> int
 
     Args:
         client: Of the Jobs API.
-        address: Of the cluster.
-        name: The job.
-        say: Takes what it prints.
         again: The command that goes on with what it does.
 
     Raises:

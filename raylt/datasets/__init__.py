@@ -32,8 +32,6 @@ def divided(config: DatasetConfig, root: Path, broken: Sequence[str] = ()) -> Sp
     """The parts of a user's own images as files, of which none is opened; None for others.
 
     Args:
-        config: The dataset.
-        root: Folder of the datasets.
         broken: The names of those that cannot be read.
 
     Raises:

@@ -49,9 +49,6 @@ def divided(
     """The parts as files, of which none is opened.
 
     Args:
-        config: How they are divided and cut.
-        whole: The images.
-        root: Folder of the datasets.
         broken: The names of those that cannot be read.
 
     Raises:

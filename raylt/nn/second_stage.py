@@ -61,9 +61,6 @@ def retrained(
     """A linear layer trained by SGD with momentum on draws that favour no class.
 
     Args:
-        features: Frozen features of the images.
-        labels: Their classes.
-        classes: Classes.
         rates: Learning rate of each epoch.
         draws: Of an epoch at most; None for as many as if each class were as large as the largest.
         batch_size: Draws of a step.
@@ -92,8 +89,6 @@ def rescaled(
     (Kang et al., ICLR 2020).
 
     Args:
-        features: Frozen features of the images.
-        labels: Their classes.
         layer: Has the vectors w and the biases b; it stays as it is.
         rates: Learning rate of each epoch, which is as long as if each class were as large as the
             largest.
@@ -188,7 +183,6 @@ def label_distribution_aware_margin(
 
     Args:
         cosines: Of images with the vectors of the classes.
-        labels: Classes of the images.
         class_counts: Training images of each class; a class without any counts as having one.
     """
     counts = class_counts.clamp(min=1).to(cosines.dtype)

@@ -12,11 +12,12 @@ from raylt import escape, uris
 from raylt import recipe as recipes
 from raylt.data.reading.paths import shown
 from raylt.schema import EnvironmentError, InputError
+from raylt.space.file import document
 from raylt.space.metric_names import BEST, GROUPS
 from raylt.study.record import bucket, provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, percent, yaml
+from raylt.study.record.text import SHOWN, percent
 from raylt.study.report import status
 from raylt.study.resources import environment
 from raylt.study.run import same_data
@@ -222,7 +223,7 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
         # safetensors would have it read by nobody else.
         usual = (draft / "model.pt2").stat().st_mode
         (draft / "weights.safetensors").chmod(usual)
-        (draft / "recipe.yaml").write_text(yaml(trial.recipe), "utf-8")
+        (draft / "recipe.yaml").write_text(document.dump(trial.recipe), "utf-8")
         mode = {1: "L", 3: "RGB"}[model.channels]
         loader = _LOADER.format(classes=len(model.names), channels=model.channels, mode=mode)
         (draft / "load.py").write_text(loader, "utf-8")

@@ -15,6 +15,7 @@ from raylt.cluster.capacity import (
     packed,
     require_fit,
     slots,
+    uneven,
 )
 from raylt.schema import EnvironmentError
 from raylt.settings import Trial
@@ -164,6 +165,13 @@ def test_every_number_of_workers_that_is_chosen_trains_the_same_batch(size, leas
     assert set(result) == {
         n for n in range(least, least + more + 1) if size % n == 0 and size >= 2 * n
     }
+
+
+@given(st.integers(1, 512), st.integers(1, 8), st.integers(0, 8))
+def test_a_batch_that_is_tried_instead_can_be_shared(size, least, more):
+    tried = int(uneven(size, least=least, most=least + more).rpartition("; try ")[2])
+    assert even(tried, least=least, most=least + more)
+    assert uneven(65, least=2, most=4).startswith("must divide evenly over 2 to 4 workers")
 
 
 def test_an_elastic_trial_runs_where_its_fewest_workers_fit():

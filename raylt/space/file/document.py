@@ -143,7 +143,7 @@ def value(text: str, source: str) -> Any:
     return grammar.build(text, source)[0]
 
 
-def dump(values: dict[str, Any]) -> str:
+def dump(values: Mapping[str, Any]) -> str:
     """The text of a file that `parse` reads back to equal values; whole numbers must be smaller
     than 2^63, as there."""
     out = io.StringIO()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from raylt.data.reading.paths import shown
 from raylt.schema import Value
@@ -112,15 +108,6 @@ def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
         ).rstrip()
         for row in rows
     ]
-
-
-def yaml(values: Mapping[str, Any]) -> str:
-    """Plain values as YAML."""
-    writer = YAML()
-    writer.default_flow_style = False
-    file = io.StringIO()
-    writer.dump(json.loads(json.dumps(values)), file)
-    return file.getvalue()
 
 
 def class_names(facts: Mapping[str, Any], classes: int) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from raylt import escape, metrics
 from raylt.schema import EnvironmentError
+from raylt.space.file import document
 from raylt.study.cost import budget, executions, tables
 from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
@@ -291,7 +292,7 @@ def _repeat(record: Record) -> str:
         parts.append(f"<p>Begun with</p><pre class='command'>{_text(command)}</pre>")
     if best is not None:
         again = _text(retrain(record, best))
-        recipe = _text(text.yaml(best.recipe))
+        recipe = _text(document.dump(best.recipe))
         parts.append(f"<p>Train the best setting again</p><pre class='command'>{again}</pre>")
         parts.append(f"<p>Its recipe, every choice</p><pre>{recipe}</pre>")
     parts.append(f"<p>The space, as space.yaml</p><pre>{_text(record.space.text)}</pre>")

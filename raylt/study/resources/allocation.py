@@ -110,12 +110,8 @@ def require_even(space: Space, settings: Settings) -> None:
     least = settings.min_workers or most
     for size in sizes:
         if isinstance(size, int) and not capacity.even(size, least=least, most=most):
-            nearest = max(2 * most, size // most * most)
-            workers = str(most) if least == most else f"{least} to {most}"
-            raise InputError(
-                f"{space.source}: {path}: must divide evenly over {workers} workers, two images "
-                f"or more for each, but got {size}; try {nearest}, or another number of --workers"
-            )
+            reason = capacity.uneven(size, least=least, most=most)
+            raise InputError(f"{space.source}: {path}: {reason}, or another number of --workers")
 
 
 @contextlib.contextmanager

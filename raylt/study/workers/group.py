@@ -61,9 +61,11 @@ def trial(config: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     recipe = trainable.recipe_of(config)
     shape = Shape(**config["shape"])
-    counts = worker_counts(recipe, shape)
+    size, least, most = recipe.optimizer.batch_size, shape.least, shape.workers
+    counts = capacity.even(size, least=least, most=most)
     if not counts:
-        tune.report({"failure": uneven_batch(recipe, shape)})
+        uneven = capacity.uneven(size, least=least, most=most)
+        tune.report({"failure": f"optimizer.batch_size {uneven}"})
         return
     if (bucketed := trainable.bucket_of(config)) is not None:
         bucket.bring(bucketed, folder, whole=True)
@@ -82,23 +84,6 @@ def trial(config: dict[str, Any]) -> None:
             return
         if reason is None:
             return
-
-
-def worker_counts(recipe: recipes.Recipe, shape: Shape) -> tuple[int, ...]:
-    """How many workers a trial may have."""
-    if not shape.elastic:
-        return (shape.workers,)
-    return capacity.even(recipe.optimizer.batch_size, least=shape.least, most=shape.workers)
-
-
-def uneven_batch(recipe: recipes.Recipe, shape: Shape) -> str:
-    """Why no number of workers of the shape divides the batch, and the nearest that does."""
-    size = recipe.optimizer.batch_size
-    nearest = max(2, size // shape.least) * shape.least
-    return (
-        f"optimizer.batch_size must divide evenly over {shape.least} to {shape.workers} workers, "
-        f"two images or more for each, but got {size}; try {nearest}"
-    )
 
 
 def _fit(trainer: TorchTrainer) -> Reason | None:

@@ -8,7 +8,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import EnvironmentError
-from raylt.study.record.text import yaml
+from raylt.space.file.document import dump
 from raylt.study.report import charts, findings, page
 from tests.study import made
 
@@ -74,7 +74,7 @@ def test_the_verdict_comes_first_and_says_what_is_not_known(record, document):
 def test_it_holds_all_that_is_needed_to_repeat_the_study(record, document):
     _, text = read(document)
     assert "raylt tune <made & up>" in text
-    assert " ".join(yaml(record.best().recipe).split()) in text
+    assert " ".join(dump(record.best().recipe).split()) in text
     assert " ".join(record.space.text.split()) in text
     assert f"raylt train -s {record.folder}/space.yaml" in text
     assert record.facts["fingerprint"] in text

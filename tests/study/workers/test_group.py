@@ -23,15 +23,6 @@ def shape(workers, least):
     return Shape(workers=workers, least=least, cpus=1, gpus=0, placement="pack")
 
 
-def test_an_elastic_trial_whose_batch_divides_over_no_number_says_which_would():
-    odd = wanted(batch_size=65)
-    assert group.worker_counts(odd, shape(4, 2)) == ()
-    assert group.uneven_batch(odd, shape(4, 2)).endswith("but got 65; try 64")
-    assert group.worker_counts(wanted(), shape(4, 2)) == (2, 4)
-    # A fixed number is as it was asked for, and the batches say what is wrong with it.
-    assert group.worker_counts(odd, shape(2, 2)) == (2,)
-
-
 def test_a_group_leaves_when_a_machine_is_about_to_go(monkeypatch):
     from ray import train
 
