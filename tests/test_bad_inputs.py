@@ -285,7 +285,7 @@ CASES = [
     case(2, "points: []", "confirm: {top: 3, seeds: 3}", "seeds: must be at least 6", "1/8"),
     case(22, "name: tpe", "name: grid", "method.prune: must have a finite list", at="prune: {low"),
     case(2, "points: []", "budget: {wall_clock: 3 days}", "as in 90m"),
-    case(2, "points: []", "warm_start: lost", "study.warm_start: must be a list"),
+    case(2, "points: []", "warm_start: lost", "write [lost]"),
     case(2, "points: []", "warm_start: [spoilt]", "must name other studies"),
     case(2, "points: []", "warm_start: [lost]", "study.warm_start.0: runs must hold the study"),
     case(2, "points: []", "warm_start: [lost.json]", "study.warm_start.0: lost.json", "not exist"),

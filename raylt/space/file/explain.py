@@ -167,6 +167,8 @@ def _remedy(detail: ErrorDetails, field: FieldInfo | None) -> str:
         return did_you_mean(str(value), _options(detail))
     if isinstance(value, str) and detail["type"] in ("int_type", "float_type"):
         return "; write it in digits, without quotes"
+    if detail["type"] in ("tuple_type", "list_type") and not isinstance(value, dict):
+        return f"; write [{value}]"
     if detail["type"] == "string_type" and not isinstance(value, dict | list):
         return "; put it in quotes"
     if field is not None and not field.is_required() and field.default is not None:

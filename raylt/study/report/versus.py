@@ -117,8 +117,9 @@ def text(values: Mapping[str, Any]) -> str:
             f"Equal budgets, best {metric.removeprefix('val/')} on validation, one seed:",
             *(
                 f"  {study['method']} ({study['study']}): {score(metric, study['best'])} in "
-                f"{study['trials']} trials, {score(metric, study['best_at_cost'])} within the "
-                f"{values['cost']:.0f} s that both had"
+                f"{study['trials']} trial{'s' * (study['trials'] != 1)}, "
+                f"{score(metric, study['best_at_cost'])} within the {values['cost']:.0f} s that "
+                f"both had"
                 for study in values["studies"]
             ),
             *(f"  {line}" for study in values["studies"] for line in study["openness"]),

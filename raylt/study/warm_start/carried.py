@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class WarmStart:
     """In the order in which they are tried, right after the study's own points."""
     left_out: tuple[str, ...] = ()
     """Settings that would have been among them, and why they are not."""
+    unused: tuple[str, ...] = ()
+    """Sources of which nothing is among them, and why."""
     notices: tuple[str, ...] = ()
     """What else the user should know."""
     prior: tuple[Mapping[str, Any], ...] = ()
@@ -84,15 +87,20 @@ def carry(space: Space, *, runs: Path, url: str | None) -> WarmStart:
     most = _most(space.study, own=len(taken))
     points: list[Carried] = []
     left_out: list[str] = []
+    seen = {source.source.name: Counter[str]() for source in known}
     for source, trial in _best_first(known):
         if len(points) == most:
             break
+        name = source.source.name
         try:
             carried = _carried(space, source, trial)
         except InputError as error:
-            left_out.append(f"{origins.named(source.source.name, trial.number)}: {error}")
+            left_out.append(f"{origins.named(name, trial.number)}: {error}")
+            seen[name]["left out"] += 1
             continue
-        if carried.point not in taken:
+        is_new = carried.point not in taken
+        seen[name]["new" if is_new else "there already"] += 1
+        if is_new:
             taken.append(carried.point)
             points.append(carried)
     entries, notice = prior.entries(space, known)
@@ -104,6 +112,7 @@ def carry(space: Space, *, runs: Path, url: str | None) -> WarmStart:
     return WarmStart(
         points=tuple(points),
         left_out=tuple(left_out),
+        unused=tuple(_unused(name, kinds) for name, kinds in seen.items() if not kinds["new"]),
         notices=(*running, *([notice] if notice else [])),
         prior=entries,
     )
@@ -138,8 +147,16 @@ def notes(warm: WarmStart) -> list[str]:
     return [
         *(f"left out: {line}" for line in warm.left_out[:_SAID]),
         *([f"left out: {more} more"] if more > 0 else []),
+        *warm.unused,
         *warm.notices,
     ]
+
+
+def _unused(name: str, kinds: Mapping[str, int]) -> str:
+    """Why nothing comes from a source, given how many of its settings are of each kind."""
+    reasons = [f"{count} {'is' if count == 1 else 'are'} {kind}" for kind, count in kinds.items()]
+    tried = f"of its settings {' and '.join(reasons)}" if reasons else "there is no room for it"
+    return f"nothing comes from {name}: {tried}"
 
 
 def _own(space: Space) -> list[Point]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
+from raylt.study.record.text import as_sentence
 
 FACT = "warm_start"
 """The fact with what a study began with, the fields of `carried.WarmStart`."""
@@ -23,14 +24,15 @@ def origins(record: Record) -> dict[int, Mapping[str, Any]]:
 
 
 def sentences(record: Record) -> list[str]:
-    """Where the first trials of a study come from; nothing for one that began with nothing."""
+    """Where the first trials of a study come from, and which of its sources gave nothing."""
     known = [(n, entry["source"], entry["trial"]) for n, entry in origins(record).items()]
-    if not known:
-        return []
-    result = [f"{sentence(known)}; they were trained again, and only that counts here."]
-    if entries := record.facts[FACT]["prior"]:
+    fact = record.facts.get(FACT, {})
+    again = "they were trained again, and only that counts here."
+    result = [f"{sentence(known)}; {again}"] if known else []
+    result += map(as_sentence, fact.get("unused", ()))
+    if entries := fact.get("prior"):
         result.append(
-            f"The sampler began with a prior from {len(entries)} trials of them, which are not "
+            f"The sampler began with a prior from {len(entries)} earlier trials, which are not "
             f"among its own."
         )
     return result

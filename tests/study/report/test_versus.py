@@ -55,6 +55,11 @@ def test_best_so_far_against_cost(tmp_path):
     assert "sdclr (toy): 80.0 in 4 trials, 50.0 within the 20 s that both had" in text
 
 
+def test_one_trial_is_one(tmp_path):
+    result = versus.comparison(ended(drive.toy(tmp_path), [0.5]), ended(rival(tmp_path), [0.6]))
+    assert "50.0 in 1 trial, 50.0 within the 10 s" in versus.text(result)
+
+
 def test_studies_without_an_end_or_of_other_images(tmp_path):
     space = drive.toy(tmp_path)
     result = versus.comparison(ended(space, []), ended(space, [0.5]))

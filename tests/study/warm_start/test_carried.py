@@ -1,5 +1,6 @@
 import contextlib
 import json
+import re
 import shutil
 
 import pytest
@@ -101,6 +102,24 @@ def test_several_sources_take_turns_and_what_both_know_comes_once(old, tmp_path)
     assert all(points.count(point) == 1 for point in points)
     # The same draws: each of them is known from the first source.
     assert "again" not in sources
+
+
+def test_a_source_that_gives_nothing_is_named_with_what_became_of_its_settings(old, tmp_path):
+    old(tmp_path)
+    old(tmp_path, name="again")
+    sources = "study.warm_start=[old, again]"
+    (sentence,) = warm(tmp_path, sources, "study.warm_points=6").unused
+    assert re.fullmatch(
+        r"nothing comes from again: of its settings \d are there already", sentence
+    )
+    narrow = "method.prune={low: 0.7, high: 0.99}"
+    result = warm(tmp_path, sources, "study.warm_points=6", narrow)
+    tried = r"again: of its settings \d are there already and \d are left out"
+    assert re.search(tried, *result.unused)
+    lines = carried.lines(result, new(tmp_path, sources, narrow))
+    assert result.unused[0] in lines
+    (no_room,) = warm(tmp_path, sources, "study.warm_points=1").unused
+    assert no_room == "nothing comes from again: there is no room for it"
 
 
 def test_nothing_is_carried_without_sources_or_open_leaves(old, tmp_path):

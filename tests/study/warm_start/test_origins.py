@@ -47,10 +47,13 @@ def test_the_status_and_the_report_say_it(old, tmp_path):
     search = searcher(record)
     for number in range(3):
         run(search, f"t{number}", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    record.note(origins.FACT, {**record.facts[origins.FACT], "unused": ["nothing comes from x"]})
     state = status.study("new", tmp_path / "runs")
     assert "\nTrials 1-4 come from old (" in "\n".join(map(str, status.study_parts(state)))
     html = page.page(record, charts.of_study(record))
     assert "Trials 1-4 come from old" in html
+    for text in (html, "\n".join(map(str, status.study_parts(state)))):
+        assert "Nothing comes from x." in text
     assert "f" * 16 in html
 
 
