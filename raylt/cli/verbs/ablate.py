@@ -61,8 +61,9 @@ def ablate(
       raylt ablate sdclr-digits --budget cpu_hours=3
     """
     limits = _budget(budgets)
-    words = options.given("trial", "seeds", "test", "no_path", "no_race", "budgets")
-    sent = ["ablate", options.study_name(study), *words, *options.given("retry_failed")]
+    words = options.given("trial", "seeds", "test", "no_path", "no_race")
+    more = options.given("retry_failed", "budgets")
+    sent = ["ablate", options.study_name(study), *words, *more]
     target.send_unless_here(sent, label=study, as_json=as_json)
     from raylt.study.ablate import ablate as asking
     from raylt.study.verdict import ablation

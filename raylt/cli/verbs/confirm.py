@@ -53,15 +53,20 @@ def confirm(
       raylt confirm sdclr-digits --top 1 --seeds 8
       raylt confirm sdclr-cifar100-lt --retrain pool
     """
-    asked = options.given("top", "seeds", "retrain", "no_race", "retry_failed")
-    words = ["confirm", options.study_name(study), *asked]
-    target.send_unless_here(words, label=study, as_json=as_json)
+    words = options.given("top", "seeds", "retrain", "no_race")
+    sent = ["confirm", options.study_name(study), *words, *options.given("retry_failed")]
+    target.send_unless_here(sent, label=study, as_json=as_json)
     from raylt.study.confirm import candidates
     from raylt.study.confirm.confirm import confirm
     from raylt.study.verdict import confirmation
 
     chosen = candidates.Options(
-        top=top, seeds=seeds, race=not no_race, retry_failed=retry_failed, retrain=retrain
+        top=top,
+        seeds=seeds,
+        race=not no_race,
+        retry_failed=retry_failed,
+        retrain=retrain,
+        words=tuple(words),
     )
     verdict = confirm(study, target.settings, chosen)
     if as_json:

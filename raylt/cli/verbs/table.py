@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
     help="Images of the scores; default: test, once they were opened",
 )
 @click.option("--no-ablations", is_flag=True, help="Leave out what `raylt ablate` trained")
-@click.option("--bib", is_flag=True, help="Print the BibTeX entries of its methods and data")
+@click.option("--bib", is_flag=True, help="Print the BibTeX entries of all methods and data")
+@options.json_option
 def table(
     studies: tuple[str, ...],
     form: Literal["markdown", "latex", "csv"],
     images: Literal["test", "validation"] | None,
     no_ablations: bool,
     bib: bool,
+    as_json: bool,
     settings: Settings,
 ) -> None:
     """Make a table for a paper: settings, means and deviations.
@@ -59,11 +62,16 @@ def table(
             )
             for study in dict.fromkeys(studies)
         ]
+        if bib:
+            # What was not trained over fresh seeds is cited, too.
+            entries = cite.bibliography([record.space.fixed for record in records])
+            output.print_json({"bib": entries}) if as_json else output.echo(entries)
+            return
         result = rows.table(records, images, ablations=not no_ablations)
     for notice in result.notices:
         output.echo(f"note: {notice}", err=True)
-    if bib:
-        output.echo(cite.bibliography(result))
+    if as_json:
+        output.print_json(asdict(result))
         return
     write = {
         "markdown": formats.markdown,

@@ -51,7 +51,7 @@ class Options:
     budget: Budget = field(default_factory=Budget)
     """When to stop, over all runs of the study over fresh seeds, those of `confirm` included."""
     words: tuple[str, ...] = ()
-    """The same as words of the command."""
+    """The same as words of the command, but for the budget."""
     opener: str = "raylt.trial.evaluation.test_score:open_test"
     """The function that scores a finished run on the test images."""
 
@@ -102,6 +102,7 @@ class _WhichMattered(Question[Ablation]):
         self._variants = variants
         self._subjects = subjects
         self._options = options
+        self.opens_test = options.test
 
     def next_runs(self) -> list[tuple[Setting, int]]:
         """Those of the comparisons, then those of the path, which shares most of its settings."""

@@ -91,6 +91,7 @@ def _raced(
             behind = Comparison(setting=steps[names].setting, reference=steps[leader].setting)
             if names != leader and hopeless(race.leads(behind, seen)):
                 dropped[names] = len(seen)
+                race.left_after.append((steps[names].setting, len(seen)))
     return dropped, []
 
 

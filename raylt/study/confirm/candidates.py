@@ -31,6 +31,8 @@ class Options:
     """Whether runs that failed are run again."""
     retrain: Literal["split", "pool"] | None = None
     """Images that the runs are trained on."""
+    words: tuple[str, ...] = ()
+    """The same as words of the command."""
     opener: str = "raylt.trial.evaluation.test_score:open_test"
     """The function that scores a finished run on the test images."""
 

@@ -99,7 +99,7 @@ class _IsItBetter(Question[Confirmation]):
     """Whether candidates are better than the baseline, on the test images."""
 
     def __init__(self, race: Race, options: Options) -> None:
-        super().__init__(race, ["confirm"])
+        super().__init__(race, ["confirm", *options.words])
         self._options = options
 
     def next_runs(self) -> list[tuple[Setting, int]]:

@@ -42,8 +42,9 @@ class SeedMirror(MlflowMirror):
         result = None if interrupted else confirmation.stored(self._study)
         if result is not None:
             self._send_verdicts(result)
-        if not interrupted and (ablated := ablation.stored(self._study)) is not None:
-            self.runs.log(self.study_run, tags={"ablation": ablated["sentence"]})
+        if not interrupted and (ablated := ablation.stored(self._study)):
+            sentences = [f"{metric}: {known['sentence']}" for metric, known in ablated.items()]
+            self.runs.log(self.study_run, tags={"ablation": "\n".join(sentences)})
             text = json.dumps(ablated, indent=2)
             self.runs.client.log_text(self.study_run.id, text, "ablation.json")
         unfinished = any(o.state in ("running", "waiting") for o in self._study.outcomes())
@@ -54,10 +55,7 @@ class SeedMirror(MlflowMirror):
 
     def _place(self, outcome: Outcome) -> tuple[str, str]:
         trial = self._searched.runs.find(key_of(self._seeds.setting_of(outcome.number)))
-        name = f"seed {outcome.recipe['seed']}"
-        if outcome.role == "ablation":
-            name = f"{self._seeds.name_of(outcome.number)}, {name}"
-        return name, (trial or self.study_run).id
+        return self._seeds.label(outcome), (trial or self.study_run).id
 
     def _send_best_so_far(self) -> None:
         """Nothing: the best of several seeds means nothing."""

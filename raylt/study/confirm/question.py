@@ -35,7 +35,7 @@ from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import answer as answers
 from raylt.study.verdict import test_openings
-from raylt.study.verdict.answer import PLANNED, Answer
+from raylt.study.verdict.answer import ASKED, LEFT, Answer
 
 if TYPE_CHECKING:
     from raylt.study.tracking.mirror import MlflowMirror
@@ -49,6 +49,9 @@ class Question(ABC, Generic[A]):
     Args:
         words: The verb that asks it, and the words that a command to go on needs.
     """
+
+    opens_test = True
+    """Whether its runs are scored on the test images at the end."""
 
     def __init__(self, race: Race, words: Sequence[str]) -> None:
         self.race = race
@@ -86,8 +89,36 @@ class Question(ABC, Generic[A]):
 
     def again(self, *words: str) -> str:
         """The command that asks it once more."""
-        verb, *rest = self.words
+        verb, *rest = self._words()
         return provenance.command(self.race.study, verb, self.race.study.name, *rest, *words)
+
+    def note(self) -> int:
+        """Write down that it is asked, until it is answered; returns how many runs it wants."""
+        race, total = self.race, self.race.total()
+        verb, *words = self._words()
+        settings = [setting.digest(0) for setting in race.settings]
+        asked = {"words": words, "wanted": total, "seeds": race.seeds, "settings": settings}
+        self._keep({verb: {**asked, "test": self.opens_test}})
+        return total
+
+    def answer(self, answer: Answer) -> None:
+        """Keep the answer."""
+        answers.store(self.race.study, answer)
+        self._keep({})
+
+    def _words(self) -> list[str]:
+        """Its words and its budget, a larger one where that is spent."""
+        accounts = budget.accounts(self.race.runs.record)
+        limits = [word for account in accounts for word in ("--budget", account.larger)]
+        return [*self.words, *limits]
+
+    def _keep(self, asked: Mapping[str, Any]) -> None:
+        record = self.race.runs.record
+        others = {**record.facts.get(ASKED, {})}
+        others.pop(self.words[0], None)
+        record.note(ASKED, {**others, **asked})
+        left = {setting.digest(0): seeds for setting, seeds in self.race.left_after}
+        record.note(LEFT, {**record.facts.get(LEFT, {}), **left})
 
 
 @contextlib.contextmanager
@@ -172,7 +203,7 @@ def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: s
         return replace(answer, notices=(*answer.notices, *running.notices))
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.
     answer = question.judge({}, uri=uris.public(session.tracking_uri(settings)))
-    answers.store(question.race.study, answer)
+    question.answer(answer)
     return answer
 
 
@@ -205,12 +236,11 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
     uri, record = running.tracker.uri, question.race.runs.record
     while left := question.next_runs():
         question.race.runs.queue(left)
-        runs, total = question.race.runs, question.race.total()
-        record.note(PLANNED, total)
-        stopped = running.trials(record, shown=total, name=runs.label)
+        stopped = running.trials(record, shown=question.note(), name=question.race.runs.label)
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
         if budget.spent(record):
+            question.note()
             return replace(question.judge({}, uri=uri), stopped=stopped)
         if stopped:
             raise EnvironmentError(
@@ -219,6 +249,7 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
             )
     unscored: dict[int, str] = {}
     if untested := question.untested():
+        question.note()
         digests = [outcome.digest for outcome in question.to_test()]
         test_openings.open_test(question.race.study, digests)
         words = f"testing {len(untested)} models on the test images"
@@ -226,5 +257,5 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
             unscored = scoring.score(running, record, untested, opener=opener)
     answer = replace(question.judge(unscored, uri=uri), interrupted=running.interrupted)
     if not answer.interrupted:
-        answers.store(question.race.study, answer)
+        question.answer(answer)
     return answer

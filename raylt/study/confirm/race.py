@@ -55,6 +55,8 @@ class Race:
     """Whether the runs hold validation images out; without them nobody can be dropped early."""
     dropped: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """Comparison -> seeds after which its setting left the race."""
+    left_after: list[tuple[Setting, int]] = field(default_factory=list[tuple[Setting, int]])
+    """Settings that nothing in the race needs any more, and after how many seeds."""
 
     @property
     def left(self) -> tuple[Comparison, ...]:
@@ -71,6 +73,7 @@ class Race:
         way.
         """
         self.dropped.clear()
+        self.left_after.clear()
         step = LOOK if early and self.validated else len(self.seeds)
         for start in range(0, len(self.seeds), step):
             seeds, end = self.seeds[start : start + step], start + step
@@ -78,9 +81,12 @@ class Race:
             if any(self.runs.is_open(*run) for run in runs):
                 return runs
             if end < len(self.seeds):
+                racing = _settings(self.left)
                 for comparison in self.left:
                     if hopeless(self.leads(comparison, self.seeds[:end])):
                         self.dropped[comparison.key] = end
+                gone = [setting for setting in racing if setting not in _settings(self.left)]
+                self.left_after += [(setting, end) for setting in gone]
             if not self.left:
                 break
         return []

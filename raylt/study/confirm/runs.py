@@ -133,16 +133,13 @@ class SeedRuns:
     def label(self, run: Outcome) -> str:
         """What a run is called on the terminal: its setting and its seed."""
         role = "baseline" if run.role == "baseline" else "trial"
-        setting = self.name_of(run.number) or f"{role} {self.setting_of(run.number)}"
+        name = self.record.frozen(run.number).user_attrs.get("name")
+        setting = name or f"{role} {self.setting_of(run.number)}"
         return f"{setting}, seed {run.recipe['seed']}"
 
     def setting_of(self, number: int) -> int:
         """The trial of the study that a run repeats, or that it is a variant of."""
         return self.record.frozen(number).user_attrs["setting"]
-
-    def name_of(self, number: int) -> str:
-        """What the setting of a run was called by the question that began it."""
-        return self.record.frozen(number).user_attrs.get("name", "")
 
 
 def open_runs(study: Record, *, validated: bool = True) -> SeedRuns:

@@ -8,13 +8,19 @@ from raylt.schema import InputError
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import lead, scores, small_sample
+from raylt.study.record.text import as_sentence, lead, scores, small_sample
 from raylt.study.report import status, versus
 from raylt.study.verdict import confirmation, floor
 
 
 def sentences(record: Record) -> list[str]:
-    """What the study found, in sentences, the most important one first."""
+    """What the study found, in sentences, the most important one first, and what is not finished
+    of the runs over fresh seeds."""
+    unfinished = status.question_lines(status.questions(record))
+    return [*_found(record), *map(as_sentence, unfinished)]
+
+
+def _found(record: Record) -> list[str]:
     best, baseline = record.best(), record.baseline()
     if best is None:
         next_step = status.what_next(record)

@@ -177,22 +177,22 @@ def _confirmation(record: Record) -> str:
 
 def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
     """What each change from the baseline to the winner brings."""
-    stored = ablation.stored(record)
-    if stored is None:
-        return ""
-    effects = _table(
-        ("change", "how", "points", "interval", "p", "verdict"), ablation.rows(stored)
-    )
-    path = ""
-    if stored["path"]:
-        heads = ("step", f"{stored['metric']} (%)", "gain", "interval")
-        path = f"{_figure(charts['path'])}{_table(heads, ablation.steps(stored))}"
-    changes = "; ".join(stored["changes"].values())
-    return (
-        f"<h2>Ablation</h2>\n<p>{_text(stored['sentence'])}</p>\n<p class='quiet'>"
-        f"{_text(changes)}. {_text(stored['metric'])} over {len(stored['seeds'])} seeds; p after "
-        f"Holm's correction over all of them.</p>\n{_figure(charts['ablation'])}{effects}{path}"
-    )
+    parts: list[str] = []
+    for metric, stored in ablation.stored(record).items():
+        where, suffix = ("test", "_test") if ablation.is_tested(metric) else ("validation", "")
+        changes = "; ".join(stored["changes"].values())
+        heads = ("change", "how", "points", "interval", "p", "verdict")
+        parts += [
+            f"<h2>Ablation on the {where} images</h2>\n<p>{_text(stored['sentence'])}</p>",
+            f"<p class='quiet'>{_text(changes)}. {_text(metric)} over {len(stored['seeds'])} "
+            f"seeds; p after Holm's correction over all of them.</p>",
+            _figure(charts[f"ablation{suffix}"]),
+            _table(heads, ablation.rows(stored)),
+        ]
+        if stored["path"]:
+            heads = ("step", f"{metric} (%)", "gain", "interval")
+            parts += [_figure(charts[f"path{suffix}"]), _table(heads, ablation.steps(stored))]
+    return "\n".join(parts)
 
 
 def _ranking(record: Record) -> str:
@@ -235,9 +235,9 @@ def _ranking(record: Record) -> str:
 def _origins(record: Record) -> str:
     """Which trials come from earlier studies, and what each was there."""
     entries = origins.origins(record)
-    if not entries:
-        return ""
     sentences = "".join(f"<p>{_text(line)}</p>" for line in origins.sentences(record))
+    if not entries:
+        return sentences
     rows = [
         [
             str(number),

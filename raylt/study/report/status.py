@@ -65,6 +65,9 @@ def studies_parts(states: Sequence[Mapping[str, Any]], runs: Path) -> list[Colum
         Column(head="of these", cells=[*map(_counts, states)], right=False, rank=2),
     ]
     unfinished = [state["resume"] for state in states if state["state"] == "unfinished"]
+    unfinished += [
+        asked["command"] for s in states for asked in s["questions"] if not asked["running"]
+    ]
     return [
         Columns(columns),
         *([""] if unfinished else []),
@@ -81,7 +84,7 @@ def study_parts(state: Mapping[str, Any]) -> list[Columns | str]:
     lines = [f"Failed: trial {o.number}: {o.failure}" for o in outcomes if o.failure]
     if state["logs"]:
         lines.append(f"Why a trial failed: {state['logs']}")
-    head = [_sentence(state), *state["warm_start"], ""]
+    head = [_sentence(state), *question_lines(state["questions"]), *state["warm_start"], ""]
     return [*head, *([table, ""] if outcomes else []), *lines, *state["told"]]
 
 
@@ -100,9 +103,16 @@ def _counts(state: Mapping[str, Any]) -> str:
 
 
 def _asked(state: Mapping[str, Any]) -> str:
-    """How far the runs over fresh seeds are that are trained now; nothing where none are."""
-    asked = state["question"]
-    return f"{asked['verb']}: {asked['ended']} of {asked['wanted']} runs" if asked else ""
+    """How far the runs over fresh seeds are, those first that are trained now; "" without any."""
+    asked = max(state["questions"], key=lambda asked: asked["running"], default=None)
+    if asked is None:
+        return ""
+    done = f"{asked['ended']} of {asked['wanted']}"
+    return (
+        f"{asked['verb']}: {done} runs"
+        if asked["running"]
+        else f"{asked['verb']} unfinished: {done}"
+    )
 
 
 def confirmation_of(record: Record) -> dict[str, Any]:
@@ -139,7 +149,7 @@ def _state(record: Record) -> dict[str, Any]:
         "state": "running" if driver else "finished" if ended else "unfinished",
         "pid": driver and driver.pid,
         "host": driver and driver.host,
-        "question": _question(record, driver.question) if driver and driver.question else None,
+        "questions": questions(record),
         "wanted": record.wanted,
         "revision": revise.number(record),
         "states": Counter(trial.state for trial in ranking),
@@ -151,26 +161,47 @@ def _state(record: Record) -> dict[str, Any]:
     }
 
 
-def _question(record: Record, verb: str) -> dict[str, Any] | None:
-    """How far the runs over fresh seeds are that a verb trains now; None before the first one."""
-    known: list[tuple[bool, dict[str, Any]]] = []
+def questions(record: Record) -> list[dict[str, Any]]:
+    """The questions over fresh seeds that are not answered yet: how far all of these runs are, and
+    the command that goes on."""
+    driver = lock.driver_of(record.folder, record.url)
+    states: list[dict[str, Any]] = []
     for place in (answer.FOLDER, answer.POOL):
         folder, name = record.folder / place, f"{record.name}/{place}"
-        if storage.exists(folder, record.url, name):
-            runs = stored.load(folder, sampler=None, url=record.url, name=name)
-            with contextlib.closing(runs):
-                outcomes = runs.outcomes()
-                ended, wanted = sum(run.over for run in outcomes), runs.facts.get(answer.PLANNED)
-            state = {"verb": verb, "ended": ended, "wanted": wanted or len(outcomes)}
-            known.append((any(run.state == "running" for run in outcomes), state))
-    # Both may be there, with and without validation images.
-    return max(known, key=lambda pair: pair[0], default=(False, None))[1]
+        if not storage.exists(folder, record.url, name):
+            continue
+        runs = stored.load(folder, sampler=None, url=record.url, name=name)
+        with contextlib.closing(runs):
+            ended = sum(run.over for run in runs.outcomes())
+            states += [
+                {
+                    "verb": verb,
+                    "running": driver is not None and driver.question == verb,
+                    "ended": ended,
+                    "wanted": max(asked["wanted"], ended),
+                    "command": provenance.command(record, verb, record.name, *asked["words"]),
+                }
+                for verb, asked in runs.facts.get(answer.ASKED, {}).items()
+            ]
+    return states
+
+
+def question_lines(states: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same in sentences."""
+    lines: list[str] = []
+    for asked in states:
+        state = "is running" if asked["running"] else "is not finished"
+        done = f"{asked['ended']} of {asked['wanted']} runs over fresh seeds are there"
+        left = asked["wanted"] - asked["ended"]
+        rest = f"about {left} are left" if left else "the answer is left"
+        go_on = "" if asked["running"] else f"; go on with `{asked['command']}`"
+        lines.append(f"`raylt {asked['verb']}` {state}: {done}, {rest}{go_on}")
+    return lines
 
 
 def _sentence(state: Mapping[str, Any]) -> str:
     name, objective, best = state["study"], state["objective"], state["best"]
     driver = f" (process {state['pid']} on {state['host']})" if state["pid"] is not None else ""
-    driver += f", {asked}" if (asked := _asked(state)) else ""
     revision = state["revision"]
     revised = f", revision {revision} of the space" if revision > 1 else ""
     parts = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from raylt import plugins
-from raylt.study.table.rows import Table
 
 
 def entry(package: str, name: str) -> str:
@@ -23,17 +24,17 @@ def key(text: str) -> str:
     return match.group(1) if match else ""
 
 
-def used(table: Table) -> list[tuple[str, str]]:
-    """Every method and dataset of a table once, by its package and name."""
-    methods = [("methods", row.method) for row in table.rows]
-    datasets = [("datasets", row.recipe["data"]["name"]) for row in table.rows]
+def used(recipes: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Every method and dataset of some recipes once, by its package and name."""
+    methods = [("methods", recipe["method"]["name"]) for recipe in recipes]
+    datasets = [("datasets", recipe["data"]["name"]) for recipe in recipes]
     return list(dict.fromkeys([*methods, *datasets]))
 
 
-def bibliography(table: Table) -> str:
+def bibliography(recipes: Sequence[Mapping[str, Any]]) -> str:
     """The entries of all of them, each once; a comment for one that declares none."""
     entries = [
         entry(package, name) or f"% the file of {name} declares no BIBTEX"
-        for package, name in used(table)
+        for package, name in used(recipes)
     ]
     return "\n\n".join(dict.fromkeys(entries))

@@ -59,7 +59,8 @@ def latex(table: Table) -> str:
         )
         for row in table.rows
     ]
-    keys = [cite.key(cite.entry(package, name)) for package, name in cite.used(table)]
+    used = cite.used([row.recipe for row in table.rows])
+    keys = [cite.key(cite.entry(package, name)) for package, name in used]
     cited = ",".join(dict.fromkeys(key for key in keys if key))
     label = "-".join(table.studies)
     several = any(cell.std is not None for row in table.rows for cell in row.cells.values())
@@ -94,17 +95,16 @@ def comma_separated(table: Table) -> str:
     the best one."""
     columns = _columns(table)
     spread = [f"{column} {what}" for column in columns for what in ("mean", "std")]
+    more = ["seeds", table.hours, "best", "fewer seeds"]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["study", "method", "setting", "images", *spread, "seeds", table.hours, "best"]
-    )
+    writer.writerow(["study", "method", "setting", "images", *spread, *more])
     for row in table.rows:
         cells = [row.cells.get(column) for column in columns]
         numbers = [number for cell in cells for number in _numbers(cell)]
         best = " ".join(column for column, cell in row.cells.items() if cell.best)
         named = [row.study, row.method, row.name, table.images]
-        writer.writerow([*named, *numbers, row.seeds, row.hours, best])
+        writer.writerow([*named, *numbers, row.seeds, row.hours, best, row.fewer])
     return file.getvalue().rstrip("\n")
 
 
@@ -128,6 +128,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     sentences = [
         f"{in_common}; scores on the {table.images} images after {after}",
         f"settings were chosen by {table.objective}",
+        *_fewer(table),
         *(["one seed each: that by which the search chose the winner"] if table.searched else []),
         *([std] if "Std" in _columns(table) else []),
         f"bold: better than every other row (one-sided sign-flip test over paired seeds, Holm, "
@@ -135,6 +136,15 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         *(f"study {name}: test set opened {count}x" for name, count in openings),
     ]
     return [escaped(as_sentence(sentence)) for sentence in sentences]
+
+
+def _fewer(table: Table) -> list[str]:
+    """Which rows have fewer seeds, and why; those of one reason together."""
+    rows: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.fewer:
+            rows.setdefault(row.fewer, []).append(_name(table, row))
+    return [f"{reason}: {'; '.join(names)}" for reason, names in rows.items()]
 
 
 def tex(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,16 +17,15 @@ from raylt.study.confirm import confirm, scoring
 from raylt.study.record import provenance, storage, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.report import leaderboard
+from raylt.study.report import leaderboard, status
 from raylt.study.verdict import significance, test_openings
-from raylt.study.verdict.answer import FOLDER
+from raylt.study.verdict.answer import ASKED, FOLDER, LEFT, POOL
 
 Images = Literal["test", "validation"]
 COLUMNS = {"All": "accuracy", "Many": "many", "Medium": "medium", "Few": "few", "Std": "shots/std"}
 """The columns of scores and their metrics; `Std` is that of the three group means."""
 _ORDER = ("baseline", "candidate", "ablation")
-_PLACES = (FOLDER, f"{FOLDER}/pool")
-_WHOLE = {FOLDER: "", f"{FOLDER}/pool": ", whole pool"}
+_WHOLE = {FOLDER: "", POOL: ", whole pool"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,9 @@ class Row:
     cells: Mapping[str, Cell]
     """By column; without those that the images cannot tell."""
     seeds: int
+    fewer: str
+    """Why these are fewer than others of the study have, or than were asked for; "" where they
+    are not."""
     hours: float
     """Of one run."""
     recipe: Mapping[str, Any]
@@ -84,6 +87,12 @@ class _Runs:
     role: str
     outcomes: Mapping[int, Outcome]
     scores: Mapping[int, Mapping[str, float]]
+    place: str = ""
+    failed: int = 0
+    left_after: int = 0
+    """Seeds after which it left a race; 0 if never."""
+    asked: Sequence[Mapping[str, Any]] = ()
+    """The questions about it that are not answered yet."""
 
 
 def table(records: Sequence[Record], images: Images | None, *, ablations: bool) -> Table:
@@ -118,7 +127,8 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
             f"none has; `{again}` does that"
         )
     shown = {setting.study for setting in scored}
-    notices = [
+    notices = [line for r in records for line in status.question_lines(status.questions(r))]
+    notices += [
         f"{record.name} is left out, for it has no score on the {chosen} images; "
         f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
         for record in records
@@ -138,7 +148,10 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
     best = {column: _best(rows, smaller=column == "Std") for column, rows in values.items()}
     on_gpus = any(run.gpu_seconds for setting in scored for run in setting.outcomes.values())
     return Table(
-        rows=tuple(_row(s, i, values, best, on_gpus=on_gpus) for i, s in enumerate(scored)),
+        rows=tuple(
+            _row(i, scored, values, best, images=chosen, on_gpus=on_gpus)
+            for i in range(len(scored))
+        ),
         images=chosen,
         studies=tuple(record.name for record in records),
         objective=records[0].objectives[0].metric,
@@ -153,25 +166,29 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
 def _fresh(record: Record) -> list[_Runs]:
     """The settings of a study that were trained over fresh seeds."""
     settings: list[_Runs] = []
-    for place in _PLACES:
+    for place in _WHOLE:
         folder, name = record.folder / place, f"{record.name}/{place}"
         if not storage.exists(folder, record.url, name):
             continue
         opened = studies.load(folder, sampler=None, url=record.url, name=name)
         with contextlib.closing(opened) as runs:
-            settings += _grouped(record, runs, _WHOLE[place])
+            settings += _grouped(record, runs, place)
     return settings
 
 
-def _grouped(record: Record, runs: Record, suffix: str) -> list[_Runs]:
+def _grouped(record: Record, runs: Record, place: str) -> list[_Runs]:
     """The finished runs of a record by their setting."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in runs.outcomes():
-        if outcome.state == "complete":
-            same = recipes.parse({**outcome.recipe, "seed": 0}).digest
-            groups.setdefault(same, []).append(outcome)
+        # The same setting has another seed in each.
+        same = recipes.parse({**outcome.recipe, "seed": 0}).digest
+        groups.setdefault(same, []).append(outcome)
+    asked, left = runs.facts.get(ASKED, {}).values(), runs.facts.get(LEFT, {})
     settings: list[_Runs] = []
-    for outcomes in groups.values():
+    for digest, every in groups.items():
+        if not (outcomes := [outcome for outcome in every if outcome.state == "complete"]):
+            continue
+        is_open = not all(outcome.over for outcome in every)
         known = runs.frozen(outcomes[0].number).user_attrs
         role, best = known["role"], record.best()
         name = known.get("name") or "baseline"
@@ -180,8 +197,34 @@ def _grouped(record: Record, runs: Record, suffix: str) -> list[_Runs]:
             name = f"trial {number}{' (winner)' if best and best.number == number else ''}"
         by_seed = {int(outcome.recipe["seed"]): outcome for outcome in outcomes}
         scores = {seed: _scores(runs, outcome) for seed, outcome in by_seed.items()}
-        settings.append(_Runs(record.name, name + suffix, role, by_seed, scores))
+        settings.append(
+            _Runs(
+                record.name,
+                name + _WHOLE[place],
+                role,
+                by_seed,
+                scores,
+                place=place,
+                failed=sum(outcome.state == "failed" for outcome in every),
+                left_after=left.get(digest, 0),
+                asked=[entry for entry in asked if is_open or digest in entry["settings"]],
+            )
+        )
     return settings
+
+
+def _fewer(index: int, scored: Sequence[_Runs], values: Sequence[Sized], images: Images) -> str:
+    """Why a setting has fewer seeds than others, or than it is asked for; "" where it has not."""
+    setting, count = scored[index], len(values[index])
+    asked = [len(q["seeds"]) for q in setting.asked if images == "validation" or q["test"]]
+    alike = [(other.study, other.place) == (setting.study, setting.place) for other in scored]
+    wanted = max([*asked, *map(len, itertools.compress(values, alike))])
+    if count == wanted:
+        return ""
+    if count == setting.left_after:
+        return f"left the race after {count} seeds"
+    failed = f", {setting.failed} failed" if setting.failed else ""
+    return f"{count} of {wanted} seeds{failed}{', not finished' if asked else ''}"
 
 
 def _scores(runs: Record, outcome: Outcome) -> dict[str, float]:
@@ -235,13 +278,15 @@ def _best(rows: Sequence[Mapping[int, float]], *, smaller: bool) -> int | None:
 
 
 def _row(
-    setting: _Runs,
     index: int,
+    scored: Sequence[_Runs],
     values: Mapping[str, Sequence[Mapping[int, float]]],
     best: Mapping[str, int | None],
     *,
+    images: Images,
     on_gpus: bool,
 ) -> Row:
+    setting = scored[index]
     cells: dict[str, Cell] = {}
     for column, rows in values.items():
         if scores := [*rows[index].values()]:
@@ -257,6 +302,7 @@ def _row(
         name=setting.name,
         cells=cells,
         seeds=len(values["All"][index]),
+        fewer=_fewer(index, scored, values["All"], images),
         hours=seconds / 3600 / len(outcomes),
         recipe=outcomes[0].recipe,
     )

@@ -100,15 +100,27 @@ class Ablation(Answer):
         """The baseline, the winner and the settings between and beside them."""
         return (self.baseline, self.winner, *(effect.runs for effect in self.effects))
 
+    def kept(self, study: Record) -> dict[str, Any]:
+        """The last one by each metric: one on the test images does not replace the other."""
+        return {**stored(study), self.metric: asdict(self)}
 
-def stored(study: Record) -> dict[str, Any] | None:
-    """The last finished ablation of a study, as `Ablation`, with plain values and lists for
-    tuples; None if there is none.
+
+def stored(study: Record) -> dict[str, dict[str, Any]]:
+    """The last finished ablation of a study by each metric, that on validation images first: as
+    `Ablation`, with plain values and lists for tuples.
 
     Raises:
         EnvironmentError: its file is damaged.
     """
-    return answer.stored(study, Ablation)
+    known = answer.stored(study, Ablation) or {}
+    # A file of before holds one.
+    known = {known["metric"]: known} if "metric" in known else known
+    return dict(sorted(known.items(), key=lambda pair: is_tested(pair[0])))
+
+
+def is_tested(metric: str) -> bool:
+    """Whether an ablation by a metric is one on the test images."""
+    return metric.startswith("test/")
 
 
 def sentence(

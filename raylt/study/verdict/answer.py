@@ -15,8 +15,13 @@ FOLDER = "confirm"
 """The folder of a study that holds its runs over fresh seeds."""
 POOL = f"{FOLDER}/pool"
 """The same of those that hold no validation images out."""
-PLANNED = "planned"
-"""The fact of such runs that says how many there are once the question is answered."""
+ASKED = "asked"
+"""The fact of such runs that holds what is not answered yet. Verb -> `words` of its command,
+`wanted` runs once it is answered, its `seeds`, whether they are scored on the `test` images, and
+the digests of its `settings`, with seed 0."""
+LEFT = "left"
+"""The fact of such runs that says after how many seeds a setting left a race, by its digest with
+seed 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,10 @@ class Answer:
         """Every setting that was trained."""
         raise NotImplementedError
 
+    def kept(self, study: Record) -> dict[str, Any]:
+        """What its file holds from now on, as plain values."""
+        return asdict(self)
+
     @property
     def exit_code(self) -> int:
         """0, 4 with failed runs, 130 interrupted."""
@@ -78,13 +87,12 @@ def store(study: Record, answer: Answer) -> None:
     """Keep a finished answer with its study, whole or not at all."""
     path = study.folder / FOLDER / answer.file
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(answer)), "utf-8")
+    part.write_text(json.dumps(answer.kept(study)), "utf-8")
     part.replace(path)
 
 
 def stored(study: Record, kind: type[Answer]) -> dict[str, Any] | None:
-    """The last finished answer of a kind, as plain values with lists for tuples; None if there is
-    none.
+    """What the file of a kind of answer holds, with lists for tuples; None if there is none.
 
     Raises:
         EnvironmentError: its file is damaged.

@@ -13,6 +13,7 @@ from raylt.schema import InputError
 from raylt.space.plan import Budget
 from raylt.study.ablate import ablate
 from raylt.study.confirm.runs import SeedRuns, open_runs
+from raylt.study.report import charts, page, status
 from raylt.study.verdict import ablation, test_openings
 from tests.study import drive
 from tests.study.confirm.made import settings, starts
@@ -77,7 +78,8 @@ def test_it_shares_the_runs_of_a_confirmation_and_asks_nothing_twice(
     again = ablated.ablate(seeds=8, race=False)
     assert dataclasses.replace(again, tracking_uri=first.tracking_uri) == first
     assert ablated.calls == []
-    assert ablation.stored(ablated.open()) == json.loads(json.dumps(dataclasses.asdict(again)))
+    kept = ablation.stored(ablated.open())
+    assert kept == {"val/accuracy": json.loads(json.dumps(dataclasses.asdict(again)))}
     where = ["--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data"), "--quiet"]
     words = ["ablate", "toy", "--seeds", "8", "--no-race", *where]
     shown = CliRunner().invoke(cli.commands, words)
@@ -106,6 +108,16 @@ def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):
     assert effects(result)["out", "prune"].verdict.word == "better"
     assert ablated.ablate(seeds=8, race=False, test=True).openings == 2
     assert "Test set opened 2x" in ablation.text(result)
+    # That on validation images is kept beside it, before it in the report.
+    assert list(ablation.stored(ablated.open())) == ["val/accuracy", "test/accuracy"]
+    html = page.page(ablated.open(), charts.of_study(ablated.open()))
+    assert (
+        0
+        < html.index("Ablation on the validation images")
+        < html.index("Ablation on the test images")
+    )
+    for key in ("ablation", "path", "ablation_test", "path_test"):
+        assert f"id='chart-{key}'" in html
     _, opening = test_openings.openings(ablated.open())
     assert len(opening.recipes) == 8 * 11
 
@@ -122,7 +134,9 @@ def test_after_a_spent_budget_and_an_interruption_it_goes_on_where_it_was(toy):
     interrupted = toy.ablate()
     assert (interrupted.interrupted, interrupted.exit_code) == (True, 130)
     assert "raylt ablate toy" in ablation.text(interrupted)
-    assert ablation.stored(toy.open()) is None
+    assert ablation.stored(toy.open()) == {}
+    (asked,) = status.questions(toy.open())
+    assert (asked["verb"], asked["running"], asked["ended"]) == ("ablate", False, 7)
     toy.stop_after = None
     whole = toy.ablate()
     assert (whole.interrupted, whole.stopped) == (False, "")

@@ -156,7 +156,9 @@ def test_mlflow_has_each_run_of_the_ablation_with_its_role_below_its_trial(gone_
 
     folder, _ = gone_on
     with closing(studies.open_study("killed", folder / "runs")) as study:
-        sentence = ablation.stored(study)["sentence"]
+        sentences = [
+            f"{name}: {known['sentence']}" for name, known in ablation.stored(study).items()
+        ]
     client = MlflowClient(tracking_uri=store.default_uri(folder / "runs"))
     runs = client.search_runs(
         [client.get_experiment_by_name("killed").experiment_id], max_results=1000
@@ -174,4 +176,4 @@ def test_mlflow_has_each_run_of_the_ablation_with_its_role_below_its_trial(gone_
         assert parent == changed
         assert run_.info.status == "FINISHED"
         assert "val/accuracy" in run_.data.metrics
-    assert trials["killed"].data.tags["ablation"] == sentence
+    assert trials["killed"].data.tags["ablation"] == "\n".join(sentences)

@@ -2,7 +2,7 @@ import re
 
 from raylt.study.confirm import confirm
 from raylt.study.confirm.runs import open_runs
-from raylt.study.report import status
+from raylt.study.report import findings, status
 from tests.study.confirm.made import Now, options, settings, starts
 from tests.study.report.made import text_of
 
@@ -54,7 +54,32 @@ def test_status_says_how_far_a_confirmation_is_and_that_no_trial_runs(toy, monke
     (state,) = states
     assert state["state"] == "running"
     assert state["states"] == {"complete": 3, "interrupted": 1}
-    assert state["question"] == {"verb": "confirm", "ended": 0, "wanted": 10}
+    (asked,) = state["questions"]
+    assert (asked["verb"], asked["running"]) == ("confirm", True)
+    assert (asked["ended"], asked["wanted"]) == (0, 10)
     table, *_ = status.studies_parts(states, toy.folder.parent)
     assert "confirm: 0 of 10 runs" in text_of([table])
-    assert status.studies(toy.folder.parent)[0]["question"] is None
+    assert status.question_lines([asked]) == [
+        "`raylt confirm` is running: 0 of 10 runs over fresh seeds are there, about 10 are left"
+    ]
+
+
+def test_what_is_not_finished_is_seen_in_the_status_and_the_report_until_it_is(toy):
+    toy.stop_after = 3
+    toy.confirm(top=2, seeds=6, race=False, words=("--top", "2", "--seeds", "6", "--no-race"))
+    (state,) = status.studies(toy.folder.parent)
+    (asked,) = state["questions"]
+    assert "raylt confirm toy --top 2 --seeds 6 --no-race" in asked["command"]
+    sentence = (
+        "`raylt confirm` is not finished: 3 of 18 runs over fresh seeds are there, about 15 are "
+        f"left; go on with `{asked['command']}`"
+    )
+    seen = status.study_parts(status.study("toy", toy.folder.parent))
+    assert sentence in text_of(seen, width=400)
+    listed = text_of(status.studies_parts([state], toy.folder.parent))
+    assert "confirm unfinished: 3 of 18 " in listed
+    assert f"Go on with: {asked['command']}" in listed
+    assert findings.sentences(toy.open())[-1] == f"{sentence}."
+    toy.stop_after = None
+    toy.confirm(top=2, seeds=6, race=False)
+    assert status.studies(toy.folder.parent)[0]["questions"] == []

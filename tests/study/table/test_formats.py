@@ -12,6 +12,7 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 from raylt import cli
 from raylt.study.table import formats
 from raylt.study.table.rows import COLUMNS, Cell, Row, Table
+from tests.study import made
 
 RECIPE = {
     "data": {"name": "digits", "imbalance": 20.0},
@@ -22,7 +23,7 @@ RECIPE = {
 }
 
 
-def row(name, *, study="bcl-digits", best=False):
+def row(name, *, study="bcl-digits", best=False, fewer=""):
     cells = {
         "All": Cell(mean=90.25, std=0.5, best=best),
         "Few": Cell(mean=80.0, std=None, best=False),
@@ -33,6 +34,7 @@ def row(name, *, study="bcl-digits", best=False):
         name=name,
         cells=cells,
         seeds=6,
+        fewer=fewer,
         hours=0.5,
         recipe=RECIPE,
     )
@@ -123,6 +125,13 @@ def test_markdown_keeps_its_columns_and_says_how_the_numbers_came_about():
     assert "chosen by val/accuracy" in text
 
 
+def test_rows_that_have_fewer_seeds_for_one_reason_are_one_sentence():
+    left = [row(name, fewer="left the race after 3 seeds") for name in ("only lr", "only tau")]
+    text = formats.markdown(table(row("baseline"), *left, row("no x", fewer="2 of 9 seeds")))
+    assert "Left the race after 3 seeds: bcl, only lr; bcl, only tau.\n" in text
+    assert "2 of 9 seeds: bcl, no x.\n" in text
+
+
 def test_csv_has_every_digit_and_the_columns_that_are_best():
     (first, second) = csv.DictReader(
         formats.comma_separated(table(row("a,b", best=True), row("c"))).splitlines()
@@ -149,6 +158,11 @@ def test_the_command_writes_a_table_and_refuses_what_is_no_study(toy, tmp_path):
         assert "trial 1 (winner)" in shown.output
     shown = CliRunner().invoke(cli.commands, ["table", "toy", "--bib", *where])
     assert shown.output.startswith("@inproceedings{jiang2021self,")
+    # A study without a score in the table is cited all the same.
+    name = "other"
+    made.study(tmp_path / "runs", "study.versus=null", name=name, trials=2, failed=()).close()
+    only = CliRunner().invoke(cli.commands, ["table", name, "--on", "test", "--bib", *where])
+    assert only.output == shown.output
     assert cli.run(["table", "toys", *where]) == 2
 
 

@@ -1,13 +1,17 @@
 """The rows of a table, from confirmations of the toy study without Ray."""
 
+import csv
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raylt import cli
 from raylt.schema import InputError
 from raylt.study.table import formats, rows
 from raylt.study.verdict import significance
-from tests.study import made
+from tests.study import drive, made
 
 
 def test_a_confirmation_gives_a_row_for_each_setting_and_bold_where_it_is_shown(toy):
@@ -48,6 +52,56 @@ def test_what_left_the_race_has_no_test_score_and_is_said_to_be_left_out(toy):
     table = rows.table([toy.open()], None, ablations=True)
     assert [row.name for row in table.rows] == ["baseline", "trial 1 (winner)"]
     assert table.notices == ("1 settings without a score on the test images are left out",)
+
+
+def test_rows_with_fewer_seeds_say_why_in_every_format(toy, capsys):
+    toy.confirm(top=2, seeds=6)
+    (*_, last) = rows.table([toy.open()], "validation", ablations=True).rows
+    assert (last.name, last.seeds, last.fewer) == ("trial 2", 3, "left the race after 3 seeds")
+    words = ["table", "toy", "--on", "validation", "--runs", str(toy.folder.parent)]
+    for form in ("markdown", "latex"):
+        assert cli.run([*words, "--format", form]) == 0
+        assert "Left the race after 3 seeds: sdclr, trial 2." in capsys.readouterr().out
+    assert cli.run([*words, "--format", "csv"]) == 0
+    lines = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [line["fewer seeds"] for line in lines] == ["", "", last.fewer]
+    assert cli.run([*words, "--json"]) == 0
+    assert [row["fewer"] for row in json.loads(capsys.readouterr().out)["rows"]] == [
+        "",
+        "",
+        last.fewer,
+    ]
+
+
+def test_a_confirmation_that_is_not_finished_says_so_at_its_rows_and_above(toy):
+    toy.stop_after = 8
+    toy.confirm(top=2, seeds=6, race=False)
+    table = rows.table([toy.open()], None, ablations=True)
+    assert [row.fewer for row in table.rows] == [
+        *["3 of 6 seeds, not finished"] * 2,
+        "2 of 6 seeds, not finished",
+    ]
+    (notice,) = table.notices
+    assert notice.startswith("`raylt confirm` is not finished: 8 of 18 runs")
+    # The tested runs of a finished one lack nothing while more seeds are on their way.
+    toy.stop_after = None
+    toy.confirm(top=1, seeds=5)
+    toy.stop_after = 1
+    toy.confirm(top=2, seeds=6, race=False)
+    tested = rows.table([toy.open()], "test", ablations=True)
+    assert {row.fewer for row in tested.rows} == {"5 of 6 seeds, not finished"}
+
+
+def test_failed_seeds_and_those_nobody_asked_for_are_told_apart(toy, tmp_path):
+    toy.confirm(top=2, seeds=6, race=False)
+    drive.behave(tmp_path, fails=[7])
+    toy.confirm(top=1, seeds=8, race=False)
+    table = rows.table([toy.open()], "validation", ablations=True)
+    assert [row.fewer for row in table.rows] == [
+        "",
+        "7 of 8 seeds, 1 failed",
+        "6 of 8 seeds",
+    ]
 
 
 def test_without_fresh_seeds_it_is_what_the_search_saw_and_nothing_is_bold(toy):

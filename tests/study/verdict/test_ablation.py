@@ -1,6 +1,7 @@
 """How an ablation reads; tests/study/ablate makes one from runs."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
     assert charts.charts(study) == ()
     (study.folder / answer.FOLDER).mkdir()
     answer.store(study, ablated())
-    stored = ablation.stored(study)
+    stored = ablation.stored(study)["val/accuracy"]
     assert stored["effects"][1]["subject"]["name"] == "a"
     effects, path = charts.charts(study)
     (panel,) = effects.body
@@ -71,6 +72,27 @@ def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
     assert ablation.steps(stored)[:2] == [
         ["baseline", "80.0", "-", ""],
         ["a", "90.0", "+10.0", ""],
+    ]
+
+
+def test_one_on_test_images_and_one_of_before_are_kept_side_by_side(tmp_path):
+    study = made.study(tmp_path, trials=2, failed=())
+    (study.folder / answer.FOLDER).mkdir()
+    # The file had one ablation, without a key for it.
+    file = study.folder / answer.FOLDER / ablation.Ablation.file
+    file.write_text(json.dumps(dataclasses.asdict(ablated(metric="test/accuracy"))))
+    assert list(ablation.stored(study)) == ["test/accuracy"]
+    answer.store(study, ablated(path=()))
+    assert list(ablation.stored(study)) == ["val/accuracy", "test/accuracy"]
+    assert [chart.key for chart in charts.charts(study)] == [
+        "ablation",
+        "ablation_test",
+        "path_test",
+    ]
+    answer.store(study, ablated(metric="test/accuracy", sentence="Anew."))
+    assert [known["sentence"] for known in ablation.stored(study).values()] == [
+        ablated().sentence,
+        "Anew.",
     ]
 
 

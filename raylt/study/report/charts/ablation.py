@@ -19,14 +19,16 @@ _WAYS: tuple[tuple[str, str, str, Hatch], ...] = (
 
 
 def charts(record: Record) -> tuple[Chart, ...]:
-    """The effects and the greedy path; none for a study that was not ablated."""
-    result = ablation.stored(record)
-    if result is None:
-        return ()
-    return (_effects(result), *([_path(result)] if result["path"] else []))
+    """The effects and the greedy path of each ablation of a study."""
+    drawn: list[Chart] = []
+    for metric, result in ablation.stored(record).items():
+        suffix = "_test" if ablation.is_tested(metric) else ""
+        drawn += [_effects(result, f"ablation{suffix}")]
+        drawn += [_path(result, f"path{suffix}")] if result["path"] else []
+    return tuple(drawn)
 
 
-def _effects(result: Mapping[str, Any]) -> Chart:
+def _effects(result: Mapping[str, Any], key: str) -> Chart:
     measured = [e for e in result["effects"] if e["verdict"]["mean"] is not None]
     bars: list[Bars] = []
     for way, name, colour, hatch in _WAYS:
@@ -49,7 +51,7 @@ def _effects(result: Mapping[str, Any]) -> Chart:
             )
         )
     return figure.plot(
-        "ablation",
+        key,
         "Which change matters",
         f"Trial {result['trial']} and the baseline in {result['metric']}, over "
         f"{len(result['seeds'])} seeds; the whiskers are 95 %.",
@@ -59,12 +61,12 @@ def _effects(result: Mapping[str, Any]) -> Chart:
     )
 
 
-def _path(result: Mapping[str, Any]) -> Chart:
+def _path(result: Mapping[str, Any], key: str) -> Chart:
     steps = [step for step in result["path"] if step["score"] is not None]
     scores, places = tuple(100 * step["score"] for step in steps), tuple(range(len(steps)))
     colour = figure.VERMILION
     return figure.plot(
-        "path",
+        key,
         "The greedy path",
         "From the baseline downwards, at each step the change that gains most there; gains "
         "flatter, for each was the largest of several.",

@@ -22,7 +22,7 @@ def test_an_effect_that_was_never_measured_has_no_bar(tmp_path):
         "effects": [effect("a", 0.1), effect("b", None)],
     }
     answer_file = study.folder / answer.FOLDER / "ablation.json"
-    answer_file.write_text(json.dumps(result))
+    answer_file.write_text(json.dumps({"val/accuracy": result}))
     (chart,) = ablation.charts(study)
     (panel,) = chart.body
     assert panel.y.ticks == ("a",)
