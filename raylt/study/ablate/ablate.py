@@ -87,7 +87,8 @@ def ablate(name: str, settings: Settings, options: Options) -> Ablation:
                 seed_runs.retry(race.runs_of(race.settings, race.seeds))
             asked = _WhichMattered(race, variants, [subject for subject, _ in compared], options)
             if asked.next_runs():
-                more = ("fewer with the race", "and the path may need some more")
+                more = ["fewer with the race"] if options.race else []
+                more += ["and the path may need some more"] if options.path else []
                 question.announce(race, settings, *more)
             return question.answered(asked, settings, hold, opener=options.opener)
 

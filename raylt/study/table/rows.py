@@ -136,7 +136,8 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
     ]
     left = sum(s.study in shown for s in settings) - len(scored)
     if left > 0 and not searched:
-        notices.append(f"{left} settings without a score on the {chosen} images are left out")
+        which = "a setting" if left == 1 else f"{left} settings"
+        notices.append(f"left out without a score on the {chosen} images: {which}")
     records = [record for record in records if record.name in shown]
     best_epoch = confirm.metric(records[0]).startswith(BEST)
     prefix = ("test/" if chosen == "test" else "val/") + ("best/" if best_epoch else "")
@@ -223,8 +224,9 @@ def _fewer(index: int, scored: Sequence[_Runs], values: Sequence[Sized], images:
         return ""
     if count == setting.left_after:
         return f"left the race after {count} seeds"
-    failed = f", {setting.failed} failed" if setting.failed else ""
-    return f"{count} of {wanted} seeds{failed}{', not finished' if asked else ''}"
+    reasons = [f"{setting.failed} failed"] if setting.failed else []
+    reasons += ["not finished"] if asked else []
+    return f"{count} of {wanted} seeds, {', '.join(reasons) or 'no more were needed'}"
 
 
 def _scores(runs: Record, outcome: Outcome) -> dict[str, float]:

@@ -28,14 +28,10 @@ def test_ray_trains_and_tests_the_runs_and_mlflow_has_them_under_their_trials(
         for run in runs
         if "mlflow.parentRunId" in run.data.tags
     ]
-    searched = ("trial 0 (baseline)", "trial 1")
+    searched = {"trial 0 (baseline)": "baseline", "trial 1": "trial 1"}
     assert sorted(parents) == sorted(
         [("toy", name) for name in searched]
-        + [
-            (name, f"{name.removesuffix(')').rpartition('(')[2]}, seed {seed}")
-            for name in searched
-            for seed in range(1, 6)
-        ]
+        + [(name, f"{searched[name]}, seed {seed}") for name in searched for seed in range(1, 6)]
     )
     by_name = {run.info.run_name: run for run in runs}
     assert by_name["trial 1"].data.tags["verdict"] == "better"

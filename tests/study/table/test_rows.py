@@ -51,7 +51,7 @@ def test_what_left_the_race_has_no_test_score_and_is_said_to_be_left_out(toy):
     toy.confirm(top=2, seeds=6)
     table = rows.table([toy.open()], None, ablations=True)
     assert [row.name for row in table.rows] == ["baseline", "trial 1 (winner)"]
-    assert table.notices == ("1 settings without a score on the test images are left out",)
+    assert table.notices == ("left out without a score on the test images: a setting",)
 
 
 def test_rows_with_fewer_seeds_say_why_in_every_format(toy, capsys):
@@ -100,7 +100,7 @@ def test_failed_seeds_and_those_nobody_asked_for_are_told_apart(toy, tmp_path):
     assert [row.fewer for row in table.rows] == [
         "",
         "7 of 8 seeds, 1 failed",
-        "6 of 8 seeds",
+        "6 of 8 seeds, no more were needed",
     ]
 
 
