@@ -23,31 +23,33 @@ def sentences(record: Record) -> list[str]:
 def _found(record: Record) -> list[str]:
     best, baseline = record.best(), record.baseline()
     if best is None:
-        next_step = status.what_next(record)
-        return [
-            "No trial has finished and kept the constraints yet.",
-            f"{next_step[0].upper()}{next_step[1:]}.",
-        ]
+        kept = " and kept the constraints" if record.space.study.constraints else ""
+        return [f"No trial has finished{kept} yet.", as_sentence(status.what_next(record))]
     held_out = any(name.startswith("val/") for name in best.last)
     where = "on the validation images" if held_out else "in training, since nothing is held out"
-    result = [
-        f"Trial {best.number} is the best: {', '.join(scores(best.last))} {where}.",
-        _against_baseline(record, best, baseline),
-    ]
+    same = baseline is not None and best.number == baseline.number
+    role = ", the baseline," if same else ""
+    result = [f"Trial {best.number}{role} is the best: {', '.join(scores(best.last))} {where}."]
+    confirmed = confirmation.stored(record) is not None
+    if not (same and confirmed):
+        result.append(_against_baseline(record, best, baseline))
     if hint := floor.unbeaten(record.facts["floor"], record.objectives[0].metric, best):
         result.insert(1, f"{hint}.")
     if few := small_sample(record.facts.get("validation", 0)):
         result.append(f"{few}.")
     opened, *confirmations = confirmation.brief(record)
-    if confirmation.stored(record) is not None:
+    if confirmed:
         # Fresh seeds say more than the search, which chose the best among its own.
         searched = result[0].replace(" is the best", " was the best of the search", 1)
-        confirmed = [f"{sentence}." for sentence in confirmations]
-        return [*confirmed, opened, *_rival(record), searched, *result[1:]]
+        verdicts = [f"{sentence}." for sentence in confirmations]
+        return [*verdicts, opened, *_rival(record), searched, *result[1:]]
     ended = sum(trial.over for trial in record.outcomes())
+    if ended < record.wanted:
+        so_far = f"{ended} of {record.wanted} trials have ended: {status.what_next(record)}."
+        return [*_rival(record), *result, so_far, opened]
     first, other = "it", "the baseline" if baseline else "the published setting"
     doubt = f": the best of {ended} trials is best in part by luck"
-    if baseline and best.number == baseline.number:
+    if same:
         first, doubt = "the best of the others", ""
     command = provenance.command(record, "confirm", record.name)
     return [
@@ -72,7 +74,7 @@ def _against_baseline(record: Record, best: Outcome, baseline: Outcome | None) -
     if baseline is None:
         return "The study names no baseline to compare with."
     if baseline.number == best.number:
-        return "The best trial is the baseline itself: the search found nothing better."
+        return "The search found nothing better than the baseline."
     if metric not in baseline.last:
         return "The baseline has no score to compare with."
     setting = record.space.study.baseline

@@ -130,17 +130,17 @@ def _scores(record: Record) -> dict[str, str]:
         runs, metric = known["candidates"][0]["runs"], known["metric"]
         name, seen = metric.removeprefix("test/"), "test, mean of fresh seeds"
         return {
-            f"trial {runs['trial']} {name} ({seen})": _mean(runs, metric),
-            f"baseline {name} ({seen})": _mean(known["baseline"], metric),
-            f"few-shot of trial {runs['trial']} ({seen})": _mean(runs, "test/few"),
+            f"{name} of trial {runs['trial']}\n{seen}": _mean(runs, metric),
+            f"{name} of the baseline\n{seen}": _mean(known["baseline"], metric),
+            f"few-shot of trial {runs['trial']}\n{seen}": _mean(runs, "test/few"),
         }
     best, metric = record.best(), record.objectives[0].metric
     name = metric.removeprefix("val/")
     seen = "validation, one seed" if name != metric else "one seed"
     return {
-        f"best {name} ({seen})": _score(metric, best),
-        f"baseline {name} ({seen})": _score(metric, record.baseline()),
-        "few-shot of the best (validation, one seed)": _score("val/few", best),
+        f"best {name}\n{seen}": _score(metric, best),
+        f"baseline {name}\n{seen}": _score(metric, record.baseline()),
+        "few-shot of the best\nvalidation, one seed": _score("val/few", best),
     }
 
 

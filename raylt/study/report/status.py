@@ -128,7 +128,7 @@ def what_next(record: Record) -> str:
     driver = lock.driver_of(record.folder, record.url)
     if driver is not None and driver.pid != os.getpid():
         return (
-            f"the search is running ({driver}), so wait for its first trials to finish; "
+            f"the search is running ({driver}), so wait for its trials to finish; "
             f"`{provenance.command(record, 'status', record.name)}` shows how far they are"
         )
     trials = record.outcomes()

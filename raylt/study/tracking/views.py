@@ -102,7 +102,7 @@ def _page(record: Record, search: str) -> dict[str, Any]:
     ids = {
         **{f"metrics.`{name}`": name for name in _metrics(record)},
         **{f"params.`{leaf.path}`": leaf.path for leaf in record.space.leaves},
-        **{f"tags.`{name}`": name.ljust(9) for name in ("role", "state")},
+        "tags.`state`": "state".ljust(9),
     }
     return {
         "searchFilter": search,

@@ -72,7 +72,7 @@ def test_a_search_that_runs_is_waited_for(
         (folder / "driver.lock").write_text("1 elsewhere")
         assert cli.run([*words, "--runs", str(folder.parent)]) == 2
     error = capsys.readouterr().err
-    assert "the search is running (process 1 on elsewhere), so wait for its first trials" in error
+    assert "the search is running (process 1 on elsewhere), so wait for its trials" in error
     assert f"`raylt status toy --runs {folder.parent}` shows how far they are" in error
     assert "resume" not in error
 

@@ -35,7 +35,7 @@ def test_a_confirmation_comes_before_the_search(record, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"trials": 1, "failed": ()}, "The best trial is the baseline itself: "),
+        ({"trials": 1, "failed": ()}, "The search found nothing better than the baseline."),
         ({"trials": 4, "failed": (0,)}, "The baseline has no score to compare with."),
     ],
 )
@@ -47,6 +47,7 @@ def test_what_cannot_be_compared_is_said(tmp_path, options, sentence):
 def test_a_baseline_that_won_was_not_lucky(tmp_path):
     study = made.study(tmp_path, trials=1, failed=(), stopped=(), tables=False)
     text = " ".join(findings.sentences(study))
+    assert text.startswith("Trial 0, the baseline, is the best: ")
     assert "luck" not in text
     assert "trains the best of the others and the baseline again" in text
 
@@ -56,6 +57,23 @@ def test_few_validation_images_are_said(record):
     assert "One of the 6 validation images is worth 17 points of accuracy" in " ".join(
         findings.sentences(record)
     )
+
+
+def test_a_candidate_that_is_confirmed_stands_beside_a_baseline_that_won(tmp_path, monkeypatch):
+    study = made.study(tmp_path, trials=1, failed=(), stopped=(), tables=False)
+    monkeypatch.setattr(confirmation, "brief", lambda study: ["Opened 1x.", "Trial 4 is better"])
+    monkeypatch.setattr(confirmation, "stored", lambda study: {})
+    text = " ".join(findings.sentences(study))
+    assert text.startswith("Trial 4 is better. Opened 1x. Trial 0, the baseline, was the best of")
+    assert "nothing better" not in text
+
+
+def test_a_search_that_is_not_done_is_gone_on_with_and_not_confirmed(tmp_path):
+    study = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    study.note("trials", 9)
+    text = " ".join(findings.sentences(study))
+    assert "3 of 9 trials have ended: go on with `raylt resume made" in text
+    assert "confirm" not in text
 
 
 def test_without_a_finished_trial_the_way_on_is_named(tmp_path):
@@ -72,4 +90,4 @@ def test_a_rival_that_leads_comes_first(tmp_path):
     headline, best, *_ = findings.sentences(study)
     assert headline.startswith("sdclr and simclr reach the same accuracy, ")
     assert findings.sentences(other)[0] == headline
-    assert best.startswith(f"Trial {study.best().number} is the best: ")
+    assert best.startswith("Trial 0, the baseline, is the best: ")
