@@ -12,11 +12,10 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -67,18 +66,8 @@ class Checkpoint:
                     values[name] = torch.empty_like(parameter).copy_(value)
 
 
-class Keep(Protocol):
-    """Gives a checkpoint its scores and its name; see `writing`."""
-
-    def __call__(self, history: Sequence[dict[str, float]], *, best: bool) -> Path:
-        """Returns the file, which is complete and on the disk.
-
-        Args:
-            history: Everything that was reported, in order.
-            best: Whether this is the best epoch so far: then it stands under that name too, until
-                a better one comes.
-        """
-        ...
+Keep = Callable[..., Path]
+"""Gives a checkpoint its scores and its name, and returns its file; see `keep` in `writing`."""
 
 
 @contextlib.contextmanager
@@ -115,6 +104,8 @@ def writing(
     room = len(checkpoint_file.quoted({**header, "history": list(history)})) + _ROOM
 
     def keep(history: Sequence[dict[str, float]], *, best: bool) -> Path:
+        """The file, complete and on the disk, with everything that was reported in order; that of
+        the best epoch so far stands under a second name, until a better one comes."""
         content = laid_down.result()
         text = checkpoint_file.quoted({**header, "history": list(history)})
         if len(text) > room:
