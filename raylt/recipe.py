@@ -110,14 +110,6 @@ class Recipe(Frozen):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def model(method: str, dataset: str, *, described: bool = False) -> type[Recipe]:
-    """The Recipe model of a method and a dataset, with an encoder that is its name alone, or a
-    mapping if it is `described`."""
-    return _model(
-        plugins.config("methods", method), plugins.config("datasets", dataset), described
-    )
-
-
 @functools.cache
 def _model(method: type[Frozen], dataset: type[Frozen], described: bool) -> type[Recipe]:
     name = Annotated[str, AfterValidator(encoders.known)]
@@ -140,17 +132,18 @@ def parse(values: dict[str, Any]) -> Recipe:
 
 
 def model_of(values: Mapping[str, Any]) -> type[Recipe]:
-    """The Recipe model of nested plain values.
+    """The Recipe model of nested plain values: that of their method and dataset, with an encoder
+    that is its name alone or a mapping, as it is there.
 
     Raises:
         InputError: `method.name` or `data.name` is missing or unknown.
     """
     encoder = values.get("encoder")
-    return model(
-        _name(values, "method", "methods"),
-        _name(values, "data", "datasets"),
+    return _model(
+        plugins.config("methods", _name(values, "method", "methods")),
+        plugins.config("datasets", _name(values, "data", "datasets")),
         # Several names to choose from are a mapping, too.
-        described=isinstance(encoder, Mapping) and "choices" not in encoder,
+        isinstance(encoder, Mapping) and "choices" not in encoder,
     )
 
 

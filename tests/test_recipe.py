@@ -119,7 +119,7 @@ def test_filling_leaves_the_original_alone() -> None:
 
 
 def test_defaults_are_those_of_a_parsed_recipe() -> None:
-    model = recipe.model("sdclr", "digits")
+    model = recipe.model_of(plain())
     parsed = recipe.flat(recipe.parse(plain()).model_dump())
     defaults = recipe.defaults(model)
     assert {path: parsed[path] for path in defaults} == defaults

@@ -29,25 +29,18 @@ Finish = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """Where a view looks."""
-
-    boxes: Law
-    """(heights, widths, params, generator) -> the box of each image."""
-    of_originals: bool
-    """Whether boxes are meant for originals of any size; else for images of one size, to which
-    larger originals are resized first."""
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """One kind of view: where it looks, then what happens to the colours, in order."""
 
-    frame: Frame
+    boxes: Law
+    """(heights, widths, params, generator) -> where it looks in each image."""
     painters: tuple[Painter, ...] = ()
     """(images, size, params, generator) -> what to do to each image, or None for nothing."""
     finishes: tuple[Finish, ...] = ()
     """(views, generator) -> views: what sorts the whole batch by what happens to each image."""
+    of_originals: bool = False
+    """Whether boxes are meant for originals of any size; else for images of one size, to which
+    larger originals are resized first."""
 
     def __call__(
         self,
@@ -67,7 +60,7 @@ class View:
         heights, widths = (
             torch.full((n,), float(s), device=images.device) for s in (height, width)
         )
-        boxes = self.frame.boxes(heights, widths, params, generator)
+        boxes = self.boxes(heights, widths, params, generator)
         return self.painted(images, boxes, size=size, params=params, generator=generator)
 
     def painted(
@@ -150,18 +143,15 @@ def _tilt(n: int, size: int, params: Augment, generator: torch.Generator) -> Pai
     return frames.tilt(n, rotate=params.rotate, shear=params.shear, generator=generator)
 
 
-_WHOLE = Frame(_whole, of_originals=False)
-_SHIFTED = Frame(_shifted, of_originals=False)
-_CROPPED = Frame(_cropped, of_originals=True)
-
+_SIMCLR = (_tilt, _jitter, _grey, _blur)
 VIEWS: dict[str, View] = {
-    "none": View(_WHOLE),
-    "weak": View(_SHIFTED, (_tilt,)),
-    "policy": View(_SHIFTED, (), (policy.auto_augment, policy.cutout)),
-    "crop": View(_CROPPED),
-    "sim": View(_CROPPED, (_tilt, _jitter, _grey, _blur)),
-    "rand": View(_CROPPED, (_tilt, _jitter, _grey, _blur), (policy.rand_augment,)),
-    "class": View(_CROPPED, (_steady_jitter,), (policy.rand_augment,)),
+    "none": View(_whole),
+    "weak": View(_shifted, (_tilt,)),
+    "policy": View(_shifted, (), (policy.auto_augment, policy.cutout)),
+    "crop": View(_cropped, of_originals=True),
+    "sim": View(_cropped, _SIMCLR, of_originals=True),
+    "rand": View(_cropped, _SIMCLR, (policy.rand_augment,), of_originals=True),
+    "class": View(_cropped, (_steady_jitter,), (policy.rand_augment,), of_originals=True),
 }
 """Kinds of views by name.
 

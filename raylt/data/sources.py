@@ -115,7 +115,7 @@ class Streamed:
 
     def _view(self, view: View, images: Originals, generator: torch.Generator) -> Tensor:
         params, size = self._looks.params, self._looks.size
-        if view.frame.of_originals:
+        if view.of_originals:
             return view.painted(images, None, size=size, params=params, generator=generator)
         return view(images, size=size, params=params, generator=generator)
 
@@ -141,8 +141,8 @@ class _Decoder(Dataset[list[Tensor] | EnvironmentError]):
         widths, heights = torch.tensor([image.size for image in originals]).float().unbind(1)
         shown: list[Tensor] = []
         for view in self._looks.views:
-            if view.frame.of_originals:
-                boxes = view.frame.boxes(heights, widths, self._looks.params, generator)
+            if view.of_originals:
+                boxes = view.boxes(heights, widths, self._looks.params, generator)
                 kernel = self._looks.params.resample
                 cropped = _crop(originals, boxes, self._looks.size, kernel)
             else:

@@ -30,10 +30,13 @@ def defaults() -> dict[str, dict[str, Any]]:
     """The default of every field of a study, and of a recipe of every method and dataset."""
     pairs = [(name, "digits") for name in plugins.names("methods")]
     pairs += [("sdclr", name) for name in plugins.names("datasets")]
-    result = {
-        f"{method} on {dataset}": recipe.defaults(recipe.model(method, dataset))
+    models = {
+        f"{method} on {dataset}": recipe.model_of(
+            {"method": {"name": method}, "data": {"name": dataset}}
+        )
         for method, dataset in pairs
     }
+    result = {name: recipe.defaults(model) for name, model in models.items()}
     return {"study": recipe.defaults(Study), **result}
 
 

@@ -25,7 +25,7 @@ def test_what_is_open_is_no_fixed_value_and_what_is_closed_is_known(tmp_path):
     assert section.fixed["method"] == {"name": "sdclr"}
     assert section.known["epochs"] == 9
     assert section.known["schedule.name"] == "cosine"  # a default
-    assert section.model is recipe.model("sdclr", "digits")
+    assert section.model is recipe.model_of(RECIPE)
     assert section.warnings == ()
     whole = recipe.filled(section.fixed, {"method.prune": 0.5})
     assert section.model.model_validate(whole) == recipe.parse(
