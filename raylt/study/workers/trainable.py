@@ -6,10 +6,10 @@ This module is imported in every process of a trial, so it imports nothing heavy
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import math
 import os
+import pkgutil
 import socket
 import sysconfig
 import traceback
@@ -112,7 +112,8 @@ def train(
         system_metrics.read(report, on=on) as report_all,
     ):
         folders = {"root": Path(config["root"]), "folder": Path(config["folder"])}
-        work(config["work"])(recipe, **folders, report=report_all, **options)
+        work: Callable[..., object] = pkgutil.resolve_name(config["work"])
+        work(recipe, **folders, report=report_all, **options)
 
 
 def recipe_of(config: Mapping[str, Any]) -> Recipe:
@@ -151,12 +152,6 @@ def output(path: Path) -> Generator[None]:
         contextlib.redirect_stderr(file),
     ):
         yield
-
-
-def work(path: str) -> Callable[..., object]:
-    """The function at `package.module:name`."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def require_finite(metrics: Mapping[str, float]) -> None:

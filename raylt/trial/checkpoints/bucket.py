@@ -16,14 +16,13 @@ import fnmatch
 import os
 import re
 import shutil
-import threading
 import uuid
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
-from raylt import uris
+from raylt import threads, uris
 from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import checkpoint_names
 from raylt.trial.checkpoints.checkpoint_names import epoch_of
@@ -111,12 +110,11 @@ def require_writable(uri: str) -> None:
 
 def trouble_in_time(uri: str) -> str:
     """As `trouble`, but no answer within half a minute is trouble, too."""
-    answers: list[str] = []
-    # The library may ask for credentials where nobody answers, for minutes.
-    thread = threading.Thread(target=lambda: answers.append(trouble(uri)), daemon=True)
-    thread.start()
-    thread.join(DEADLINE)
-    return answers[0] if answers else f"no answer within {DEADLINE:.0f} s"
+    try:
+        # The library may ask for credentials where nobody answers, for minutes.
+        return threads.in_background(lambda: trouble(uri)).result(DEADLINE)
+    except TimeoutError:
+        return f"no answer within {DEADLINE:.0f} s"
 
 
 def trouble(uri: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from raylt import threads
 from raylt.trial.checkpoints import bucket, checkpoint_names
 
 KEPT = 2
@@ -49,34 +49,15 @@ def sending(folder: Path, uri: str | None) -> Generator[None]:
         lambda: bucket.bring(uri, folder, whole=True), f"cannot read checkpoints from {uri}"
     )
     sender = Sender(folder, uri, remote)
-    finished = threading.Event()
-    thread = threading.Thread(target=_send_until, args=(finished, sender), daemon=True)
-    thread.start()
     try:
-        yield
+        with threads.every(_LOOK, sender.send_or_warn):
+            yield
     except BaseException:
         # An error of the trial must not be hidden by one of the bucket.
-        finished.set()
-        thread.join()
         with contextlib.suppress(OSError):
             sender.send()
         raise
-    finished.set()
-    thread.join()
     _with_retries(sender.send, f"cannot write checkpoints to {uri}")
-
-
-def _send_until(finished: threading.Event, sender: Sender) -> None:
-    while not finished.wait(_LOOK):
-        try:
-            sender.send()
-        except OSError as error:
-            print(
-                f"warning: cannot write checkpoints to {sender.uri} now, will try again: "
-                f"{bucket.reason(error)}",
-                flush=True,
-            )
-            finished.wait(_PAUSE)
 
 
 def _with_retries(transfer: Callable[[], _T], failure: str) -> _T:
@@ -95,13 +76,28 @@ class Sender:
     bucket, and whether the folder has the same content."""
 
     def __init__(self, folder: Path, uri: str, remote: Mapping[str, bool]) -> None:
-        self.uri = uri
+        self._uri = uri
         self._folder = folder
         self._sent = {
             name: _version((folder / name).stat()) if same else None
             for name, same in remote.items()
         }
         """The version of each file in the bucket, by name; None where the folder has another."""
+        self._failed = float("-inf")
+
+    def send_or_warn(self) -> None:
+        """As `send`, but a refusal is a warning, after which nothing is tried for a while."""
+        if time.monotonic() - self._failed < _PAUSE:
+            return
+        try:
+            self.send()
+        except OSError as error:
+            self._failed = time.monotonic()
+            print(
+                f"warning: cannot write checkpoints to {self._uri} now, will try again: "
+                f"{bucket.reason(error)}",
+                flush=True,
+            )
 
     def send(self) -> None:
         """Upload new files, and remove the checkpoints that they replace.
@@ -128,12 +124,12 @@ class Sender:
             version = _version(os.fstat(file.fileno()))
             if self._sent.get(path.name) == version:
                 return
-            target = bucket.join(self.uri, path.name)
+            target = bucket.join(self._uri, path.name)
             twin = next((name for name, sent in self._sent.items() if sent == version), None)
             if twin is None:
                 bucket.send(file, target)
             else:
-                bucket.copy(bucket.join(self.uri, twin), target)
+                bucket.copy(bucket.join(self._uri, twin), target)
         self._sent[path.name] = version
 
     def _retire(self) -> None:
@@ -141,7 +137,7 @@ class Sender:
         # remove what others have sent meanwhile.
         epochs = sorted(name for name in self._sent if checkpoint_names.epoch_of(name))
         for name in epochs[:-KEPT]:
-            bucket.remove(bucket.join(self.uri, name))
+            bucket.remove(bucket.join(self._uri, name))
             del self._sent[name]
 
 

@@ -30,10 +30,6 @@ def test_a_root_cause_names_the_deepest_line_that_is_not_a_librarys():
     assert "\n" not in line
 
 
-def test_a_work_function_is_named_by_its_path():
-    assert trainable.work("json:loads") is json.loads
-
-
 def test_what_a_trial_prints_is_kept_in_its_folder(tmp_path, capsys):
     for word in ("one", "two"):
         with trainable.output(tmp_path / "output.txt"):
