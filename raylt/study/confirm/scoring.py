@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -82,7 +83,7 @@ def _score(values: dict[str, Any], root: str, folder: str, opener: str, uri: str
     trial.mkdir(parents=True, exist_ok=True)
     with trainable.output(trial / "test-output.txt"), sending(trial, uri):
         try:
-            open_test: Callable[..., Any] = trainable.work(opener)
+            open_test: Callable[..., Any] = pkgutil.resolve_name(opener)
             scores = open_test(recipes.parse(values), root=Path(root), folder=trial, device=None)
             part = trial / f"{_FILE}.part"
             part.write_text(json.dumps(asdict(scores)), "utf-8")

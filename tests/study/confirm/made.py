@@ -1,13 +1,13 @@
 """A confirmation of the toy study without Ray and MLflow."""
 
 import json
+import pkgutil
 from pathlib import Path
 
 from raylt import recipe
 from raylt.study.confirm import scoring
 from raylt.study.confirm.candidates import Options
 from raylt.study.search.searcher import TruthfulSearcher
-from raylt.study.workers import trainable
 from tests.study import drive
 
 OPENER = "tests.study.fake_seeds:open_test"
@@ -29,7 +29,7 @@ class Now:
         self, settings, *, tracker=None, stop_after=None, work="tests.study.fake_seeds:work"
     ):
         self.settings = settings
-        self._work = trainable.work(work)
+        self._work = pkgutil.resolve_name(work)
         self.tracker = tracker
         self.interrupted = False
         self.notices = ()
