@@ -39,8 +39,10 @@ def diff(before: str, after: str) -> None:
     # The most frequent reason is long: it stands once, below the table.
     refused = ["fixed" if c.refusal == revision.FIXED else c.refusal for c in changes]
     note = ["", f"fixed: {revision.FIXED}"] if "fixed" in refused else []
+    # The paths of a baseline's values are too long for a line.
+    paths = [change.path.replace(".values.", ".values.\n") for change in changes]
     columns = [
-        Column(head="key", cells=[change.path for change in changes], right=False),
+        Column(head="key", cells=paths, right=False),
         Column(head="before", cells=[c.before for c in changes], right=False, wraps=True),
         Column(head="after", cells=[c.after for c in changes], right=False, wraps=True),
         Column(head="refused, because", cells=refused, right=False, wraps=True),

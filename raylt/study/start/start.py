@@ -64,7 +64,7 @@ class Start:
                 f"  more than the {chosen.hours:g} h asked for, which end the search early: fewer "
                 f"epochs would teach nothing"
             )
-        if 2 * self.seconds < 3600 * chosen.hours:
+        if 4 * self.seconds < 3600 * chosen.hours:
             images = sum(file.train_counts(self.survey, chosen.held))
             lines.append(
                 f"  that leaves most of the {chosen.hours:g} h: training {images} images for "
