@@ -108,7 +108,7 @@ def test_a_sent_space_is_the_space_that_was_checked(sent, tmp_path):
     [
         ["confirm", "toy"],
         ["confirm", "toy", "--top", "1", "--seeds", "8", "--retrain", "pool", "--no-race"],
-        ["ablate", "toy", "--trial", "0", "--test", "--budget", "cpu_hours=3", "--retry-failed"],
+        ["ablate", "toy", "--trial", "0", "--test", "--retry-failed", "--budget", "cpu_hours=3"],
         ["ablate", "toy", "--no-path", "--budget", "cpu_hours=3", "--budget", "wall_clock=1h"],
         ["resume", "toy", "--trials", "+20"],
     ],
