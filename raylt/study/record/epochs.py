@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import Engine, text
 
 from raylt.schema import EnvironmentError
 
 Entry = Mapping[str, float]
 """The metrics of one scored epoch, `epoch` among them, and the `time` of the report."""
+_ENTRY = TypeAdapter(dict[str, int | float], config=ConfigDict(strict=True))
 
 
 class InFiles:
@@ -71,20 +73,15 @@ def _entry(line: bytes, where: str) -> Entry:
         EnvironmentError: it is none.
     """
     try:
-        entry = json.loads(line)
-        if _numbers(entry) and float(entry["epoch"]).is_integer():
+        entry = _ENTRY.validate_json(line)
+        if float(entry["epoch"]).is_integer():
             return entry
-    except (ValueError, KeyError, OverflowError, RecursionError):
+    except (ValueError, KeyError, OverflowError):
         pass
     raise EnvironmentError(
         f"{where}: must be the scores of an epoch as JSON, but is {line[:60]!r}; restore the file "
         f"from a copy, or remove the line"
     )
-
-
-def _numbers(entry: object) -> bool:
-    values = entry.values() if isinstance(entry, dict) else [None]
-    return all(isinstance(value, int | float) for value in values)
 
 
 class InTable:
