@@ -48,13 +48,15 @@ def load(
         train, validation = _divided(train, config.validation, classes)
     else:
         validation = parts["validation"]
-    balanced = train
-    if config.balanced_list is not None:
-        labelled = _images(config, classes, {"balanced": read("balanced_list")})["balanced"]
-        balanced = _without(labelled, validation)
+
+    def labelled(key: str) -> FileImages:
+        """The images of a list of labels, which may name validation images, without those."""
+        images = _images(config, classes, {key: read(key)})[key]
+        return images.only(np.flatnonzero(~np.isin(images.names, validation.names)))
+
+    balanced = train if config.balanced_list is None else labelled("balanced_list")
     if config.few_shot_list is not None:
-        labelled = _images(config, classes, {"few_shot": read("few_shot_list")})["few_shot"]
-        few_shot = _without(labelled, validation)
+        few_shot = labelled("few_shot_list")
     else:
         _require_every_class(balanced, config.balanced_list or config.train_list, classes)
         sizes = np.bincount(balanced.labels, minlength=classes).tolist()
@@ -127,11 +129,6 @@ def _divided(images: FileImages, per_class: int, classes: int) -> tuple[FileImag
     )
     left = np.setdiff1d(np.arange(len(images)), held_out)
     return images.only(left), images.only(held_out)
-
-
-def _without(images: FileImages, others: FileImages) -> FileImages:
-    """The images that are not among the others; a list of labels may name validation images."""
-    return images.only(np.flatnonzero(~np.isin(images.names, others.names)))
 
 
 def _require_every_class(images: FileImages, listed: str, classes: int) -> None:

@@ -93,11 +93,11 @@ class Competitor(nn.Module):
         self._paths = tuple(_prunable(stages[0]))
         for path, weight in zip(self._paths, self.weights(), strict=True):
             everything = torch.ones_like(weight, dtype=torch.bool)
-            self.masks.register_buffer(_key(0, path.removesuffix(".weight")), everything)
+            self.masks.register_buffer(buffer_name(0, path.removesuffix(".weight")), everything)
         for number, stage in enumerate(stages if own_norms else ()):
             for path, module in stage.named_modules():
                 if _is_norm(module):
-                    self.norms[_key(number, path)] = copy.deepcopy(module)
+                    self.norms[buffer_name(number, path)] = copy.deepcopy(module)
 
     def weights(self) -> list[Tensor]:
         """The weights that may be hidden, in the order of their masks."""
@@ -121,7 +121,7 @@ class Competitor(nn.Module):
             weights = zip(self._paths, self.weights(), self.masks.buffers(), strict=True)
             replaced = {path: torch.where(mask, weight, 0) for path, weight, mask in weights}
         for path, _ in stage.named_modules() if self.norms else ():
-            key = _key(number, path)
+            key = buffer_name(number, path)
             if key in self.norms:
                 norm = self.norms[key]
                 for name, tensor in (*norm.named_parameters(), *norm.named_buffers()):
@@ -153,6 +153,6 @@ def _is_norm(module: nn.Module) -> bool:
     return called_so and len(tensors) > 0 and all(tensor.dim() <= 1 for tensor in tensors)
 
 
-def _key(stage: int, path: str) -> str:
-    # Names of buffers and of modules must not contain a dot.
+def buffer_name(stage: int, path: str) -> str:
+    """The name of what belongs to a place in a stage; those of buffers must not contain a dot."""
     return f"{stage}/{path.replace('.', '/')}"

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raylt.collectives import gather
+from raylt.nn.masked import buffer_name
 
 NOBODY = -1
 """The class of a place of the queue that no key has taken yet."""
@@ -34,14 +35,14 @@ class Follower(nn.Module):
         self.copies = nn.Module()
         for number, stage in enumerate(stages):
             for path, tensor in _tensors(stage):
-                self.copies.register_buffer(_key(number, path), tensor.detach().clone())
+                self.copies.register_buffer(buffer_name(number, path), tensor.detach().clone())
 
     @torch.no_grad()
     def follow(self) -> None:
         """One step towards the weights as they are now."""
         for number, stage in enumerate(self._stages):
             for path, weight in stage.named_parameters():
-                copy = self.copies.get_buffer(_key(number, path))
+                copy = self.copies.get_buffer(buffer_name(number, path))
                 copy.lerp_(weight, 1 - self._momentum)
 
     @torch.no_grad()
@@ -49,7 +50,8 @@ class Follower(nn.Module):
         """What the copied stages make of `inputs`, without gradient."""
         for number, stage in enumerate(self._stages):
             copies = {
-                path: self.copies.get_buffer(_key(number, path)) for path, _ in _tensors(stage)
+                path: self.copies.get_buffer(buffer_name(number, path))
+                for path, _ in _tensors(stage)
             }
             inputs = functional_call(stage, copies, (inputs,))
         return inputs
@@ -90,8 +92,3 @@ class Queue(nn.Module):
 def _tensors(stage: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from stage.named_parameters()
     yield from stage.named_buffers()
-
-
-def _key(stage: int, path: str) -> str:
-    # Names of buffers must not contain a dot.
-    return f"{stage}/{path.replace('.', '/')}"

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from raylt.schema import InputError
 from raylt.space.plan import Budget
 from raylt.study.record import provenance
-from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
 INTERVAL = 10.0
 """Seconds between two times that the cost of what runs is written down."""
 _FACT = "wall_seconds"
 _BOOKED = ("cpu_seconds", "gpu_seconds")
+_COST = ("seconds", *_BOOKED)
+"""The fields of an outcome that say what it cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ class BudgetMeter:
         """How much of that it books now, where not all of it."""
         self._running: dict[int, float] = {}
         """When each running trial was last counted, by the monotonic clock."""
-        self._costs = {outcome.number: _cost(outcome) for outcome in record.outcomes()}
+        self._costs: dict[int, dict[str, float]] = {
+            outcome.number: {name: getattr(outcome, name) for name in _COST}
+            for outcome in record.outcomes()
+        }
         self._totals = {name: sum(c[name] for c in self._costs.values()) for name in _BOOKED}
         """What all trials have cost, as far as it is counted."""
         self._before: float = record.facts.get(_FACT, 0.0)
@@ -90,7 +94,7 @@ class BudgetMeter:
         """Count a trial from now on: its process is up, for the first time or once more."""
         self._count(number)
         self._booked[number] = self._most if alone else self._usual
-        self._costs.setdefault(number, {"seconds": 0.0, "cpu_seconds": 0.0, "gpu_seconds": 0.0})
+        self._costs.setdefault(number, dict.fromkeys(_COST, 0.0))
         self._running[number] = time.monotonic()
 
     def book(self, number: int, part: float) -> None:
@@ -245,11 +249,3 @@ def limits(budget: Budget) -> dict[str, float]:
 def _spent(accounts: Iterable[Account]) -> str:
     over = [str(account) for account in accounts if account.spent]
     return f"budget spent: {', '.join(over)}" if over else ""
-
-
-def _cost(outcome: Outcome) -> dict[str, float]:
-    return {
-        "seconds": outcome.seconds,
-        "cpu_seconds": outcome.cpu_seconds,
-        "gpu_seconds": outcome.gpu_seconds,
-    }
