@@ -27,8 +27,9 @@ def sentences(record: Record) -> list[str]:
     """Where the first trials of a study come from, and which of its sources gave nothing."""
     known = [(n, entry["source"], entry["trial"]) for n, entry in origins(record).items()]
     fact = record.facts.get(FACT, {})
-    again = "they were trained again, and only that counts here."
-    result = [f"{sentence(known)}; {again}"] if known else []
+    again = "it was" if len(known) == 1 else "they were"
+    counts = "trained again, and only that counts here."
+    result = [f"{sentence(known)}; {again} {counts}"] if known else []
     result += map(as_sentence, fact.get("unused", ()))
     if entries := fact.get("prior"):
         result.append(

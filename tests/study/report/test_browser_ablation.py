@@ -19,7 +19,10 @@ PARTS = (
     "no contrast",
     "cosine classifier",
 )
-CUT = """[...document.querySelectorAll('#chart-ablation, #chart-path')].flatMap(chart => {
+CHARTS = "[id^=chart-ablation], [id^=chart-path]"
+CUT = (
+    f"[...document.querySelectorAll('{CHARTS}')]"
+    + """.flatMap(chart => {
   // Words of a chart that leave its frame, and those that lie on each other.
   const frame = chart.getBoundingClientRect();
   const texts = [...chart.querySelectorAll('svg.main-svg text')].filter(e => e.textContent.trim());
@@ -31,6 +34,7 @@ CUT = """[...document.querySelectorAll('#chart-ablation, #chart-path')].flatMap(
   const covered = texts.filter((_, i) => boxes.some((box, j) => j < i && meet(box, boxes[i])));
   return [...cut, ...covered].map(e => e.textContent);
 })"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,8 @@ def report(tmp_path_factory):
     leads = {key: [rng.gauss(0.03, 0.02) for _ in range(9)] for key in compared}
     study = made.study(folder, trials=6, stopped=(5,))
     (study.folder / answer.FOLDER).mkdir()
-    answer.store(study, ablated(leads))
+    for metric in ("val/accuracy", "test/accuracy"):
+        answer.store(study, ablated(leads, metric=metric))
     write(study, folder / "report.html")
     study.close()
     return folder / "report.html"
@@ -64,6 +69,8 @@ def test_nothing_of_an_ablation_is_cut_or_covered_by_day_and_by_night(
         for chart, names in {
             "ablation": ("all changes", *CHANGES, *CHANGES, *PARTS),
             "path": ("baseline", *CHANGES),
+            "ablation_test": ("all changes", *CHANGES, *CHANGES, *PARTS),
+            "path_test": ("baseline", *CHANGES),
         }.items():
             ticks = f"[...document.querySelectorAll('#chart-{chart} .ytick text')]"
             assert page.value(f"{ticks}.map(e => e.textContent)") == list(names)

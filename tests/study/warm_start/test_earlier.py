@@ -4,8 +4,8 @@ import pytest
 
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import load
+from raylt.space.file.document import dump
 from raylt.study.record import lock
-from raylt.study.record.text import yaml
 from raylt.study.report import best
 from raylt.study.warm_start import earlier
 from tests.study.warm_start.made import NEW, new
@@ -39,7 +39,7 @@ def test_a_printed_result_is_a_source_like_its_study(old, tmp_path):
 
 def test_an_exported_recipe_is_a_source_of_every_value_in_it(old, tmp_path):
     winner = old(tmp_path).best()
-    (tmp_path / "recipe.yaml").write_text(yaml(winner.recipe))
+    (tmp_path / "recipe.yaml").write_text(dump(winner.recipe))
     (result,) = read(tmp_path, f"study.warm_start=[{tmp_path}/recipe.yaml]")
     (only,) = result.finished
     assert only.point["method.temperature"] == winner.point["method.temperature"]
@@ -49,7 +49,7 @@ def test_an_exported_recipe_is_a_source_of_every_value_in_it(old, tmp_path):
 
 def test_a_file_is_counted_from_the_folder_of_the_space_file(old, tmp_path, monkeypatch):
     winner = old(tmp_path).best()
-    (tmp_path / "recipe.yaml").write_text(yaml(winner.recipe))
+    (tmp_path / "recipe.yaml").write_text(dump(winner.recipe))
     monkeypatch.chdir("/")
     (tmp_path / "new.yaml").write_text(NEW.replace("[old]", "[recipe.yaml]"))
     space = load(tmp_path / "new.yaml")
