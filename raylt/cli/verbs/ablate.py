@@ -98,15 +98,9 @@ def _budget(limits: tuple[str, ...]) -> Budget:
     from raylt.space.file import explain
     from raylt.space.plan import Budget
 
-    values: dict[str, float | str] = {}
-    for limit in limits:
-        key, _, value = limit.partition("=")
-        try:
-            values[key] = value if key == "wall_clock" else float(value)
-        except ValueError:
-            values[key] = value
+    pairs = (limit.partition("=") for limit in limits)
     try:
-        return Budget.model_validate(values)
+        return Budget.model_validate_strings({key: value for key, _, value in pairs})
     except ValidationError as error:
         loc, sentence = next(iter(explain.sentences(error, Budget)))
         raise InputError(f"--budget: {explain.dotted(loc)}: {sentence}") from None

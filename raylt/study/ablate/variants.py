@@ -80,15 +80,13 @@ class Variants:
         """Everything that is compared; positive differences are what having it brings."""
         whole = Comparison(setting=self.winner, reference=self.baseline)
         rows = [(Subject(name="all changes", way="whole", words=""), whole)]
-        everything = Taken(self.names)
-        for change in self.changes if len(self.changes) > 1 else ():
-            without = self.at(everything - {change.name})
-            if without is not None:
+        several = self.changes if len(self.changes) > 1 else ()
+        for change in several:
+            if without := self.at(Taken(self.names) - {change.name}):
                 compared = Comparison(setting=self.winner, reference=without)
                 rows.append((Subject(name=change.name, way="out", words=change.words), compared))
-        for change in self.changes if len(self.changes) > 1 else ():
-            alone = self.at(Taken([change.name]))
-            if alone is not None:
+        for change in several:
+            if alone := self.at(Taken([change.name])):
                 compared = Comparison(setting=alone, reference=self.baseline)
                 rows.append((Subject(name=change.name, way="in", words=change.words), compared))
         back = {c.reference.digest(0): f"{s.name} set back" for s, c in rows if s.way == "out"}

@@ -14,13 +14,7 @@ from raylt.study.verdict import confirmation, floor
 
 
 def sentences(record: Record) -> list[str]:
-    """What the study found, in sentences, the most important one first, and what is not finished
-    of the runs over fresh seeds."""
-    unfinished = status.question_lines(status.questions(record))
-    return [*_found(record), *map(as_sentence, unfinished)]
-
-
-def _found(record: Record) -> list[str]:
+    """What the study found, in sentences, the most important one first."""
     best, baseline = record.best(), record.baseline()
     if best is None:
         kept = " and kept the constraints" if record.space.study.constraints else ""

@@ -20,7 +20,7 @@ from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, duration, percent, plain, score, short
-from raylt.study.report import charts, findings
+from raylt.study.report import charts, findings, status
 from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
@@ -101,7 +101,9 @@ def _head(record: Record) -> str:
 
 
 def _verdict(record: Record) -> str:
-    paragraphs = "\n".join(f"<p>{_text(sentence)}</p>" for sentence in findings.sentences(record))
+    unfinished = map(text.as_sentence, status.question_lines(status.questions(record)))
+    sentences = [*findings.sentences(record), *unfinished]
+    paragraphs = "\n".join(f"<p>{_text(sentence)}</p>" for sentence in sentences)
     # Commands stand between backticks.
     marked = re.sub("`([^`]+)`", r"<code>\1</code>", paragraphs)
     return f"<div class='verdict'>\n{marked}\n</div>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
+import statistics
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -78,7 +78,7 @@ class Table:
     notices: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Runs:
     """The runs of one setting by seed, and their metrics."""
 
@@ -127,7 +127,9 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
             f"none has; `{again}` does that"
         )
     shown = {setting.study for setting in scored}
-    notices = [line for r in records for line in status.question_lines(status.questions(r))]
+    notices = [
+        f"{r.name}: {line}" for r in records for line in status.question_lines(status.questions(r))
+    ]
     notices += [
         f"{record.name} is left out, for it has no score on the {chosen} images; "
         f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
@@ -198,19 +200,11 @@ def _grouped(record: Record, runs: Record, place: str) -> list[_Runs]:
             name = f"trial {number}{' (winner)' if best and best.number == number else ''}"
         by_seed = {int(outcome.recipe["seed"]): outcome for outcome in outcomes}
         scores = {seed: _scores(runs, outcome) for seed, outcome in by_seed.items()}
-        settings.append(
-            _Runs(
-                record.name,
-                name + _WHOLE[place],
-                role,
-                by_seed,
-                scores,
-                place=place,
-                failed=sum(outcome.state == "failed" for outcome in every),
-                left_after=left.get(digest, 0),
-                asked=[entry for entry in asked if is_open or digest in entry["settings"]],
-            )
-        )
+        setting = _Runs(record.name, name + _WHOLE[place], role, by_seed, scores, place)
+        setting.failed = sum(outcome.state == "failed" for outcome in every)
+        setting.left_after = left.get(digest, 0)
+        setting.asked = [q for q in asked if is_open or digest in q["settings"]]
+        settings.append(setting)
     return settings
 
 
@@ -292,10 +286,9 @@ def _row(
     cells: dict[str, Cell] = {}
     for column, rows in values.items():
         if scores := [*rows[index].values()]:
-            mean = sum(scores) / len(scores)
-            spread = math.sqrt(sum((x - mean) ** 2 for x in scores) / max(1, len(scores) - 1))
-            std = spread if len(scores) > 1 else None
-            cells[column] = Cell(mean=mean, std=std, best=best[column] == index)
+            std = statistics.stdev(scores) if len(scores) > 1 else None
+            mean, is_best = statistics.fmean(scores), best[column] == index
+            cells[column] = Cell(mean=mean, std=std, best=is_best)
     outcomes = [*setting.outcomes.values()]
     seconds = sum(run.gpu_seconds if on_gpus else run.cpu_seconds for run in outcomes)
     return Row(

@@ -82,7 +82,7 @@ def test_a_confirmation_that_is_not_finished_says_so_at_its_rows_and_above(toy):
         "2 of 6 seeds, not finished",
     ]
     (notice,) = table.notices
-    assert notice.startswith("`raylt confirm` is not finished: 8 of 18 runs")
+    assert notice.startswith("toy: `raylt confirm` is not finished: 8 of 18 runs")
     # The tested runs of a finished one lack nothing while more seeds are on their way.
     toy.stop_after = None
     toy.confirm(top=1, seeds=5)
