@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raylt.data.reading import decode
-from raylt.data.reading.collection import Part
+from raylt.data.reading.collection import Collection
 from raylt.data.reading.paths import listing, shown
 from raylt.schema import EnvironmentError
 
@@ -40,10 +40,14 @@ class FileImages:
     """Threads or processes that decode at once."""
 
     @classmethod
-    def of(cls, part: Part, size: int, workers: int) -> FileImages:
-        """The images of a part, whose files are not opened yet."""
-        names, labels = np.array(part.names), np.array(part.labels, np.int64)
-        return cls(part.folder, names, labels, size, workers)
+    def of(cls, whole: Collection, size: int, workers: int) -> dict[str, FileImages]:
+        """The images of each part of a collection, whose files are not opened yet."""
+        return {
+            name: cls(
+                part.folder, np.array(part.names), np.array(part.labels, np.int64), size, workers
+            )
+            for name, part in whole.parts.items()
+        }
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -115,10 +115,7 @@ def _images(config: Listed, classes: int, lists: Mapping[str, Part]) -> dict[str
             f"every image of the lists must be there, but {len(whole.missing)} are not; set "
             f"data.images to the folder that they are in\n{listing([*whole.missing.values()])}"
         )
-    return {
-        name: FileImages.of(part, config.resolution, config.workers)
-        for name, part in whole.parts.items()
-    }
+    return FileImages.of(whole, config.resolution, config.workers)
 
 
 def _divided(images: FileImages, per_class: int, classes: int) -> tuple[FileImages, FileImages]:

@@ -26,7 +26,7 @@ def load(config: OwnImages, whole: Collection, root: Path) -> Splits:
     """
     broken = _require_present(config, whole)
     # What cannot be cut is told before the images are decoded, which may take minutes.
-    parts = _files(config, whole)
+    parts = FileImages.of(whole, config.resolution, config.workers)
     splits = _cut(parts, whole, config, root, [*broken])
     if config.keep == "files" and config.broken == "stop":
         return splits
@@ -56,7 +56,7 @@ def divided(
         EnvironmentError: some images are missing, and `broken` is `stop`.
     """
     _require_present(config, whole)
-    parts = _files(config, whole)
+    parts = FileImages.of(whole, config.resolution, config.workers)
     readable = {
         name: images.only(np.flatnonzero(~np.isin(images.names, broken)))
         for name, images in parts.items()
@@ -75,13 +75,6 @@ def _require_present(config: OwnImages, whole: Collection) -> dict[str, str]:
     if broken and config.broken == "stop":
         raise unreadable([*broken.values()])
     return broken
-
-
-def _files(config: OwnImages, whole: Collection) -> dict[str, FileImages]:
-    return {
-        name: FileImages.of(part, config.resolution, config.workers)
-        for name, part in whole.parts.items()
-    }
 
 
 def _cut(
