@@ -52,7 +52,7 @@ def gather(tensor: Tensor) -> Tensor:
     sum of what all workers ask for, so that averaging the workers' parameter gradients, as
     `DistributedDataParallel` does, gives the gradient of the mean of their losses.
     """
-    return _Gather.apply(tensor) if _together() else tensor  # pyright: ignore[reportReturnType]
+    return _Gather.apply(tensor) if _together() else tensor
 
 
 def mean(tensor: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
         total = grad_outputs[0].contiguous()
         # gloo has no reduce-scatter, so every worker sums all rows and keeps its own.
         dist.all_reduce(total)
@@ -154,7 +154,7 @@ class _JointNorm(nn.BatchNorm2d):
             )
             return _through(self.children(), normal)
         wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
-        normal, mean, variance = _Normalise.apply(wide, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
+        normal, mean, variance = _Normalise.apply(wide, self.weight, self.bias, self.eps)
         self._remember(mean, variance, dist.get_world_size() * input.numel() // input.shape[1])
         return _through(self.children(), normal.to(input.dtype))
 
@@ -189,7 +189,7 @@ class _Normalise(torch.autograd.Function):
         return _given(images, weight, bias, mean, variance, eps), mean, variance
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         images, weight, mean, variance = ctx.saved_tensors
         # As if the statistics were constants, which each image has moved a little, too.
         by_images, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(

@@ -100,7 +100,7 @@ class Sgd(torch.optim.SGD):
     _step = inspect.unwrap(torch.optim.SGD.step)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(self, closure: Callable[[], float] | None = None) -> None:
         """Move every parameter once along its gradient."""
         assert closure is None, "the loop computes the gradients itself"
         self._step()

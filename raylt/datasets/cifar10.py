@@ -43,7 +43,7 @@ _SPLITS = (
 class Config(LongTailed):
     """CIFAR-10 and its tail: 4500 ... 45 images, 11,165 in all, with a tenth for validation."""
 
-    name: Literal["cifar10"] = "cifar10"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["cifar10"] = "cifar10"
     """The dataset."""
     validation: int = Field(500, ge=0, le=4990)
     """Images of each class that are held out for validation before the tail is cut; 0 gives the

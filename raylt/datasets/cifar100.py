@@ -40,7 +40,7 @@ NAMES = tuple(_WORDS.split())
 class Config(LongTailed):
     """CIFAR-100 and its tail: 450 ... 4 images, 9,754 in all, with a tenth for validation."""
 
-    name: Literal["cifar100"] = "cifar100"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["cifar100"] = "cifar100"
     """The dataset."""
     validation: int = Field(50, ge=0, le=490)
     """Images of each class that are held out for validation before the tail is cut; 0 gives the

@@ -34,7 +34,7 @@ TEST = 40
 class Config(LongTailed):
     """The digits and their tail: 104 ... 5 images, 351 in all, at the imbalance 20."""
 
-    name: Literal["digits"] = "digits"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["digits"] = "digits"
     """The dataset."""
     imbalance: float = Field(20.0, ge=1)
     """Images of the largest class over images of the smallest; 1 leaves the classes equal."""

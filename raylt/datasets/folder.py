@@ -23,7 +23,7 @@ class Config(OwnImages):
     in the order of their names as torchvision's ImageFolder does: `10` before `2`.
     """
 
-    name: Literal["folder"] = "folder"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["folder"] = "folder"
     """The dataset."""
     images: str
     """Folder of the classes, below the data root."""

@@ -29,7 +29,7 @@ class Config(Listed):
     `balanced_list` repeats that, without the validation images.
     """
 
-    name: Literal["imagenet100_lt"] = "imagenet100_lt"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["imagenet100_lt"] = "imagenet100_lt"
     """The dataset."""
     images: str = "imagenet"
     """Folder that holds ImageNet's `train` and `val`."""

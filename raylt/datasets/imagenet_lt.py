@@ -26,7 +26,7 @@ BIBTEX = """
 class Config(Listed):
     """ImageNet's own files, and the lists that the field shares."""
 
-    name: Literal["imagenet_lt"] = "imagenet_lt"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["imagenet_lt"] = "imagenet_lt"
     """The dataset."""
     images: str = "imagenet"
     """Folder that holds ImageNet's `train` and `val`."""

@@ -26,7 +26,7 @@ BIBTEX = """
 class Config(Listed):
     """iNaturalist's own files, long-tailed by nature, and the lists that the field shares."""
 
-    name: Literal["inaturalist2018"] = "inaturalist2018"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["inaturalist2018"] = "inaturalist2018"
     """The dataset."""
     images: str = "inaturalist2018"
     """Folder that holds `train_val2018`."""

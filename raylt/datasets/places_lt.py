@@ -26,7 +26,7 @@ BIBTEX = """
 class Config(Listed):
     """Places365's own files at 256 pixels, and the lists that the field shares."""
 
-    name: Literal["places_lt"] = "places_lt"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["places_lt"] = "places_lt"
     """The dataset."""
     images: str = "places"
     """Folder that the paths in the lists start from."""

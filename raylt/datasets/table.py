@@ -25,7 +25,7 @@ class Config(OwnImages):
     that of their values. A split is train, val or test.
     """
 
-    name: Literal["table"] = "table"  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["table"] = "table"
     """The dataset."""
     table: str
     """The table or list, below the data root; its splits divide it."""

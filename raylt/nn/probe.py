@@ -102,7 +102,7 @@ def logistic(
         bias.grad = surprise.sum(1)
         return loss
 
-    optimizer.step(objective)  # pyright: ignore[reportArgumentType]
+    optimizer.step(objective)
     # The same classifier for features as they come.
     slope = weight / std
     offset = bias - slope @ mean

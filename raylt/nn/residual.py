@@ -81,7 +81,7 @@ class _Thinned(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, pictures: Tensor, stride: int) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(ctx: Any, pictures: Tensor, stride: int) -> Tensor:
         """The pixels that stay, a view."""
         last = pictures.is_contiguous(memory_format=torch.channels_last)
         ctx.format = torch.channels_last if last else torch.contiguous_format

@@ -172,7 +172,7 @@ def named(config: Any, package: str, name: str) -> type[Frozen]:
     field = config.model_fields["name"]
     if field.default == name:
         return config
-    own: Any = (Literal[name], Field(default=name, description=field.description))  # pyright: ignore[reportInvalidTypeForm]
+    own: Any = (Literal[name], Field(default=name, description=field.description))
     return create_model(config.__name__, __base__=config, __module__=config.__module__, name=own)
 
 

@@ -45,7 +45,7 @@ class _Beside:
 
 
 _beside = _Beside()
-sys.meta_path.insert(0, _beside)  # pyright: ignore[reportArgumentType]
+sys.meta_path.insert(0, _beside)
 
 
 def use(folder: Path, *, kept: bool = False) -> None:
