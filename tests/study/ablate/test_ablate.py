@@ -14,6 +14,7 @@ from raylt.space.plan import Budget
 from raylt.study.ablate import ablate
 from raylt.study.confirm.runs import SeedRuns, open_runs
 from raylt.study.report import charts, page, status
+from raylt.study.table import rows
 from raylt.study.verdict import ablation, test_openings
 from tests.study import drive
 from tests.study.confirm.made import settings, starts
@@ -99,6 +100,30 @@ def test_what_does_not_help_leaves_the_race_and_is_never_called_a_gain(ablated, 
     assert by["out", "prune"].verdict.word == "better"
     assert "out after 3 seeds" in ablation.text(result)
     assert result.path == ()
+
+
+def test_what_left_the_race_says_so_in_the_table_while_the_rest_is_not_finished(toy, monkeypatch):
+    monkeypatch.setattr(
+        "raylt.study.confirm.race.hopeless", lambda differences: sum(differences) < 0.2
+    )
+
+    def fewer():
+        table = rows.table([toy.open()], None, ablations=True)
+        return {row.name: row.fewer for row in table.rows if row.fewer}
+
+    # Five settings with the first three seeds, and two runs of the fourth.
+    toy.stop_after = 5 * 3 + 2
+    assert toy.ablate(path=False).interrupted
+    left = {name: "left the race after 3 seeds" for name in ("random masks", "shared norms")}
+    assert fewer() == {
+        "baseline": "4 of 7 seeds, not finished",
+        "trial 1 (winner)": "3 of 7 seeds, not finished",
+        "no pruning": "4 of 7 seeds, not finished",
+        **left,
+    }
+    toy.stop_after = None
+    assert not toy.ablate(path=False).interrupted
+    assert fewer() == left
 
 
 def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):
