@@ -39,7 +39,7 @@ def test_a_key_that_would_do_nothing_is_refused_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("name", "left", "dropped"),
     [
-        ("scheduler.name=none", {"name": "none"}, 2),
+        ("scheduler.name=none", {"name": "none"}, 1),
         ("scheduler.name=median", {"name": "median", "grace": 1}, 1),
         ("sampler.name=random", {"name": "random", "seed": 7}, 1),
         ("scheduler.name=hyperband", {"name": "hyperband", "grace": 1, "factor": 3}, 0),
