@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +55,10 @@ class LongTailed(DatasetConfig):
     few_shot_indices: str | None = None
     """Such a file of the labels of a few-shot probe, in place of `few_shot`."""
 
+    pool: ClassVar[tuple[int, int] | None] = None
+    """Classes, and the images of each that are there for the tail and validation; None where only
+    the files can tell."""
+
     def has_validation(self) -> bool:
         """Whether any images are held out."""
         return self.validation > 0 or self.validation_indices is not None
@@ -67,6 +71,13 @@ class LongTailed(DatasetConfig):
     def sizes_are_known(self) -> bool:
         """Whether the law gives the training images of each class before any file is read."""
         return self.indices is None and self.validation_indices is None
+
+    def train_counts(self) -> tuple[int, ...] | None:
+        """Training images of each class, in class order; None where only the files can tell."""
+        if self.pool is None or not self.sizes_are_known():
+            return None
+        classes, images = self.pool
+        return self.tail_counts(largest=images - self.validation, classes=classes)
 
     def class_order(self, classes: int) -> Sequence[int]:
         """The classes from the largest to the smallest, (classes,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -57,15 +57,11 @@ class Config(LongTailed):
     normalise: Literal["cifar", "imagenet"] = "cifar"
     """Whose channel statistics the encoder normalises with; SDCLR's program uses ImageNet's."""
 
+    pool: ClassVar = (CLASSES, 5000)
+
     def class_order(self, classes: int) -> Sequence[int]:
         """The classes from the largest to the smallest, (classes,)."""
         return _SPLITS[self.split - 1] if self.split else range(classes)
-
-    def train_counts(self) -> tuple[int, ...] | None:
-        """Training images of each class, in class order; None if files name them."""
-        if not self.sizes_are_known():
-            return None
-        return self.tail_counts(largest=5000 - self.validation, classes=CLASSES)
 
 
 # As torchvision has it, but for the SHA-256; importing that takes two seconds.

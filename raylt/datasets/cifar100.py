@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -51,11 +51,7 @@ class Config(LongTailed):
     normalise: Literal["cifar", "imagenet"] = "cifar"
     """Whose channel statistics the encoder normalises with; SDCLR's program uses ImageNet's."""
 
-    def train_counts(self) -> tuple[int, ...] | None:
-        """Training images of each class, in class order; None if files name them."""
-        if not self.sizes_are_known():
-            return None
-        return self.tail_counts(largest=500 - self.validation, classes=CLASSES)
+    pool: ClassVar = (CLASSES, 500)
 
 
 # As torchvision has it, but for the SHA-256; importing that takes two seconds.

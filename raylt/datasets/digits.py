@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,8 @@ class Config(LongTailed):
     validation: int = Field(30, ge=0, le=100)
     """Images of each class that are held out for validation before the tail is cut."""
 
-    def train_counts(self) -> tuple[int, ...] | None:
-        """Training images of each digit; the largest class takes all that the rarest can give."""
-        if not self.sizes_are_known():
-            return None
-        return self.tail_counts(largest=174 - TEST - self.validation, classes=CLASSES)
+    # The largest class takes all that the rarest can give.
+    pool: ClassVar = (CLASSES, 174 - TEST)
 
 
 def load(config: Config, root: Path) -> Splits:
