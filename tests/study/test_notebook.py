@@ -104,7 +104,8 @@ def test_a_space_shows_what_is_open(finished):
 
 def test_a_confirmation_shows_its_verdicts(finished):
     verdict = {"word": "not shown", "mean": 0.01, "low": -0.01, "high": 0.03, "p_holm": 0.2}
-    candidate = {"runs": {"trial": 3}, "promised": 0.05, "kept": None, "paid": None}
+    candidate = {"runs": {"trial": 3}, "promised": 0.05, "dropped": None}
+    candidate |= {"kept": None, "paid": None}
     known = {"metric": "test/accuracy", "seeds": [1, 2]}
     known["candidates"] = [{"verdict": {**verdict, "seeds": 2}, **candidate}]
     folder = finished._record.folder / "confirm"

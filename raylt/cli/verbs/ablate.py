@@ -82,7 +82,7 @@ def ablate(
     if as_json:
         output.print_json({**asdict(result), "exit_code": result.exit_code})
     else:
-        output.echo(ablation.text(result, again=target.settings.command))
+        output.show(*ablation.text(result, again=target.settings.command).splitlines())
     raise click.exceptions.Exit(result.exit_code)
 
 

@@ -31,7 +31,7 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
     if as_json:
         output.print_json(report.best(record))
     else:
-        output.echo(report.best_text(record))
+        output.show(*report.best_text(record).splitlines())
 
 
 @click.command(cls=options.Verb)

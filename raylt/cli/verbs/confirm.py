@@ -72,5 +72,5 @@ def confirm(
     if as_json:
         output.print_json({**asdict(verdict), "exit_code": verdict.exit_code})
     else:
-        output.echo(confirmation.text(verdict, again=target.settings.command))
+        output.show(*confirmation.text(verdict, again=target.settings.command).splitlines())
     raise click.exceptions.Exit(verdict.exit_code)

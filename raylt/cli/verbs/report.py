@@ -77,4 +77,4 @@ def compare(
     if as_json:
         output.print_json(board)
     else:
-        output.echo(leaderboard.text(board, lines=lines))
+        output.show(*leaderboard.parts(board, lines=lines))

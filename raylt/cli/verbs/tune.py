@@ -268,7 +268,7 @@ def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoR
         output.print_json({**asdict(result), "exit_code": code, **more})
     elif rival and comparison:
         output.print_summary(rival)
-        output.echo("\n" + versus.text(comparison))
+        output.show("", *versus.text(comparison).splitlines())
     if unwritten is not None:
         raise unwritten
     raise click.exceptions.Exit(code)

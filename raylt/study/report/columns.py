@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
@@ -50,14 +50,25 @@ class Column:
 
 
 class Columns:
-    """A table that shows as many of its columns as fit, and names the others below it."""
+    """A table that shows as many of its columns as fit, and names the others below it.
 
-    def __init__(self, columns: Sequence[Column], styles: Sequence[str] = ()) -> None:
+    Args:
+        styles: Of each row; none where empty.
+        without: Head of a column -> what to say below where there is no room for it.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        styles: Sequence[str] = (),
+        *,
+        without: Mapping[str, str] | None = None,
+    ) -> None:
         # A control character is shown by more letters than it has.
         self._columns = [
             replace(column, cells=[*map(escape.terminal, column.cells)]) for column in columns
         ]
-        self._styles = styles
+        self._styles, self._without = styles, without or {}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown = fitting(self._columns, options.max_width)
@@ -76,7 +87,8 @@ class Columns:
             table.add_row(*map(Text, row), style=self._styles[i] if self._styles else None)
         yield table
         if hidden := [column.head for column in self._columns if column not in shown]:
-            yield Text(f"no room for: {', '.join(hidden)}", style="dim")
+            notes = [self._without[head] for head in hidden if head in self._without]
+            yield Text("; ".join([f"no room for: {', '.join(hidden)}", *notes]), style="dim")
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:

@@ -12,7 +12,9 @@ from raylt.space.metric_names import METRICS
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, assignments, duration, listed, plain, score, table
+from raylt.study.record.text import SHOWN, assignments, duration, listed, plain, score
+from raylt.study.report.columns import Column, Columns
+from raylt.study.report.trials import RANKS
 from raylt.study.verdict import test_openings
 
 _EVALUATION = ("labels", "probe")
@@ -70,33 +72,51 @@ def compare(records: Sequence[Record], *, metric: str | None, force: bool) -> di
     }
 
 
-def text(leaderboard: Mapping[str, Any], *, lines: int) -> str:
+def parts(leaderboard: Mapping[str, Any], *, lines: int) -> list[Columns | str]:
     """A leaderboard for people: a line for each study, then the best `lines` trials."""
+    trials = leaderboard["ranking"][:lines]
     metrics = list(dict.fromkeys([leaderboard["metric"], *SHOWN]))
-    names = [metric.removeprefix("val/") for metric in metrics]
-    rows = [["rank", "study", "trial", "method", *names, "epochs", "time", "leaves"]]
-    rows += [
-        [
-            str(trial["rank"]),
-            trial["study"],
-            f"{trial['number']}{'*' if trial['role'] == 'baseline' else ''}",
-            trial["recipe"]["method"]["name"],
-            *(score(metric, trial["last"].get(metric)) for metric in metrics),
-            str(trial["recipe"]["epochs"]),
-            duration(trial["seconds"]),
-            assignments(trial["point"]),
-        ]
-        for trial in leaderboard["ranking"][:lines]
+    stars = ["*" if trial["role"] == "baseline" else "" for trial in trials]
+    columns = [
+        Column(head="rank", cells=[str(trial["rank"]) for trial in trials]),
+        Column(head="study", cells=[trial["study"] for trial in trials], right=False),
+        Column(
+            head="trial", cells=[f"{t['number']}{s}" for t, s in zip(trials, stars, strict=True)]
+        ),
+        Column(
+            head="method", cells=[trial["recipe"]["method"]["name"] for trial in trials], rank=3
+        ),
+        *(
+            Column(
+                head=metric.removeprefix("val/"),
+                cells=[score(metric, trial["last"].get(metric)) for trial in trials],
+                rank=0 if metric == leaderboard["metric"] else RANKS.get(metric, 1),
+            )
+            for metric in metrics
+        ),
+        Column(head="epochs", cells=[str(trial["recipe"]["epochs"]) for trial in trials], rank=1),
+        Column(head="time", cells=[duration(trial["seconds"]) for trial in trials], rank=4),
+        Column(
+            head="leaves",
+            cells=[assignments(trial["point"]) for trial in trials],
+            rank=2,
+            right=False,
+            wraps=True,
+        ),
     ]
     rest = len(leaderboard["ranking"]) - lines
-    more = [f"... and {rest} more finished trials"] if rest > 0 else []
-    sentences = [
-        f"{study['study']}: {study['trials']} trials in {duration(study['seconds'])} of training, "
-        f"{study['test_openings']}"
-        for study in leaderboard["studies"]
+    return [
+        *(
+            f"{study['study']}: {study['finished']} of {study['trials']} trials finished, "
+            f"{duration(study['seconds'])} of training, {study['test_openings']}"
+            for study in leaderboard["studies"]
+        ),
+        "",
+        Columns(columns),
+        *([f"... and {rest} more finished trials"] if rest > 0 else []),
+        "",
+        "* a baseline; one seed each, on the validation images",
     ]
-    note = "* a baseline; one seed each, on the validation images"
-    return "\n".join([*sentences, "", *table(rows), *more, "", note])
 
 
 def differences(records: Sequence[Record]) -> list[str]:
@@ -140,10 +160,12 @@ def _data(first: Record, other: Record) -> str:
         next((trial.recipe["data"] for trial in record.outcomes() if trial.recipe), {})
         for record in (first, other)
     )
+    # Images that are taken as they are have a tail of their own.
+    unused = {"imbalance"} if ours.get("natural") or theirs.get("natural") else set[str]()
     return ", ".join(
         f"data.{key} is {plain(ours[key])} and {plain(theirs[key])}"
         for key in ours
-        if key in theirs and ours[key] != theirs[key]
+        if key in theirs and key not in unused and ours[key] != theirs[key]
     )
 
 
@@ -160,6 +182,7 @@ def _study(record: Record) -> dict[str, Any]:
         "study": record.name,
         "fingerprint": record.facts["fingerprint"],
         "trials": len(trials),
+        "finished": sum(trial.state == "complete" for trial in trials),
         "seconds": sum(trial.seconds for trial in trials),
         "best": None if best is None else best.number,
         "test_openings": test_openings.sentence(record),

@@ -116,7 +116,12 @@ def _numbers(record: Record) -> str:
         "trials ended": f"{sum(trial.over for trial in trials)} of {record.wanted}",
         "stopped early": str(sum(trial.state == "stopped" for trial in trials)),
         "time of all trials": duration(sum(trial.seconds for trial in trials)),
-        "budget": budget.sentence(record).removeprefix("budget ") or "-",
+        **{
+            f"{account.name}, used of the budget": (
+                f"{duration(3600 * account.used)} of {duration(3600 * account.limit)}"
+            )
+            for account in budget.accounts(record)
+        },
     }
     cells = "".join(
         f"<div><b>{_text(number)}</b><span>{_text(label)}</span></div>"

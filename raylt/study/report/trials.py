@@ -16,7 +16,7 @@ _STYLES = {
     "interrupted": "yellow",
     "waiting": "dim",
 }
-_RANKS = {"val/few": 1, "val/many": 3, "val/medium": 5}
+RANKS = {"val/few": 1, "val/many": 3, "val/medium": 5}
 """Which accuracies are left out on a narrow terminal: few-shot ones tell most of a long tail."""
 _LEAF, _TIME = 2, 4
 _ENDED = {"leaf": 1, "epoch": 6, "state": 7}
@@ -59,14 +59,16 @@ def table(
             Column(
                 head=metric.removeprefix("val/"),
                 cells=[text.score(metric, trial.last.get(metric)) for trial in trials],
-                rank=0 if metric == objective else _RANKS.get(metric, 1),
+                rank=0 if metric == objective else RANKS.get(metric, 1),
             )
             for metric in metrics
         ),
         Column(head="time", cells=[text.duration(o.seconds) for o in trials], rank=_TIME),
     ]
     styles = ["bold green" if o.number == best else _STYLES[o.state] for o in trials]
-    return Columns(columns, styles)
+    return Columns(
+        columns, styles, without={"epoch": "those that were trained longer stand first"}
+    )
 
 
 def epochs(trial: Outcome) -> str:

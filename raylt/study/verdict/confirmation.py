@@ -86,7 +86,7 @@ def brief(study: Record) -> list[str]:
     if known is None:
         return [*lines, *_unconfirmed(study)]
     for verdict in known["verdicts"]:
-        lines.append(f"{_in_words(verdict)} in {known['metric']}")
+        lines.append(_in_words(verdict, known["metric"]))
     return lines
 
 
@@ -100,8 +100,8 @@ def _unconfirmed(study: Record) -> list[str]:
     return [f"Is it really better? {provenance.command(study, 'confirm', study.name)}"]
 
 
-def _in_words(verdict: Mapping[str, Any]) -> str:
-    """A verdict as the beginning of a sentence; nothing is called confirmed that is not shown."""
+def _in_words(verdict: Mapping[str, Any], metric: str) -> str:
+    """A verdict as a sentence; nothing is called confirmed that is not shown."""
     word, seeds = verdict["word"], verdict["seeds"]
     verdict_words = {
         "better": "confirmed: better than the baseline",
@@ -109,12 +109,15 @@ def _in_words(verdict: Mapping[str, Any]) -> str:
         "not shown": "not shown to be better than the baseline",
     }[word]
     if verdict["dropped"] is not None:
-        seen = f", behind on validation in each of {verdict['dropped']} seeds"
+        count = verdict["dropped"]
+        seen = f": it left the race after {count} seeds, behind in each of them on validation"
     elif verdict["mean"] is None:
-        seen = ", for no seed has both results"
+        seen = f" in {metric}: no seed has both results"
     else:
         p = verdict["p_worse_holm"] if word == "worse" else verdict["p_holm"]
-        seen = f", {points(verdict['mean'])} points over {seeds} fresh seeds (p {p:.3f})"
+        seen = (
+            f", {points(verdict['mean'])} points in {metric} over {seeds} fresh seeds (p {p:.3f})"
+        )
     return f"Trial {verdict['trial']} is {verdict_words}{seen}"
 
 
@@ -134,7 +137,9 @@ def rows(known: Mapping[str, Any]) -> list[list[str]]:
             points(verdict["mean"]),
             interval(verdict["low"], verdict["high"]) or "-",
             f"{verdict['p_holm']:.3f}",
-            str(verdict["seeds"]),
+            f"left after {candidate['dropped']}"
+            if candidate["dropped"]
+            else str(verdict["seeds"]),
             points(candidate["promised"]),
             points(candidate["kept"]),
             class_changes.stored_sentence(candidate["paid"]) if candidate["paid"] else "-",
@@ -192,12 +197,16 @@ def _candidate(candidate: Candidate, metric: str) -> list[str]:
 def _verdict(candidate: Candidate) -> str:
     verdict = candidate.verdict
     if candidate.dropped is not None:
-        return f"{verdict.word}; dropped after {candidate.dropped} seeds, behind on validation"
+        return (
+            f"{verdict.word}; left the race after {candidate.dropped} seeds, behind on validation"
+        )
     if verdict.mean is None:
         return f"{verdict.word}; no seed with both results"
     size = f"{points(verdict.mean)} points {interval(verdict.low, verdict.high)}".rstrip()
     p = verdict.p_worse_holm if verdict.word == "worse" else verdict.p_holm
     sentence = f"{verdict.word}, {size}, p {p:.3f}"
+    if verdict.word == "not shown" and verdict.low is not None and verdict.low > 0:
+        sentence += "; p decides, for the interval of so few seeds is too short"
     if verdict.word == "not shown" and verdict.more_seeds is not None:
         sentence += f"; about {verdict.more_seeds} more seeds would show a lead of this size"
     return sentence

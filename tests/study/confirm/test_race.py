@@ -11,7 +11,7 @@ def test_a_hopeless_candidate_leaves_the_race_and_the_others_are_judged_as_stric
     assert starts(toy.folder) == (15, 15)
     # Two candidates: twice the p-value, as if the other had run to its end.
     assert good.verdict.p_holm == 2 / 64
-    assert "dropped after 3 seeds" in confirmation.text(confirmed)
+    assert "left the race after 3 seeds" in confirmation.text(confirmed)
 
 
 def test_without_a_race_everybody_runs_to_the_end(toy):

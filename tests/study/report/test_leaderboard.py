@@ -6,8 +6,9 @@ import pytest
 
 from raylt import cli
 from raylt.schema import InputError
-from raylt.study.report.leaderboard import compare, differences, text
+from raylt.study.report.leaderboard import compare, differences, parts
 from tests.study import made
+from tests.study.report.made import text_of
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +105,10 @@ def test_an_unknown_metric_is_named(studies):
 def test_texts_and_values_hold_the_ranking(studies):
     ranked = compare(studies("one", "two"), metric=None, force=False)
     first = ranked["ranking"][0]
-    printed = text(ranked, lines=2)
+    printed = text_of(parts(ranked, lines=2))
     assert "... and 3 more finished trials" in printed
-    assert "one: 4 trials" in printed
-    row = next(line for line in printed.splitlines() if line.startswith("1 "))
+    assert "one: 2 of 4 trials finished" in printed
+    row = next(line for line in printed.splitlines() if line.lstrip().startswith("1 "))
     assert first["study"] in row
     assert f"method.temperature={first['point']['method.temperature']:.4g}" in row
     plain = json.loads(json.dumps(ranked))
@@ -131,6 +132,13 @@ def test_different_epochs_are_said_and_stand_in_a_column(studies, folder):
     ranked = compare(studies("one", "short"), metric=None, force=False)
     (warning,) = ranked["warnings"]
     assert warning.startswith("their trials had different epochs, one 6, short 3: ")
-    head, *rows = text(ranked, lines=9).splitlines()[3:]
+    head, *rows = text_of(parts(ranked, lines=9)).splitlines()[3:]
     column = head.split().index("epochs")
-    assert {row.split()[column] for row in rows if row[:1].isdigit()} == {"6", "3"}
+    assert {row.split()[column] for row in rows if row.strip()[:1].isdigit()} == {"6", "3"}
+
+
+def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_line(studies):
+    ranked = compare(studies("one", "two"), metric=None, force=False)
+    shown = text_of(parts(ranked, lines=9), width=80)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "method.temperature=" in shown

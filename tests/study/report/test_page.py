@@ -158,7 +158,8 @@ def test_a_confirmation_leads(tmp_path, retrain):
         json.dumps({**result, "candidates": [candidate]})
     )
     assert findings.sentences(record)[0].startswith(
-        "Trial 1 is confirmed: better than the baseline, +2.1 points over 6 fresh seeds"
+        "Trial 1 is confirmed: better than the baseline, +2.1 points in test/accuracy over 6 "
+        "fresh seeds"
     )
     _, text = read(page.page(record, charts.of_study(record)))
     assert "Nothing is confirmed" not in text

@@ -90,9 +90,21 @@ def test_who_left_the_race_and_who_has_no_pair_is_said():
     text = confirmation.text(confirmed(dropped, lonely))
     assert "2 candidates against the baseline" in text
     assert "false 'better' over all of them: 0.05" in text
-    assert "dropped after 3 seeds, behind on validation" in text
+    assert "left the race after 3 seeds, behind on validation" in text
     assert "not shown; no seed with both results" in text
     assert "led by" not in text
+
+
+def test_the_seeds_of_one_that_left_the_race_are_those_after_which_it_left():
+    left = candidate([-0.03] * 3, dropped=3, kept=-0.03)
+    (row,) = confirmation.rows(json.loads(json.dumps(dataclasses.asdict(confirmed(left)))))
+    assert dict(zip(confirmation.HEADS, row, strict=True))["seeds"] == "left after 3"
+
+
+def test_an_interval_above_zero_beside_what_is_not_shown_is_explained():
+    text = confirmation.text(confirmed(candidate([0.021, 0.019, 0.02])))
+    assert "not shown, +2.0 points" in text
+    assert "p decides, for the interval of so few seeds is too short" in text
 
 
 def test_the_best_epoch_and_the_pool_are_explained():
@@ -165,7 +177,7 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
     opened, line = confirmation.brief(study)
     assert opened.startswith("Test set opened 1x")
     assert line == (
-        "Trial 3 is confirmed: better than the baseline, +4.0 points over 5 fresh seeds (p 0.031) "
-        "in test/accuracy"
+        "Trial 3 is confirmed: better than the baseline, +4.0 points in test/accuracy over 5 "
+        "fresh seeds (p 0.031)"
     )
     assert not list(study.folder.rglob("*.part"))

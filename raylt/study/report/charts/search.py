@@ -8,7 +8,7 @@ from raylt.study.record.outcome import Outcome, course
 from raylt.study.record.record import Record
 from raylt.study.record.text import duration, short
 from raylt.study.report.charts import figure, importance, parallel, parts
-from raylt.study.report.charts.figure import Axis, Chart, Line, Panel
+from raylt.study.report.charts.figure import Axis, Chart, Line, Panel, Points
 
 Style = tuple[str, str, figure.Dash, float]
 """Name, colour, dash and width of a line."""
@@ -133,6 +133,15 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
     other: Style = ("", figure.PALE, "solid", 1)
     lines = [curve(record, trial, metric, styles.get(trial.number, other)) for trial in drawn]
     longest = max(x for line in lines for x in line.x)
+    # A line through one point shows nothing.
+    once = [line for line in lines if len(line.x) == 1]
+    dots = Points(
+        name="scored once",
+        x=tuple(line.x[0] for line in once),
+        y=tuple(line.y[0] for line in once),
+        colour=figure.GREY,
+        hover=tuple(line.hover[0] for line in once),
+    )
     rest = len(scored) - len(drawn)
     return figure.plot(
         *_CURVES,
@@ -140,7 +149,11 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
         + (f" {rest} weaker trials are left out." if rest else ""),
         x=Axis("epoch"),
         y=Axis(parts.axis_title(metric)),
-        marks=(*lines, *parts.pixel_line(record, metric=metric, width=longest)),
+        marks=(
+            *lines,
+            *([dots] if once else []),
+            *parts.pixel_line(record, metric=metric, width=longest),
+        ),
     )
 
 
@@ -186,10 +199,11 @@ def _front(record: Record, scored: Sequence[Outcome], prefix: str) -> Chart:
         x=lambda trial: 100 * trial.last[many],
         y=lambda trial: 100 * trial.last[few],
     )
+    are = "is" if len(front) == 1 else "are"
     return figure.plot(
         *_PARETO,
-        f"The groups are {_SHOT_GROUPS[prefix]}; validation images. {len(front)} of "
-        f"{len(complete)} finished trials are not beaten in both at once.",
+        f"The groups are {_SHOT_GROUPS[prefix]}; validation images. Of {len(complete)} finished "
+        f"trials {len(front)} {are} beaten by no other in both groups at once.",
         x=Axis("many-shot accuracy (%)"),
         y=Axis("few-shot accuracy (%)"),
         marks=(*([line] if len(front) > 1 else []), *marks),

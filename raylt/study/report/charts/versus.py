@@ -51,7 +51,7 @@ def _chart(comparison: Mapping[str, Any]) -> Chart:
     scores = ", ".join(_score_at_cost(study, metric) for study in studies)
     return figure.plot(
         *_NAME,
-        f"At the cost that both have spent: {scores}. The same space, rungs and budget; one "
+        f"At the cost that both have spent: {scores}. Equal but for the method; one "
         f"seed each, on validation images. Time is that of all trials added up.",
         x=Axis(f"{unit} of all trials"),
         y=Axis(f"best {parts.axis_title(metric)}"),
