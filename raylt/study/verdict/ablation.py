@@ -143,8 +143,12 @@ def sentence(
         *_say(changes["better"], "carries the gain", "carry the gain"),
         *_say(changes["worse"], "costs", "cost"),
         *_say(changes["not shown"], f"is {_NOISE}", f"are {_NOISE}"),
-        *_say(parts["better"], "makes the winner worse", "make the winner worse"),
-        *_say(parts["worse"], "makes the winner better", "make the winner better"),
+        # "no pruning makes it worse" reads like a denial.
+        *(
+            f"what makes the winner {is_then}: {listed(names)}"
+            for is_then, names in (("worse", parts["better"]), ("better", parts["worse"]))
+            if names
+        ),
         *_adds_up(interplay, apart, seeds=whole.verdict.seeds),
     ]
     return " ".join(map(as_sentence, sentences))
@@ -165,12 +169,14 @@ def _adds_up(
     ends += f" over {apart.seeds} seeds" if apart.seeds < seeds else ""
     if not apart.sure:
         size = f"{points(apart.mean)} points {ends}".rstrip()
-        return [f"together they bring as much as one by one, but for {size}, which is noise"]
+        return [
+            f"together the changes bring as much as one by one, but for {size}, which is not shown"
+        ]
     more, better = ("more", "better") if apart.mean > 0 else ("less", "less")
     who = [name for name, e in interplay.items() if e.sure and (e.mean > 0) == (apart.mean > 0)]
     works = _say(who, f"works {better} beside the others", f"work {better} beside the others")
     size = f"{100 * abs(apart.mean):.1f} points {more} than one by one {ends}"
-    return [": ".join([f"together they bring {size}", *works])]
+    return [": ".join([f"together the changes bring {size}", *works])]
 
 
 def text(result: Ablation, *, again: str = "") -> str:

@@ -16,8 +16,9 @@ from tests.study.verdict.made import ablated
 def test_the_sentence_says_what_carries_what_costs_and_what_interacts():
     assert ablated().sentence == (
         "Together the changes bring +11.1 points, which is shown. A carries the gain. B costs. "
-        "No contrast makes the winner worse. Cosine makes the winner better. Together they bring "
-        "2.8 points more than one by one [+2.0, +3.8]: b works better beside the others."
+        "What makes the winner worse: no contrast. What makes the winner better: cosine. "
+        "Together the changes bring 2.8 points more than one by one [+2.0, +3.8]: b works better "
+        "beside the others."
     )
 
 
@@ -25,8 +26,8 @@ def test_changes_that_add_up_are_said_to(monkeypatch):
     effects = ablated().effects
     apart = estimate([0.01, -0.01, 0.005, -0.004])
     heard = ablation.sentence(effects, {}, apart)
-    assert "Together they bring as much as one by one, but for +0.0 points [-" in heard
-    assert heard.endswith("which is noise.")
+    assert "Together the changes bring as much as one by one, but for +0.0 points [-" in heard
+    assert heard.endswith("which is not shown.")
     assert "one by one" not in ablation.sentence(effects, {}, None)
 
 
@@ -39,7 +40,7 @@ def test_changes_that_stand_in_each_others_way_are_named():
 def test_a_sum_over_few_seeds_is_told_and_shows_nothing():
     apart = estimate([0.03, 0.02, 0.04])
     text = ablation.sentence(ablated().effects, {"a": apart}, apart)
-    assert text.endswith("but for +3.0 points [+2.0, +3.7] over 3 seeds, which is noise.")
+    assert text.endswith("but for +3.0 points [+2.0, +3.7] over 3 seeds, which is not shown.")
 
 
 @pytest.mark.parametrize("stopped", ["", "budget spent: cpu_hours 2 of 2 h"])
