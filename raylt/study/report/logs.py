@@ -29,7 +29,9 @@ def parts(record: Record, number: int) -> list[Columns | str]:
     folder = _folder(record, number)
     files = (*_printed(folder), *_errors(folder))
     printed = [path.read_text("utf-8", "replace").rstrip() for path in files]
-    trial, entries = record.outcome(number), record.epochs(number)
+    # As people see it: `interrupted` where nobody drives the search.
+    trial = next(trial for trial in record.ranking() if trial.number == number)
+    entries = record.epochs(number)
     head = f"{record.name}, trial {number}: {trial.state}, {text.assignments(trial.point)}"
     rest = len(entries) - _EPOCHS
     more = [f"... and {rest} epochs before"] if rest > 0 else []

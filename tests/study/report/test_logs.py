@@ -43,6 +43,13 @@ def test_what_a_trial_printed_and_why_it_failed(begun):
     )
 
 
+def test_a_trial_that_nobody_drives_has_the_state_that_status_shows(begun):
+    made, _ = begun
+    shown = status.study("toy", made.folder.parent)["trials"][0]["state"]
+    assert shown == "interrupted"
+    assert text_of(logs.parts(made, 0)).startswith(f"toy, trial 0: {shown}, ")
+
+
 def test_a_short_training_is_shown_whole(begun):
     made, _ = begun
     for epoch in range(1, 33):
