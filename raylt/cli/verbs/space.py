@@ -45,7 +45,7 @@ def diff(before: str, after: str) -> None:
         Column(head="key", cells=paths, right=False),
         Column(head="before", cells=[c.before for c in changes], right=False, wraps=True),
         Column(head="after", cells=[c.after for c in changes], right=False, wraps=True),
-        Column(head="refused, because", cells=refused, right=False, wraps=True),
+        Column(head="resume refuses it, because", cells=refused, right=False, wraps=True),
     ]
     output.show(Columns(columns if any(refused) else columns[:-1]), *note)
 

@@ -163,7 +163,7 @@ def test_the_difference_of_two_files_is_printed_and_a_refused_one_is_exit_2(
     head, _, row, *_ = out.splitlines()
     assert head.split()[:3] == ["key", "before", "after"]
     assert row.split()[:3] == ["epochs", "6", "7"]
-    assert head.endswith("refused, because")
+    assert head.endswith("resume refuses it, because")
     assert out.count("decides what their results mean") == 1
     made.close()
     runs = ["--runs", str(made.folder.parent), "--data", str(tmp_path)]
