@@ -41,7 +41,7 @@ class Outcome:
     best: Metrics = field(default_factory=dict)
     """Metrics of the scored epoch with the best objective."""
     seconds: float = 0.0
-    """Wall-clock time over all attempts."""
+    """Wall-clock time over all attempts, while its process was up."""
     cpu_seconds: float = 0.0
     """Seconds of cores that it booked, over all attempts."""
     gpu_seconds: float = 0.0
@@ -53,7 +53,8 @@ class Outcome:
     alone: str = ""
     """Why it had to run with no other trial beside it, in one line; "" unless it had to."""
     began: float = 0.0
-    """When it was first handed out, in seconds since 1970; 0 while it waits."""
+    """When its process was first up, in seconds since 1970; when it was handed out, as long as no
+    process is up and in a study of 0.1.0; 0 while it waits."""
     ended: float = 0.0
     """When it was closed, in seconds since 1970; 0 while it is open."""
 

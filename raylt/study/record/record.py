@@ -43,7 +43,10 @@ _STATES: dict[TrialState, State] = {
 }
 _TELL = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 _NO_POINT = "no point"
-_KEPT = ("role", "point", "digest", "recipe", "last", "best", "attempts", "failure", "alone")
+_KEPT = (
+    *("role", "point", "digest", "recipe", "last", "best", "attempts", "began"),
+    *("failure", "alone"),
+)
 _COSTS = ("seconds", "cpu_seconds", "gpu_seconds")
 """Fields of an outcome that are attributes of Optuna's trial, and those of what it cost."""
 CHECKPOINTS = "checkpoints"
@@ -237,7 +240,7 @@ class Record:
     def begin_attempt(self, number: int) -> int:
         """Count a start of a trial; returns how many there were."""
         attempts = self.outcome(number).attempts + 1
-        self._set(number, attempts=attempts)
+        self._set(number, attempts=attempts, **({"began": time.time()} if attempts == 1 else {}))
         self.begun = True
         self._live[number] = self._epochs.read(number)
         return attempts
@@ -310,7 +313,8 @@ class Record:
 
     def _outcome(self, trial: FrozenTrial) -> Outcome:
         attrs, state = trial.user_attrs, _STATES[trial.state]
-        kept: dict[str, Any] = {"role": "sampled"}
+        handed_out = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        kept: dict[str, Any] = {"role": "sampled", "began": handed_out}
         kept |= {key: attrs[key] for key in (*_KEPT, *_COSTS) if key in attrs}
         if kept["role"] == "draw":
             kept["role"] = "sampled"  # As 0.1.0 called it.
@@ -319,7 +323,6 @@ class Record:
         return Outcome(
             number=trial.number,
             state=state,
-            began=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
             ended=trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,
             **kept,
         )

@@ -1,3 +1,5 @@
+import time
+
 from raylt.study.record import lock, studies
 from raylt.study.record.postgres import Driver
 from tests.study.search.made import searcher
@@ -24,6 +26,14 @@ def test_an_outcome_is_what_a_trial_was_started_with_what_it_scored_and_how_it_e
     assert (complete.point, complete.digest) == (running.point, running.digest)
     assert complete.recipe["seed"] == 0
     assert 0 < complete.began <= complete.ended
+    search.suggest("u")
+    handed_out = made.outcome(1).began
+    time.sleep(0.01)
+    search.started("u")
+    began = made.outcome(1).began
+    assert 0 < handed_out < began  # The start of the process is not a part of the trial.
+    made.begin_attempt(1)
+    assert made.outcome(1).began == began
     assert made.best() == made.baseline() == made.ranking()[0] == complete
 
 
