@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import statistics
@@ -134,21 +135,32 @@ def _numbers(record: Record) -> str:
 def _scores(record: Record) -> dict[str, str]:
     """The best trial and the baseline over fresh seeds, or in the search before there are any."""
     if (known := confirmation.stored(record)) is not None:
-        runs, metric = known["candidates"][0]["runs"], known["metric"]
+        metric = known["metric"]
         name, seen = metric.removeprefix("test/"), "test, mean of fresh seeds"
+        runs = max(known["candidates"], key=_standing)["runs"]
         return {
             f"{name} of trial {runs['trial']}\n{seen}": _mean(runs, metric),
             f"{name} of the baseline\n{seen}": _mean(known["baseline"], metric),
             f"few-shot of trial {runs['trial']}\n{seen}": _mean(runs, "test/few"),
         }
-    best, metric = record.best(), record.objectives[0].metric
+    best, baseline = record.best(), record.baseline()
+    if baseline is not None and baseline.state != "complete":
+        baseline = None  # Its score is that of an early epoch.
+    metric = record.objectives[0].metric
     name = metric.removeprefix("val/")
     seen = "validation, one seed" if name != metric else "one seed"
     return {
         f"best {name}\n{seen}": _score(metric, best),
-        f"baseline {name}\n{seen}": _score(metric, record.baseline()),
+        f"baseline {name}\n{seen}": _score(metric, baseline),
         "few-shot of the best\nvalidation, one seed": _score("val/few", best),
     }
+
+
+def _standing(candidate: Mapping[str, Any]) -> tuple[bool, float]:
+    """What the best candidate has most of; one that left the race has no mean."""
+    verdict = candidate["verdict"]
+    mean = -math.inf if verdict["mean"] is None else verdict["mean"]
+    return verdict["word"] == "better", mean
 
 
 def _mean(runs: Mapping[str, Any], metric: str) -> str:

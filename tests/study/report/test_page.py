@@ -11,6 +11,7 @@ from raylt.schema import EnvironmentError
 from raylt.space.file.document import dump
 from raylt.study.report import charts, findings, page
 from tests.study import made
+from tests.study.search.made import result, searcher
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +128,21 @@ def test_a_study_without_a_result_has_a_report(tmp_path):
     assert "No trial has finished yet. Go on with" in text
 
 
+def test_an_interrupted_study_shows_no_number_of_an_early_epoch(study):
+    begun = study()
+    driven = searcher(begun)
+    driven.suggest("t")
+    driven.started("t")
+    driven.on_trial_result("t", result(1, **{"val/many": 0.6, "val/few": 0.4}))
+    _, text = read(page.page(begun, charts.of_study(begun)))
+    assert "No trial has finished yet. Go on with" in text
+    assert "baseline accuracy" not in text
+    assert "validation images. No trial has finished yet." in text
+
+
 @pytest.mark.parametrize("retrain", ["split", "pool"])
 def test_a_confirmation_leads(tmp_path, retrain):
-    record = made.study(tmp_path, trials=2, failed=(), tables=False)
+    record = made.study(tmp_path, trials=3, failed=(), tables=False)
     (record.folder / "confirm").mkdir()
     seen = {
         "word": "better",
@@ -154,10 +167,20 @@ def test_a_confirmation_leads(tmp_path, retrain):
     }
     result = {"metric": "test/accuracy", "seeds": [1, 2], "retrain": retrain}
     result["baseline"] = {"trial": 0, "test": {"1": {"test/accuracy": 0.5}}}
+    # The winner of the search left the race.
+    left = {
+        **candidate,
+        "verdict": {**seen, "word": "not shown", "mean": None, "low": None, "high": None},
+        "runs": {"trial": 2, "test": {}},
+        "dropped": 3,
+        "paid": None,
+    }
     (record.folder / "confirm" / "verdict.json").write_text(
-        json.dumps({**result, "candidates": [candidate]})
+        json.dumps({**result, "candidates": [left, candidate]})
     )
-    assert findings.sentences(record)[0].startswith(
+    dropped, confirmed, *_ = findings.sentences(record)
+    assert dropped.startswith("Trial 2 is not shown to be better than the baseline: it left")
+    assert confirmed.startswith(
         "Trial 1 is confirmed: better than the baseline, +2.1 points in test/accuracy over 6 "
         "fresh seeds"
     )

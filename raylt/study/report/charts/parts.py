@@ -14,12 +14,14 @@ from raylt.study.report.charts.figure import Line, Points
 from raylt.study.verdict import floor
 
 _STYLES: tuple[tuple[str, str, figure.Symbol], ...] = (
+    ("not finished", figure.GREY, "square"),
     ("stopped early", figure.GREY, "hollow"),
     ("finished", figure.GREY, "circle"),
     ("baseline", figure.BLUE, "diamond"),
     ("best", figure.VERMILION, "star"),
 )
-"""How each kind of trial is marked; the later kinds are drawn over the earlier ones."""
+"""How each kind of trial is marked, the later kinds over the earlier ones; one that runs, failed or
+is interrupted is not finished."""
 
 
 def trial_marks(
@@ -29,10 +31,11 @@ def trial_marks(
     x: Callable[[Outcome], float],
     y: Callable[[Outcome], float],
 ) -> tuple[Points, ...]:
-    """A mark for each trial; stopped, finished, baseline and best trials look different."""
+    """A mark for each trial; each of `_STYLES` looks different."""
+    ends = {"complete": "finished", "stopped": "stopped early"}
     kinds: dict[str, list[Outcome]] = {}
     for trial in trials:
-        kind = "finished" if trial.state == "complete" else "stopped early"
+        kind = ends.get(trial.state, "not finished")
         kinds.setdefault("baseline" if trial.role == "baseline" else kind, []).append(trial)
         if best is not None and trial.number == best.number:
             kinds["best"] = [trial]
@@ -59,7 +62,7 @@ def _description(trial: Outcome) -> str:
 def reference_lines(record: Record, *, metric: str, width: float) -> tuple[Line, ...]:
     """The levels of the baseline and of raw pixels, as far as known, from 0 to `width`."""
     baseline = record.baseline()
-    if baseline is None or metric not in baseline.last:
+    if baseline is None or baseline.state != "complete" or metric not in baseline.last:
         return pixel_line(record, metric=metric, width=width)
     return (
         _level("baseline", metric, baseline.last[metric], width, figure.BLUE, "dash"),

@@ -64,8 +64,8 @@ def response(record: Record, ranking: Sequence[Outcome]) -> Chart:
     )
     return Chart(
         *_RESPONSE,
-        "Each mark is a trial; the other leaves differ too, so look for the edge of the "
-        "cloud. Hollow marks were stopped early and show their last score.",
+        "Each mark is a trial with its last score; the other leaves differ too, so look for the "
+        "edge of the cloud.",
         panels,
     )
 
@@ -145,7 +145,7 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
     rest = len(scored) - len(drawn)
     return figure.plot(
         *_CURVES,
-        f"{len(drawn)} trials; thin lines that end early were stopped."
+        f"{len(drawn)} trials; thin lines that end early were stopped or are not finished."
         + (f" {rest} weaker trials are left out." if rest else ""),
         x=Axis("epoch"),
         y=Axis(parts.axis_title(metric)),
@@ -200,10 +200,15 @@ def _front(record: Record, scored: Sequence[Outcome], prefix: str) -> Chart:
         y=lambda trial: 100 * trial.last[few],
     )
     are = "is" if len(front) == 1 else "are"
+    unbeaten = (
+        f"Of {len(complete)} finished trials {len(front)} {are} beaten by no other in both groups "
+        f"at once."
+        if complete
+        else "No trial has finished yet."
+    )
     return figure.plot(
         *_PARETO,
-        f"The groups are {_SHOT_GROUPS[prefix]}; validation images. Of {len(complete)} finished "
-        f"trials {len(front)} {are} beaten by no other in both groups at once.",
+        f"The groups are {_SHOT_GROUPS[prefix]}; validation images. {unbeaten}",
         x=Axis("many-shot accuracy (%)"),
         y=Axis("few-shot accuracy (%)"),
         marks=(*([line] if len(front) > 1 else []), *marks),

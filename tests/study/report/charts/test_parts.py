@@ -4,6 +4,7 @@ import pytest
 
 from raylt.study.report.charts import parts
 from tests.study import made
+from tests.study.search.made import result, searcher
 
 
 def test_kinds_of_trials_look_different_and_every_trial_is_marked_once_but_the_best(record):
@@ -12,14 +13,29 @@ def test_kinds_of_trials_look_different_and_every_trial_is_marked_once_but_the_b
         record.outcomes(), ranking[0], x=lambda trial: trial.number, y=lambda trial: trial.epoch
     )
     numbers = {mark.name: set(mark.x) for mark in marks}
-    assert list(numbers) == ["stopped early", "finished", "baseline", "best"]
+    kinds = ["not finished", "stopped early", "finished", "baseline"]
+    assert list(numbers) == [*kinds, "best"]
+    assert numbers["not finished"] == {3}  # It failed.
     assert numbers["baseline"] == {0}
     assert numbers["best"] == {ranking[0].number}
-    assert {5, 7, 8} <= numbers["stopped early"]
-    alone = [numbers[name] for name in ("stopped early", "finished", "baseline")]
+    assert numbers["stopped early"] == {5, 7, 8}
+    alone = [numbers[kind] for kind in kinds]
     assert sum(map(len, alone)) == len(set.union(*alone)) == len(record.outcomes())
     (best,) = marks[-1].hover
     assert best.startswith(f"trial {ranking[0].number} (complete, epoch 6), temperature ")
+
+
+def test_a_trial_that_nobody_drives_was_not_stopped_and_its_baseline_is_no_level(study):
+    begun = study()
+    search = searcher(begun)
+    for trial_id in "tu":
+        search.suggest(trial_id)
+        search.started(trial_id)
+        search.on_trial_result(trial_id, result(1))
+    marks = parts.trial_marks(begun.ranking(), None, x=lambda t: t.number, y=lambda t: t.epoch)
+    assert [(mark.name, mark.x) for mark in marks] == [("not finished", (1,)), ("baseline", (0,))]
+    (pixels,) = parts.reference_lines(begun, metric="val/accuracy", width=1.0)
+    assert pixels.name.startswith("floor of raw pixels")
 
 
 def test_reference_lines_are_the_baseline_and_the_better_classifier_of_raw_pixels(record):
