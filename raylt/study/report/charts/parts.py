@@ -20,8 +20,8 @@ _STYLES: tuple[tuple[str, str, figure.Symbol], ...] = (
     ("baseline", figure.BLUE, "diamond"),
     ("best", figure.VERMILION, "star"),
 )
-"""How each kind of trial is marked, the later kinds over the earlier ones; one that runs, failed or
-is interrupted is not finished."""
+"""How each kind of trial is marked, the later kinds over the earlier ones; one that runs,
+failed or is interrupted is not finished."""
 
 
 def trial_marks(
