@@ -94,8 +94,8 @@ def find(word: str, others: Iterable[str] = ()) -> tuple[Entry, ...]:
         known = [*others, *dict.fromkeys(entry.key for entry in entries())]
         near = did_you_mean(name, known)
         raise InputError(
-            f"must be a verb, or a key of a space file or a profile, but got {word!r}"
-            f"{near or '; as in method.temperature or study.trials, and `raylt help` lists verbs'}"
+            f"must be a verb, a metric, or a key of a space file or a profile, but got {word!r}"
+            f"{near or '; as in val/few or method.temperature, and `raylt help` lists verbs'}"
         )
     return tuple(chosen)
 
@@ -234,7 +234,7 @@ def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
             return _type(definitions.get(reference.rpartition("/")[2], {}), definitions)
         case {"anyOf": parts}:
             types = [_type(part, definitions) for part in parts if part.get("type") != "null"]
-            return " or ".join(dict.fromkeys(types))
+            return _words(dict.fromkeys(types))
         case {"enum": words} if words == list(METRICS):
             return "name of a metric"
         case {"enum": words}:

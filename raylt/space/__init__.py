@@ -133,11 +133,11 @@ def _overridden(document: Document, overrides: Sequence[str]) -> Document:
         if key[0] in "+~":
             bare = key.lstrip("+~")
             raise InputError(f"{where}: must not begin with {key[0]}; write {bare}={text}")
-        document = document.put(_override_keys(key, where), documents.value(text, where))
+        document = document.put(_override_keys(document, key, where), documents.value(text, where))
     return document
 
 
-def _override_keys(key: str, where: str) -> tuple[str, ...]:
+def _override_keys(document: Document, key: str, where: str) -> tuple[str, ...]:
     first, *rest = key.split(".")
     if first == "recipe" and rest:
         raise InputError(f"{where}: must be written without `recipe.`; write {'.'.join(rest)}=...")
@@ -145,12 +145,24 @@ def _override_keys(key: str, where: str) -> tuple[str, ...]:
         return tuple(key.split("."))
     if first not in Recipe.model_fields:
         known = [*Recipe.model_fields, *(f"study.{name}" for name in Study.model_fields)]
-        near = f"; did you mean 'study.{first}'?" if f"study.{first}" in known else None
         raise InputError(
             f"{where}: must be a key of the recipe or the study, but is unknown"
-            f"{near or did_you_mean(key, known)}; known: {', '.join(known)}"
+            f"{_meant(document, key) or '; known: ' + ', '.join(known)}"
         )
     return ("recipe", *key.split("."))
+
+
+def _meant(document: Document, key: str) -> str:
+    """Which key may have been meant: the one that ends like it, else one that is near."""
+    _check_parts(document)
+    try:
+        model = recipe.model_of(document.values["recipe"])
+    except InputError:
+        model = Recipe  # Of a method or dataset that nobody knows.
+    known = [*explain.paths(model), *explain.paths(Study, "study.")]
+    ends = [path for path in known if path.endswith(f".{key}")]
+    whole = f"study.{key}" if f"study.{key}" in ends else ends[0] if len(ends) == 1 else ""
+    return f"; did you mean {whole!r}?" if whole else did_you_mean(key, known)
 
 
 def _check_parts(document: Document) -> None:

@@ -12,7 +12,6 @@ from raylt import encoders, plugins
 from raylt.encoders import EncoderConfig
 from raylt.recipe import Recipe
 from raylt.space.leaf import COMPLEMENT
-from raylt.space.metric_names import METRICS
 from raylt.space.plan import Study
 
 _SCALAR = {"type": ["number", "string", "boolean", "null"]}
@@ -72,12 +71,6 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema of space files, with the methods and datasets that are installed."""
     definitions: dict[str, Any] = dict(LEAF)
     study = _of(Study, definitions)
-    objective = {"$ref": "#/$defs/Objective"}
-    choices = [{"enum": list(METRICS)}, objective]
-    study["properties"]["objective"] = {
-        "description": study["properties"]["objective"].get("description", ""),
-        "anyOf": [*choices, {"type": "array", "minItems": 1, "items": {"anyOf": choices}}],
-    }
     recipe = _of(Recipe, definitions)
     encoder = recipe["properties"].pop("encoder")
     recipe = _opened(recipe, definitions)

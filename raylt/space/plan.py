@@ -168,6 +168,10 @@ class Confirm(Frozen):
         return self
 
 
+Named = Metric | Objective
+"""An objective as it may be written."""
+
+
 def _list(objectives: Any) -> Any:
     """One objective may stand without a list, and without a mapping."""
     items: list[Any] = list(objectives) if isinstance(objectives, list | tuple) else [objectives]
@@ -188,8 +192,15 @@ class Study(Frozen):
     """Name of the study: of its folder and its MLflow run."""
     trials: int = Field(default=20, ge=1)
     """Trials of the whole study, the baseline included."""
-    objective: Annotated[tuple[Objective, ...], BeforeValidator(_list)] = Field(
-        default=(Objective(metric="val/accuracy"),), strict=False
+    objective: Annotated[
+        tuple[Objective, ...],
+        BeforeValidator(
+            _list, json_schema_input_type=Named | Annotated[list[Named], Field(min_length=1)]
+        ),
+    ] = Field(
+        default=(Objective(metric="val/accuracy"),),
+        strict=False,
+        json_schema_extra={"default": "val/accuracy"},
     )
     """The metric to improve; several span a Pareto front."""
     constraints: tuple[Constraint, ...] = Field(default=(), strict=False)

@@ -137,6 +137,11 @@ def test_help_of_a_metric_is_its_meaning(capsys: pytest.CaptureFixture[str]) -> 
     )
     assert cli.run(["help", "val/best/few"]) == 0
     assert "the epoch with the best val/accuracy so far" in capsys.readouterr().out
+    assert cli.run(["help", "val/fewww"]) == 2
+    assert "must be a verb, a metric, or a key of a space file or a profile, but got" in (
+        error := capsys.readouterr().err
+    )
+    assert error.endswith("did you mean 'val/few'?\n")
 
 
 def test_help_of_a_key_is_its_entry(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,12 @@ def test_a_section_brings_its_keys_and_the_last_part_is_enough() -> None:
     assert keys.find("recipe.optimizer.lr") == keys.find("optimizer.lr")
 
 
+def test_a_key_with_a_short_form_names_it() -> None:
+    (objective, *_) = keys.find("study.objective")
+    assert objective.type == "name of a metric, mapping or list, each name of a metric or mapping"
+    assert objective.default == "val/accuracy"
+
+
 def test_the_nearest_key_or_word_is_named() -> None:
     with pytest.raises(InputError, match=r"did you mean 'method.temperature'"):
         keys.find("method.temprature")
@@ -81,5 +87,5 @@ def test_the_text_keeps_to_its_width() -> None:
 
 
 def test_a_word_that_is_like_no_key_is_answered_with_some() -> None:
-    with pytest.raises(InputError, match=r"as in method.temperature .*`raylt help` lists verbs"):
+    with pytest.raises(InputError, match=r"as in val/few .*`raylt help` lists verbs"):
         keys.find("qqqqqq")

@@ -217,6 +217,21 @@ def test_the_command_line_overrules_the_file(tmp_path: Path) -> None:
     assert again.baseline_point == search_space.baseline_point
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("metod.prune", "method.prune"),
+        ("prune", "method.prune"),
+        ("cpu_hours", "study.budget.cpu_hours"),
+        ("name", "study.name"),  # One of several.
+        ("temprature", "method.temperature"),
+    ],
+)
+def test_the_key_that_was_meant_is_named(word: str, meant: str) -> None:
+    with pytest.raises(InputError, match=rf"did you mean '{meant}'\?$"):
+        space.load("sdclr", [f"{word}=1"])
+
+
 def test_what_may_change_when_a_study_goes_on_is_not_in_the_digest(tmp_path: Path) -> None:
     leaves = {"method.prune": PRUNE}
     digest = loaded(tmp_path, {}, leaves).digest

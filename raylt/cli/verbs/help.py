@@ -54,7 +54,8 @@ def _of_key(word: str, verbs: Iterable[str]) -> str:
             f"{row.name} (metric of each {row.of})\n  {row.meaning} ({row.unit})" for row in rows
         )
     width = min(shutil.get_terminal_size().columns, 100)
-    return keys.text(keys.find(word, verbs), width=width)
+    metrics = [row.name for row in metric_table.TABLE]
+    return keys.text(keys.find(word, [*verbs, *metrics]), width=width)
 
 
 def _of_verb(context: click.Context, words: tuple[str, ...]) -> str:

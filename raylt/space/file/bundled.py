@@ -6,6 +6,8 @@ In a checkout they are the folders `search_spaces/` and `clusters/`; a wheel hol
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,7 @@ Kind = Literal["search_spaces", "clusters"]
 MODELINE = "# yaml-language-server: "
 """How the line begins that names a file's schema for editors; the schema lies beside the file."""
 _NOUNS = {"search_spaces": "space", "clusters": "profile"}
+_LOOK = "; check the spelling and the working directory"
 _NO_PROFILES = ("skypilot",)
 """Files of `clusters/` that are for other programs."""
 _PACKAGE = Path(__file__).parents[2]
@@ -57,8 +60,21 @@ def find(source: Path | str, kind: Kind) -> Path | str:
         return source
     beside = [str(other) for other in path.parent.glob("*.yaml")] if path.suffix else []
     near = did_you_mean(str(path), beside) or did_you_mean(path.stem, bundled)
+    known = near or f"; built in: {', '.join(bundled)}"
     raise InputError(
         f"{source}: must be a file that exists, or a built-in {_NOUNS[kind]}"
-        f"{near or '; built in: ' + ', '.join(bundled)}; check the spelling and the working "
-        f"directory"
+        f"{_of_dataset(str(source), bundled) or known + _LOOK}"
     )
+
+
+def _of_dataset(name: str, spaces: Mapping[str, Path]) -> str:
+    """What to say of a word that names the dataset of built-in spaces; "" of another."""
+    texts = {space: path.read_text("utf-8") for space, path in spaces.items()}
+    users = [
+        s for s, text in texts.items() if re.search(rf"data: {{name: {re.escape(name)}\b", text)
+    ]
+    if not users:
+        return ""
+    get = f"raylt data get {name}"
+    fetched = f"; `{get}` downloads it" if get in texts[users[0]] else ""
+    return f"; {name} is the dataset of {', '.join(users)}{fetched}"

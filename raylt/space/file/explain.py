@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -135,6 +135,15 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(model_in, get_args(annotation))), None)
+
+
+def paths(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The dotted path of every key of a model and of its sections."""
+    for key, field in model.model_fields.items():
+        yield path + key
+        inner = None if get_origin(field.annotation) is tuple else model_in(field.annotation)
+        if inner is not None:
+            yield from paths(inner, f"{path}{key}.")
 
 
 def _section(loc: Keys) -> str:

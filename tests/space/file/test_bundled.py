@@ -47,6 +47,12 @@ def test_a_file_of_ones_own_comes_first_and_a_folder_does_not(
         ("my/sdclr.yaml", "search_spaces", "did you mean 'sdclr'?"),
         ("zzz", "clusters", "or a built-in profile; built in: eight-gpu, laptop, multi-node"),
         ("skypilot", "clusters", "must be a file that exists"),
+        (
+            "cifar10",
+            "search_spaces",
+            "; cifar10 is the dataset of bcl-cifar10-lt, sdclr-cifar10-lt; ",
+        ),
+        ("cifar100", "search_spaces", "; `raylt data get cifar100` downloads it"),
     ],
 )
 def test_what_does_not_exist_names_what_does(
