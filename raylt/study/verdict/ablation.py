@@ -136,13 +136,21 @@ def sentence(
     whole, *rest = effects
     changes = _by_word(e for e in rest if e.subject.way != "declared")
     parts = _by_word(e for e in rest if e.subject.way == "declared")
+    left = {e.subject.name for e in rest if e.dropped is not None}
+    behind = [name for name in changes["not shown"] if name in left]
+    noise = [name for name in changes["not shown"] if name not in left]
     shown = {"better": "is shown", "worse": "is shown to be a loss", "not shown": "is not shown"}
     gain = f"{points(whole.verdict.mean)} points, which {shown[whole.verdict.word]}"
     sentences = [
         f"together the changes bring {gain}",
         *_say(changes["better"], "carries the gain", "carry the gain"),
         *_say(changes["worse"], "costs", "cost"),
-        *_say(changes["not shown"], f"is {_NOISE}", f"are {_NOISE}"),
+        *_say(noise, f"is {_NOISE}", f"are {_NOISE}"),
+        *_say(
+            behind,
+            "was behind at first and left the race",
+            "were behind at first and left the race",
+        ),
         # "no pruning makes it worse" reads like a denial.
         *(
             f"what makes the winner {is_then}: {listed(names)}"
@@ -216,7 +224,7 @@ def rows(result: Mapping[str, Any]) -> list[list[str]]:
             points(verdict["mean"]),
             interval(verdict["low"], verdict["high"]),
             f"{verdict['p_worse_holm' if verdict['word'] == 'worse' else 'p_holm']:.3f}",
-            WORDS[verdict["word"]] + (f", out after {seeds} seeds" if seeds is not None else ""),
+            WORDS[verdict["word"]] if seeds is None else f"behind, out after {seeds} seeds",
         ]
         for effect in result["effects"]
         for verdict, seeds in [(effect["verdict"], effect["dropped"])]

@@ -1,6 +1,7 @@
 """How an ablation reads; tests/study/ablate makes one from runs."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -20,6 +21,22 @@ def test_the_sentence_says_what_carries_what_costs_and_what_interacts():
         "Together the changes bring 2.8 points more than one by one [+2.0, +3.8]: b works better "
         "beside the others."
     )
+
+
+def test_what_was_behind_and_left_the_race_is_not_called_noise():
+    whole, *rest = ablated().effects
+    changes = [e for e in rest if e.subject.way != "declared"]
+    name = "b"
+    unshown = functools.partial(dataclasses.replace, word="not shown")
+    left = [
+        dataclasses.replace(e, dropped=3, verdict=unshown(e.verdict))
+        if e.subject.name == name
+        else e
+        for e in changes
+    ]
+    heard = ablation.sentence([whole, *left], {}, None)
+    assert f"{name.upper()} was behind at first and left the race." in heard
+    assert "noise" not in heard
 
 
 def test_changes_that_add_up_are_said_to(monkeypatch):
