@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from raylt import plugins
 from raylt.schema import Published, Value
@@ -20,7 +19,6 @@ WORD = "published"
 """What `study.baseline` may be to ask for the published setting, also of a study that has begun
 without a baseline."""
 _KEYS = ("study", "baseline")
-_OF = "the published values of"
 
 
 def requested(document: Document, *, begun: bool) -> tuple[Document, bool]:
@@ -29,11 +27,6 @@ def requested(document: Document, *, begun: bool) -> tuple[Document, bool]:
     if named == WORD:
         return document.remove(_KEYS), True
     return document, named is None and not begun
-
-
-def is_published(study: Mapping[str, Any]) -> bool:
-    """Whether the baseline of a study's resolved part is the published setting of its method."""
-    return str((study.get("baseline") or {}).get("source", "")).startswith(_OF)
 
 
 def with_published(document: Document, space: Space, allowed: Point) -> tuple[Document, Space]:
@@ -51,7 +44,9 @@ def with_published(document: Document, space: Space, allowed: Point) -> tuple[Do
     stated = published(method)
     wanted = {open_leaf.path: _wanted(open_leaf, space, stated) for open_leaf in space.leaves}
     point = _nearest_admitted(space, wanted, allowed)
-    source = "; ".join([f"{_OF} {method}: {stated.source}", *_differences(space, point, stated)])
+    source = "; ".join(
+        [f"the published values of {method}: {stated.source}", *_differences(space, point, stated)]
+    )
     baseline = Baseline(source=source, values=dict(point))
     document = document.put(_KEYS, baseline.model_dump(mode="json"))
     study = space.study.model_copy(update={"baseline": baseline})

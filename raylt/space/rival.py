@@ -41,11 +41,9 @@ def rival(space: Space) -> Space:
     study.pop("warm_start", None)
     study.pop("warm_points", None)
     study["name"] = name(space.study.name, method)
-    if baseline.is_published(study):
-        # The other method has published values of its own.
-        del study["baseline"]
-    settings = [study["baseline"]["values"]] if study.get("baseline") else []
-    for point in (*settings, *study.get("points", ())):
+    # The other method has published values of its own.
+    study.pop("baseline", None)
+    for point in study.get("points", ()):
         for path in list(point):
             if path.startswith(_SECTION) and path.removeprefix(_SECTION) not in fields:
                 del point[path]

@@ -26,6 +26,12 @@ def test_the_rival_searches_alike_with_the_leaves_that_it_knows(tmp_path):
     assert other.study.versus is None
 
 
+def test_the_rival_begins_with_the_published_setting_of_its_own_method(tmp_path):
+    other = rival(tmp_path, method="proco")
+    assert other.study.baseline.source.startswith("the published values of proco: ")
+    assert other.baseline_point["method.temperature"] == 0.1
+
+
 def test_the_rival_begins_without_what_was_learned_of_the_other_method(tmp_path):
     known = ("study.warm_start=[earlier]", "study.warm_points=2")
     assert rival(tmp_path, *known).sources == ()

@@ -36,6 +36,8 @@ class Variants:
         self.notices: list[str] = []
         baseline, winner = _ends(study, trial)
         self._study = study
+        # A study may have ablations of several trials.
+        self._of = "" if trial is None else f", of trial {winner.number}"
         self._before, self._after = baseline, winner
         self.changes = changes.changes(study.space, dict(baseline.point), dict(winner.point))
         if not self.changes:
@@ -104,7 +106,7 @@ class Variants:
             return None
         below = len(missing) == 1 and len(taken) > 1
         return Setting(
-            name=f"without {missing[0]}" if below else f"only {_and(taken)}",
+            name=(f"without {missing[0]}" if below else f"only {_and(taken)}") + self._of,
             number=(self._after if below else self._before).number,
             role="ablation",
             point=point,
@@ -124,7 +126,7 @@ class Variants:
                 self.notices.append(f"not trained, {part.name}: {reason}")
                 continue
             setting = Setting(
-                name=part.name,
+                name=part.name + self._of,
                 number=self.winner.number,
                 role="ablation",
                 point={**self.winner.point, **part.values},

@@ -189,6 +189,9 @@ def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: s
         InputError: the images are not those of the search.
         EnvironmentError: the machine or the tracker is not as it must be, or the runs stopped.
     """
+    uri, record = uris.public(session.tracking_uri(settings)), question.race.runs.record
+    if question.next_runs() and budget.spent(record):
+        return _stopped(question, uri)
     if question.next_runs() or question.untested():
         allocation.require_fit(settings)
         same_data.require_here(question.race.study, settings.data)
@@ -200,11 +203,19 @@ def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: s
             ) as running,
         ):
             answer = _run(question, running, opener)
-        return replace(answer, notices=(*answer.notices, *running.notices))
+        useless = budget.useless(record.space.study.budget, running.allocation.shape.gpus)
+        return replace(answer, notices=(*answer.notices, *useless, *running.notices))
     # Nothing is left to run: what is known is shown, and Ray is not needed for it.
-    answer = question.judge({}, uri=uris.public(session.tracking_uri(settings)))
+    answer = question.judge({}, uri=uri)
     question.answer(answer)
     return answer
+
+
+def _stopped(question: Question[A], uri: str) -> A:
+    """What is known once the budget is spent, and how to go on."""
+    question.note()
+    why = f"{budget.sentence(question.race.runs.record)}; go on with `{question.again()}`"
+    return replace(question.judge({}, uri=uri), stopped=why)
 
 
 def _tracker(question: Question[A], settings: Settings) -> Tracker:
@@ -240,8 +251,7 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
         if budget.spent(record):
-            question.note()
-            return replace(question.judge({}, uri=uri), stopped=stopped)
+            return _stopped(question, uri)
         if stopped:
             raise EnvironmentError(
                 f"{question.race.study.name}: the runs stopped: {stopped}; fix the cause, then "

@@ -134,16 +134,21 @@ def sentence(
         apart: All changes together less the sum of those taken over alone.
     """
     whole, *rest = effects
+    # One that was not scored, or left the race, is not judged.
     changes = _by_word(e for e in rest if e.subject.way != "declared")
     parts = _by_word(e for e in rest if e.subject.way == "declared")
     left = {e.subject.name for e in rest if e.dropped is not None}
     behind = [name for name in changes["not shown"] if name in left]
-    noise = [name for name in changes["not shown"] if name not in left]
+    scored = {e.subject.name for e in rest if e.verdict.mean is not None}
+    noise = [name for name in changes["not shown"] if name in scored - left]
     shown = {"better": "is shown", "worse": "is shown to be a loss", "not shown": "is not shown"}
+    carry = ("carries the gain", "carry the gain")
+    if whole.verdict.word != "better":
+        carry = ("brings a gain by itself", "bring a gain each by itself")
     gain = f"{points(whole.verdict.mean)} points, which {shown[whole.verdict.word]}"
     sentences = [
         f"together the changes bring {gain}",
-        *_say(changes["better"], "carries the gain", "carry the gain"),
+        *_say(changes["better"], *carry),
         *_say(changes["worse"], "costs", "cost"),
         *_say(noise, f"is {_NOISE}", f"are {_NOISE}"),
         *_say(
@@ -210,8 +215,9 @@ def text(result: Ablation, *, again: str = "") -> str:
     lines += _filled(result.sentence)
     for runs in result.results():
         lines += [f"seed {seed} failed: {failure}" for seed, failure in runs.failures.items()]
-    stopped = f"Stopped: {result.stopped}; go on with a larger budget" if result.stopped else ""
-    lines += _filled(as_sentence(result.test_openings), stopped, *result.notices)
+    lines += _filled(as_sentence(result.test_openings), *result.notices)
+    # Its command stays one line.
+    lines += [f"Stopped: {result.stopped}"] if result.stopped else []
     return "\n".join(lines)
 
 

@@ -152,7 +152,8 @@ def test_after_a_spent_budget_and_an_interruption_it_goes_on_where_it_was(toy):
     assert spent.stopped.startswith("budget spent: wall_clock")
     assert not spent.interrupted
     text = ablation.text(spent)
-    assert "go on with a larger budget" in text
+    assert "; go on with `raylt ablate toy" in text
+    assert "--budget wall_clock=" in text
     assert ablation.NOT_YET in text
     assert "noise" not in text, text
     toy.stop_after = 7

@@ -40,6 +40,13 @@ def test_between_two_changes_what_is_set_back_alone_is_what_is_taken_over_alone(
     assert len(set(digests)) == len(digests)
 
 
+def test_settings_between_the_baseline_and_a_chosen_trial_name_it(tmp_path):
+    study = made.study(tmp_path, trials=12, failed=(), stopped=())
+    chosen = Variants(study, study.best().number)
+    first = chosen.names[0]
+    assert chosen.at(Taken([first])).name == f"only {first}, of trial {chosen.winner.number}"
+
+
 def test_a_part_that_the_winner_lacks_or_a_change_sets_back_is_not_trained_twice(tmp_path):
     study = made.study(
         tmp_path,

@@ -3,6 +3,7 @@
 import json
 import pkgutil
 from pathlib import Path
+from types import SimpleNamespace
 
 from raylt import recipe
 from raylt.study.confirm import scoring
@@ -33,6 +34,7 @@ class Now:
         self.tracker = tracker
         self.interrupted = False
         self.notices = ()
+        self.allocation = SimpleNamespace(shape=SimpleNamespace(gpus=0.0))
         self.trained = []
         self._stop_after = stop_after
 

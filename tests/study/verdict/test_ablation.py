@@ -39,6 +39,20 @@ def test_what_was_behind_and_left_the_race_is_not_called_noise():
     assert "noise" not in heard
 
 
+def test_what_was_not_scored_is_not_judged_and_no_gain_is_carried_that_is_not_shown():
+    whole, *rest = ablated().effects
+    unscored = [
+        dataclasses.replace(e, verdict=dataclasses.replace(e.verdict, word="not shown", mean=None))
+        if e.subject.name == "b"
+        else e
+        for e in rest
+    ]
+    unshown = dataclasses.replace(whole.verdict, word="not shown")
+    heard = ablation.sentence([dataclasses.replace(whole, verdict=unshown), *unscored], {}, None)
+    assert "A brings a gain by itself." in heard
+    assert "noise" not in heard
+
+
 def test_changes_that_add_up_are_said_to(monkeypatch):
     effects = ablated().effects
     apart = estimate([0.01, -0.01, 0.005, -0.004])
@@ -64,7 +78,7 @@ def test_a_sum_over_few_seeds_is_told_and_shows_nothing():
 def test_it_is_read_in_eighty_columns(stopped):
     text = ablation.text(ablated(stopped=stopped))
     assert max(map(len, text.splitlines())) <= 80
-    assert ("go on with a larger budget" in text) == bool(stopped)
+    assert ("Stopped: budget spent: cpu_hours 2 of 2 h" in text) == bool(stopped)
     assert "[ ] is a 95 % interval; p is after Holm's correction over all rows." in text
     assert "b are one change, since one depends on the other" in text
 
