@@ -131,11 +131,18 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         *_fewer(table),
         *(["one seed each: that by which the search chose the winner"] if table.searched else []),
         *([std] if "Std" in _columns(table) else []),
-        f"bold: better than every other row (one-sided sign-flip test over paired seeds, Holm, "
-        f"{LEVEL:g}). {table.hours} are of one run",
+        *([] if table.searched else [_bold(table)]),
+        f"{table.hours} are of one run",
         *(f"study {name}: test set opened {count}x" for name, count in openings),
     ]
     return [escaped(as_sentence(sentence)) for sentence in sentences]
+
+
+def _bold(table: Table) -> str:
+    test = f"one-sided sign-flip test over paired seeds, Holm, {LEVEL:g}"
+    if any(cell.best for row in table.rows for cell in row.cells.values()):
+        return f"bold: better than every other row ({test})"
+    return f"no row is shown to be better than every other ({test})"
 
 
 def _fewer(table: Table) -> list[str]:

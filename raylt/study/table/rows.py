@@ -136,10 +136,11 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         for record in records
         if record.name not in shown
     ]
-    left = sum(s.study in shown for s in settings) - len(scored)
-    if left > 0 and not searched:
-        which = "a setting" if left == 1 else f"{left} settings"
-        notices.append(f"left out without a score on the {chosen} images: {which}")
+    left = [s for s in settings if s.study in shown and not _has(s, chosen)]
+    if left and not searched:
+        several = len(shown) > 1
+        names = "; ".join(f"{s.study}, {s.name}" if several else s.name for s in left)
+        notices.append(f"left out without a score on the {chosen} images: {names}")
     records = [record for record in records if record.name in shown]
     best_epoch = confirm.metric(records[0]).startswith(BEST)
     prefix = ("test/" if chosen == "test" else "val/") + ("best/" if best_epoch else "")

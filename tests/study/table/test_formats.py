@@ -132,6 +132,13 @@ def test_rows_that_have_fewer_seeds_for_one_reason_are_one_sentence():
     assert "2 of 9 seeds: bcl, no x.\n" in text
 
 
+def test_the_footnote_explains_bold_only_where_something_is():
+    shown, unshown = (formats.markdown(table(row("a", best=best), row("b"))) for best in (1, 0))
+    assert "Bold: better than every other row (one-sided" in shown
+    assert "Bold" not in unshown
+    assert "No row is shown to be better than every other (one-sided" in unshown
+
+
 def test_csv_has_every_digit_and_the_columns_that_are_best():
     (first, second) = csv.DictReader(
         formats.comma_separated(table(row("a,b", best=True), row("c"))).splitlines()

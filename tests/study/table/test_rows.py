@@ -51,7 +51,7 @@ def test_what_left_the_race_has_no_test_score_and_is_said_to_be_left_out(toy):
     toy.confirm(top=2, seeds=6)
     table = rows.table([toy.open()], None, ablations=True)
     assert [row.name for row in table.rows] == ["baseline", "trial 1 (winner)"]
-    assert table.notices == ("left out without a score on the test images: a setting",)
+    assert table.notices == ("left out without a score on the test images: trial 2",)
 
 
 def test_rows_with_fewer_seeds_say_why_in_every_format(toy, capsys):
