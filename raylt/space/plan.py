@@ -159,9 +159,10 @@ class Confirm(Frozen):
         # the best of `top` candidates for LEVEL / top.
         needed = math.ceil(math.log2(self.top / LEVEL))
         if self.seeds < needed:
+            winners = "a winner" if self.top == 1 else f"{self.top} winners"
             raise ValueError(
-                f"seeds must be at least {needed} to compare {self.top} winners at the level "
-                f"{LEVEL}, but got {self.seeds}: the smallest p-value of {self.seeds} paired "
+                f"seeds must be at least {needed} to compare {winners} at the level {LEVEL}, but "
+                f"got {self.seeds}: the smallest p-value of {self.seeds} paired "
                 f"seeds is 1/{2**self.seeds}, and {LEVEL}/{self.top} is asked for; add seeds or "
                 f"lower top"
             )

@@ -45,8 +45,8 @@ class Account:
 
     @property
     def larger(self) -> str:
-        """The limit as an override: as much again beyond what is used, once it is spent."""
-        hours = f"{self.limit + (self.used if self.spent else 0):.3g}"
+        """The limit as an override: twice what is used, once it is spent."""
+        hours = f"{2 * self.used if self.spent else self.limit:.3g}"
         return f"{self.name}={hours}{'h' if self.name == 'wall_clock' else ''}"
 
     def __str__(self) -> str:

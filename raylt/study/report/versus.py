@@ -104,7 +104,7 @@ def leader(values: Mapping[str, Any]) -> str:
         name = metric.removeprefix("val/")
         return f"{ahead['method']} and {behind['method']} reach the same {name}, {best}; one seed."
     return (
-        f"{ahead['method']} leads {behind['method']} with an equal budget: {best} against "
+        f"{ahead['method']} leads {behind['method']} over equal trials: {best} against "
         f"{other}, {lead(metric, ahead['best'] - behind['best'])}, one seed each."
     )
 
@@ -118,14 +118,18 @@ def text(values: Mapping[str, Any]) -> str:
             *(
                 f"  {study['method']} ({study['study']}): {score(metric, study['best'])} in "
                 f"{study['trials']} trial{'s' * (study['trials'] != 1)}, "
-                f"{score(metric, study['best_at_cost'])} within the {values['cost']:.0f} s that "
-                f"both had"
+                f"{_at_cost(metric, study)} within the {values['cost']:.0f} s that both had"
                 for study in values["studies"]
             ),
             *(f"  {line}" for study in values["studies"] for line in study["openness"]),
             *filter(None, [leader(values)]),
         ]
     )
+
+
+def _at_cost(metric: str, study: Mapping[str, Any]) -> str:
+    value = study["best_at_cost"]
+    return "no trial" if value is None else score(metric, value)
 
 
 def _curve(study: Record) -> Iterator[dict[str, Any]]:

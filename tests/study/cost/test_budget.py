@@ -214,7 +214,7 @@ def test_a_spent_budget_is_told_at_once_with_the_command_that_allows_more(study,
     assert cli.run(["resume", "toy", *runs, "--trials", "+2"]) == 2
     error = capfd.readouterr().err
     assert "wall_clock 1 of 0.5 h" in error
-    assert f"`raylt resume toy study.budget.wall_clock=1.5h --trials +2 --runs {runs[1]}`" in error
+    assert f"`raylt resume toy study.budget.wall_clock=2h --trials +2 --runs {runs[1]}`" in error
     assert study().wanted == 6
     # What is printed is no dead end: it gets as far as Ray.
     words = [*error.split("`")[1].split()[1:], "--data", str(drive.settings(tmp_path).data)]
@@ -232,4 +232,4 @@ def test_every_hint_about_a_spent_budget_allows_more(study, tmp_path, capfd, ver
     more = [str(tmp_path / "model")] if verb == "export" else []
     cli.run([verb, "toy", *more, "--runs", str(tmp_path / "runs")])
     heard = capfd.readouterr()
-    assert "`raylt resume toy study.budget.wall_clock=1.5h" in heard.out + heard.err
+    assert "`raylt resume toy study.budget.wall_clock=2h" in heard.out + heard.err

@@ -83,7 +83,7 @@ def test_the_best_so_far_keeps_the_constraints(tmp_path):
 def test_the_method_that_leads_is_named(tmp_path):
     first, other = ended(drive.toy(tmp_path), [0.5, 0.8]), ended(rival(tmp_path), [0.85])
     assert versus.leader(versus.comparison(first, other)) == (
-        "simclr leads sdclr with an equal budget: 85.0 against 80.0, +5.0 points in accuracy, "
+        "simclr leads sdclr over equal trials: 85.0 against 80.0, +5.0 points in accuracy, "
         "one seed each."
     )
     level = ended(rival(tmp_path), [0.8])

@@ -201,8 +201,8 @@ def _front(record: Record, scored: Sequence[Outcome], prefix: str) -> Chart:
     )
     are = "is" if len(front) == 1 else "are"
     unbeaten = (
-        f"Of {len(complete)} finished trials {len(front)} {are} beaten by no other in both groups "
-        f"at once."
+        f"Of {len(complete)} finished trials {len(front)} {are} on the front: no other is as good "
+        f"in both groups and better in one."
         if complete
         else "No trial has finished yet."
     )
