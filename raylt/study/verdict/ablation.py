@@ -28,7 +28,7 @@ _HEADS: dict[Way, str] = {
     "whole": "",
     "out": "set back alone: what {trial} loses",
     "in": "taken over alone: what the baseline gains",
-    "declared": "a part of the method left out: what {trial} loses",
+    "declared": "a part of the method left out or exchanged: what {trial} loses",
 }
 
 
@@ -158,7 +158,7 @@ def sentence(
         ),
         # "no pruning makes it worse" reads like a denial.
         *(
-            f"what makes the winner {is_then}: {listed(names)}"
+            f"what makes the trial {is_then}: {listed(names)}"
             for is_then, names in (("worse", parts["better"]), ("better", parts["worse"]))
             if names
         ),
@@ -226,7 +226,7 @@ def rows(result: Mapping[str, Any]) -> list[list[str]]:
     return [
         [
             effect["subject"]["name"],
-            _HEADS[effect["subject"]["way"]].partition(":")[0],
+            _HEADS[effect["subject"]["way"]].format(trial=f"trial {result['trial']}"),
             points(verdict["mean"]),
             interval(verdict["low"], verdict["high"]),
             f"{verdict['p_worse_holm' if verdict['word'] == 'worse' else 'p_holm']:.3f}",
@@ -254,8 +254,7 @@ def _effects(result: Mapping[str, Any]) -> list[str]:
         cells.append([f"{way and '  '}{name}", *numbers, "not yet" if result["stopped"] else word])
     head, *lines = table(cells, right=(1, 3))
     shown = [head]
-    for effect, line in zip(result["effects"], lines, strict=True):
-        above = _HEADS[effect["subject"]["way"]].format(trial=f"trial {result['trial']}")
+    for (_, above, *_), line in zip(rows(result), lines, strict=True):
         shown += [line] if above in ("", *shown) else [above, line]
     return [*shown, COLUMNS]
 

@@ -110,7 +110,7 @@ def _in_words(verdict: Mapping[str, Any], metric: str) -> str:
     }[word]
     if verdict["dropped"] is not None:
         count = verdict["dropped"]
-        seen = f": it left the race after {count} seeds, behind in each of them on validation"
+        seen = f": it left the race after {count} seeds, behind on validation"
     elif verdict["mean"] is None:
         seen = f" in {metric}: no seed has both results"
     else:

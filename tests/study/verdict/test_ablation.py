@@ -17,7 +17,7 @@ from tests.study.verdict.made import ablated
 def test_the_sentence_says_what_carries_what_costs_and_what_interacts():
     assert ablated().sentence == (
         "Together the changes bring +11.1 points, which is shown. A carries the gain. B costs. "
-        "What makes the winner worse: no contrast. What makes the winner better: cosine. "
+        "What makes the trial worse: no contrast. What makes the trial better: cosine. "
         "Together the changes bring 2.8 points more than one by one [+2.0, +3.8]: b works better "
         "beside the others."
     )
@@ -99,7 +99,7 @@ def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
         assert png.png(chart).startswith(b"\x89PNG")
         assert html.drawing(chart)["data"]
     rows = ablation.rows(stored)
-    assert rows[1][:3] == ["a", "set back alone", "+10.4"]
+    assert rows[1][:3] == ["a", "set back alone: what trial 3 loses", "+10.4"]
     assert rows[4][5] == "costs"
     assert ablation.steps(stored)[:2] == [
         ["baseline", "80.0", "-", ""],
