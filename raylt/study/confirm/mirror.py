@@ -43,10 +43,7 @@ class SeedMirror(MlflowMirror):
         if result is not None:
             self._send_verdicts(result)
         if not interrupted and (ablated := ablation.stored(self._study)):
-            sentences = [
-                f"{metric}, trial {known['trial']}: {known['sentence']}"
-                for metric, known in ablated.items()
-            ]
+            sentences = [f"{name}: {known['sentence']}" for name, known in ablated.items()]
             self.runs.log(self.study_run, tags={"ablation": "\n".join(sentences)})
             text = json.dumps(ablated, indent=2)
             self.runs.client.log_text(self.study_run.id, text, "ablation.json")

@@ -197,12 +197,14 @@ def _confirmation(record: Record) -> str:
 def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
     """What each change from the baseline to the winner brings."""
     parts: list[str] = []
-    for metric, stored in ablation.stored(record).items():
-        where, suffix = ("test", "_test") if ablation.is_tested(metric) else ("validation", "")
+    for stored, suffix in ablation.with_charts(record):
+        where = "test" if ablation.is_tested(stored) else "validation"
+        metric, trial = stored["metric"], stored["trial"]
         changes = "; ".join(stored["changes"].values())
         heads = ("change", "how", "points", "interval", "p", "verdict")
         parts += [
-            f"<h2>Ablation on the {where} images</h2>\n<p>{_text(stored['sentence'])}</p>",
+            f"<h2>Ablation of trial {trial} on the {where} images</h2>\n"
+            f"<p>{_text(stored['sentence'])}</p>",
             f"<p class='quiet'>{_text(changes)}. {_text(metric)} over {len(stored['seeds'])} "
             f"seeds; p after Holm's correction over all of them.</p>",
             _figure(charts[f"ablation{suffix}"]),

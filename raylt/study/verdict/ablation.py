@@ -101,26 +101,39 @@ class Ablation(Answer):
         return (self.baseline, self.winner, *(effect.runs for effect in self.effects))
 
     def kept(self, study: Record) -> dict[str, Any]:
-        """The last one by each metric: one on the test images does not replace the other."""
-        return {**stored(study), self.metric: asdict(self)}
+        """The last one of each trial by each metric: none replaces another."""
+        return {**stored(study), f"{self.metric}, trial {self.trial}": asdict(self)}
 
 
 def stored(study: Record) -> dict[str, dict[str, Any]]:
-    """The last finished ablation of a study by each metric, that on validation images first: as
-    `Ablation`, with plain values and lists for tuples.
+    """The last finished ablation of each trial by each metric, those on validation images first,
+    and of these that of the best trial: as `Ablation`, with plain values and lists for tuples.
 
     Raises:
         EnvironmentError: its file is damaged.
     """
     known = answer.stored(study, Ablation) or {}
-    # A file of before holds one.
-    known = {known["metric"]: known} if "metric" in known else known
-    return dict(sorted(known.items(), key=lambda pair: is_tested(pair[0])))
+    best = study.best()
+    # A file of before holds one, or one by each metric.
+    results = sorted(
+        [known] if "metric" in known else known.values(),
+        key=lambda k: (is_tested(k), best is None or k["trial"] != best.number),
+    )
+    return {f"{result['metric']}, trial {result['trial']}": result for result in results}
 
 
-def is_tested(metric: str) -> bool:
-    """Whether an ablation by a metric is one on the test images."""
-    return metric.startswith("test/")
+def is_tested(result: Mapping[str, Any]) -> bool:
+    """Whether a stored ablation is one on the test images."""
+    return result["metric"].startswith("test/")
+
+
+def with_charts(study: Record) -> list[tuple[dict[str, Any], str]]:
+    """The stored ablations, each with how the names of its charts end."""
+    placed: dict[str, dict[str, Any]] = {}
+    for result in stored(study).values():
+        end = "_test" if is_tested(result) else ""
+        placed[f"{end}_{result['trial']}" if end in placed else end] = result
+    return [(result, end) for end, result in placed.items()]
 
 
 def sentence(

@@ -80,7 +80,7 @@ def test_it_shares_the_runs_of_a_confirmation_and_asks_nothing_twice(
     assert dataclasses.replace(again, tracking_uri=first.tracking_uri) == first
     assert ablated.calls == []
     kept = ablation.stored(ablated.open())
-    assert kept == {"val/accuracy": json.loads(json.dumps(dataclasses.asdict(again)))}
+    assert [*kept.values()] == [json.loads(json.dumps(dataclasses.asdict(again)))]
     where = ["--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data"), "--quiet"]
     words = ["ablate", "toy", "--seeds", "8", "--no-race", *where]
     shown = CliRunner().invoke(cli.commands, words)
@@ -134,12 +134,13 @@ def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):
     assert ablated.ablate(seeds=8, race=False, test=True).openings == 2
     assert "Test set opened 2x" in ablation.text(result)
     # That on validation images is kept beside it, before it in the report.
-    assert list(ablation.stored(ablated.open())) == ["val/accuracy", "test/accuracy"]
+    kept = [result["metric"] for result in ablation.stored(ablated.open()).values()]
+    assert kept == ["val/accuracy", "test/accuracy"]
     html = page.page(ablated.open(), charts.of_study(ablated.open()))
     assert (
         0
-        < html.index("Ablation on the validation images")
-        < html.index("Ablation on the test images")
+        < html.index(f"Ablation of trial {result.trial} on the validation images")
+        < html.index(f"Ablation of trial {result.trial} on the test images")
     )
     for key in ("ablation", "path", "ablation_test", "path_test"):
         assert f"id='chart-{key}'" in html

@@ -88,7 +88,7 @@ def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
     assert charts.charts(study) == ()
     (study.folder / answer.FOLDER).mkdir()
     answer.store(study, ablated())
-    stored = ablation.stored(study)["val/accuracy"]
+    stored = ablation.stored(study)["val/accuracy, trial 3"]
     assert stored["effects"][1]["subject"]["name"] == "a"
     effects, path = charts.charts(study)
     (panel,) = effects.body
@@ -113,9 +113,9 @@ def test_one_on_test_images_and_one_of_before_are_kept_side_by_side(tmp_path):
     # The file had one ablation, without a key for it.
     file = study.folder / answer.FOLDER / ablation.Ablation.file
     file.write_text(json.dumps(dataclasses.asdict(ablated(metric="test/accuracy"))))
-    assert list(ablation.stored(study)) == ["test/accuracy"]
+    assert list(ablation.stored(study)) == ["test/accuracy, trial 3"]
     answer.store(study, ablated(path=()))
-    assert list(ablation.stored(study)) == ["val/accuracy", "test/accuracy"]
+    assert list(ablation.stored(study)) == ["val/accuracy, trial 3", "test/accuracy, trial 3"]
     assert [chart.key for chart in charts.charts(study)] == [
         "ablation",
         "ablation_test",
@@ -126,6 +126,17 @@ def test_one_on_test_images_and_one_of_before_are_kept_side_by_side(tmp_path):
         ablated().sentence,
         "Anew.",
     ]
+
+
+def test_the_best_trial_comes_first_and_another_one_is_kept_beside_it(tmp_path):
+    study = made.study(tmp_path, trials=4, failed=())
+    (study.folder / answer.FOLDER).mkdir()
+    best = study.best().number
+    for trial in (best, best - 1):
+        answer.store(study, ablated(trial=trial))
+    assert [result["trial"] for result in ablation.stored(study).values()] == [best, best - 1]
+    keys = [chart.key for chart in charts.charts(study)]
+    assert keys == ["ablation", "path", f"ablation_{best - 1}", f"path_{best - 1}"]
 
 
 def test_a_failed_seed_gives_four_and_an_interruption_130():

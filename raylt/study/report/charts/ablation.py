@@ -21,8 +21,7 @@ _WAYS: tuple[tuple[str, str, str, Hatch], ...] = (
 def charts(record: Record) -> tuple[Chart, ...]:
     """The effects and the greedy path of each ablation of a study."""
     drawn: list[Chart] = []
-    for metric, result in ablation.stored(record).items():
-        suffix = "_test" if ablation.is_tested(metric) else ""
+    for result, suffix in ablation.with_charts(record):
         drawn += [_effects(result, f"ablation{suffix}")]
         drawn += [_path(result, f"path{suffix}")] if result["path"] else []
     return tuple(drawn)
