@@ -4,7 +4,7 @@ Each change is set back alone in the winner and taken over alone in the baseline
 goes without each part that its method can do without: every pair of settings with the same fresh
 seeds, which are those of `raylt confirm`. Beside it the greedy path from one to the other.
 
-A change that is behind in each of the first seeds leaves the race; it counts as one that is not
+A change that is clearly behind after a few seeds leaves the race; it counts as one that is not
 shown (p = 1), so every p-value only grows.
 """
 
