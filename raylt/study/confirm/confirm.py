@@ -1,9 +1,9 @@
 """Confirm: are the winners of a search really better than the baseline, or were they lucky?
 
 The best settings and the baseline are trained once more, with seeds that the search has not seen:
-the same ones for all, which also give all the same order of the images. Candidates that are clearly
-behind the baseline on validation after a few seeds leave the race; the test images are opened
-once, after the last run, for those that are left.
+the same ones for all, which also give all the same order of the images. Candidates clearly behind
+the baseline on validation after a few seeds leave the race; the test images are opened once,
+after the last run, for those that are left.
 
 That a candidate leaves the race by a look at validation cannot make a false "better" likelier: it
 counts as one that did not make it (p = 1), so every p-value only grows.
