@@ -19,7 +19,7 @@ def test_a_dataset_that_needs_validation_images_is_not_trained_whole(toy):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": 3}, "at least 5 to compare 1 winners"),
+        ({"seeds": 3}, "at least 5 to compare a winner"),
         ({"top": 2, "seeds": 5}, "the smallest p-value of 5 paired seeds is 1/32"),
         ({"seeds": 41}, "less than or equal to 40"),
     ],
