@@ -110,9 +110,15 @@ def _shut_down() -> None:
     """End Ray, but do not wait for one that has lost a part of itself."""
     import ray
 
+    processes = ray_compat.started_processes()
     thread = threading.Thread(target=ray.shutdown, name="shutdown", daemon=True)
     thread.start()
     thread.join(_SHUTDOWN)
+    # The dashboard's modules outlive it by seconds, and write into a folder that is removed now.
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=_SHUTDOWN)
 
 
 def _free_port() -> int:
