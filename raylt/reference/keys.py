@@ -81,7 +81,8 @@ def find(word: str, others: Iterable[str] = ()) -> tuple[Entry, ...]:
     """The entries of a key, and where it is a section those of all keys in it.
 
     Args:
-        word: The key, or its last part, such as `lr`.
+        word: The key, or its last part, such as `lr`; or a method, dataset, sampler or scheduler,
+            whose own keys are meant.
         others: Words that may have been meant, too.
 
     Raises:
@@ -90,11 +91,14 @@ def find(word: str, others: Iterable[str] = ()) -> tuple[Entry, ...]:
     name = word.removeprefix("recipe.")
     chosen = [e for e in entries() if e.key == name or e.key.startswith(f"{name}.")]
     chosen = chosen or [e for e in entries() if e.key.rpartition(".")[2] == name]
+    chosen = chosen or [entry for entry in entries() if name in entry.owners]
     if not chosen:
-        known = [*others, *dict.fromkeys(entry.key for entry in entries())]
+        owners = (owner for entry in entries() for owner in entry.owners)
+        known = [*others, *dict.fromkeys(entry.key for entry in entries()), *owners]
         near = did_you_mean(name, known)
         raise InputError(
-            f"must be a verb, a metric, or a key of a space file or a profile, but got {word!r}"
+            f"must be a verb, a metric, a key of a space file or a profile, or a method, but got "
+            f"{word!r}"
             f"{near or '; as in val/few or method.temperature, and `raylt help` lists verbs'}"
         )
     return tuple(chosen)

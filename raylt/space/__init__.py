@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -153,16 +154,18 @@ def _override_keys(document: Document, key: str, where: str) -> tuple[str, ...]:
 
 
 def _meant(document: Document, key: str) -> str:
-    """Which key may have been meant: the one that ends like it, else one that is near."""
+    """Which key may have been meant: the nearest one, by its whole path or its last part alone;
+    of several with that last part the study's."""
     _check_parts(document)
     try:
         model = recipe.model_of(document.values["recipe"])
     except InputError:
         model = Recipe  # Of a method or dataset that nobody knows.
-    known = [*explain.paths(model), *explain.paths(Study, "study.")]
-    ends = [path for path in known if path.endswith(f".{key}")]
-    whole = f"study.{key}" if f"study.{key}" in ends else ends[0] if len(ends) == 1 else ""
-    return f"; did you mean {whole!r}?" if whole else did_you_mean(key, known)
+    known = [*explain.paths(Study, "study."), *explain.paths(model)]
+    by_end = {path.rpartition(".")[2]: path for path in reversed(known)}
+    spellings = by_end | {path: path for path in known}
+    close = get_close_matches(key, spellings, n=1)
+    return f"; did you mean {spellings[close[0]]!r}?" if close else ""
 
 
 def _check_parts(document: Document) -> None:

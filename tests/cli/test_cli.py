@@ -138,8 +138,9 @@ def test_help_of_a_metric_is_its_meaning(capsys: pytest.CaptureFixture[str]) -> 
     assert cli.run(["help", "val/best/few"]) == 0
     assert "the epoch with the best val/accuracy so far" in capsys.readouterr().out
     assert cli.run(["help", "val/fewww"]) == 2
-    assert "must be a verb, a metric, or a key of a space file or a profile, but got" in (
-        error := capsys.readouterr().err
+    assert (
+        "must be a verb, a metric, a key of a space file or a profile, or a method, but got"
+        in (error := capsys.readouterr().err)
     )
     assert error.endswith("did you mean 'val/few'?\n")
 
@@ -152,6 +153,31 @@ def test_help_of_a_key_is_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'method.prune'?" in capsys.readouterr().err
     assert cli.run(["help", "tune", "trials"]) == 2
     assert "error: raylt tune has no verbs of its own" in capsys.readouterr().err
+
+
+def test_help_of_a_method_is_all_of_its_own_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["help", "paco"]) == 0
+    out = capsys.readouterr().out
+    assert "method.query_view (space file, with paco)" in out
+    assert "method.prune" not in out
+    assert cli.run(["help", "pacco"]) == 2
+    assert "did you mean 'paco'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        ("method paco", "paco"),
+        ("method temperature", "method.temperature"),
+        ("tune trials", "trials"),
+    ],
+)
+def test_help_of_several_words_says_which_to_type(
+    words: str, instead: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["help", *words.split()]) == 2
+    assert f"; type `raylt help {instead}`; see" in capsys.readouterr().err
+    assert cli.run(["help", instead]) == 0
 
 
 def test_a_misspelt_verb_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:

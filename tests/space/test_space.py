@@ -225,6 +225,9 @@ def test_the_command_line_overrules_the_file(tmp_path: Path) -> None:
         ("cpu_hours", "study.budget.cpu_hours"),
         ("name", "study.name"),  # One of several.
         ("temprature", "method.temperature"),
+        ("trils", "study.trials"),
+        ("momentm", "optimizer.momentum"),
+        ("stdy.trials", "study.trials"),
     ],
 )
 def test_the_key_that_was_meant_is_named(word: str, meant: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -20,31 +21,52 @@ def _verbs(context: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 @click.command("help")
-@click.argument("words", nargs=-1, metavar="[VERB | KEY | METRIC]...", shell_complete=_verbs)
+@click.argument(
+    "words", nargs=-1, metavar="[VERB | KEY | METRIC | METHOD]...", shell_complete=_verbs
+)
 @click.pass_context
 def help_(context: click.Context, words: tuple[str, ...]) -> None:
-    """Explain a verb, a metric, or a key of a space file or profile.
+    """Explain a verb, a method, a metric, or a key of a file.
 
     \b
     Examples:
       raylt help tune
       raylt help space diff
       raylt help method.temperature
+      raylt help paco
       raylt help val/few
     """
     root = context.find_root()
     assert isinstance(root.command, click.Group)
-    if len(words) == 1 and words[0] not in root.command.commands:
+    if not words or words[0] in root.command.commands:
+        output.echo(_of_verb(root, words))
+    elif len(words) == 1:
         output.echo(_of_key(words[0], root.command.commands))
     else:
-        output.echo(_of_verb(root, words))
+        raise click.UsageError(
+            f"must be a verb, or one key, metric or method, but got '{' '.join(words)}'"
+            f"{_instead(words)}",
+            context,
+        )
+
+
+def _instead(words: Sequence[str]) -> str:
+    """What to type in place of several words."""
+    from raylt.reference import keys
+    from raylt.schema import InputError
+
+    for word in (".".join(words), *reversed(words)):
+        with contextlib.suppress(InputError):
+            keys.find(word)
+            return f"; type `raylt help {word}`"
+    return ""
 
 
 def _of_key(word: str, verbs: Iterable[str]) -> str:
-    """The entries of a key, or of a metric.
+    """The entries of a key, a method or a metric.
 
     Raises:
-        InputError: it is neither a key, a metric nor a verb.
+        InputError: it is none of them, nor a verb.
     """
     from raylt.reference import keys
     from raylt.study.tracking import metric_table
@@ -64,10 +86,12 @@ def _of_verb(context: click.Context, words: tuple[str, ...]) -> str:
     Raises:
         click.UsageError: there is no such verb.
     """
-    for word in words:
+    for i, word in enumerate(words):
         group = context.command
         if not isinstance(group, click.Group):
-            raise click.UsageError(f"{context.command_path} has no verbs of its own", context)
+            raise click.UsageError(
+                f"{context.command_path} has no verbs of its own{_instead(words[i:])}", context
+            )
         name, verb, _ = group.resolve_command(context, [word])
         assert verb is not None
         context = click.Context(verb, info_name=name, parent=context)
