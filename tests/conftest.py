@@ -1,6 +1,7 @@
 """Settings for all tests."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -16,6 +17,10 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 # What the developer's shell says must not decide where a test looks, and what is printed.
 for name in ("MLFLOW_TRACKING_URI", "RAYLT_DATA", "RAYLT_RUNS", "UV_RUN_RECURSION_DEPTH"):
     os.environ.pop(name, None)
+
+# A shell that starts the tests in the background lets them, and every program that they start,
+# ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example may wait for an import or a busy core; pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("raylt", deadline=None)
