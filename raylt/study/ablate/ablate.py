@@ -82,6 +82,7 @@ def ablate(name: str, settings: Settings, options: Options) -> Ablation:
                 tuple(comparison for _, comparison in compared),
                 runs.fresh_seeds((variants.baseline, variants.winner), count),
                 validated=True,
+                on_test=options.test,
             )
             if options.retry_failed:
                 seed_runs.retry(race.runs_of(race.settings, race.seeds))
@@ -103,7 +104,6 @@ class _WhichMattered(Question[Ablation]):
         self._variants = variants
         self._subjects = subjects
         self._options = options
-        self.opens_test = options.test
 
     def next_runs(self) -> list[tuple[Setting, int]]:
         """Those of the comparisons, then those of the path, which shares most of its settings."""
@@ -111,7 +111,7 @@ class _WhichMattered(Question[Ablation]):
 
     def to_test(self) -> list[Outcome]:
         """Whoever is left in the race and stands on the path, where the test set is asked for."""
-        if not self._options.test:
+        if not self.race.on_test:
             return []
         on_path = [choice.step.setting for choice in self._walk()[0]]
         more = [
@@ -156,7 +156,7 @@ class _WhichMattered(Question[Ablation]):
 
     @property
     def _metric(self) -> str:
-        return confirm.test_metric(self.race) if self._options.test else self.race.metric
+        return confirm.test_metric(self.race) if self.race.on_test else self.race.metric
 
     def _walk(self) -> tuple[list[Choice], list[tuple[Setting, int]]]:
         if not self._options.path:

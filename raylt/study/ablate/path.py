@@ -89,9 +89,10 @@ def _raced(
         leader = max(left, key=lambda names: _mean(race.leads(steps[names], seen)))
         for names in left:
             behind = Comparison(setting=steps[names].setting, reference=steps[leader].setting)
-            if names != leader and hopeless(race.leads(behind, seen)):
-                dropped[names] = len(seen)
-                race.left_after.append((steps[names].setting, len(seen)))
+            if race.is_trained(behind.setting) or not hopeless(race.leads(behind, seen)):
+                continue
+            dropped[names] = len(seen)
+            race.left_after.append((behind.setting, len(seen)))
     return dropped, []
 
 

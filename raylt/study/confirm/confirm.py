@@ -60,6 +60,7 @@ def confirm(name: str, settings: Settings, options: Options) -> Confirmation:
                 tuple(Comparison(setting=setting, reference=baseline) for setting in chosen),
                 runs.fresh_seeds((baseline, *chosen), candidates.seeds(study, options)),
                 validated,
+                on_test=True,
             )
             if options.retry_failed:
                 seed_runs.retry(race.runs_of(race.settings, race.seeds))

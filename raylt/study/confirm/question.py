@@ -50,9 +50,6 @@ class Question(ABC, Generic[A]):
         words: The verb that asks it, and the words that a command to go on needs.
     """
 
-    opens_test = True
-    """Whether its runs are scored on the test images at the end."""
-
     def __init__(self, race: Race, words: Sequence[str]) -> None:
         self.race = race
         self.words = words
@@ -98,7 +95,7 @@ class Question(ABC, Generic[A]):
         verb, *words = self._words()
         settings = [setting.digest(0) for setting in race.settings]
         asked = {"words": words, "wanted": total, "seeds": race.seeds, "settings": settings}
-        self._keep({verb: {**asked, "test": self.opens_test}})
+        self._keep({verb: {**asked, "test": self.race.on_test}})
         return total
 
     def answer(self, answer: Answer) -> None:

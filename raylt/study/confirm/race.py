@@ -53,6 +53,8 @@ class Race:
     seeds: tuple[int, ...]
     validated: bool
     """Whether the runs hold validation images out; without them nobody can be dropped early."""
+    on_test: bool = False
+    """Whether the verdicts are on the test images."""
     dropped: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """Comparison -> seeds after which its setting left the race."""
     left_after: list[tuple[Setting, int]] = field(default_factory=list[tuple[Setting, int]])
@@ -83,7 +85,8 @@ class Race:
             if end < len(self.seeds):
                 racing = _settings(self.left)
                 for comparison in self.left:
-                    if hopeless(self.leads(comparison, self.seeds[:end])):
+                    behind = hopeless(self.leads(comparison, self.seeds[:end]))
+                    if behind and not self._is_whole(comparison):
                         self.dropped[comparison.key] = end
                 gone = [setting for setting in racing if setting not in _settings(self.left)]
                 self.left_after += [(setting, end) for setting in gone]
@@ -144,6 +147,20 @@ class Race:
             for comparison, result in zip(self.comparisons, results, strict=True)
         ]
         return significance.judge(differences, out_of_race=out, level=LEVEL)
+
+    def is_trained(self, setting: Setting) -> bool:
+        """Whether a setting has run with every seed, whatever question asked for it."""
+        return not any(self.runs.is_open(setting, seed) for seed in self.seeds)
+
+    def _is_whole(self, comparison: Comparison) -> bool:
+        """Whether everything that its verdict needs is there, so that nothing is saved without it.
+
+        A full test in place of p = 1 stays valid, whoever had the runs trained.
+        """
+        settings = (comparison.setting, comparison.reference)
+        runs = [run for s in settings for run in self.runs.finished(s, self.seeds).values()]
+        tested = not self.on_test or all(self.tested(run) is not None for run in runs)
+        return tested and all(map(self.is_trained, settings))
 
     def total(self) -> int:
         """How many runs there are once all that are left have run with every seed."""

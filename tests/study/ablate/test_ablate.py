@@ -89,17 +89,21 @@ def test_it_shares_the_runs_of_a_confirmation_and_asks_nothing_twice(
     assert json.loads(shown.output)["effects"][0]["verdict"]["word"] == "better"
 
 
-def test_what_does_not_help_leaves_the_race_and_is_never_called_a_gain(ablated, monkeypatch):
+def test_what_does_not_help_leaves_the_race_until_it_has_all_seeds(toy, monkeypatch):
     monkeypatch.setattr(
-        "raylt.study.confirm.race.hopeless", lambda differences: sum(differences) < 0.01
+        "raylt.study.confirm.race.hopeless", lambda differences: sum(differences) < 0.2
     )
-    result = ablated.ablate(seeds=8, path=False)
-    by = effects(result)
-    assert by["in", "temperature"].dropped == 3
-    assert by["in", "temperature"].verdict.p == 1
-    assert by["out", "prune"].verdict.word == "better"
-    assert "out after 3 seeds" in ablation.text(result)
-    assert result.path == ()
+    raced = toy.ablate(path=False)
+    norms = effects(raced)["declared", "shared norms"]
+    assert (norms.dropped, norms.verdict.p, len(norms.runs.validation)) == (3, 1, 3)
+    assert effects(raced)["whole", "all changes"].verdict.word == "better"
+    assert "out after 3 seeds" in ablation.text(raced)
+    assert raced.path == ()
+    whole = toy.ablate(path=False, race=False)
+    assert effects(whole)["declared", "shared norms"].verdict.p == 1 / 2**7
+    # Whoever trained the other seeds, the row is judged by all of them.
+    assert toy.ablate(path=False).effects == whole.effects
+    assert "out after" not in ablation.text(toy.ablate(path=False))
 
 
 def test_what_left_the_race_says_so_in_the_table_while_the_rest_is_not_finished(toy, monkeypatch):

@@ -31,9 +31,10 @@ class Table:
         }
 
 
-def trained(score, *, early, names=NAMES, refused=()):
-    """The path, and how many runs it took."""
+def trained(score, *, early, names=NAMES, refused=(), there=()):
+    """The path, and how many runs there are then."""
     runs = Table(score)
+    runs.there |= set(there)
     race = Race(None, runs, "val/accuracy", (), SEEDS, validated=True)
 
     def at(taken):
@@ -80,6 +81,8 @@ def test_without_a_race_it_is_the_path_of_trying_everything(values):
     assert [choice.taken for choice in raced] == [choice.taken for choice in path]
     assert fewer < runs
     assert raced[0].dropped == {name: 3 for name in NAMES if (name,) != raced[0].taken}
+    # Where every run is there, a race saves nothing, and nobody leaves it.
+    assert trained(score, early=True, there=itertools.product(sets, SEEDS)) == (path, 48)
 
 
 def test_changes_that_cannot_be_taken_over_alone_are_taken_over_together():

@@ -1,6 +1,8 @@
-from raylt.study.confirm import race
+import contextlib
+
+from raylt.study.confirm import candidates, question, race
 from raylt.study.verdict import confirmation
-from tests.study.confirm.made import Now, starts
+from tests.study.confirm.made import Now, options, settings, starts
 
 
 def test_a_hopeless_candidate_leaves_the_race_and_the_others_are_judged_as_strictly(toy):
@@ -19,6 +21,19 @@ def test_without_a_race_everybody_runs_to_the_end(toy):
     assert [candidate.dropped for candidate in confirmed.candidates] == [None, None]
     assert [candidate.verdict.word for candidate in confirmed.candidates] == ["better", "worse"]
     assert starts(toy.folder) == (18, 18)
+    # A race after that has nothing to save: nobody leaves it, and the test set stays shut.
+    assert toy.confirm(top=2, seeds=6) == confirmed
+
+
+def test_who_left_the_race_stays_out_of_the_test_set_when_another_question_trained_it(toy):
+    raced = toy.confirm(top=2, seeds=6)
+    with contextlib.closing(toy.open()) as study:
+        _, chosen = candidates.choose(study, options(top=2, seeds=6))
+        with question.seed_runs(study, validated=True) as runs:
+            runs.queue((chosen[1], seed) for seed in raced.seeds)
+            Now(settings(toy.folder.parents[1])).trials(runs.record)
+    assert toy.confirm(top=2, seeds=6).candidates[1].dropped == 3
+    assert toy.confirm(top=2, seeds=6).openings == 1
 
 
 def test_the_test_set_stays_shut_if_nobody_is_left(toy, monkeypatch):
