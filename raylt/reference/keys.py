@@ -20,8 +20,9 @@ from raylt.encoders import EncoderConfig
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
 from raylt.schema import InputError
-from raylt.space import json_schema, strategy
+from raylt.space import strategy
 from raylt.space.file.explain import model_in
+from raylt.space.leaf import Choices, Range
 from raylt.space.metric_names import METRICS
 from raylt.space.plan import Study
 
@@ -181,12 +182,8 @@ def _plugins(section: str, published: Published) -> Iterator[Entry]:
 
 def _leaf() -> Iterator[Entry]:
     """The keys of an open leaf."""
-    for kind, schema in json_schema.LEAF.items():
-        for key, field in schema["properties"].items():
-            if kind == "choices" and key == "when":
-                continue
-            default = REQUIRED if key in schema["required"] else "left out"
-            yield _entry(key, LEAF, field, {}, default, "raylt/space/leaf.py")
+    yield from _of(Range, "", LEAF)
+    yield from (entry for entry in _of(Choices, "", LEAF) if entry.key == "choices")
 
 
 def _profile() -> Iterator[Entry]:

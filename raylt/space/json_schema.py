@@ -11,46 +11,11 @@ from pydantic import BaseModel
 from raylt import encoders, plugins
 from raylt.encoders import EncoderConfig
 from raylt.recipe import Recipe
-from raylt.space.leaf import COMPLEMENT
+from raylt.space.leaf import Choices, Range
 from raylt.space.plan import Study
 
-_SCALAR = {"type": ["number", "string", "boolean", "null"]}
-_WHEN = {"type": "string", "description": "Condition on other leaves, as method.prune > 0.5."}
-LEAF: dict[str, Any] = {
-    "range": {
-        "type": "object",
-        "properties": {
-            "low": {"type": "number", "description": "Smallest value, included."},
-            "high": {"type": "number", "description": "Largest value, included."},
-            "log": {
-                "enum": [True, False, COMPLEMENT],
-                "description": "Whether the logarithm is drawn evenly, or that of 1 - the value.",
-            },
-            "step": {
-                "type": "number",
-                "exclusiveMinimum": 0,
-                "description": "Distance between two values that may be drawn, counted from low.",
-            },
-            "when": _WHEN,
-        },
-        "required": ["low", "high"],
-        "additionalProperties": False,
-    },
-    "choices": {
-        "type": "object",
-        "properties": {
-            "choices": {
-                "type": "array",
-                "minItems": 1,
-                "items": _SCALAR,
-                "description": "The values that may be drawn.",
-            },
-            "when": _WHEN,
-        },
-        "required": ["choices"],
-        "additionalProperties": False,
-    },
-}
+LEAF = {"range": Range, "choices": Choices}
+"""What may open a leaf."""
 # A pattern alone admits everything that is no text.
 _REFERENCE = {
     "type": "string",
@@ -69,7 +34,8 @@ _ENCODER = {
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of space files, with the methods and datasets that are installed."""
-    definitions: dict[str, Any] = dict(LEAF)
+    definitions: dict[str, Any] = {}
+    definitions |= {name: _of(model, definitions) for name, model in LEAF.items()}
     study = _of(Study, definitions)
     recipe = _of(Recipe, definitions)
     encoder = recipe["properties"].pop("encoder")

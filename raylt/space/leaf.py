@@ -6,21 +6,151 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from raylt.plugins import did_you_mean
-from raylt.schema import InputError, Value
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+
+from raylt.schema import Frozen, InputError, Value
 from raylt.space import expressions
 from raylt.space.expressions import Expression
+from raylt.space.file import explain
 from raylt.space.file.document import Document, Keys
 from raylt.space.file.explain import dotted, shown
 
-COMPLEMENT = "complement"
-"""Word for a scale that is even in the logarithm of one minus the value."""
 _FINEST = 10**9
 """Values that a range in steps may have: more are no steps."""
-KEYS = ("low", "high", "log", "step", "choices", "when")
-"""The keys that an open leaf may have."""
+
+
+def _as_written(number: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """The number itself: a whole one stays whole."""
+    check(number)
+    return number
+
+
+_AS_WRITTEN = WrapValidator(_as_written)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        raise ValueError(
+            f"must be one number, word or truth value, but got {shown(value)}; write the value "
+            f"alone"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"must be finite, but got {value}; give one that you would try")
+    return value
+
+
+Scalar = Annotated[
+    Any,
+    AfterValidator(_scalar),
+    WithJsonSchema({"type": ["number", "string", "boolean", "null"]}),
+]
+"""The value of a leaf; the space checks whether its leaf admits it."""
+
+
+def _condition(text: str) -> str:
+    try:
+        expressions.parse(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Condition = Annotated[str, AfterValidator(_condition)]
+
+
+class Range(Frozen):
+    """A range of values to search."""
+
+    low: Annotated[float, _AS_WRITTEN]
+    """Smallest value, included."""
+    high: Annotated[float, _AS_WRITTEN]
+    """Largest value, included."""
+    log: Literal[True, False, "complement"] = False
+    """Whether the logarithm is drawn evenly, or that of 1 - the value."""
+    step: Annotated[float, Field(gt=0), _AS_WRITTEN] | None = None
+    """Distance between two values that may be drawn, counted from low."""
+    when: Condition | None = None
+    """Condition on other leaves, as method.prune > 0.5."""
+
+    @model_validator(mode="after")
+    def _can_be_drawn_from(self) -> Self:
+        low, high = self.low, self.high
+        if low > high:
+            raise ValueError(f"low must be <= high, but got low {low} and high {high}; swap them")
+        if not math.isfinite(float(high) - float(low)):
+            raise ValueError(
+                f"high must be near enough to low to count between them, but got {high}; lower it"
+            )
+        if self.log is True and low <= 0:
+            raise ValueError(
+                f"low must be > 0 on a log scale, but got {low}; raise it, or remove `log`"
+            )
+        if self.log == "complement" and not (low >= 0 and high < 1):
+            raise ValueError(
+                f"log must be true or false unless low and high are shares from 0.0 to less than "
+                f"1, but got {low} and {high}; the logarithm of 1 - the value is drawn evenly"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _step_divides_it(self) -> Self:
+        low, high, step = self.low, self.high, self.step
+        if step is None or low >= high:
+            return self
+        if self.log is not False:
+            raise ValueError(
+                "step must be left out beside `log`; remove one of the two, or list `choices`"
+            )
+        if (high - low) / step >= _FINEST:
+            raise ValueError(
+                f"step must leave at most {_FINEST:,} values, but got {step}; leave it out"
+            )
+        if not is_whole((high - low) / step) or step > high - low:
+            steps = max(1, math.floor((high - low) / step))
+            raise ValueError(
+                f"step must divide the range from low to high, but {step} does not divide {low} "
+                f"to {high}; try high: {low + steps * step:g} or step: {(high - low) / steps:g}"
+            )
+        return self
+
+
+class Choices(Frozen):
+    """A list of values to search."""
+
+    choices: tuple[Scalar, ...] = Field(strict=False, json_schema_extra={"minItems": 1})
+    """The values that may be drawn."""
+    when: Condition | None = None
+    """Condition on other leaves, as method.prune > 0.5."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_range_beside(cls, values: dict[str, Any]) -> dict[str, Any]:
+        of_range = [key for key in values if key in Range.model_fields and key != "when"]
+        if of_range:
+            raise ValueError(
+                f"{of_range[0]} must be left out beside `choices`; keep the choices or the range"
+            )
+        return values
+
+    @field_validator("choices")
+    @classmethod
+    def _some_each_once(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        if not values:
+            raise ValueError("must be a list with at least one value, but got []; list some")
+        for i, value in enumerate(values):
+            if any(_same(value, other) for other in values[:i]):
+                raise ValueError(f"must differ, but {shown(value)} is listed twice; remove one")
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,164 +272,32 @@ def parse(document: Document, keys: Keys, *, real: bool) -> Leaf:
     Raises:
         InputError: its mapping breaks a rule of the language.
     """
-    return _Opening(document, keys, real=real).leaf()
-
-
-class _Opening:
-    """The mapping that opens a leaf."""
-
-    def __init__(self, document: Document, keys: Keys, *, real: bool) -> None:
-        self.document = document
-        self.real = real
-        self.keys = keys
-        self.path = dotted(keys[1:])
-        self.mapping: dict[str, Any] = document.at(keys)
-
-    def leaf(self) -> Leaf:
-        for key in self.mapping:
-            if key not in KEYS:
-                raise self._error(
-                    key,
-                    f"must be a key of an open leaf, but is unknown{did_you_mean(key, KEYS)}; "
-                    f"known: {', '.join(KEYS)}",
-                )
-        when = self._when()
-        if "choices" in self.mapping:
-            return Leaf(self.path, choices=self._choices(), when=when)
-        low, high = self._bounds()
-        scale = self._scale(low, high)
-        step = self._step(low, high) if "step" in self.mapping and low < high else None
-        return Leaf(
-            self.path,
-            low,
-            high,
-            log=scale is True,
-            complement=scale == COMPLEMENT,
-            step=step,
-            when=when,
+    path = dotted(keys[1:])
+    if "choices" in document.at(keys):
+        listed = explain.check(Choices, document, *keys)
+        return Leaf(path, choices=listed.choices, when=_parsed(listed.when))
+    range_ = explain.check(Range, document, *keys)
+    low, high, step = range_.low, range_.high, range_.step
+    if real or isinstance(low, float) or isinstance(high, float):
+        low, high = float(low), float(high)
+    elif isinstance(step, float):
+        raise document.error(
+            (*keys, "step"),
+            f"must be a whole number, as the values are, but got {step}; take 1 or more",
         )
-
-    def _error(self, key: str, message: str) -> InputError:
-        return self.document.error((*self.keys, key), message)
-
-    def _when(self) -> Expression | None:
-        if "when" not in self.mapping:
-            return None
-        text = self.mapping["when"]
-        if not isinstance(text, str):
-            raise self._error(
-                "when", f"must be a condition such as `method.prune > 0`, but got {shown(text)}"
-            )
-        try:
-            return expressions.parse(text)
-        except InputError as error:
-            raise self._error("when", str(error)) from None
-
-    def _choices(self) -> tuple[Value, ...]:
-        if others := [key for key in self.mapping if key not in ("choices", "when")]:
-            raise self._error(
-                others[0], "must be left out beside `choices`; keep the choices or the range"
-            )
-        items: Any = self.mapping["choices"]
-        if not isinstance(items, list) or not items:
-            raise self._error(
-                "choices",
-                f"must be a list with at least one value, but got {shown(items)}; write it like "
-                f"`choices: [a, b]`",
-            )
-        for i, item in enumerate(items):
-            if isinstance(item, list | dict):
-                raise self._error(
-                    "choices",
-                    f"must be single numbers, words or truth values, but got {shown(item)}; open "
-                    f"the leaves that differ in it",
-                )
-            if isinstance(item, float) and not math.isfinite(item):
-                raise self._error("choices", f"must be finite, but got {item}; remove it")
-            if any(_same(item, other) for other in items[:i]):
-                raise self._error(
-                    "choices", f"must differ, but {shown(item)} is listed twice; remove one"
-                )
-        return tuple(items)
-
-    def _bounds(self) -> tuple[int | float, int | float]:
-        for key in ("low", "high"):
-            if key not in self.mapping:
-                raise self.document.error(
-                    self.keys, f"must have both low and high, but {key} is missing; add it"
-                )
-            bound = self.mapping[key]
-            if not _is_number(bound):
-                raise self._error(
-                    key, f"must be a number, but got {shown(bound)}; write it without quotes"
-                )
-            if isinstance(bound, float) and not math.isfinite(bound):
-                raise self._error(
-                    key, f"must be a finite number, but got {bound}; give one that you would try"
-                )
-        low, high = self.mapping["low"], self.mapping["high"]
-        if low > high:
-            raise self._error(
-                "low", f"must be <= high, but got low {low} and high {high}; swap them"
-            )
-        if not math.isfinite(float(high) - float(low)):
-            raise self._error(
-                "high",
-                f"must be near enough to low to count between them, but got {high}; lower it",
-            )
-        if isinstance(low, int) and isinstance(high, int) and not self.real:
-            return low, high
-        return float(low), float(high)
-
-    def _scale(self, low: int | float, high: int | float) -> bool | str:
-        scale = self.mapping.get("log", False)
-        if not isinstance(scale, bool) and scale != COMPLEMENT:
-            raise self._error(
-                "log", f"must be true, false or {COMPLEMENT}, but got {shown(scale)}"
-            )
-        if scale is True and low <= 0:
-            raise self._error(
-                "low", f"must be > 0 on a log scale, but got {low}; raise it, or remove `log`"
-            )
-        if scale == COMPLEMENT and not (isinstance(high, float) and low >= 0 and high < 1):
-            raise self._error(
-                "log",
-                f"must be true or false unless low and high are shares from 0.0 to less than 1, "
-                f"but got {low} and {high}; the logarithm of 1 - the value is drawn evenly",
-            )
-        return scale
-
-    def _step(self, low: int | float, high: int | float) -> int | float:
-        step: Any = self.mapping["step"]
-        if not _is_number(step) or not math.isfinite(step) or step <= 0:
-            raise self._error(
-                "step", f"must be a number > 0, but got {shown(step)}; leave it out for any value"
-            )
-        if self.mapping.get("log", False) is not False:
-            raise self._error(
-                "step", "must be left out beside `log`; remove one of the two, or list `choices`"
-            )
-        if isinstance(low, int) and not isinstance(step, int):
-            raise self._error(
-                "step",
-                f"must be a whole number, as the values are, but got {step}; take 1 or more",
-            )
-        if (high - low) / step >= _FINEST:
-            raise self._error(
-                "step", f"must leave at most {_FINEST:,} values, but got {step}; leave it out"
-            )
-        if not is_whole((high - low) / step) or step > high - low:
-            steps = max(1, math.floor((high - low) / step))
-            raise self._error(
-                "step",
-                f"must divide the range from low to high, but {step} does not divide {low} to "
-                f"{high}; try high: {low + steps * step:g} or step: {(high - low) / steps:g}",
-            )
-        return step
+    return Leaf(
+        path,
+        low,
+        high,
+        log=range_.log is True,
+        complement=range_.log == "complement",
+        step=step if low < high else None,
+        when=_parsed(range_.when),
+    )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _parsed(when: str | None) -> Expression | None:
+    return None if when is None else expressions.parse(when)
 
 
 def is_whole(quotient: float) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 from raylt import metrics, recipe
 from raylt.space import Leaf, Point, Space
-from raylt.space.leaf import COMPLEMENT
 from raylt.space.plan import Study
 from raylt.space.space import value_at
 from raylt.space.strategy import idle
@@ -91,7 +90,7 @@ def _leaf(open_leaf: Leaf) -> dict[str, Any]:
         "path": open_leaf.path,
         "low": open_leaf.low,
         "high": open_leaf.high,
-        "log": COMPLEMENT if open_leaf.complement else open_leaf.log,
+        "log": "complement" if open_leaf.complement else open_leaf.log,
         "step": open_leaf.step,
         "choices": open_leaf.choices and list(open_leaf.choices),
         "when": open_leaf.when and open_leaf.when.text,

@@ -7,7 +7,6 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     WithJsonSchema,
@@ -17,6 +16,7 @@ from pydantic import (
 
 from raylt.schema import Frozen, InputError
 from raylt.space import expressions
+from raylt.space.leaf import Scalar
 from raylt.space.metric_names import METRICS, Direction, Metric
 from raylt.space.strategy import Sampler, Scheduler, stops
 from raylt.space.study_name import study_name
@@ -91,18 +91,6 @@ class Constraint(Frozen):
         if self.min is None and self.max is None:
             raise ValueError("must have min or max, but has neither; add `min: baseline - 0.01`")
         return self
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError(
-            f"must be one number, word or truth value, but got {value!r}; write the value alone"
-        )
-    return value
-
-
-Scalar = Annotated[Any, AfterValidator(_scalar)]
-"""The value of a leaf; the space checks whether its leaf admits it."""
 
 
 class Baseline(Frozen):

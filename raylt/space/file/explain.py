@@ -38,7 +38,7 @@ _KINDS = {
 }
 
 
-def check(model: type[M], document: Document, *section: str) -> M:
+def check(model: type[M], document: Document, *section: str | int) -> M:
     """The model that a document describes, or a section of it, such as `study`.
 
     Raises:
@@ -167,8 +167,9 @@ def _rule(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _options(detail: ErrorDetails) -> list[str]:
-    """The words of a Literal: pydantic gives them as `'a', 'b' or 'c'`."""
-    return re.findall(r"'([^']*)'", detail.get("ctx", {})["expected"])
+    """The words of a Literal: pydantic gives them as `True, 'a' or 'b'`."""
+    words = re.findall(r"'[^']*'|True|False", detail.get("ctx", {})["expected"])
+    return [word.strip("'") if word[0] == "'" else word.lower() for word in words]
 
 
 def _remedy(detail: ErrorDetails, field: FieldInfo | None) -> str:
