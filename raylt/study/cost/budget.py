@@ -18,6 +18,7 @@ from raylt.schema import InputError
 from raylt.space.plan import Budget
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
+from raylt.study.record.text import hours
 
 INTERVAL = 10.0
 """Seconds between two times that the cost of what runs is written down."""
@@ -50,7 +51,7 @@ class Account:
         return f"{self.name}={hours}{'h' if self.name == 'wall_clock' else ''}"
 
     def __str__(self) -> str:
-        return f"{self.name} {self.used:.3g} of {self.limit:.3g} h"
+        return f"{self.name} {hours(self.used)} of {hours(self.limit)} h"
 
 
 class BudgetMeter:

@@ -21,7 +21,7 @@ from raylt.space import leaf as leaves
 from raylt.space.plan import Study
 from raylt.study.cost import budget
 from raylt.study.cost.budget import Account
-from raylt.study.record.text import duration
+from raylt.study.record.text import duration, hours
 from raylt.study.resources.allocation import Allocation
 from raylt.trial.cost.cost import Cost
 
@@ -213,14 +213,14 @@ def lines(forecast: Forecast, *, free: int | None) -> list[str]:
     Args:
         free: Bytes that are free where the checkpoints go, if known.
     """
-    gpus = f", {forecast.gpu_hours:.3g} GPU-hours" if forecast.gpu_hours else ""
+    gpus = f", {hours(forecast.gpu_hours)} GPU-hours" if forecast.gpu_hours else ""
     gpu_memory = f", {_size(forecast.gpu_memory)} of GPU memory" if forecast.gpu_memory else ""
     shortest, longest = duration(forecast.least), duration(forecast.most)
     between = "" if shortest == longest else f" ({shortest} to {longest})"
     text = [
         f"trial      {duration(forecast.mean)} to its end{between}; "
         f"{_size(forecast.memory)} of memory{gpu_memory}",
-        f"search     {forecast.trials} trials to their end: {forecast.cpu_hours:.3g} CPU-hours"
+        f"search     {forecast.trials} trials to their end: {hours(forecast.cpu_hours)} CPU-hours"
         f"{gpus}, {duration(forecast.wall)} with {forecast.concurrent} at a time",
     ]
     text += [f"steps      {sentence}" for sentence in forecast.steps]
@@ -242,7 +242,7 @@ def _verdict(account: Account, trials: int) -> str:
     """Whether a limit of the budget suffices, in words."""
     paid = _paid(account, trials)
     word = "suffices" if paid >= trials else f"is enough for about {paid} of {trials} trials"
-    return f"{account.name}: {account.used:.3g} of {account.limit:.3g} h, which {word}"
+    return f"{account.name}: {hours(account.used)} of {hours(account.limit)} h, which {word}"
 
 
 def _paid(account: Account, trials: int) -> int:

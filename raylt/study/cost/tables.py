@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from raylt.study.cost import budget
 from raylt.study.record import text
@@ -16,8 +16,12 @@ Table = tuple[list[str], list[list[str]]]
 """The heads of a table, and its rows."""
 
 
-def sentences(record: Record) -> list[str]:
-    """What a study cost, in sentences."""
+def sentences(record: Record, fresh: Sequence[Outcome]) -> list[str]:
+    """What a study cost, in sentences.
+
+    Args:
+        fresh: The runs over fresh seeds, whose cost is told apart.
+    """
     outcomes = record.outcomes()
     whole = text.duration(sum(outcome.seconds for outcome in outcomes))
     lines = [
@@ -26,7 +30,31 @@ def sentences(record: Record) -> list[str]:
     ]
     if state := budget.sentence(record):
         lines.append(f"{state[0].upper()}{state[1:]}.")
+    if fresh:
+        lines += [
+            text.as_sentence("; ".join(_shares(outcomes, fresh))),
+            "The baseline and candidates over fresh seeds count as confirm, whoever asked for "
+            "them. The tables are of the search.",
+        ]
     return lines
+
+
+def _shares(searched: Sequence[Outcome], fresh: Sequence[Outcome]) -> Iterator[str]:
+    """Hours of each kind, by the command that used them: `search 1.2, confirm 0.6 CPU-hours`."""
+    runs_of = {
+        "search": searched,
+        "confirm": [run for run in fresh if run.role != "ablation"],
+        "ablate": [run for run in fresh if run.role == "ablation"],
+    }
+    for kind in ("cpu", "gpu"):
+        seconds = {
+            verb: sum(getattr(run, f"{kind}_seconds") for run in runs)
+            for verb, runs in runs_of.items()
+            if runs
+        }
+        if any(seconds.values()):
+            shares = (f"{verb} {text.hours(count / 3600)}" for verb, count in seconds.items())
+            yield f"{', '.join(shares)} {_WORDS[f'{kind}_hours']}"
 
 
 def hours(record: Record) -> Table:

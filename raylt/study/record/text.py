@@ -12,6 +12,8 @@ _NAMED = 12
 """Classes that are named at most."""
 SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
 """Metrics with a column of their own; an objective that is not among them gets one too."""
+_LEAST_HOURS = 0.0001
+"""Less than this, a third of a second, is not told from it."""
 
 
 def short(paths: Sequence[str]) -> tuple[str, ...]:
@@ -90,8 +92,12 @@ def duration(seconds: float) -> str:
 
 
 def hours(count: float | None) -> str:
-    """Hours, where they are known."""
-    return "-" if count is None else f"{count:.3g}"
+    """Hours with three digits, at most four of them after the point, where they are known."""
+    if count is None:
+        return "-"
+    if 0 < count < _LEAST_HOURS:
+        return f"<{_LEAST_HOURS:g}"
+    return f"{count:.0f}" if count >= 999.5 else f"{round(count, 4):.3g}"
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:

@@ -26,7 +26,7 @@ from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
-from raylt.study.verdict import ablation, confirmation
+from raylt.study.verdict import ablation, answer, confirmation
 from raylt.study.warm_start import origins
 
 _AXIS = 95
@@ -274,7 +274,8 @@ def _origins(record: Record) -> str:
 
 
 def _costs(record: Record) -> str:
-    sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in tables.sentences(record))
+    fresh = [run for _, runs in answer.seed_runs(record) for run in runs.outcomes()]
+    sentences = "".join(f"<p>{_text(line)}</p>" for line in tables.sentences(record, fresh))
     shown = [tables.hours(record), tables.states(record.ranking())]
     if steps := executions.rows(record):
         shown.append((["machine", "a step of", "computed in"], steps))

@@ -12,7 +12,6 @@ from typing import Any
 
 from raylt.study.cost import budget
 from raylt.study.record import lock, postgres, provenance, revise, storage
-from raylt.study.record import studies as stored
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
@@ -166,23 +165,18 @@ def questions(record: Record) -> list[dict[str, Any]]:
     the command that goes on."""
     driver = lock.driver_of(record.folder, record.url)
     states: list[dict[str, Any]] = []
-    for place in (answer.FOLDER, answer.POOL):
-        folder, name = record.folder / place, f"{record.name}/{place}"
-        if not storage.exists(folder, record.url, name):
-            continue
-        runs = stored.load(folder, sampler=None, url=record.url, name=name)
-        with contextlib.closing(runs):
-            ended = sum(run.over for run in runs.outcomes())
-            states += [
-                {
-                    "verb": verb,
-                    "running": driver is not None and driver.question == verb,
-                    "ended": ended,
-                    "wanted": max(asked["wanted"], ended),
-                    "command": provenance.command(record, verb, record.name, *asked["words"]),
-                }
-                for verb, asked in runs.facts.get(answer.ASKED, {}).items()
-            ]
+    for _, runs in answer.seed_runs(record):
+        ended = sum(run.over for run in runs.outcomes())
+        states += [
+            {
+                "verb": verb,
+                "running": driver is not None and driver.question == verb,
+                "ended": ended,
+                "wanted": max(asked["wanted"], ended),
+                "command": provenance.command(record, verb, record.name, *asked["words"]),
+            }
+            for verb, asked in runs.facts.get(answer.ASKED, {}).items()
+        ]
     return states
 
 

@@ -54,7 +54,7 @@ def latex(table: Table) -> str:
                 tex(_name(table, row)),
                 *(_math(row.cells.get(column)) for column in columns),
                 str(row.seeds),
-                hours(row.hours),
+                tex(hours(row.hours)),
             ]
         )
         for row in table.rows

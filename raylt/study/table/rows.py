@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence, Sized
@@ -14,12 +13,12 @@ from raylt.schema import InputError
 from raylt.space.metric_names import BEST, GROUPS
 from raylt.space.plan import LEVEL
 from raylt.study.confirm import confirm, scoring
-from raylt.study.record import provenance, storage, studies
+from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.report import leaderboard, status
 from raylt.study.verdict import significance, test_openings
-from raylt.study.verdict.answer import ASKED, FOLDER, LEFT, POOL
+from raylt.study.verdict.answer import ASKED, FOLDER, LEFT, POOL, seed_runs
 
 Images = Literal["test", "validation"]
 COLUMNS = {"All": "accuracy", "Many": "many", "Medium": "medium", "Few": "few", "Std": "shots/std"}
@@ -169,15 +168,8 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
 
 def _fresh(record: Record) -> list[_Runs]:
     """The settings of a study that were trained over fresh seeds."""
-    settings: list[_Runs] = []
-    for place in _WHOLE:
-        folder, name = record.folder / place, f"{record.name}/{place}"
-        if not storage.exists(folder, record.url, name):
-            continue
-        opened = studies.load(folder, sampler=None, url=record.url, name=name)
-        with contextlib.closing(opened) as runs:
-            settings += _grouped(record, runs, place)
-    return settings
+    fresh = (_grouped(record, runs, place) for place, runs in seed_runs(record))
+    return [*itertools.chain.from_iterable(fresh)]
 
 
 def _grouped(record: Record, runs: Record, place: str) -> list[_Runs]:

@@ -3,12 +3,14 @@ the last answer is kept."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from raylt.schema import EnvironmentError, Value
+from raylt.study.record import storage, studies
 from raylt.study.record.record import Record
 
 FOLDER = "confirm"
@@ -81,6 +83,17 @@ class Answer:
         if self.interrupted:
             return 130
         return 4 if any(results.failures for results in self.results()) else 0
+
+
+def seed_runs(study: Record) -> Iterator[tuple[str, Record]]:
+    """The runs of a study over fresh seeds, as far as there are any: `FOLDER` or `POOL`, and the
+    record, which is open until the next is asked for."""
+    for place in (FOLDER, POOL):
+        folder, name = study.folder / place, f"{study.name}/{place}"
+        if storage.exists(folder, study.url, name):
+            runs = studies.load(folder, sampler=None, url=study.url, name=name)
+            with contextlib.closing(runs):
+                yield place, runs
 
 
 def store(study: Record, answer: Answer) -> None:

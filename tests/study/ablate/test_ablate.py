@@ -130,6 +130,16 @@ def test_what_left_the_race_says_so_in_the_table_while_the_rest_is_not_finished(
     assert fewer() == left
 
 
+def test_the_report_counts_the_hours_of_runs_over_fresh_seeds(ablated):
+    with contextlib.closing(open_runs(ablated.open()).record) as runs:
+        ablations = sum(run.role == "ablation" for run in runs.outcomes())
+        others = len(runs.outcomes()) - ablations
+        for run in runs.outcomes():
+            runs.spend(run.number, seconds=900, cpu_seconds=1800, gpu_seconds=0)
+    html = page.page(ablated.open(), charts.of_study(ablated.open()))
+    assert f"confirm {others / 2:g}, ablate {ablations / 2:g} CPU-hours" in html
+
+
 def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):
     assert len(test_openings.openings(ablated.open())) == 1
     result = ablated.ablate(seeds=8, race=False, test=True)

@@ -1,5 +1,7 @@
 """What a study cost: every trial once, against its budget."""
 
+from dataclasses import replace
+
 import pytest
 
 from raylt.study.cost import tables
@@ -37,6 +39,24 @@ def test_hours_are_those_of_all_trials_against_the_budget(tmp_path):
         "budget": "0.5",
         "used of it": "50 %",
     }
+
+
+def test_runs_over_fresh_seeds_are_told_apart_from_the_search(tmp_path):
+    record = made.study(tmp_path, trials=2, tables=False)
+    assert not any("confirm" in line for line in tables.sentences(record, []))
+    run = record.outcome(0)
+    fresh = [
+        replace(run, role=role, cpu_seconds=seconds, gpu_seconds=0.0)
+        for role, seconds in (("baseline", 720), ("candidate", 1440), ("ablation", 3240))
+    ]
+    _, shares, _ = tables.sentences(record, fresh)
+    cpu, gpu = (text.hours(hours(record, rate)) for rate in (CORES, 0.5))
+    assert shares == (
+        f"Search {cpu}, confirm 0.6, ablate 0.9 CPU-hours; "
+        f"search {gpu}, confirm 0, ablate 0 GPU-hours."
+    )
+    _, shares, _ = tables.sentences(record, fresh[:2])
+    assert shares.startswith(f"Search {cpu}, confirm 0.6 CPU-hours; ")
 
 
 def test_states_share_the_whole_among_them(tmp_path):

@@ -22,6 +22,22 @@ def test_hours_that_nobody_knows_are_a_dash():
     assert [brief.hours(count) for count in (None, 0.0, 12.3456)] == ["-", "0", "12.3"]
 
 
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0.00001, "<0.0001"),
+        (0.0004, "0.0004"),
+        (0.000412345, "0.0004"),
+        (0.012345, "0.0123"),
+        (0.25, "0.25"),
+        (999.7, "1000"),
+        (123456.7, "123457"),
+    ],
+)
+def test_hours_have_few_digits_and_no_exponent(count, text):
+    assert brief.hours(count) == text
+
+
 def test_accuracies_are_told_and_a_loss_only_where_nothing_is_held_out():
     metrics = {"train/loss": 1.23456, "lr": 0.1, "val/few": 0.5, "val/accuracy": 0.75}
     assert brief.scores(metrics) == ["accuracy 75.0", "few 50.0"]
