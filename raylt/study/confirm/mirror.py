@@ -70,7 +70,7 @@ class SeedMirror(MlflowMirror):
                 continue
             metrics = {
                 f"confirm/{name}": verdict[name]
-                for name in ("mean", "low", "high", "p_holm")
+                for name in ("mean", "low", "high", "p_holm", "p_worse_holm")
                 if verdict[name] is not None
             }
             self.runs.log(run, metrics, at=time.time(), tags={"verdict": verdict["word"]})

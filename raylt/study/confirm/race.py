@@ -141,12 +141,10 @@ class Race:
         self, differences: Sequence[Sequence[float]], results: Sequence[SeedResults]
     ) -> tuple[Verdict, ...]:
         """The verdict on each comparison, given what was trained for it."""
+        out = [comparison.key in self.dropped for comparison in self.comparisons]
         # A setting that trains only with lucky seeds is not better: the others would not count.
-        out = [
-            comparison.key in self.dropped or bool(result.failures)
-            for comparison, result in zip(self.comparisons, results, strict=True)
-        ]
-        return significance.judge(differences, out_of_race=out, level=LEVEL)
+        failed = [i for i, result in enumerate(results) if result.failures]
+        return significance.judge(differences, out_of_race=out, failed=failed, level=LEVEL)
 
     def is_trained(self, setting: Setting) -> bool:
         """Whether a setting has run with every seed, whatever question asked for it."""

@@ -27,6 +27,7 @@ from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
 from raylt.study.verdict import ablation, answer, confirmation
+from raylt.study.verdict.significance import P_VALUE
 from raylt.study.warm_start import origins
 
 _AXIS = 95
@@ -190,7 +191,7 @@ def _confirmation(record: Record) -> str:
     pool = f", {confirmation.POOL}" if stored["retrain"] == "pool" else ""
     return (
         f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(stored['metric'])}, each candidate "
-        f"against the baseline with the same seeds{pool}; p after Holm's correction.</p>\n{table}"
+        f"against the baseline with the same seeds{pool}; {_text(P_VALUE)}.</p>\n{table}"
     )
 
 
@@ -206,7 +207,7 @@ def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
             f"<h2>Ablation of trial {trial} on the {where} images</h2>\n"
             f"<p>{_text(stored['sentence'])}</p>",
             f"<p class='quiet'>{_text(changes)}. {_text(metric)} over {len(stored['seeds'])} "
-            f"seeds; p after Holm's correction over all of them.</p>",
+            f"seeds; {_text(P_VALUE)}.</p>",
             _figure(charts[f"ablation{suffix}"]),
             _table(heads, ablation.rows(stored)),
         ]

@@ -81,7 +81,8 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
         "confirm/mean": ("mean difference to the baseline over the seeds", "fraction"),
         "confirm/low": ("lower end of its 95 % interval", "fraction"),
         "confirm/high": ("upper end of its 95 % interval", "fraction"),
-        "confirm/p_holm": ("p-value of the difference, corrected by Holm", "1"),
+        "confirm/p_holm": ("p-value of a gain over the baseline, corrected by Holm", "1"),
+        "confirm/p_worse_holm": ("p-value of a loss, corrected by Holm", "1"),
     },
 }
 _ASKED = ("val/thirds/", "val/shots/", "val/std", "val/best/", "cost/")

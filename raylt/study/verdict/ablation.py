@@ -12,7 +12,7 @@ from raylt.study.record.text import as_sentence, interval, listed, percent, poin
 from raylt.study.verdict import answer
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.interplay import Estimate
-from raylt.study.verdict.significance import Verdict
+from raylt.study.verdict.significance import P_VALUE, Verdict, shown_p
 
 Way = Literal["whole", "out", "in", "declared"]
 """All changes together; one that is set back alone, or taken over alone; a part of the method."""
@@ -20,7 +20,7 @@ WORDS = {"better": "carries", "worse": "costs", "not shown": "noise"}
 """What a verdict on having a change means for the change."""
 NOT_YET = "Nothing is judged yet, for not all runs are there."
 """Instead of a sentence on the changes while an ablation is not finished."""
-COLUMNS = "[ ] is a 95 % interval; p is after Holm's correction over all rows."
+COLUMNS = f"[ ] is a 95 % interval; {P_VALUE}."
 """What stands in the table of effects."""
 _NOISE = "within the noise of these seeds"
 _WIDTH = 80
@@ -242,12 +242,18 @@ def rows(result: Mapping[str, Any]) -> list[list[str]]:
             _HEADS[effect["subject"]["way"]].format(trial=f"trial {result['trial']}"),
             points(verdict["mean"]),
             interval(verdict["low"], verdict["high"]),
-            f"{verdict['p_worse_holm' if verdict['word'] == 'worse' else 'p_holm']:.3f}",
-            WORDS[verdict["word"]] if seeds is None else f"behind, out after {seeds} seeds",
+            f"{shown_p(verdict):.3f}",
+            word(effect),
         ]
         for effect in result["effects"]
-        for verdict, seeds in [(effect["verdict"], effect["dropped"])]
+        for verdict in [effect["verdict"]]
     ]
+
+
+def word(effect: Mapping[str, Any]) -> str:
+    """What a stored effect is shown to be."""
+    seeds = effect["dropped"]
+    return f"behind, out after {seeds} seeds" if seeds else WORDS[effect["verdict"]["word"]]
 
 
 def steps(result: Mapping[str, Any]) -> list[list[str]]:
@@ -263,13 +269,14 @@ def steps(result: Mapping[str, Any]) -> list[list[str]]:
 def _effects(result: Mapping[str, Any]) -> list[str]:
     """A table with a line above each way."""
     cells = [["", "points", "", "p", ""]]
-    for name, way, *numbers, word in rows(result):
-        cells.append([f"{way and '  '}{name}", *numbers, "not yet" if result["stopped"] else word])
+    for name, way, *numbers, shown in rows(result):
+        shown = "not yet" if result["stopped"] else shown
+        cells.append([f"{way and '  '}{name}", *numbers, shown])
     head, *lines = table(cells, right=(1, 3))
-    shown = [head]
+    text = [head]
     for (_, above, *_), line in zip(rows(result), lines, strict=True):
-        shown += [line] if above in ("", *shown) else [above, line]
-    return [*shown, COLUMNS]
+        text += [line] if above in ("", *text) else [above, line]
+    return [*text, COLUMNS]
 
 
 def _path(result: Mapping[str, Any]) -> list[str]:

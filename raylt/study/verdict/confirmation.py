@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from raylt.space.metric_names import GROUPS
@@ -13,7 +13,7 @@ from raylt.study.record.text import as_sentence, interval, plain, points, short
 from raylt.study.verdict import answer, class_changes, test_openings
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
-from raylt.study.verdict.significance import Verdict
+from raylt.study.verdict.significance import Verdict, shown_p
 
 POOL = "trained on the whole training pool, validation images included"
 """What is said of runs that hold nothing out."""
@@ -114,9 +114,9 @@ def _in_words(verdict: Mapping[str, Any], metric: str) -> str:
     elif verdict["mean"] is None:
         seen = f" in {metric}: no seed has both results"
     else:
-        p = verdict["p_worse_holm"] if word == "worse" else verdict["p_holm"]
         seen = (
-            f", {points(verdict['mean'])} points in {metric} over {seeds} fresh seeds (p {p:.3f})"
+            f", {points(verdict['mean'])} points in {metric} over {seeds} fresh seeds "
+            f"(p {shown_p(verdict):.3f})"
         )
     return f"Trial {verdict['trial']} is {verdict_words}{seen}"
 
@@ -136,7 +136,7 @@ def rows(known: Mapping[str, Any]) -> list[list[str]]:
             verdict["word"],
             points(verdict["mean"]),
             interval(verdict["low"], verdict["high"]) or "-",
-            f"{verdict['p_holm']:.3f}",
+            f"{shown_p(verdict):.3f}",
             f"left after {candidate['dropped']}"
             if candidate["dropped"]
             else str(verdict["seeds"]),
@@ -203,8 +203,7 @@ def _verdict(candidate: Candidate) -> str:
     if verdict.mean is None:
         return f"{verdict.word}; no seed with both results"
     size = f"{points(verdict.mean)} points {interval(verdict.low, verdict.high)}".rstrip()
-    p = verdict.p_worse_holm if verdict.word == "worse" else verdict.p_holm
-    sentence = f"{verdict.word}, {size}, p {p:.3f}"
+    sentence = f"{verdict.word}, {size}, p {shown_p(asdict(verdict)):.3f}"
     if verdict.word == "not shown" and verdict.low is not None and verdict.low > 0:
         sentence += "; p decides, for the interval of so few seeds is too short"
     if verdict.word == "not shown" and verdict.more_seeds is not None:

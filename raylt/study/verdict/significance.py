@@ -13,7 +13,7 @@ nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -30,6 +30,8 @@ MOST_SEEDS = 40
 POWER = 0.8
 """Chance of showing an effect as large as the one observed that `seeds_needed` plans for."""
 RESAMPLES = 9999
+P_VALUE = "p is of the gain or loss seen, after Holm's correction"
+"""What `shown_p` shows."""
 _TIE = 1e-9
 """Sums that differ by less than this share of all magnitudes are equal but for rounding."""
 
@@ -49,37 +51,49 @@ class Verdict:
     """Upper end of the same interval."""
     p: float
     """One-sided sign-flip p-value of "better", for this candidate by itself."""
+    p_worse: float
+    """The same of "worse"."""
     p_holm: float
-    """The same, corrected for the number of candidates: what the verdict is by."""
+    """That of "better", corrected for the number of candidates: what the verdict is by."""
     p_worse_holm: float
-    """One-sided p-value of "worse", corrected for the number of candidates too."""
+    """The same of "worse"."""
     more_seeds: int | None
     """Further seeds that would show a true effect as large as the one observed, with a chance of
     80 %; 0 where it is shown, None where the candidate is not ahead."""
 
 
 def judge(
-    differences: Sequence[Sequence[float]], *, out_of_race: Sequence[bool], level: float
+    differences: Sequence[Sequence[float]],
+    *,
+    out_of_race: Sequence[bool],
+    failed: Collection[int] = (),
+    level: float,
 ) -> tuple[Verdict, ...]:
     """The verdict of each candidate.
 
     Args:
         differences: Of each candidate, its difference to the baseline at each common seed.
-        out_of_race: Whether a candidate can no longer be called better, such as one that was
-            dropped early. It counts with a p-value of 1 in Holm's correction, which keeps the test
-            valid whatever made it drop out.
+        out_of_race: Whether a candidate was dropped early, so that it is not judged. It counts
+            with a p-value of 1 in Holm's correction, which keeps the test valid whatever made it
+            drop out.
+        failed: The candidates, by their place, of which runs failed: they are not called better.
         level: Chance of a false "better" over all candidates.
     """
-    better = [
-        1.0 if out else sign_flip(row) for row, out in zip(differences, out_of_race, strict=True)
-    ]
-    worse = [sign_flip([-x for x in row]) for row in differences]
+    rows = list(zip(differences, out_of_race, strict=True))
+    better = [1.0 if out or i in failed else sign_flip(row) for i, (row, out) in enumerate(rows)]
+    worse = [1.0 if out else sign_flip([-x for x in row]) for row, out in rows]
+    p_values = zip(better, worse, holm(better), holm(worse), strict=True)
     return tuple(
-        _verdict(row, p, p_better, p_worse, candidates=len(differences), level=level)
-        for row, p, p_better, p_worse in zip(
-            differences, better, holm(better), holm(worse), strict=True
-        )
+        _verdict(row, *p, candidates=len(differences), level=level)
+        for row, p in zip(differences, p_values, strict=True)
     )
+
+
+def shown_p(verdict: Mapping[str, Any]) -> float:
+    """The corrected p-value of what a stored verdict points to: of a loss where its mean is below
+    zero, else of a gain."""
+    loss = verdict["mean"] is not None and verdict["mean"] < 0
+    return verdict["p_worse_holm" if loss else "p_holm"]
 
 
 def smallest_p(seeds: int, *, two_sided: bool) -> float:
@@ -169,13 +183,16 @@ def seeds_needed(differences: Sequence[float], *, candidates: int, level: float)
 def _verdict(
     differences: Sequence[float],
     p: float,
-    p_better: float,
     p_worse: float,
+    p_holm: float,
+    p_worse_holm: float,
     *,
     candidates: int,
     level: float,
 ) -> Verdict:
-    word: Word = "better" if p_better <= level else "worse" if p_worse <= level else "not shown"
+    word: Word = "not shown"
+    if min(p_holm, p_worse_holm) <= level:
+        word = "better" if p_holm <= level else "worse"
     ends = interval(differences, confidence=1 - LEVEL)
     needed = seeds_needed(differences, candidates=candidates, level=level)
     more = None if needed is None else max(1, needed - len(differences))
@@ -186,8 +203,9 @@ def _verdict(
         low=ends[0] if ends else None,
         high=ends[1] if ends else None,
         p=p,
-        p_holm=p_better,
-        p_worse_holm=p_worse,
+        p_worse=p_worse,
+        p_holm=p_holm,
+        p_worse_holm=p_worse_holm,
         more_seeds=0 if word == "better" else more,
     )
 

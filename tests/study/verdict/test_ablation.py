@@ -79,7 +79,9 @@ def test_it_is_read_in_eighty_columns(stopped):
     text = ablation.text(ablated(stopped=stopped))
     assert max(map(len, text.splitlines())) <= 80
     assert ("Stopped: budget spent: cpu_hours 2 of 2 h" in text) == bool(stopped)
-    assert "[ ] is a 95 % interval; p is after Holm's correction over all rows." in text
+    assert (
+        "[ ] is a 95 % interval; p is of the gain or loss seen, after Holm's correction." in text
+    )
     assert "b are one change, since one depends on the other" in text
 
 

@@ -181,3 +181,11 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
         "fresh seeds (p 0.031)"
     )
     assert not list(study.folder.rglob("*.part"))
+
+
+def test_a_loss_has_the_p_value_of_a_loss():
+    result = confirmed(candidate([-0.03, 0.01, -0.04, -0.02, -0.06]))
+    assert "not shown, -2.8 points" in confirmation.text(result)
+    assert "p 0.062" in confirmation.text(result)
+    (row,) = confirmation.rows(json.loads(json.dumps(dataclasses.asdict(result))))
+    assert dict(zip(confirmation.HEADS, row, strict=True))["p"] == "0.062"

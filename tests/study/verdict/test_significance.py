@@ -1,5 +1,6 @@
 """The statistics of a confirmation against slow references, known values and simulation."""
 
+import dataclasses
 import itertools
 import math
 import statistics
@@ -15,6 +16,7 @@ from raylt.study.verdict.significance import (
     interval,
     judge,
     seeds_needed,
+    shown_p,
     sign_flip,
     smallest_p,
 )
@@ -187,6 +189,40 @@ def test_the_verdict_in_words():
     assert (none.word, none.seeds) == ("not shown", 6)
     assert none.more_seeds > 6
     assert (bad.word, bad.mean, bad.low, bad.more_seeds) == ("worse", -0.03, -0.03, None)
+    assert (bad.p, bad.p_worse, bad.p_worse_holm) == (1, 1 / 64, 3 / 64)
+
+
+@given(
+    st.lists(st.lists(st.integers(-9, 9), min_size=8, max_size=8), min_size=1, max_size=4),
+    st.sets(st.integers(0, 3)),
+)
+def test_the_p_value_that_is_shown_is_that_of_the_word_and_of_the_mirrored_difference(
+    rows, failed
+):
+    verdicts = judge(rows, out_of_race=[False] * len(rows), failed=failed, level=0.05)
+    mirrored = judge(
+        [[-x for x in row] for row in rows], out_of_race=[False] * len(rows), level=0.05
+    )
+    for i, (verdict, mirror) in enumerate(zip(verdicts, mirrored, strict=True)):
+        p = shown_p(dataclasses.asdict(verdict))
+        assert (p <= 0.05) == (verdict.word != "not shown")
+        assert (verdict.p_worse, verdict.p_worse_holm) == (mirror.p, mirror.p_holm)
+        if verdict.mean < 0 or i in failed:
+            assert verdict.word != "better"
+        if verdict.mean > 0:
+            assert verdict.word != "worse"
+
+
+def test_who_left_the_race_is_not_called_worse_by_the_seeds_until_then():
+    (left,) = judge([[-0.02] * 6], out_of_race=[True], level=0.05)
+    assert (left.word, left.mean, left.p_worse, shown_p(dataclasses.asdict(left))) == (
+        "not shown",
+        -0.02,
+        1,
+        1,
+    )
+    (failed,) = judge([[-0.02] * 6], out_of_race=[False], failed=[0], level=0.05)
+    assert (failed.word, failed.p) == ("worse", 1)
 
 
 def test_who_is_out_of_the_race_still_counts_among_the_candidates():

@@ -46,7 +46,7 @@ def _effects(result: Mapping[str, Any], key: str) -> Chart:
                     (mean, mean) if v["low"] is None else (100 * v["low"], 100 * v["high"])
                     for mean, v in zip(means, verdicts, strict=True)
                 ),
-                hover=tuple(ablation.WORDS[verdict["word"]] for verdict in verdicts),
+                hover=tuple(map(ablation.word, rows.values())),
             )
         )
     return figure.plot(
