@@ -34,7 +34,7 @@ _AXIS = 95
 """Pixels that an axis of parallel coordinates needs."""
 _RANKED = 100
 """Trials in the ranking."""
-_LONG = 24
+_LONG = 25
 """Letters of a cell from which it takes several lines."""
 _RESULTS = ("versus", "cost", "paid", "classes", "pareto", "curves")
 """Charts of the results, the most telling first; that of a rival is there only with one."""
@@ -202,14 +202,18 @@ def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
         where = "test" if ablation.is_tested(stored) else "validation"
         metric, trial = stored["metric"], stored["trial"]
         changes = "; ".join(stored["changes"].values())
-        heads = ("change", "how", "points", "interval", "p", "verdict")
+        heads = ("change", "points", "interval", "p", "verdict")
+        rows: list[list[str]] = []
+        for how, effects in itertools.groupby(ablation.rows(stored), lambda row: row[1]):
+            rows += [[how]] if how else []
+            rows += [[name, *numbers] for name, _, *numbers in effects]
         parts += [
             f"<h2>Ablation of trial {trial} on the {where} images</h2>\n"
             f"<p>{_text(stored['sentence'])}</p>",
             f"<p class='quiet'>{_text(changes)}. {_text(metric)} over {len(stored['seeds'])} "
             f"seeds; {_text(P_VALUE)}.</p>",
             _figure(charts[f"ablation{suffix}"]),
-            _table(heads, ablation.rows(stored)),
+            _table(heads, rows),
         ]
         if stored["path"]:
             heads = ("step", f"{metric} (%)", "gain", "interval")
@@ -339,7 +343,7 @@ def _table(
     kinds: Sequence[str] = (),
     sortable: bool = False,
 ) -> str:
-    """Rows under their heads.
+    """Rows under their heads; a row of one cell says what those below it are.
 
     Args:
         kinds: The classes of the rows in the style sheet.
@@ -349,7 +353,9 @@ def _table(
     names = [f"<button type='button'>{name}</button>" for name in names] if sortable else names
     head = "".join(f"<th scope='col'>{name}</th>" for name in names)
     lines = "\n".join(
-        f"<tr class='{kind}'>{''.join(map(_cell, row))}</tr>"
+        f"<tr><td class='quiet' colspan='{len(heads)}'>{_text(str(row[0]))}</td></tr>"
+        if len(row) == 1 < len(heads)
+        else f"<tr class='{kind}'>{''.join(map(_cell, row))}</tr>"
         for row, kind in itertools.zip_longest(rows, kinds, fillvalue="")
     )
     return (
@@ -361,7 +367,8 @@ def _table(
 def _cell(cell: Cell) -> str:
     if isinstance(cell, tuple):
         return f"<td data-value='{cell[1]}'>{_text(cell[0])}</td>"
-    return f"<td{' class=long' if len(cell) > _LONG else ''}>{_text(cell)}</td>"
+    words = _text(cell).replace("_", "_<wbr>")
+    return f"<td{' class=long' if len(cell) > _LONG else ''}>{words}</td>"
 
 
 def _facts(facts: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """The ablation's section of a report in a real browser, with names as long as BCL's."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -50,7 +51,10 @@ def report(tmp_path_factory):
     study = made.study(folder, trials=6, stopped=(5,))
     (study.folder / answer.FOLDER).mkdir()
     for metric in ("val/accuracy", "test/accuracy"):
-        answer.store(study, ablated(leads, metric=metric))
+        known = ablated(leads, metric=metric)
+        # The longest word on a change.
+        effects = (*known.effects[:-1], replace(known.effects[-1], dropped=4))
+        answer.store(study, replace(known, effects=effects))
     write(study, folder / "report.html")
     study.close()
     return folder / "report.html"
@@ -74,11 +78,14 @@ def test_nothing_of_an_ablation_is_cut_or_covered_by_day_and_by_night(
         }.items():
             ticks = f"[...document.querySelectorAll('#chart-{chart} .ytick text')]"
             assert page.value(f"{ticks}.map(e => e.textContent)") == list(names)
-            text = page.value(
+            below = (
                 f"document.querySelector('#chart-{chart}').closest('figure').nextElementSibling"
-                ".querySelector('table').innerText"
             )
+            text = page.value(f"{below}.querySelector('table').innerText")
             assert all(name in text for name in names)
+            # All of its columns are in sight, on a phone too; what a way shows is said once.
+            assert page.value(f"{below}.scrollWidth <= {below}.clientWidth")
+            assert text.count("taken over alone") == (not chart.startswith("path"))
         words, charts = page.value(browser.CONTRAST)
         assert min(words, charts) >= 4.5
         assert page.errors == []
