@@ -53,9 +53,13 @@ class SeedMirror(MlflowMirror):
     def _open_study(self) -> Run:
         return self._searched.study_run
 
-    def _place(self, outcome: Outcome) -> tuple[str, str]:
-        trial = self._searched.runs.find(key_of(self._seeds.setting_of(outcome.number)))
-        return self._seeds.label(outcome), (trial or self.study_run).id
+    def _place(self, outcome: Outcome) -> tuple[str, str, dict[str, str]]:
+        number = self._seeds.setting_of(outcome.number)
+        above = self._searched.runs.find(key_of(number)) or self.study_run
+        # What an ablation trains beside the trials is none of them.
+        trial = {} if outcome.role == "ablation" else {"trial": str(number)}
+        tags = {"setting": self._seeds.name_of(outcome), **trial}
+        return self._seeds.label(outcome), above.id, tags
 
     def _send_best_so_far(self) -> None:
         """Nothing: the best of several seeds means nothing."""

@@ -132,10 +132,13 @@ class SeedRuns:
 
     def label(self, run: Outcome) -> str:
         """What a run is called on the terminal: its setting and its seed."""
+        return f"{self.name_of(run)}, seed {run.recipe['seed']}"
+
+    def name_of(self, run: Outcome) -> str:
+        """What the setting of a run is called; one of version 0.1.0 has no name of its own."""
         role = "baseline" if run.role == "baseline" else "trial"
-        name = self.record.frozen(run.number).user_attrs.get("name")
-        setting = name or f"{role} {self.setting_of(run.number)}"
-        return f"{setting}, seed {run.recipe['seed']}"
+        unnamed = f"{role} {self.setting_of(run.number)}"
+        return self.record.frozen(run.number).user_attrs.get("name", unnamed)
 
     def setting_of(self, number: int) -> int:
         """The trial of the study that a run repeats, or that it is a variant of."""

@@ -146,7 +146,7 @@ class MlflowMirror:
         key, client = key_of(outcome.number), self.runs.client
         if (run := self.runs.find(key)) is not None:
             return run
-        name, parent = self._place(outcome)
+        name, parent, place = self._place(outcome)
         recipe = outcome.recipe
         encoder = recipe["encoder"]
         tags = {
@@ -156,12 +156,12 @@ class MlflowMirror:
             "encoder": encoder if isinstance(encoder, str) else encoder["name"],
             "dataset": recipe["data"]["name"],
             "epochs": str(recipe["epochs"]),
-            "trial": str(outcome.number),
             "digest": outcome.digest,
             "seed": str(recipe["seed"]),
             "labels": recipe["evaluation"]["labels"],
             "attempt": str(outcome.attempts),
             MLFLOW_PARENT_RUN_ID: parent,
+            **place,
         }
         if (origin := origins.tag(self._record, outcome)) is not None:
             tags[origins.FACT] = origin
@@ -183,10 +183,12 @@ class MlflowMirror:
         )
         return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "train")])
 
-    def _place(self, outcome: Outcome) -> tuple[str, str]:
-        """The name of a trial's run, and the run that it hangs under."""
+    def _place(self, outcome: Outcome) -> tuple[str, str, dict[str, str]]:
+        """The name of a trial's run, the run that it hangs under, and the tags that say what it
+        is."""
         known = " (baseline)" if outcome.role == "baseline" else ""
-        return f"trial {outcome.number}{known}", self.study_run.id
+        number = str(outcome.number)
+        return f"trial {number}{known}", self.study_run.id, {"trial": number}
 
     def _close_trial(self, run: Run, outcome: Outcome) -> None:
         metrics = {

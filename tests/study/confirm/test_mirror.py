@@ -1,8 +1,48 @@
+import contextlib
+
 import pytest
 
-from raylt.study.confirm import confirm
+from raylt.study.confirm import candidates, confirm, question
+from raylt.study.confirm.mirror import SeedMirror
+from raylt.study.confirm.runs import Setting
+from raylt.study.tracking import tracker
 from tests.study import drive
 from tests.study.confirm.made import Now, options, settings
+
+
+def test_the_tags_say_which_trial_a_run_repeats_and_what_it_is_where_that_is_none(
+    toy, store, tmp_path
+):
+    with contextlib.closing(toy.open()) as study:
+        baseline, (winner,) = candidates.choose(study, options())
+        part = Setting(
+            name="no pruning",
+            number=winner.number,
+            role="ablation",
+            point=winner.point,
+            recipe={**winner.recipe, "method": {**winner.recipe["method"], "prune": 0.0}},
+        )
+        with question.seed_runs(study, validated=True) as runs:
+            runs.queue((setting, 7) for setting in (part, winner, baseline))
+            Now(settings(tmp_path)).trials(runs.record)
+            above = tracker.open_mirror(study, uri=store, artifacts=tmp_path / "a", command="")
+            mirror = SeedMirror(above, study, runs)
+            for number in mirror.missing():
+                mirror.trial(number, interrupted=False)
+            client = mirror.runs.client
+            tags = {
+                run.info.run_name: {key: run.data.tags.get(key) for key in ("setting", "trial")}
+                for run in client.search_runs([mirror.runs.experiment])
+            }
+    assert tags == {
+        "toy": {"setting": None, "trial": None},
+        "trial 0 (baseline)": {"setting": None, "trial": "0"},
+        "trial 1": {"setting": None, "trial": "1"},
+        "trial 2": {"setting": None, "trial": "2"},
+        "no pruning, seed 7": {"setting": "no pruning", "trial": None},
+        "trial 1, seed 7": {"setting": "trial 1", "trial": "1"},
+        "baseline, seed 7": {"setting": "baseline", "trial": "0"},
+    }
 
 
 @pytest.mark.ray
