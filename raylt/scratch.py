@@ -1,4 +1,5 @@
-"""Private folders for what a process needs only while it runs.
+"""What a process writes before anybody may read it: private folders for the time that it runs, and
+drafts of files.
 
 A process that is killed leaves its folder behind. The next one that makes one sweeps it away.
 """
@@ -57,6 +58,18 @@ def folder(purpose: str, *, longest: int = 4096) -> Generator[Path]:
         # A process that is about to end may still write there.
         shutil.rmtree(made, ignore_errors=True)
         _open.discard(made)
+
+
+@contextlib.contextmanager
+def draft(path: Path) -> Generator[Path]:
+    """A file for the body of a `with` to write, which takes the place of `path` once it is whole;
+    where the body fails, `path` stays as it was."""
+    file = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.draft")
+    try:
+        yield file
+        file.replace(path)
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def remove() -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -103,3 +104,15 @@ with scratch.folder("test") as folder:
 def test_a_process_that_ends_in_the_midst_can_remove_its_folders_before(tmp_path):
     subprocess.run([sys.executable, "-c", ENDED], check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_takes_the_place_of_its_file_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.json"
+    with scratch.draft(path) as draft:
+        draft.write_text("first")
+        assert not path.exists()
+    with contextlib.suppress(KeyError), scratch.draft(path) as draft:
+        draft.write_text("half")
+        raise KeyError
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from raylt import scratch
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Pixels and labels."""
@@ -80,13 +80,9 @@ def _mapped(path: Path) -> NDArray[Any]:
 
 def _write(path: Path, write: Callable[[BinaryIO], object], *, mode: int) -> None:
     """Write a file that is there whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with scratch.draft(path) as draft:
+        draft.touch(0o600)
+        with draft.open("wb") as file:
             write(file)
         # Who may read the dataset may read this, and nobody else.
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        draft.chmod(mode)

@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from raylt import scratch
 from raylt.schema import InputError
 
 FOLDER = "plugins"
@@ -146,9 +147,8 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         path = folder / name
         if not path.is_file() or path.read_text("utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.draft")
-            draft.write_text(text, "utf-8")
-            draft.replace(path)
+            with scratch.draft(path) as draft:
+                draft.write_text(text, "utf-8")
 
 
 def _local(top: str) -> Path | None:

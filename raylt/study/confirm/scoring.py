@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt import recipe as recipes
+from raylt import scratch
 from raylt.study.record import bucket
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
@@ -85,9 +86,8 @@ def _score(values: dict[str, Any], root: str, folder: str, opener: str, uri: str
         try:
             open_test: Callable[..., Any] = pkgutil.resolve_name(opener)
             scores = open_test(recipes.parse(values), root=Path(root), folder=trial, device=None)
-            part = trial / f"{_FILE}.part"
-            part.write_text(json.dumps(asdict(scores)), "utf-8")
-            part.replace(trial / _FILE)
+            with scratch.draft(trial / _FILE) as draft:
+                draft.write_text(json.dumps(asdict(scores)), "utf-8")
         except Exception as error:
             (trial / "error.txt").write_text(traceback.format_exc(), "utf-8")
             return trainable.one_line(error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from raylt import scratch
 from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.settings import Settings
@@ -66,9 +67,8 @@ def _keep(cost: Cost, *, runs: Path, key: str) -> None:
     with (runs / f"{_FILE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         values = {**_read(runs), key: dataclasses.asdict(cost)}
-        draft = runs / f"{_FILE}.part"
-        draft.write_text(json.dumps(values, indent=1), "utf-8")
-        draft.replace(runs / _FILE)
+        with scratch.draft(runs / _FILE) as draft:
+            draft.write_text(json.dumps(values, indent=1), "utf-8")
 
 
 def _read(runs: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from raylt import escape, metrics
+from raylt import escape, metrics, scratch
 from raylt.schema import EnvironmentError
 from raylt.space.file import document
 from raylt.study.cost import budget, executions, tables
@@ -46,11 +45,10 @@ def write(record: Record, path: Path) -> Path:
     Raises:
         EnvironmentError: the file cannot be written.
     """
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(page(record, charts.of_study(record)), "utf-8")
-        draft.replace(path)
+        with scratch.draft(path) as draft:
+            draft.write_text(page(record, charts.of_study(record)), "utf-8")
     except OSError as error:
         raise EnvironmentError(
             f"the report must be writable, but {path} is not: {error.strerror}; choose another "

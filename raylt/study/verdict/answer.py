@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from raylt import scratch
 from raylt.schema import EnvironmentError, Value
 from raylt.study.record import storage, studies
 from raylt.study.record.record import Record
@@ -99,9 +100,8 @@ def seed_runs(study: Record) -> Iterator[tuple[str, Record]]:
 def store(study: Record, answer: Answer) -> None:
     """Keep a finished answer with its study, whole or not at all."""
     path = study.folder / FOLDER / answer.file
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(answer.kept(study)), "utf-8")
-    part.replace(path)
+    with scratch.draft(path) as draft:
+        draft.write_text(json.dumps(answer.kept(study)), "utf-8")
 
 
 def stored(study: Record, kind: type[Answer]) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
-from raylt import threads, uris
+from raylt import scratch, threads, uris
 from raylt.schema import EnvironmentError
 from raylt.trial.checkpoints import checkpoint_names
 from raylt.trial.checkpoints.checkpoint_names import epoch_of
@@ -243,14 +243,13 @@ def reason(error: Exception) -> str:
 
 
 def _fetch(uri: str, path: Path) -> None:
-    draft = path.with_suffix(f".{os.getpid()}.draft")
     system, key = _opened(uri)
-    try:
-        with system.open_input_stream(key) as stream, draft.open("wb") as file:
-            shutil.copyfileobj(stream, file, _CHUNK)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with (
+        scratch.draft(path) as draft,
+        system.open_input_stream(key) as stream,
+        draft.open("wb") as file,
+    ):
+        shutil.copyfileobj(stream, file, _CHUNK)
 
 
 def _listed(uri: str, *, recursive: bool) -> list[Any]:

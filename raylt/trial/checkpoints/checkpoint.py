@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from raylt import scratch
 from raylt.schema import InputError
 from raylt.trial.checkpoints import checkpoint_file, checkpoint_names
 from raylt.trial.checkpoints.checkpoint_file import Damaged, Header
@@ -215,15 +216,11 @@ def _require_fit(path: Path, state: dict[str, Tensor], method: nn.Module) -> Non
 
 def _link(source: Path, target: Path) -> None:
     """Give a file another name in place of whatever stands there; a copy where links are not."""
-    draft = target.with_suffix(f".{os.getpid()}.draft")
-    try:
+    with scratch.draft(target) as draft:
         try:
             os.link(source, draft)
         except OSError:
             shutil.copyfile(source, draft)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,7 +8,6 @@ classes need no more room than there are validation images.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raylt import metrics
+from raylt import metrics, scratch
 from raylt.schema import EnvironmentError
 
 FORMAT = 1
@@ -95,9 +94,8 @@ def keep(
     best = before.best if before and before.best.accuracy >= now.accuracy else now
     counted = Classes(tuple(train_counts), last=now, best=best, names=tuple(names))
     folder.mkdir(exist_ok=True)
-    draft = folder / f"{FILE}.{os.getpid()}.draft"
-    draft.write_text(text(counted), "utf-8")
-    draft.replace(folder / FILE)
+    with scratch.draft(folder / FILE) as draft:
+        draft.write_text(text(counted), "utf-8")
     return counted
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from raylt import scratch
 from raylt.recipe import Recipe
 
 FILE = "execution.json"
@@ -66,9 +66,8 @@ def write(folder: Path, execution: Execution) -> None:
     if read(folder / FILE) == execution:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{FILE}.{os.getpid()}.draft"
-    draft.write_text(json.dumps(execution.plain, indent=1), "utf-8")
-    draft.replace(folder / FILE)
+    with scratch.draft(folder / FILE) as draft:
+        draft.write_text(json.dumps(execution.plain, indent=1), "utf-8")
 
 
 def read(path: Path) -> Execution | None:

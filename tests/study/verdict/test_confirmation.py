@@ -180,7 +180,7 @@ def test_it_is_kept_whole_and_every_result_of_the_study_tells_of_it(tmp_path):
         "Trial 3 is confirmed: better than the baseline, +4.0 points in test/accuracy over 5 "
         "fresh seeds (p 0.031)"
     )
-    assert not list(study.folder.rglob("*.part"))
+    assert not list(study.folder.rglob("*.draft"))
 
 
 def test_a_loss_has_the_p_value_of_a_loss():
