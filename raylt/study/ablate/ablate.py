@@ -132,10 +132,13 @@ class _WhichMattered(Question[Ablation]):
         both = {name: estimate for name, estimate in pairs.items() if estimate is not None}
         one_by_one = interplay(together, [*alone.values()]) if alone else None
         set_back = interplay(together, [*out.values()]) if out else None
-        missing = bool(self.next_runs())
+        missing, path = bool(self.next_runs()), self._path()
+        # One that an earlier call has trained may be over other seeds.
+        over = max((step.gain.seeds for step in path if step.gain), default=len(race.seeds))
+        earlier = [f"the greedy path is over {over} seeds"] if over != len(race.seeds) else []
         return Ablation(
             **self.facts(self._metric, uri),
-            notices=tuple(variants.notices),
+            notices=(*variants.notices, *earlier),
             trial=variants.winner.number,
             together={c.name: c.reason for c in variants.changes if c.reason},
             changes={change.name: change.words for change in variants.changes},
@@ -145,7 +148,7 @@ class _WhichMattered(Question[Ablation]):
             interplay=both,
             one_by_one=one_by_one,
             set_back=_negative(set_back),
-            path=self._path(),
+            path=path,
             sentence=ablation.NOT_YET if missing else ablation.sentence(effects, both, one_by_one),
         )
 
@@ -187,10 +190,10 @@ class _WhichMattered(Question[Ablation]):
         return self.race.differences(comparison, self._metric, self.race.seeds)
 
     def _path(self) -> tuple[Step, ...]:
-        """The path as far as it is trained; empty where it is not asked for."""
+        """The path as far as it is trained; where none is asked for, the one that is known."""
+        baseline, trial = self._variants.baseline, self._variants.winner.number
         if not self._options.path:
-            return ()
-        baseline = self._variants.baseline
+            return ablation.stored_path(self.race.study, self._metric, trial)
         steps = [
             Step(name="baseline", score=self._mean(baseline), gain=None, tried={}, dropped={})
         ]

@@ -102,7 +102,7 @@ class Ablation(Answer):
 
     def kept(self, study: Record) -> dict[str, Any]:
         """The last one of each trial by each metric: none replaces another."""
-        return {**stored(study), f"{self.metric}, trial {self.trial}": asdict(self)}
+        return {**stored(study), _key(self.metric, self.trial): asdict(self)}
 
 
 def stored(study: Record) -> dict[str, dict[str, Any]]:
@@ -119,7 +119,20 @@ def stored(study: Record) -> dict[str, dict[str, Any]]:
         [known] if "metric" in known else known.values(),
         key=lambda k: (is_tested(k), best is None or k["trial"] != best.number),
     )
-    return {f"{result['metric']}, trial {result['trial']}": result for result in results}
+    return {_key(result["metric"], result["trial"]): result for result in results}
+
+
+def stored_path(study: Record, metric: str, trial: int) -> tuple[Step, ...]:
+    """The path of the last finished ablation of a trial by a metric; empty without one."""
+    known = stored(study).get(_key(metric, trial), {"path": ()})
+    gains = [step["gain"] and Estimate(**step["gain"]) for step in known["path"]]
+    return tuple(
+        Step(**{**step, "gain": gain}) for step, gain in zip(known["path"], gains, strict=True)
+    )
+
+
+def _key(metric: str, trial: int) -> str:
+    return f"{metric}, trial {trial}"
 
 
 def is_tested(result: Mapping[str, Any]) -> bool:

@@ -140,6 +140,20 @@ def test_the_report_counts_the_hours_of_runs_over_fresh_seeds(ablated):
     assert f"confirm {others / 2:g}, ablate {ablations / 2:g} CPU-hours" in html
 
 
+def test_a_path_that_is_finished_stays_where_none_is_asked_for(confirmed_and_ablated, ablated):
+    _, first, _ = confirmed_and_ablated
+    again = ablated.ablate(seeds=8, race=False, path=False)
+    assert (again.path, again.notices) == (first.path, first.notices)
+    assert "greedy path" in ablation.text(again)
+    html = page.page(ablated.open(), charts.of_study(ablated.open()))
+    assert "id='chart-path'" in html
+    assert ablated.calls == []
+    # That on the test images has none of its own.
+    assert ablated.ablate(seeds=8, race=False, path=False, test=True).path == ()
+    more = ablated.ablate(seeds=9, race=False, path=False)
+    assert (more.path, more.notices[-1]) == (first.path, "the greedy path is over 8 seeds")
+
+
 def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):
     assert len(test_openings.openings(ablated.open())) == 1
     result = ablated.ablate(seeds=8, race=False, test=True)
