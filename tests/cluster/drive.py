@@ -84,9 +84,7 @@ def tracked(study, number, folder):
     client = MlflowClient(f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     for run in client.search_runs(experiments, max_results=1000):
-        if run.data.tags.get("raylt.trial") == str(number) or (run.info.run_name or "").split()[
-            -1:
-        ] == [str(number)]:
+        if run.info.run_name.removesuffix(" (baseline)") == f"trial {number}":
             return sorted(p.step for p in client.get_metric_history(run.info.run_id, "val/knn"))
     return []
 
