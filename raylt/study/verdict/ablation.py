@@ -125,10 +125,11 @@ def stored(study: Record) -> dict[str, dict[str, Any]]:
 def stored_path(study: Record, metric: str, trial: int) -> tuple[Step, ...]:
     """The path of the last finished ablation of a trial by a metric; empty without one."""
     known = stored(study).get(_key(metric, trial), {"path": ()})
-    gains = [step["gain"] and Estimate(**step["gain"]) for step in known["path"]]
-    return tuple(
-        Step(**{**step, "gain": gain}) for step, gain in zip(known["path"], gains, strict=True)
-    )
+    return tuple(_step(**step) for step in known["path"])
+
+
+def _step(gain: Mapping[str, Any] | None, **others: Any) -> Step:
+    return Step(gain=None if gain is None else Estimate(**gain), **others)
 
 
 def _key(metric: str, trial: int) -> str:
