@@ -109,3 +109,14 @@ def _group_means(shares: NDArray[np.float64], cut: Groups) -> dict[str, float]:
         if len(scored := of_group[~np.isnan(of_group)]):
             means[name] = float(scored.mean())
     return means
+
+
+def groups_of(metrics: dict[str, float], *, of: str, to: str) -> dict[str, float]:
+    """The accuracies over all classes and over the shot groups, under other names.
+
+    Args:
+        of: What their names begin with there.
+        to: What their names begin with in the result.
+    """
+    groups = ("accuracy", "many", "medium", "few")
+    return {f"{to}{name}": metrics[key] for name in groups if (key := f"{of}{name}") in metrics}

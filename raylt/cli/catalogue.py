@@ -54,31 +54,31 @@ def text(values: list[dict[str, Any]]) -> str:
 
 
 def _space(name: str, path: Path) -> dict[str, Any]:
-    values, file = document.read(path).values, path.read_text("utf-8")
+    values, text = document.read(path).values, path.read_text("utf-8")
     study, recipe_values = values["study"], values["recipe"]
     counts = recipe.dataset(recipe_values).train_counts()
     return {
         "name": name,
-        "what": _first_sentence(file),
+        "what": _first_sentence(text),
         "source": study["baseline"]["source"],
-        "data": _data(file),
+        "data": _data(text),
         "trials": study["trials"],
         "epochs": recipe_values["epochs"],
         "images": counts and sum(counts),
     }
 
 
-def _first_sentence(file: str) -> str:
+def _first_sentence(text: str) -> str:
     """The sentence that a file's comment begins with."""
-    lines = (line for line in file.splitlines() if not line.startswith(bundled.MODELINE))
+    lines = (line for line in text.splitlines() if not line.startswith(bundled.MODELINE))
     comment = takewhile(lambda line: line.startswith("# "), lines)
     words = " ".join(line.removeprefix("#").strip() for line in comment)
     return re.split(r"(?<=[.)a-z])[.](?:\s+|$)", words)[0] + "."
 
 
-def _data(file: str) -> str:
+def _data(text: str) -> str:
     """How one comes by the images, as the file's comment says it."""
-    command = re.search(r"raylt data get \w+", file)
+    command = re.search(r"raylt data get \w+", text)
     if command:
         return command[0]
-    return "your own copy" if "images and lists are yours" in file else "comes with raylt"
+    return "your own copy" if "images and lists are yours" in text else "comes with raylt"

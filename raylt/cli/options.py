@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from raylt.settings import Settings
     from raylt.space import Space
+    from raylt.study.record.record import Record
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -269,6 +270,18 @@ def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str])
     for warning in loaded.warnings:
         output.echo(f"warning: {warning}", err=True)
     return loaded
+
+
+def open_study(study: str, settings: Settings) -> Record:
+    """A study that the command line names, to read.
+
+    Raises:
+        InputError: there is none of that name.
+        EnvironmentError: its database cannot be read.
+    """
+    from raylt.study.record import studies
+
+    return studies.open_study(study_name(study), settings.runs, settings.storage)
 
 
 def study_name(study: str) -> str:

@@ -1,4 +1,4 @@
-"""Measures: what a search may look at, and which way is better."""
+"""Metrics: what a search may look at, and which way is better."""
 
 from __future__ import annotations
 

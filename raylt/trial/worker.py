@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch.profiler import record_function
 
-from raylt import collectives
+from raylt import collectives, metrics
 from raylt.recipe import Recipe
 from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
@@ -138,7 +138,7 @@ def _entry(epoch: Epoch, scored: Score, history: Sequence[dict[str, float]]) -> 
         "lr": epoch.learning_rate,
         "images_per_second": epoch.images / epoch.seconds,
     }
-    return entry | groups_of(_best([*history, entry]), of="val/", to="val/best/")
+    return entry | metrics.groups_of(_best([*history, entry]), of="val/", to="val/best/")
 
 
 def _best(history: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -165,14 +165,3 @@ def _keep_classes(folder: Path, run: Parts, epoch: Epoch, scored: Score) -> None
             train_counts=run.splits.train_counts,
             names=run.splits.names,
         )
-
-
-def groups_of(metrics: dict[str, float], *, of: str, to: str) -> dict[str, float]:
-    """The accuracies over all classes and over the shot groups, under other names.
-
-    Args:
-        of: What their names begin with there.
-        to: What their names begin with in the result.
-    """
-    groups = ("accuracy", "many", "medium", "few")
-    return {f"{to}{name}": metrics[key] for name in groups if (key := f"{of}{name}") in metrics}

@@ -24,10 +24,9 @@ def best(study: str, as_json: bool, settings: Settings) -> None:
     Example:
       raylt best sdclr-digits --json
     """
-    from raylt.study.record import studies
     from raylt.study.report import best as report
 
-    record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
+    record = options.open_study(study, settings)
     if as_json:
         output.print_json(report.best(record))
     else:
@@ -57,10 +56,10 @@ def export(
       raylt export sdclr-digits models/digits --trial 3 --register digits-sdclr
     """
     from raylt.study import export as exporting
-    from raylt.study.record import provenance, studies
+    from raylt.study.record import provenance
     from raylt.study.tracking import store
 
-    record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
+    record = options.open_study(study, settings)
     settings = provenance.with_data(record, settings)
     chosen = exporting.chosen(record, trial)
     for path in exporting.export(record, chosen, folder, root=settings.data).values():

@@ -30,10 +30,9 @@ def report(study: str, file: Path | None, settings: Settings) -> None:
       raylt report sdclr-digits
       raylt report sdclr-digits -o paper/search.html
     """
-    from raylt.study.record import studies
     from raylt.study.report.page import write
 
-    record = studies.open_study(options.study_name(study), settings.runs, settings.storage)
+    record = options.open_study(study, settings)
     output.echo(write(record, file or record.folder / "report.html"))
 
 
@@ -65,12 +64,9 @@ def compare(
     Example:
       raylt compare sdclr-digits bcl-digits --metric val/few
     """
-    from raylt.study.record.studies import open_study
     from raylt.study.report import leaderboard
 
-    records = [
-        open_study(options.study_name(study), settings.runs, settings.storage) for study in studies
-    ]
+    records = [options.open_study(study, settings) for study in studies]
     board = leaderboard.compare(records, metric=metric, force=force)
     for warning in board["warnings"]:
         output.echo(f"warning: {warning}", err=True)

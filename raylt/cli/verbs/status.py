@@ -52,11 +52,10 @@ def logs(study: str, trial: int, follow: bool, settings: Settings) -> None:
       raylt logs sdclr-digits 3
       raylt logs sdclr-digits 3 --follow
     """
-    from raylt.study.record import lock, studies
+    from raylt.study.record import lock
     from raylt.study.report import logs as printed
 
-    name = options.study_name(study)
-    with contextlib.closing(studies.open_study(name, settings.runs, settings.storage)) as record:
+    with contextlib.closing(options.open_study(study, settings)) as record:
         if follow:
             printed.follow(
                 record,

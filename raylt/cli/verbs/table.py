@@ -50,16 +50,11 @@ def table(
       raylt table sdclr-digits bcl-digits --format latex > results.tex
       raylt table sdclr-digits bcl-digits --bib > results.bib
     """
-    from raylt.study.record.studies import open_study
     from raylt.study.table import cite, formats, rows
 
     with contextlib.ExitStack() as stack:
         records = [
-            stack.enter_context(
-                contextlib.closing(
-                    open_study(options.study_name(study), settings.runs, settings.storage)
-                )
-            )
+            stack.enter_context(contextlib.closing(options.open_study(study, settings)))
             for study in dict.fromkeys(studies)
         ]
         if bib:

@@ -140,13 +140,11 @@ def resume(
     sent += words if wider is None else []
     target.send_unless_here(sent, label=study, as_json=as_json, space=wider)
     from raylt import space
-    from raylt.study.record import studies
     from raylt.study.run import driver
 
     settings = target.settings
     if wider is None and words:
-        opened = studies.open_study(study, settings.runs, settings.storage)
-        with contextlib.closing(opened) as record:
+        with contextlib.closing(options.open_study(study, settings)) as record:
             file_of_study = record.folder / "space.yaml"
             wider = space.stored(file_of_study, words, whole_ends=record.whole_ends)
     with _interruption_told(study, settings):
@@ -186,12 +184,11 @@ def _search(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_interruption_told(space.study.name, settings))
         with waiting("checking the space and its data", quiet=settings.quiet, brief=True):
-            from raylt.study.record import studies
             from raylt.study.run import driver
 
             like = None
             if data_of is not None:
-                opened = studies.open_study(data_of, settings.runs, settings.storage)
+                opened = options.open_study(data_of, settings)
                 like = stack.enter_context(contextlib.closing(opened))
             checked = plan.check(space, settings, data_of=like)
         if checked.warm is not None and not settings.quiet:
@@ -242,7 +239,6 @@ def _profile(space: Space, settings: Settings, as_json: bool) -> None:
 
 def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoReturn:
     """Print a search, search its rival if it has one, and leave with the exit code of both."""
-    from raylt.study.record import studies
     from raylt.study.report import versus
     from raylt.study.run.rival import follow
 
@@ -256,12 +252,8 @@ def _follow_with_rival(result: Result, settings: Settings, as_json: bool) -> NoR
     rival = follow(result, settings)
     comparison = None
     if rival is not None:
-        comparison = versus.comparison(
-            *(
-                studies.open_study(name, settings.runs, settings.storage)
-                for name in (result.name, rival.name)
-            )
-        )
+        searched = (options.open_study(name, settings) for name in (result.name, rival.name))
+        comparison = versus.comparison(*searched)
     code = result.exit_code if rival is None else max(result.exit_code, rival.exit_code)
     if as_json:
         more = {"versus": {"result": asdict(rival), **comparison}} if rival and comparison else {}

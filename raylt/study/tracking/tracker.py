@@ -89,7 +89,7 @@ def pending(record: Record, uri: str, sent: Mapping[int, int]) -> int:
 class Tracker(Listener):
     """Sends what happens to trials to MLflow; its calls return at once, whatever MLflow does.
 
-    Call `start`, then `demand`, then the hooks of a listener, then `close`.
+    Call `start`, then `require`, then the hooks of a listener, then `close`.
 
     Args:
         connect: Opens the mirror; called in the tracker's thread.
@@ -289,7 +289,7 @@ class Tracker(Listener):
     def _warn(self, error: Exception) -> None:
         text = str(error) if isinstance(error, EnvironmentError) else store.line(error)
         self._trouble = uris.redacted(text, [self._private_uri])
-        # At the start of a search that needs the store, `demand` raises instead.
+        # At the start of a search that needs the store, `require` raises instead.
         if self._accepted and time.monotonic() - self._warned >= _WARN:
             self._warned = time.monotonic()
             _log.warning("MLflow at %s: %s; the search goes on", self.uri, self._trouble)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from raylt import metrics, scratch
 from raylt.schema import EnvironmentError
@@ -60,6 +61,9 @@ class Classes:
     """The scored epoch with the highest accuracy, the first of them where there are several."""
     names: tuple[str, ...] = ()
     """The name of each class; none in a file of version 0.1.0."""
+
+
+_CLASSES = TypeAdapter(Classes)
 
 
 def keep(
@@ -112,21 +116,17 @@ def read(folder: Path) -> Classes | None:
     """
     path = folder / FILE
     try:
-        content = json.loads(path.read_text("utf-8"))
-        if content["format"] > FORMAT:
+        content = path.read_bytes()
+        if (version := json.loads(content)["format"]) > FORMAT:
             raise EnvironmentError(
-                f"{path} must be of format {FORMAT} or older, but is of format "
-                f"{content['format']}; it was written by a newer raylt: update this one"
+                f"{path} must be of format {FORMAT} or older, but is of format {version}; it was "
+                f"written by a newer raylt: update this one"
             )
-        last, best = (
-            Scored(part["epoch"], part["accuracy"], tuple((t, p, n) for t, p, n in part["cells"]))
-            for part in (content["last"], content["best"])
-        )
-        names = tuple(content.get("names", ()))
-        return Classes(tuple(content["train_counts"]), last, best, names)
+        return _CLASSES.validate_json(content)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise EnvironmentError(
-            f"{path} must be readable, but is damaged ({type(error).__name__}: {error}); remove it"
+            f"{path} must be readable, but is damaged ({reason}); remove it"
         ) from error

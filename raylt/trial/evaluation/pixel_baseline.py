@@ -56,9 +56,7 @@ def floor(splits: Splits, labelled: Images) -> dict[str, float]:
     scores: dict[str, float] = {}
     for name, predicted in predictions.items():
         summary = metrics.summary(predicted, truth, splits.train_counts)
-        for group in ("accuracy", "many", "medium", "few"):
-            if group in summary:
-                scores[f"floor/{name}/{group}"] = summary[group]
+        scores |= metrics.groups_of(summary, of="", to=f"floor/{name}/")
     return scores
 
 

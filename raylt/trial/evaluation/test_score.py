@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raylt import datasets
+from raylt.metrics import groups_of
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
-from raylt.trial import parts, worker
+from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation.score import score
 
@@ -65,7 +66,7 @@ def open_test(recipe: Recipe, *, root: Path, folder: Path, device: str | None) -
         if best.epoch != recipe.epochs:
             method.load_state_dict(best.method)
             scored = score(method, splits, splits.test, recipe, device=where)
-        metrics |= worker.groups_of(scored.metrics, of="", to="test/best/")
+        metrics |= groups_of(scored.metrics, of="", to="test/best/")
         chosen = scored.predictions.tolist()
     return Opened(
         digest=recipe.digest,
