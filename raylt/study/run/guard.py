@@ -6,12 +6,13 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 import psutil
@@ -50,6 +51,9 @@ class RayGuard:
     waits for an answer that Ray cannot give is ended after `_GRACE` seconds, with the same words
     and exit code: Ray would wait for ever, or abort the process.
 
+    A signal to the whole group of processes, such as a SIGTERM, ends Ray as well: that is no loss
+    but an interruption, and nothing more is waited for.
+
     Stopped processes of trials are named in a warning.
 
     Of a cluster's Ray, whose processes are not its own, it watches the control service and the
@@ -59,6 +63,7 @@ class RayGuard:
         parts: Process numbers of Ray's own processes, by name, `raylet` among them; of a cluster
             that alone, or none.
         head: Host and port of the cluster's control service.
+        interrupted: Whether this command was asked to stop.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class RayGuard:
         *,
         head: tuple[str, int] | None = None,
         resume_command: str,
+        interrupted: Callable[[], bool] = bool,
     ) -> None:
         self.lost = ""
         """What happened, in one line; "" while all is well."""
@@ -74,6 +80,7 @@ class RayGuard:
         self._head = head
         self._workers: list[psutil.Process] = []
         self._resume_command = resume_command
+        self._interrupted = interrupted
         self._stopped: Counter[int] = Counter()
         """At how many looks in a row each process was stopped, by its number."""
         self._closing = threading.Event()
@@ -94,7 +101,10 @@ class RayGuard:
         self._closing.set()
         # What Ray raised has the same cause. A Ctrl-C has its own end.
         if self.lost and (kind is None or issubclass(kind, Exception)):
-            raise RayLost(self._message()) from error
+            if not self._interrupted():
+                raise RayLost(self._message()) from error
+            if kind is not None:
+                raise KeyboardInterrupt(self._saved()) from error
 
     def look(self) -> bool:
         """Whether a part of Ray is lost, by a look of this moment."""
@@ -115,6 +125,9 @@ class RayGuard:
             if not self.look():
                 self._look_for_stopped()
             if self.lost:
+                # The main thread may hear of the signal that ended Ray a moment later.
+                if not self._closing.wait(LOOK) and self._interrupted():
+                    os.kill(os.getpid(), signal.SIGINT)
                 self._closing.wait(_GRACE)
                 if not self._closing.is_set():
                     self._end()
@@ -194,9 +207,14 @@ class RayGuard:
         psutil.wait_procs(children, timeout=LOOK)
         # A live table hides it.
         Console(stderr=True).show_cursor()
-        print(f"error: {self._message()}", file=sys.stderr, flush=True)
+        stopped = self._interrupted()
+        message = f"interrupted {self._saved()}" if stopped else self._message()
+        print(f"error: {message}", file=sys.stderr, flush=True)
         scratch.remove()
-        os._exit(RayLost.exit_code)
+        os._exit(130 if stopped else RayLost.exit_code)
+
+    def _saved(self) -> str:
+        return f"at once; what was scored is saved: `{self._resume_command}`"
 
     def _message(self) -> str:
         lost = self.lost if self._head else f"on this machine its {self.lost}"

@@ -50,5 +50,6 @@ class Interruption:
         if self.seen:
             raise KeyboardInterrupt
         self.seen = True
-        again = "; press again to leave now" if number == signal.SIGINT else ""
-        self._say(self._stopping() + again)
+        by_key = number == signal.SIGINT
+        more = "; press again to leave now" if by_key else f" ({signal.Signals(number).name})"
+        self._say(self._stopping() + more)

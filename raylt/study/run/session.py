@@ -179,6 +179,7 @@ def tracked(
             ray_compat.own_processes() or ray_compat.joined_raylet(),
             head=ray_compat.joined_head(),
             resume_command=tracker.resume_command,
+            interrupted=lambda: interruption.seen,
         ) as guard,
     ):
         tracker.start()
@@ -198,7 +199,9 @@ def tracked(
         except KeyboardInterrupt:
             # The second Ctrl-C: whoever presses it does not want to wait for MLflow either.
             tracker.leave()
-            raise
+            raise KeyboardInterrupt(
+                f"at once; what was scored is saved: `{tracker.resume_command}`"
+            ) from None
         finally:
             with waiting("sending the rest to MLflow", quiet=settings.quiet, brief=True):
                 notices = tracker.close(interrupted=interruption.seen or bool(guard.lost))

@@ -160,6 +160,52 @@ def test_a_command_that_waits_for_ray_for_ever_is_ended():
     assert line.endswith("go on with `raylt resume toy`")
 
 
+WHOLE_GROUP = """
+import os, signal, subprocess, time
+from raylt.study.run import guard
+from raylt.study.run.interrupt import Interruption
+guard.LOOK, guard._GRACE = 0.1, 0.5
+raylet = {"raylet": subprocess.Popen(["sleep", "600"]).pid}
+with Interruption(print) as stop:
+    asked = lambda: stop.seen
+    with guard.RayGuard(raylet, resume_command="raylt resume toy", interrupted=asked):
+        os.killpg(0, signal.SIGTERM)
+        while True:
+            try:
+                time.sleep(600)
+            except KeyboardInterrupt:
+                print("left", flush=True)
+"""
+
+
+def test_a_signal_to_the_whole_group_is_an_interruption_though_ray_dies_of_it():
+    ended = subprocess.run(
+        [sys.executable, "-c", WHOLE_GROUP],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert ended.stdout.splitlines() == ["stopping (SIGTERM)", "left"]
+    assert ended.stderr == (
+        "error: interrupted at once; what was scored is saved: `raylt resume toy`\n"
+    )
+    assert ended.returncode == 130
+
+
+def test_what_ray_raises_after_an_interruption_is_none_of_its_own(parts, tmp_path):
+    pids = parts(tmp_path)
+    watching = RayGuard(pids, resume_command="raylt resume toy", interrupted=lambda: True)
+
+    def run():
+        with watching:
+            lost(watching, psutil.Process(pids["raylet"]).kill)
+            raise ConnectionError("GCS")
+
+    with pytest.raises(KeyboardInterrupt, match="is saved: `raylt resume toy`"):
+        run()
+
+
 JOINED = """
 import socket, subprocess, time
 from raylt.study.run import guard

@@ -15,8 +15,9 @@ def test_the_first_signal_is_a_flag_and_the_second_ends_at_once(number):
         assert not interruption.seen
         os.kill(os.getpid(), number)
         assert interruption.seen
-        again = "; press again to leave now" if number == signal.SIGINT else ""
-        assert messages == [f"stopping{again}"]
+        by_key = number == signal.SIGINT
+        more = "; press again to leave now" if by_key else f" ({signal.Signals(number).name})"
+        assert messages == [f"stopping{more}"]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
