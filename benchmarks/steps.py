@@ -29,9 +29,9 @@ from raylt.nn.masked import magnitude_masks
 from raylt.recipe import Recipe
 from raylt.trial import parts
 from raylt.trial.compiled import Compiled
-from raylt.trial.execution import kept
+from raylt.trial.execution import cache
 from raylt.trial.execution.choice import Execution, Layout
-from raylt.trial.execution.probe import choose
+from raylt.trial.execution.fastest import choose
 
 CLASSES = 100
 COMPILED = "auto, `compile: true`"
@@ -323,7 +323,7 @@ def convolutions(step: Step) -> str:
 
 def section(device: torch.device, *, short: bool) -> list[str]:
     """The table as Markdown."""
-    with tempfile.TemporaryDirectory() as runs, kept.shared_in(Path(runs)):
+    with tempfile.TemporaryDirectory() as runs, cache.shared_in(Path(runs)):
         timed, message = everything(
             device, short=short, rounds=2 if short else 5, clock=pairs.processor
         )

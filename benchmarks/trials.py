@@ -27,7 +27,7 @@ from raylt.data import augment
 from raylt.recipe import Recipe
 from raylt.sections import Augment
 from raylt.trial import parts
-from raylt.trial.execution import kept
+from raylt.trial.execution import cache
 
 CPU = torch.device("cpu")
 PRECISIONS = ("float32", "bfloat16", "auto")
@@ -70,7 +70,7 @@ def speed(*, short: bool) -> list[str]:
     slow = made.digits("sdclr", size=SIZE, epochs=epochs)
     sizes = ((8, None),) if short else ((32, 2.5), (16, 7.0))
     every: list[Pair] = []
-    with tempfile.TemporaryDirectory() as runs, kept.shared_in(Path(runs)):
+    with tempfile.TemporaryDirectory() as runs, cache.shared_in(Path(runs)):
         for (size, goal), precision in itertools.product(sizes, PRECISIONS):
             fast = made.digits("sdclr", size=size, epochs=epochs, precision=precision)
             every.append(
@@ -82,7 +82,7 @@ def speed(*, short: bool) -> list[str]:
                 )
             )
         timed = pairs.together(every, rounds=rounds)
-        chosen = [f"{choice.step}: {choice}" for choice in kept.everything(Path(runs))]
+        chosen = [f"{choice.step}: {choice}" for choice in cache.everything(Path(runs))]
     return [
         "A whole SDCLR trial on the digits, in seconds of processor time on one thread. raylt's "
         "side includes the scoring and the checkpoint of the last epoch, the published form's "

@@ -16,7 +16,7 @@ from raylt.cluster.facts import Facts
 from raylt.schema import RayltError
 from raylt.settings import Settings, Trial
 from raylt.trial.checkpoints import bucket
-from raylt.trial.execution import choice, kept
+from raylt.trial.execution import cache, choice
 
 State = Literal["ok", "warning", "error"]
 
@@ -243,7 +243,7 @@ def _tracker(node: Node, answer: Facts) -> Finding:
 
 def _steps(runs: Path) -> Iterator[Finding]:
     """How each kind of machine computes the steps that were measured in a folder of runs."""
-    measured = kept.everything(runs)
+    measured = cache.everything(runs)
     if not measured:
         here = f"none was measured yet on {choice.processor()}; the first trial does it"
         yield _finding("steps", "this machine", "ok", here, "")

@@ -17,7 +17,7 @@ from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.evaluation import classes
 from raylt.trial.evaluation.score import Score, score
-from raylt.trial.execution import choice, probe
+from raylt.trial.execution import choice, fastest
 from raylt.trial.execution.choice import Execution
 from raylt.trial.fit import Epoch
 from raylt.trial.parts import Parts
@@ -62,7 +62,9 @@ def work(
         raylt.trial.fit.Diverged: a loss became NaN or infinite.
     """
     where = parts.device_of(device)
-    execution = probe.choose(recipe, root=root, device=where, began=_began(recipe, where, folder))
+    execution = fastest.choose(
+        recipe, root=root, device=where, began=_began(recipe, where, folder)
+    )
     run = parts.build(recipe, root=root, device=where, execution=execution)
     if collectives.rank() == 0:
         choice.write(folder, execution)

@@ -101,7 +101,7 @@ def _schema(name: str) -> dict[str, Any]:
 
 def _forecast(space: Space, settings: Settings) -> tuple[dict[str, Any], list[str]]:
     """What a search of a space will take on this machine, for programs and for people."""
-    from raylt.study.cost import measure
+    from raylt.study.cost import local_forecast
 
-    forecast = measure.measured(space, settings, say=lambda line: output.echo(line, err=True))
-    return measure.plain(forecast), measure.lines(forecast, settings)
+    forecast = local_forecast.make(space, settings, say=lambda line: output.echo(line, err=True))
+    return local_forecast.plain(forecast), local_forecast.lines(forecast, settings)

@@ -12,8 +12,7 @@ from raylt.cluster.capacity import Need, Shape
 from raylt.recipe import Recipe
 from raylt.schema import EnvironmentError
 from raylt.settings import Settings
-from raylt.study.cost import forecast
-from raylt.study.cost import measured as measures
+from raylt.study.cost import forecast, measurements
 from raylt.study.record.record import Record
 from raylt.study.resources.allocation import Allocation
 from raylt.trial.cost import cost
@@ -39,7 +38,7 @@ def weigher(
     def weigh(shape: Shape) -> Need:
         corners, gpu = forecast.corners(record.space), bool(shape.gpus)
         by_ray = functools.partial(_by_ray, shape)
-        costs = measures.measured(corners, settings, gpu=gpu, say=say, how=by_ray)
+        costs = measurements.of_recipes(corners, settings, gpu=gpu, say=say, how=by_ray)
         return learned(need([measurement for _, measurement in costs]), record)
 
     return weigh
@@ -94,8 +93,8 @@ def _by_ray(shape: Shape, recipe: Recipe, **where: Any) -> Cost:
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    measured: Any = cost.measured
-    remote = ray.remote(measured).options(
+    measure: Any = cost.measure_apart
+    remote = ray.remote(measure).options(
         num_cpus=shape.cpus, num_gpus=1 if shape.gpus else 0, max_retries=0
     )
     try:

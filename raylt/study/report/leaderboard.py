@@ -14,7 +14,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, assignments, duration, listed, plain, score
 from raylt.study.report.columns import Column, Columns
-from raylt.study.report.trials import RANKS
+from raylt.study.report.trials_table import RANKS
 from raylt.study.verdict import test_openings
 
 _EVALUATION = ("labels", "probe")

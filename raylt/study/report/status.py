@@ -16,7 +16,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.studies import open_study
 from raylt.study.record.text import score
-from raylt.study.report import trials
+from raylt.study.report import trials_table
 from raylt.study.report.columns import Column, Columns
 from raylt.study.verdict import answer, confirmation, test_openings
 from raylt.study.warm_start import origins
@@ -79,7 +79,7 @@ def study_parts(state: Mapping[str, Any]) -> list[Columns | str]:
     outcomes = [Outcome(**trial) for trial in state["trials"]]
     paths = list(dict.fromkeys(path for trial in outcomes for path in trial.point))
     best = state["best"] and state["best"]["number"]
-    table = trials.table(outcomes, paths, state["objective"], best)
+    table = trials_table.table(outcomes, paths, state["objective"], best)
     lines = [f"Failed: trial {o.number}: {o.failure}" for o in outcomes if o.failure]
     if state["logs"]:
         lines.append(f"Why a trial failed: {state['logs']}")

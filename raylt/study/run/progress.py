@@ -20,7 +20,7 @@ from raylt.study.record import text
 from raylt.study.record.listener import Listener, Task
 from raylt.study.record.outcome import Metrics, Outcome
 from raylt.study.record.record import Record
-from raylt.study.report import trials as trials_table
+from raylt.study.report import trials_table
 from raylt.study.run.waiting import watched
 
 _OTHER_LINES = 11

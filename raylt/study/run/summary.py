@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raylt.study.record import text
 from raylt.study.record.outcome import failures
-from raylt.study.report import trials
+from raylt.study.report import trials_table
 from raylt.study.report.columns import Columns
 from raylt.study.run.result import Result
 from raylt.study.verdict import floor
@@ -17,7 +17,7 @@ def parts(result: Result) -> list[Columns | str]:
     """The end of a search: the ranking, then the lines of `closing`."""
     best = result.best.number if result.best else None
     begun = [trial for trial in result.ranking if trial.state != "waiting"]
-    table = trials.table(begun, result.paths, result.objective, best)
+    table = trials_table.table(begun, result.paths, result.objective, best)
     return [*([table, ""] if begun else []), *closing(result)]
 
 

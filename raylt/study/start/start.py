@@ -265,7 +265,7 @@ def _measured(survey: Survey, chosen: Choices, settings: Settings, *, gpu: bool)
     assert space.baseline_point is not None
     # Beside the file nothing stays: the folder of the studies is made by the search.
     with scratch.folder("init") as runs:
-        return cost.measured(
+        return cost.measure_apart(
             space.at(space.baseline_point),
             root=settings.data,
             runs=runs,

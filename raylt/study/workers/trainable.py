@@ -26,7 +26,7 @@ from raylt.study.workers.system_metrics import Report
 from raylt.trial.checkpoints import bucket
 from raylt.trial.checkpoints.upload import sending
 from raylt.trial.cost import memory
-from raylt.trial.execution import kept
+from raylt.trial.execution import cache
 
 _LOOK = 1.0
 """Seconds between two looks at whether Ray is still there."""
@@ -108,7 +108,7 @@ def train(
     """
     on = watched and config["system_metrics"]
     with (
-        kept.shared_in(Path(config["runs"])),
+        cache.shared_in(Path(config["runs"])),
         system_metrics.read(report, on=on) as report_all,
     ):
         folders = {"root": Path(config["root"]), "folder": Path(config["folder"])}

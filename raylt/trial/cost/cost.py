@@ -50,7 +50,7 @@ class Cost:
         return self.start + recipe.epochs * self.epoch + scores * (self.score + self.save)
 
 
-def measured(recipe: Recipe, *, root: Path, runs: Path, threads: int, gpu: bool) -> Cost:
+def measure_apart(recipe: Recipe, *, root: Path, runs: Path, threads: int, gpu: bool) -> Cost:
     """Train a few steps of a recipe in a process of its own and look at what they take.
 
     The process has the whole device to itself, and its memory is that of one trial; nothing of

@@ -27,7 +27,7 @@ from raylt.trial import parts
 from raylt.trial.checkpoints import checkpoint
 from raylt.trial.cost.cost import Cost
 from raylt.trial.evaluation.score import score
-from raylt.trial.execution import kept, probe
+from raylt.trial.execution import cache, fastest
 from raylt.trial.fit import Diverged
 from raylt.trial.worker import Parts
 
@@ -93,7 +93,7 @@ def measure(recipe: Recipe, *, root: Path, device: str | None) -> Cost:
     where = parts.device_of(device)
     # An epoch may be a single step, and all of them are to be real ones.
     longer = recipe.model_copy(update={"epochs": max(recipe.epochs, _WARM + _STEPS)})
-    execution = probe.choose(recipe, root=root, device=where, began=None)
+    execution = fastest.choose(recipe, root=root, device=where, began=None)
     run = parts.build(longer, root=root, device=where, execution=execution)
     few = _Few(run.batches, where)
     with _watch(where) as watch, contextlib.suppress(Diverged):
@@ -189,7 +189,7 @@ def main() -> None:
     if task["modules"] is not None:
         outside.use(Path(task["modules"]), kept=True)
     try:
-        with kept.shared_in(Path(task["runs"])):
+        with cache.shared_in(Path(task["runs"])):
             cost = measure(recipes.parse(task["recipe"]), root=Path(task["root"]), device=None)
     except RayltError as error:
         print(json.dumps({"failure": str(error)}))

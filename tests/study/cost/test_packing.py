@@ -7,7 +7,7 @@ import pytest
 
 from raylt import cli
 from raylt.schema import EnvironmentError
-from raylt.study.cost import forecast, measured, packing
+from raylt.study.cost import forecast, measurements, packing
 from raylt.study.record import studies
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
@@ -196,7 +196,7 @@ def test_two_trials_share_a_gpu_and_one_for_which_it_is_too_small_has_it_alone(
     cost = trial_cost(memory=2**20, gpu_memory=30 * 2**30, gpu_size=80 * 2**30, gpu_busy=0.1)
     packed = settings(tmp_path, pack="auto")
     corners = forecast.corners(space)
-    measured.measured(corners, packed, gpu=True, say=str, how=lambda *_, **__: cost)
+    measurements.of_recipes(corners, packed, gpu=True, say=str, how=lambda *_, **__: cost)
     behave(tmp_path, seconds=0.2, greedy=[1])
     result = drive.search(space, packed)
     assert [trial.state for trial in result.ranking] == ["complete"] * 5

@@ -35,7 +35,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder(tmp_path / "my photos", COUNTS)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(cost, "measured", create_autospec(cost.measured, return_value=COST))
+    monkeypatch.setattr(
+        cost, "measure_apart", create_autospec(cost.measure_apart, return_value=COST)
+    )
     return tmp_path / "here"
 
 
@@ -194,7 +196,7 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(
         assert (here / "deep" / "data" / "my photos").is_symlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cost, "measured", interrupted)
+    monkeypatch.setattr(cost, "measure_apart", interrupted)
     assert cli.run(["init", "../my photos", "--data", "deep/data"]) == 130
     assert list(here.iterdir()) == []
     (here / "deep" / "data").mkdir(parents=True)
@@ -210,7 +212,7 @@ def test_a_table_is_never_replaced_by_the_space(here: Path) -> None:
 
 def test_a_step_is_measured_twice_at_most(here: Path) -> None:
     folder(here.parent / "large", {"a": 9, "b": 5}, size=64)
-    measured: Any = cost.measured
+    measured: Any = cost.measure_apart
     measured.return_value = replace(COST, epoch=100.0)
     assert cli.run(["init", "../large", "--hours", "0.1"]) == 0
     assert measured.call_count == 2

@@ -17,7 +17,9 @@ def test_a_run_takes_its_start_its_epochs_and_its_scores(tmp_path):
 def test_a_few_real_steps_are_measured_in_a_process_of_their_own(tmp_path):
     space = toy(tmp_path)
     recipe = space.at(space.baseline_point)
-    result = cost.measured(recipe, root=tmp_path / "data", runs=tmp_path, threads=1, gpu=False)
+    result = cost.measure_apart(
+        recipe, root=tmp_path / "data", runs=tmp_path, threads=1, gpu=False
+    )
     assert min(result.start, result.epoch, result.score, result.save) > 0
     assert result.disk > 100_000
     assert 100 * 2**20 < result.memory < 8 * 2**30
@@ -29,9 +31,11 @@ def test_a_few_real_steps_are_measured_in_a_process_of_their_own(tmp_path):
 def test_on_a_gpu_its_memory_and_its_time_are_measured_too(tmp_path):
     space = toy(tmp_path)
     recipe = space.at(space.baseline_point)
-    result = cost.measured(recipe, root=tmp_path / "data", runs=tmp_path, threads=1, gpu=True)
+    result = cost.measure_apart(recipe, root=tmp_path / "data", runs=tmp_path, threads=1, gpu=True)
     assert 0 < result.gpu_memory < result.gpu_size
     assert 0 < result.gpu_busy <= 1
     assert result.device != "cpu"
-    hidden = cost.measured(recipe, root=tmp_path / "data", runs=tmp_path, threads=1, gpu=False)
+    hidden = cost.measure_apart(
+        recipe, root=tmp_path / "data", runs=tmp_path, threads=1, gpu=False
+    )
     assert (hidden.device, hidden.gpu_memory) == ("cpu", 0)

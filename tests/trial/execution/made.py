@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from raylt.trial.execution import probe
+from raylt.trial.execution import fastest
 from tests.trial.made import small
 
 CPU = torch.device("cpu")
@@ -17,8 +17,8 @@ class Machine:
     def __init__(self, monkeypatch, **speeds):
         self.steps = 0
         self.spent = 0.0
-        monkeypatch.setattr(probe, "_Form", lambda *a, **k: _Form(self, speeds, *a, **k))
-        monkeypatch.setattr(probe.time, "process_time", lambda: self.spent)
+        monkeypatch.setattr(fastest, "_Form", lambda *a, **k: _Form(self, speeds, *a, **k))
+        monkeypatch.setattr(fastest.time, "process_time", lambda: self.spent)
 
 
 class _Form:
@@ -40,4 +40,4 @@ def auto(**changed):
 
 
 def chosen(recipe, began=None):
-    return probe.choose(recipe, root=ROOT, device=CPU, began=began)
+    return fastest.choose(recipe, root=ROOT, device=CPU, began=began)

@@ -19,7 +19,7 @@ from raylt.trial.cost.cost import Cost
 _FILE = "measured.json"
 
 
-def measured(
+def of_recipes(
     recipes: Sequence[Recipe],
     settings: Settings,
     *,
@@ -33,7 +33,7 @@ def measured(
     Args:
         recipes: What was measured on a machine of this name before is not measured again.
         say: Takes a line for each recipe that is measured.
-        how: Measures one of them; takes what `raylt.trial.cost.cost.measured` takes.
+        how: Measures one of them; takes what `raylt.trial.cost.cost.measure_apart` takes.
         anew: Whether all are measured again.
 
     Raises:

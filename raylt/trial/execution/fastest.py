@@ -20,7 +20,7 @@ from raylt import collectives
 from raylt.data.images import Splits
 from raylt.recipe import Recipe
 from raylt.trial import parts
-from raylt.trial.execution import kept
+from raylt.trial.execution import cache
 from raylt.trial.execution.choice import Execution
 from raylt.trial.fit import descend
 
@@ -54,7 +54,7 @@ def choose(
         return given
     measured: Execution | None = None
     if collectives.rank() == 0:
-        probe = _Probe(recipe, splits, given, device=device, steps=steps)
+        comparison = _Comparison(recipe, splits, given, device=device, steps=steps)
         key = {
             "torch": torch.__version__,
             "machine": given.machine,
@@ -62,7 +62,7 @@ def choose(
             "threads": given.threads,
             "asked": asked,
         }
-        measured = kept.first(key, probe.measured)
+        measured = cache.get(key, comparison.measured)
     return collectives.agreed(measured) or given
 
 
@@ -109,7 +109,7 @@ class _Form:
         return clock()
 
 
-class _Probe:
+class _Comparison:
     """Measures one recipe in this process.
 
     Args:

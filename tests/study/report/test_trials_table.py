@@ -2,14 +2,14 @@ import io
 
 from rich.console import Console
 
-from raylt.study.report import trials
+from raylt.study.report import trials_table
 from tests.study.run.made import outcome
 
 
 def shown(width, *rows, **options):
     console = Console(file=io.StringIO(), width=width)
     paths = ["method.temperature", "method.complement_weight"]
-    console.print(trials.table(rows, paths, "val/accuracy", None, **options))
+    console.print(trials_table.table(rows, paths, "val/accuracy", None, **options))
     return console.file.getvalue()
 
 
@@ -27,8 +27,10 @@ def test_the_baseline_has_its_star_and_a_run_its_name():
 
 
 def test_epochs_are_of_how_many_where_that_is_known():
-    assert trials.epochs(outcome(0, 0.9)) == "6/6"
-    assert trials.epochs(trials.Outcome(number=1, state="waiting", role="sampled")) == "-"
+    assert trials_table.epochs(outcome(0, 0.9)) == "6/6"
+    assert (
+        trials_table.epochs(trials_table.Outcome(number=1, state="waiting", role="sampled")) == "-"
+    )
 
 
 def test_what_was_searched_stays_once_all_trials_have_ended():

@@ -13,15 +13,14 @@ from raylt.recipe import Recipe
 from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.space import Space
-from raylt.study.cost import forecast, packing
-from raylt.study.cost import measured as measures
+from raylt.study.cost import forecast, measurements, packing
 from raylt.study.cost.forecast import Forecast
 from raylt.study.resources import allocation
 from raylt.trial.cost import cost
 from raylt.trial.cost.cost import Cost
 
 
-def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) -> Forecast:
+def make(space: Space, settings: Settings, *, say: Callable[[str], None]) -> Forecast:
     """Measure the corners of a space on this machine, and forecast its search.
 
     Raises:
@@ -38,8 +37,8 @@ def measured(space: Space, settings: Settings, *, say: Callable[[str], None]) ->
 
     def weigh(shape: Shape) -> Need:
         corners, gpu = forecast.corners(space), bool(shape.gpus)
-        costs[:] = measures.measured(
-            corners, settings, gpu=gpu, say=say, how=cost.measured, anew=True
+        costs[:] = measurements.of_recipes(
+            corners, settings, gpu=gpu, say=say, how=cost.measure_apart, anew=True
         )
         return packing.need([measurement for _, measurement in costs])
 

@@ -8,7 +8,7 @@ from tests.study.drive import toy
 
 def test_check_measures_when_asked(tmp_path, capsys, monkeypatch):
     toy(tmp_path)
-    monkeypatch.setattr(cost, "measured", lambda *_, **__: trial_cost())
+    monkeypatch.setattr(cost, "measure_apart", lambda *_, **__: trial_cost())
     words = ["check", str(tmp_path / "space.yaml"), "--measure", "--runs", str(tmp_path)]
     assert cli.run([*words, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)["forecast"]

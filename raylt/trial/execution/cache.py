@@ -29,7 +29,7 @@ def shared_in(runs: Path) -> Generator[None]:
         _shared.reset(token)
 
 
-def first(key: Mapping[str, object], measure: Callable[[], Execution | None]) -> Execution | None:
+def get(key: Mapping[str, object], measure: Callable[[], Execution | None]) -> Execution | None:
     """What was measured first for a key; measured now where nothing was, one process at a time.
 
     Args:

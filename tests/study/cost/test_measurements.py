@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from raylt.settings import Settings
-from raylt.study.cost import measured as measures
+from raylt.study.cost import measurements
 from raylt.study.cost.forecast import corners
 from tests.study.cost.made import trial_cost
 from tests.study.drive import toy
@@ -11,7 +11,7 @@ from tests.study.drive import toy
 
 def measured(recipes, runs, how, threads=1):
     settings = Settings(runs=runs, cpus_per_worker=threads)
-    return measures.measured(recipes, settings, gpu=False, say=str, how=how)
+    return measurements.of_recipes(recipes, settings, gpu=False, say=str, how=how)
 
 
 def measure(recipe, **where):

@@ -3,7 +3,7 @@
 import torch
 
 from raylt.trial import parts
-from raylt.trial.execution import probe
+from raylt.trial.execution import fastest
 from tests.trial.execution.made import CPU, Machine, auto, chosen
 from tests.trial.made import run, small, weights
 
@@ -68,10 +68,10 @@ def test_measuring_takes_two_seconds_or_a_hundredth_of_the_run(monkeypatch):
         whole = 0.1 * 1040 * epochs
         if execution.ratios:
             # What has begun is finished: three rounds of the last comparison.
-            assert machine.spent < 1.5 * max(probe.SECONDS, probe.SHARE * whole)
+            assert machine.spent < 1.5 * max(fastest.SECONDS, fastest.SHARE * whole)
         else:
             assert execution == parts.as_given(recipe, CPU)
-            assert machine.spent < probe.SECONDS
+            assert machine.spent < fastest.SECONDS
     assert execution.precision == "bfloat16"
 
 
