@@ -105,6 +105,11 @@ class _WhichMattered(Question[Ablation]):
         self._subjects = subjects
         self._options = options
 
+    @property
+    def settings(self) -> list[Setting]:
+        """Those of the comparisons, and of the path."""
+        return [*self.race.settings, *self._variants.between()]
+
     def next_runs(self) -> list[tuple[Setting, int]]:
         """Those of the comparisons, then those of the path, which shares most of its settings."""
         return self.race.next_runs(early=self._options.race) or self._walk()[1]
@@ -138,7 +143,7 @@ class _WhichMattered(Question[Ablation]):
         earlier = [f"the greedy path is over {over} seeds"] if over != len(race.seeds) else []
         return Ablation(
             **self.facts(self._metric, uri),
-            notices=(*variants.notices, *earlier),
+            notices=(*variants.notices, *self._same(), *earlier),
             trial=variants.winner.number,
             together={c.name: c.reason for c in variants.changes if c.reason},
             changes={change.name: change.words for change in variants.changes},
@@ -151,6 +156,16 @@ class _WhichMattered(Question[Ablation]):
             path=path,
             sentence=ablation.NOT_YET if missing else ablation.sentence(effects, both, one_by_one),
         )
+
+    def _same(self) -> list[str]:
+        """The settings that have another name as a part of another trial."""
+        race, notices = self.race, dict[str, None]()
+        for setting in self.settings:
+            runs = race.runs.finished(setting, race.seeds).values()
+            names = {setting.name: None, **race.runs.names(setting.digest(0), runs)}
+            if len(names) > 1:
+                notices[f"{' = '.join(names)}: one setting, which is trained once"] = None
+        return [*notices]
 
     def _by_name(self, way: Way, leads: Sequence[Differences]) -> dict[str, Differences]:
         """The differences of all subjects of a way."""

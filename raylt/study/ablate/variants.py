@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
@@ -37,7 +37,8 @@ class Variants:
         baseline, winner = _ends(study, trial)
         self._study = study
         # A study may have ablations of several trials.
-        self._of = "" if trial is None else f", of trial {winner.number}"
+        best = study.best()
+        self._of = "" if best and best.number == winner.number else f", of trial {winner.number}"
         self._before, self._after = baseline, winner
         self.changes = changes.changes(study.space, dict(baseline.point), dict(winner.point))
         if not self.changes:
@@ -91,8 +92,11 @@ class Variants:
             if alone := self.at(Taken([change.name])):
                 compared = Comparison(setting=alone, reference=self.baseline)
                 rows.append((Subject(name=change.name, way="in", words=change.words), compared))
-        back = {c.reference.digest(0): f"{s.name} set back" for s, c in rows if s.way == "out"}
-        return [*rows, *self._declared({self.baseline.digest(0): "the baseline", **back})]
+        return [*rows, *self._declared(rows)]
+
+    def between(self) -> list[Setting]:
+        """The settings between the two that were asked for so far."""
+        return [setting for setting in self._known.values() if setting is not None]
 
     def _between(self, taken: Taken) -> Setting | None:
         space = self._study.space
@@ -113,10 +117,15 @@ class Variants:
             recipe=space.at(point).model_dump(mode="json"),
         )
 
-    def _declared(self, known: dict[str, str]) -> list[tuple[Subject, Comparison]]:
+    def _declared(
+        self, others: Sequence[tuple[Subject, Comparison]]
+    ) -> list[tuple[Subject, Comparison]]:
         """The winner against itself without a part of its method, for each that it has."""
         method = str(self.winner.recipe["method"]["name"])
         rows: list[tuple[Subject, Comparison]] = []
+        alone = {c.setting.digest(0): c.setting for s, c in others if s.way == "in"}
+        known = {c.reference.digest(0): f"{s.name} set back" for s, c in others if s.way == "out"}
+        known[self.baseline.digest(0)] = "the baseline"
         for part in declared(method):
             values = recipes.filled(self.winner.recipe, part.values)
             try:
@@ -136,8 +145,10 @@ class Variants:
             if digest in known:
                 self.notices.append(f"{part.name}: that is {known[digest]}")
             elif digest != self.winner.digest(0):
+                known[digest] = part.name
                 subject = Subject(name=part.name, way="declared", words=part.sentence)
-                rows.append((subject, Comparison(setting=self.winner, reference=setting)))
+                without = alone.get(digest, setting)
+                rows.append((subject, Comparison(setting=self.winner, reference=without)))
         return rows
 
 

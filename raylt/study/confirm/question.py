@@ -35,7 +35,7 @@ from raylt.study.tracking import tracker
 from raylt.study.tracking.tracker import Tracker
 from raylt.study.verdict import answer as answers
 from raylt.study.verdict import test_openings
-from raylt.study.verdict.answer import ASKED, LEFT, Answer
+from raylt.study.verdict.answer import ASKED, LEFT, NAMES, Answer
 
 if TYPE_CHECKING:
     from raylt.study.tracking.mirror import MlflowMirror
@@ -65,6 +65,11 @@ class Question(ABC, Generic[A]):
     @abstractmethod
     def judge(self, unscored: Mapping[int, str], *, uri: str) -> A:
         """The answer by what is known; `unscored` says why a run, by number, was not tested."""
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        """All settings that it trains."""
+        return self.race.settings
 
     def facts(self, metric: str, uri: str) -> dict[str, Any]:
         """What every answer says of its study."""
@@ -116,6 +121,11 @@ class Question(ABC, Generic[A]):
         record.note(ASKED, {**others, **asked})
         left = {setting.digest(0): seeds for setting, seeds in self.race.left_after}
         record.note(LEFT, {**record.facts.get(LEFT, {}), **left})
+        names: dict[str, dict[str, str]] = {**record.facts.get(NAMES, {})}
+        for setting in self.settings:
+            known = names.get(setting.digest(0), {})
+            names[setting.digest(0)] = {**known, setting.name: setting.role}
+        record.note(NAMES, names)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from raylt.space.plan import Budget, Objective, Scheduler
 from raylt.study.record import storage, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.verdict.answer import FOLDER, POOL
+from raylt.study.verdict.answer import FOLDER, NAMES, POOL
 
 _SEED = "seed"
 
@@ -53,6 +53,11 @@ class Setting:
         if seed not in self._digests:
             self._digests[seed] = self.at(seed).digest
         return self._digests[seed]
+
+
+def setting_digest(recipe: Mapping[str, Any]) -> str:
+    """The digest of a recipe without its seed, as that of `Setting.digest` with seed 0."""
+    return recipes.parse({**recipe, _SEED: 0}).digest
 
 
 def fresh_seeds(settings: Iterable[Setting], count: int) -> tuple[int, ...]:
@@ -139,6 +144,16 @@ class SeedRuns:
         role = "baseline" if run.role == "baseline" else "trial"
         unnamed = f"{role} {self.setting_of(run.number)}"
         return self.record.frozen(run.number).user_attrs.get("name", unnamed)
+
+    def names(self, digest: str, runs: Iterable[Outcome]) -> dict[str, str]:
+        """What a setting is called -> the role that it has there.
+
+        Args:
+            digest: Its digest with seed 0.
+            runs: Its runs.
+        """
+        first = {self.name_of(run): run.role for run in runs}
+        return {**first, **self.record.facts.get(NAMES, {}).get(digest, {})}
 
     def setting_of(self, number: int) -> int:
         """The trial of the study that a run repeats, or that it is a variant of."""

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from raylt import recipe as recipes
 from raylt.schema import InputError
 from raylt.space.metric_names import BEST, GROUPS
 from raylt.space.plan import LEVEL
 from raylt.study.confirm import confirm, scoring
+from raylt.study.confirm.runs import SeedRuns, setting_digest
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
@@ -77,13 +77,15 @@ class Table:
     notices: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Runs:
     """The runs of one setting by seed, and their metrics."""
 
     study: str
     name: str
-    role: str
+    role: str = ""
+    digest: str = ""
+    """With seed 0; "" for the trials of a search."""
     outcomes: Mapping[int, Outcome]
     scores: Mapping[int, Mapping[str, float]]
     place: str = ""
@@ -148,7 +150,10 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         for column, name in COLUMNS.items()
         if not best_epoch or name in GROUPS
     }
-    best = {column: _best(rows, smaller=column == "Std") for column, rows in values.items()}
+    digests = [setting.digest for setting in scored]
+    best = {
+        column: _best(rows, digests, smaller=column == "Std") for column, rows in values.items()
+    }
     on_gpus = any(run.gpu_seconds for setting in scored for run in setting.outcomes.values())
     return Table(
         rows=tuple(
@@ -176,28 +181,32 @@ def _grouped(record: Record, runs: Record, place: str) -> list[_Runs]:
     """The finished runs of a record by their setting."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in runs.outcomes():
-        # The same setting has another seed in each.
-        same = recipes.parse({**outcome.recipe, "seed": 0}).digest
-        groups.setdefault(same, []).append(outcome)
+        groups.setdefault(setting_digest(outcome.recipe), []).append(outcome)
+    best = record.best()
+    winner = {f"trial {best.number}": f"trial {best.number} (winner)"} if best else {}
     asked, left = runs.facts.get(ASKED, {}).values(), runs.facts.get(LEFT, {})
     settings: list[_Runs] = []
     for digest, every in groups.items():
         if not (outcomes := [outcome for outcome in every if outcome.state == "complete"]):
             continue
         is_open = not all(outcome.over for outcome in every)
-        known = runs.frozen(outcomes[0].number).user_attrs
-        role, best = known["role"], record.best()
-        name = known.get("name") or "baseline"
-        if role == "candidate":
-            number = known["setting"]
-            name = f"trial {number}{' (winner)' if best and best.number == number else ''}"
+        roles = SeedRuns(runs).names(digest, every)
+        names = sorted(roles, key=lambda name: _ORDER.index(roles[name]))
         by_seed = {int(outcome.recipe["seed"]): outcome for outcome in outcomes}
-        scores = {seed: _scores(runs, outcome) for seed, outcome in by_seed.items()}
-        setting = _Runs(record.name, name + _WHOLE[place], role, by_seed, scores, place)
-        setting.failed = sum(outcome.state == "failed" for outcome in every)
-        setting.left_after = left.get(digest, 0)
-        setting.asked = [q for q in asked if is_open or digest in q["settings"]]
-        settings.append(setting)
+        settings.append(
+            _Runs(
+                study=record.name,
+                name=" = ".join(winner.get(name, name) for name in names) + _WHOLE[place],
+                role=roles[names[0]],
+                digest=digest,
+                outcomes=by_seed,
+                scores={seed: _scores(runs, outcome) for seed, outcome in by_seed.items()},
+                place=place,
+                failed=sum(outcome.state == "failed" for outcome in every),
+                left_after=left.get(digest, 0),
+                asked=[q for q in asked if is_open or digest in q["settings"]],
+            )
+        )
     return settings
 
 
@@ -228,7 +237,7 @@ def _searched(record: Record) -> list[_Runs]:
     if baseline is not None and best is not None and baseline.number == best.number:
         trials = {"baseline (winner)": baseline}
     return [
-        _Runs(record.name, name, "", {0: trial}, {0: trial.last})
+        _Runs(study=record.name, name=name, outcomes={0: trial}, scores={0: trial.last})
         for name, trial in trials.items()
         if trial is not None and trial.state == "complete"
     ]
@@ -243,34 +252,37 @@ def _values(setting: _Runs, name: str) -> dict[int, float]:
     return {seed: 100 * scores[name] for seed, scores in setting.scores.items() if name in scores}
 
 
-def _best(rows: Sequence[Mapping[int, float]], *, smaller: bool) -> int | None:
-    """The row that is shown to be better than every other one; None without one.
+def _best(
+    rows: Sequence[Mapping[int, float]], digests: Sequence[str], *, smaller: bool
+) -> str | None:
+    """The setting that is shown to be better than every other one; None without one.
 
     By the one-sided sign-flip test on the differences at common seeds, with Holm's correction over
-    the other rows.
+    the others. Two studies may have the same setting.
     """
     sign = -1 if smaller else 1
     known = [i for i, row in enumerate(rows) if row]
-    if len(known) < 2:
+    if not known:
         return None
     best = max(known, key=lambda i: sign * sum(rows[i].values()) / len(rows[i]))
     differences = [
         [sign * (value - rows[i][seed]) for seed, value in rows[best].items() if seed in rows[i]]
         for i in known
-        if i != best
+        if digests[i] != digests[best]
     ]
     most = significance.MOST_SEEDS
     verdicts = significance.judge(
         [row[:most] for row in differences], out_of_race=[False] * len(differences), level=LEVEL
     )
-    return best if all(verdict.word == "better" for verdict in verdicts) else None
+    shown = bool(verdicts) and all(verdict.word == "better" for verdict in verdicts)
+    return digests[best] if shown else None
 
 
 def _row(
     index: int,
     scored: Sequence[_Runs],
     values: Mapping[str, Sequence[Mapping[int, float]]],
-    best: Mapping[str, int | None],
+    best: Mapping[str, str | None],
     *,
     images: Images,
     on_gpus: bool,
@@ -280,7 +292,7 @@ def _row(
     for column, rows in values.items():
         if scores := [*rows[index].values()]:
             std = statistics.stdev(scores) if len(scores) > 1 else None
-            mean, is_best = statistics.fmean(scores), best[column] == index
+            mean, is_best = statistics.fmean(scores), best[column] == setting.digest
             cells[column] = Cell(mean=mean, std=std, best=is_best)
     outcomes = [*setting.outcomes.values()]
     seconds = sum(run.gpu_seconds if on_gpus else run.cpu_seconds for run in outcomes)

@@ -25,6 +25,9 @@ the digests of its `settings`, with seed 0."""
 LEFT = "left"
 """The fact of such runs that says after how many seeds a setting left a race, by its digest with
 seed 0."""
+NAMES = "names"
+"""The fact of such runs that says what a setting is called, and the role that it has there, by its
+digest with seed 0: a part of one trial may be a part of another one, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

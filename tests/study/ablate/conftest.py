@@ -26,15 +26,15 @@ class Toy:
         self.stop_after = None
         self.calls = []
 
-    def search(self, winner):
-        """The baseline and the winner, trial 1."""
+    def search(self, *points):
+        """The baseline, and a trial for each point."""
         drive.behave(self.root)
         space = drive.toy(
             self.root,
-            f"study.points=[{winner}]",
+            f"study.points=[{', '.join(points)}]",
             "optimizer.lr={low: 0.05, high: 1.0}",
             f"study.baseline={{source: a paper, {BASELINE}}}",
-            "study.trials=2",
+            f"study.trials={1 + len(points)}",
             "study.scheduler.name=none",
         )
         facts = {"floor": {"floor/logistic/accuracy": 0.83}, "fingerprint": drive.FINGERPRINT}

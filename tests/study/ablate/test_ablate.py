@@ -17,6 +17,7 @@ from raylt.study.report import charts, page, status
 from raylt.study.table import rows
 from raylt.study.verdict import ablation, test_openings
 from tests.study import drive
+from tests.study.ablate.conftest import Toy
 from tests.study.confirm.made import settings, starts
 
 
@@ -152,6 +153,24 @@ def test_a_path_that_is_finished_stays_where_none_is_asked_for(confirmed_and_abl
     assert ablated.ablate(seeds=8, race=False, path=False, test=True).path == ()
     more = ablated.ablate(seeds=9, race=False, path=False)
     assert (more.path, more.notices[-1]) == (first.path, "the greedy path is over 8 seeds")
+
+
+def test_a_part_that_two_trials_share_is_trained_once_and_said_under_both_names(tmp_path):
+    fixed = "method.temperature: 0.2, optimizer.lr: 0.1"
+    toy = Toy(tmp_path).search(
+        f"{{method.prune: 0.5, {fixed}}}", f"{{method.prune: 0.6, {fixed}}}"
+    )
+    assert toy.ablate(path=False, race=False).notices == ()
+    before = starts(toy.folder)[0]
+    second = toy.ablate(trial=2, path=False, race=False)
+    # The trial, its random masks and its shared norms; without pruning both are one model.
+    assert starts(toy.folder)[0] == before + 3 * len(second.seeds)
+    both = "no pruning, of trial 2 = no pruning"
+    assert second.notices == (f"{both}: one setting, which is trained once",)
+    table = rows.table([toy.open()], None, ablations=True)
+    names = [row.name for row in table.rows]
+    assert "no pruning = no pruning, of trial 2" in names
+    assert len(names) == len({*names}) == 8
 
 
 def test_the_test_images_are_opened_only_if_asked_for_and_counted_once(ablated):

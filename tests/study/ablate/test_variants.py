@@ -1,8 +1,8 @@
 import pytest
 
-from raylt import recipe
+from raylt import plugins, recipe
 from raylt.plugins import names
-from raylt.schema import InputError
+from raylt.schema import Ablation, InputError
 from raylt.study.ablate.path import Taken
 from raylt.study.ablate.variants import Variants, declared
 from tests.study import made
@@ -42,9 +42,11 @@ def test_between_two_changes_what_is_set_back_alone_is_what_is_taken_over_alone(
 
 def test_settings_between_the_baseline_and_a_chosen_trial_name_it(tmp_path):
     study = made.study(tmp_path, trials=12, failed=(), stopped=())
-    chosen = Variants(study, study.best().number)
-    first = chosen.names[0]
-    assert chosen.at(Taken([first])).name == f"only {first}, of trial {chosen.winner.number}"
+    ranking = [trial.number for trial in study.ranking() if trial.state == "complete"]
+    for number, suffix in zip(ranking[:2], ("", f", of trial {ranking[1]}"), strict=True):
+        chosen = Variants(study, number)
+        first = chosen.names[0]
+        assert chosen.at(Taken([first])).name == f"only {first}{suffix}"
 
 
 def test_a_part_that_the_winner_lacks_or_a_change_sets_back_is_not_trained_twice(tmp_path):
@@ -62,6 +64,17 @@ def test_a_part_that_the_winner_lacks_or_a_change_sets_back_is_not_trained_twice
     assert "no pruning: that is prune set back" in variants.notices
     with pytest.raises(InputError, match="must differ from the baseline"):
         Variants(study, 0)
+
+
+def test_two_parts_that_are_one_model_are_compared_once(tmp_path, monkeypatch):
+    study = made.study(tmp_path, trials=12, failed=(), stopped=())
+    part = Ablation(name="no pruning", sentence="all weights", values={"method.prune": 0.0})
+    twin = part.model_copy(update={"name": "dense"})
+    monkeypatch.setattr(plugins, "declared", lambda *words: (part, twin))
+    variants = Variants(study, None)
+    compared = variants.comparisons()
+    assert [s.name for s, _ in compared if s.way == "declared"] == ["no pruning"]
+    assert "dense: that is no pruning" in variants.notices
 
 
 def test_a_trial_that_was_stopped_is_refused(tmp_path):

@@ -1,7 +1,10 @@
 """The rows of a table, from confirmations of the toy study without Ray."""
 
+import contextlib
 import csv
+import dataclasses
 import json
+import shutil
 
 import pytest
 from hypothesis import given
@@ -9,9 +12,12 @@ from hypothesis import strategies as st
 
 from raylt import cli
 from raylt.schema import InputError
+from raylt.study.confirm import candidates, question
+from raylt.study.record import studies
 from raylt.study.table import formats, rows
 from raylt.study.verdict import significance
 from tests.study import drive, made
+from tests.study.confirm.made import Now, options, settings
 
 
 def test_a_confirmation_gives_a_row_for_each_setting_and_bold_where_it_is_shown(toy):
@@ -52,6 +58,26 @@ def test_what_left_the_race_has_no_test_score_and_is_said_to_be_left_out(toy):
     table = rows.table([toy.open()], None, ablations=True)
     assert [row.name for row in table.rows] == ["baseline", "trial 1 (winner)"]
     assert table.notices == ("left out without a score on the test images: trial 2",)
+
+
+def test_the_same_setting_of_two_studies_is_no_rival_of_itself(toy, tmp_path):
+    toy.confirm(seeds=6)
+    shutil.copytree(toy.folder, tmp_path / "other" / "toy")
+    twin = studies.open_study("toy", tmp_path / "other")
+    table = rows.table([toy.open(), twin], None, ablations=True)
+    bold = {row.name for row in table.rows if row.cells["All"].best}
+    assert (len(table.rows), bold) == (4, {"trial 1 (winner)"})
+
+
+def test_a_setting_with_several_names_has_one_row_that_says_them(toy, tmp_path):
+    with contextlib.closing(toy.open()) as study:
+        _, (winner,) = candidates.choose(study, options())
+        with question.seed_runs(study, validated=True) as runs:
+            runs.queue([(dataclasses.replace(winner, name="only prune", role="ablation"), 1)])
+            Now(settings(tmp_path)).trials(runs.record)
+    toy.confirm(seeds=6)
+    table = rows.table([toy.open()], None, ablations=False)
+    assert [row.name for row in table.rows] == ["baseline", "trial 1 (winner) = only prune"]
 
 
 def test_rows_with_fewer_seeds_say_why_in_every_format(toy, capsys):
@@ -147,7 +173,7 @@ scores = st.dictionaries(st.integers(1, 8), st.integers(0, 100), max_size=8)
 
 @given(st.lists(scores, max_size=5), st.booleans())
 def test_the_best_is_the_one_whose_every_lead_is_shown(table, smaller):
-    best = rows._best(table, smaller=smaller)
+    best = rows._best(table, [*map(str, range(len(table)))], smaller=smaller)
     sign = -1 if smaller else 1
     shown = [
         i
@@ -170,7 +196,10 @@ def test_the_best_is_the_one_whose_every_lead_is_shown(table, smaller):
             ]
         )
     ]
-    assert best is None or best in shown
+    assert best is None or int(best) in shown
     # Where all have the same seeds nobody else can be shown to lead every row.
     if len({frozenset(row) for row in table}) == 1:
-        assert shown == ([] if best is None else [best])
+        assert shown == ([] if best is None else [int(best)])
+    # A setting that stands in the table twice is not its own rival.
+    twice = rows._best([*table, *table], [*map(str, range(len(table)))] * 2, smaller=smaller)
+    assert twice is None or int(twice) in shown
