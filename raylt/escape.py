@@ -9,7 +9,7 @@ from __future__ import annotations
 import html as _html
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +45,22 @@ def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
         f"<div><p><b>{html(caption)}</b></p><table style='{of_page}'>"
         f"<thead><tr>{row('th', heads)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def text_table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+    """Rows as lines with aligned columns.
+
+    Args:
+        right: The columns that are aligned to the right, counted from 0.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def markdown(text: str) -> str:

@@ -16,7 +16,7 @@ from raylt import recipe
 from raylt.plugins import did_you_mean, outside
 from raylt.recipe import Recipe
 from raylt.schema import InputError, Value
-from raylt.space import baseline, leaf, metrics_check, recipe_section, settings
+from raylt.space import baseline, leaf, metrics_check, recipe_section, resolve
 from raylt.space.file import bundled, explain, presets, removed
 from raylt.space.file import document as documents
 from raylt.space.file.document import Document, Keys
@@ -63,7 +63,7 @@ def stored(source: Path, overrides: Sequence[str] = (), *, whole_ends: bool = Fa
     Raises:
         InputError: the file or an override breaks a rule; file, line, rule and remedy.
     """
-    document = _overridden(settings.with_first_grace(documents.read(source)), overrides)
+    document = _overridden(resolve.with_first_grace(documents.read(source)), overrides)
     outside.use(source.parent / outside.FOLDER, kept=True)
     return of(document, begun=True, whole_ends=whole_ends)
 
@@ -83,9 +83,9 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
     document, published = baseline.requested(document, begun=begun)
     document, kept = presets.applied(document)
     if not begun:
-        document = settings.with_data(document)
+        document = resolve.with_data(document)
     content = recipe_section.read(document, whole_ends=whole_ends)
-    document, overruled = settings.without_overruled(document, content)
+    document, overruled = resolve.without_overruled(document, content)
     study = explain.check(Study, document, "study")
     paths = {*content.known, *(open_leaf.path for open_leaf in content.leaves)}
     space = Space(
@@ -100,7 +100,7 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
             for i, text in enumerate(study.require)
         ),
         known=content.known,
-        sources=settings.sources(document, study.warm_start) if content.leaves else (),
+        sources=resolve.sources(document, study.warm_start) if content.leaves else (),
         modules=outside.sources(),
         warnings=(
             *content.warnings,
@@ -111,13 +111,13 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
         ),
     )
     _check_study(document, space)
-    document, space = settings.with_grace(document, space)
+    document, space = resolve.with_grace(document, space)
     _check_conditions(document, space)
     allowed, infeasible = _allowed_draws(document, space)
     if published:
         document, space = baseline.with_published(document, space, allowed[0])
     space = replace(
-        settings.with_settings(document, space),
+        resolve.with_settings(document, space),
         text=documents.dump(document.values),
         infeasible=infeasible,
     )

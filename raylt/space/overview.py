@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raylt import metrics, recipe
+from raylt.escape import text_table
 from raylt.space import Leaf, Point, Space
 from raylt.space.plan import Study
 from raylt.space.space import value_at
@@ -64,7 +65,7 @@ def text(space: Space, counts: Sequence[int] | None = None) -> str:
             sizes = ", ".join(f"{group} {n}" for group, n in values["groups"][by].items())
             lines.append(f"{name:<10} classes: {sizes}")
     if space.leaves:
-        lines += ["", *_table(space.table), "", *_point_table(space, values["samples"])]
+        lines += ["", *text_table(space.table), "", *_point_table(space, values["samples"])]
     else:
         lines += ["", "Nothing is left open: one training run."]
     if space.require:
@@ -134,12 +135,4 @@ def _point_table(space: Space, points: Sequence[Point]) -> list[str]:
         (open_leaf.path, *(value_at(point, open_leaf) for point in points))
         for open_leaf in space.leaves
     ]
-    return _table(rows)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return text_table(rows)

@@ -25,7 +25,7 @@ from raylt.study.record import studies
 from raylt.study.record.listener import Listener
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, percent, plain, short
+from raylt.study.record.text import SHOWN, at, percent, short
 from raylt.study.report import charts
 from raylt.study.report.figures import Figures
 from raylt.study.run import driver, plan
@@ -178,7 +178,7 @@ class Study:
             (
                 f"{trial.number}{' (baseline)' if trial.role == 'baseline' else ''}",
                 trial.state,
-                *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
+                *(at(trial.point, path) for path in paths),
                 *(percent(trial.last.get(metric)) for metric in SHOWN),
             )
             for trial in trials

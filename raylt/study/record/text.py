@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raylt.data.reading.paths import shown
@@ -27,6 +27,11 @@ def short(paths: Sequence[str]) -> tuple[str, ...]:
 def plain(value: Value) -> str:
     """A leaf's value in few characters."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def at(point: Mapping[str, Value], path: str) -> str:
+    """A point's value of a leaf in few characters, a dash where it has none."""
+    return plain(point[path]) if path in point else "-"
 
 
 def assignments(values: Mapping[str, Value]) -> str:
@@ -98,22 +103,6 @@ def hours(count: float | None) -> str:
     if 0 < count < _LEAST_HOURS:
         return f"<{_LEAST_HOURS:g}"
     return f"{count:.0f}" if count >= 999.5 else f"{round(count, 4):.3g}"
-
-
-def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
-    """Rows as lines with aligned columns.
-
-    Args:
-        right: The columns that are aligned to the right, counted from 0.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def class_names(facts: Mapping[str, Any], classes: int) -> tuple[str, ...]:

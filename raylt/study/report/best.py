@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from raylt.escape import text_table
 from raylt.schema import InputError
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, plain, score, small_sample, table
+from raylt.study.record.text import SHOWN, at, score, small_sample
 from raylt.study.report import status
 from raylt.study.verdict import confirmation, floor
 
@@ -53,7 +53,7 @@ def best_text(record: Record) -> str:
     rows = [["", *columns]]
     for leaf in record.space.leaves:
         points = [trial.point if trial else {} for trial in columns.values()]
-        rows.append([leaf.path, *(_cell(point, leaf.path) for point in points)])
+        rows.append([leaf.path, *(at(point, leaf.path) for point in points)])
     for metric in dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN]):
         if metric in winner.last:
             scores = [trial.last if trial else {} for trial in columns.values()]
@@ -64,7 +64,7 @@ def best_text(record: Record) -> str:
         [
             f"{record.name}: trial {winner.number}{role} is the best of {len(record.outcomes())}",
             "",
-            *table(rows),
+            *text_table(rows),
             "",
             *([f"{hint}."] if hint else []),
             *([f"{few}."] if few else []),
@@ -73,10 +73,6 @@ def best_text(record: Record) -> str:
             f"Train it again: {command}",
         ]
     )
-
-
-def _cell(values: Mapping[str, Any], path: str) -> str:
-    return plain(values[path]) if path in values else "-"
 
 
 def retrain(record: Record, trial: Outcome) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 from raylt import datasets, metrics, recipe
 from raylt.data.images import Splits
 from raylt.data.reading.paths import shown
+from raylt.escape import text_table
 from raylt.schema import EnvironmentError
 from raylt.space import Space
-from raylt.study.record.text import table, unseen_classes
+from raylt.study.record.text import unseen_classes
 
 _WIDTH = 88
 _LISTED = 200
@@ -72,9 +73,9 @@ def text(values: Mapping[str, Any]) -> str:
             f"classes      {values['classes']}, {max(counts)} ... {min(counts)} training images, "
             f"imbalance {values['imbalance']:.4g}",
             "",
-            *table([("part", "images", ""), *part_rows], right=(1,)),
+            *text_table([("part", "images", ""), *part_rows], right=(1,)),
             "",
-            *table([heads, *groups], right=(1, 2, 3)),
+            *text_table([heads, *groups], right=(1, 2, 3)),
             "",
             *_counts(counts, values["names"]),
             *_left_out(values),

@@ -19,7 +19,7 @@ from raylt.study.cost import budget, executions, tables
 from raylt.study.record import text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, duration, percent, plain, score, short
+from raylt.study.record.text import SHOWN, duration, percent, score, short
 from raylt.study.report import charts, findings, status
 from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
@@ -232,7 +232,7 @@ def _ranking(record: Record) -> str:
             str(trial.number),
             trial.state,
             str(trial.epoch),
-            *(plain(trial.point[path]) if path in trial.point else "-" for path in paths),
+            *(text.at(trial.point, path) for path in paths),
             *(_score(metric, trial) for metric in shown),
             (duration(trial.seconds), trial.seconds),
             text.hours(trial.cpu_seconds / 3600 or None),

@@ -50,7 +50,7 @@ def table(
         *(
             Column(
                 head=head,
-                cells=[text.plain(o.point[path]) if path in o.point else "-" for o in trials],
+                cells=[text.at(o.point, path) for o in trials],
                 rank=ranks["leaf"],
             )
             for path, head in zip(paths, text.short(paths), strict=True)

@@ -8,7 +8,7 @@ from raylt import escape
 from raylt.study.cost import executions
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, percent, plain, scores, short
+from raylt.study.record.text import SHOWN, at, percent, scores, short
 from raylt.study.tracking.views import LABELS, Kind
 from raylt.study.verdict import confirmation
 
@@ -83,10 +83,7 @@ def _table(outcomes: Sequence[Outcome], paths: Sequence[str]) -> list[str]:
             f"{trial.number}{' *' if trial.role == 'baseline' else ''}",
             trial.state,
             str(trial.epoch),
-            *(
-                escape.markdown(plain(trial.point[path])) if path in trial.point else "-"
-                for path in paths
-            ),
+            *(escape.markdown(at(trial.point, path)) for path in paths),
             *(percent(trial.last.get(metric)) for metric in SHOWN),
         ]
         lines.append(f"| {' | '.join(cells)} |")

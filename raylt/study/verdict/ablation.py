@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from raylt.escape import text_table
 from raylt.study.record.record import Record
-from raylt.study.record.text import as_sentence, interval, listed, percent, points, table
+from raylt.study.record.text import as_sentence, interval, listed, percent, points
 from raylt.study.verdict import answer
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.interplay import Estimate
@@ -286,7 +287,7 @@ def _effects(result: Mapping[str, Any]) -> list[str]:
     for name, way, *numbers, shown in rows(result):
         shown = "not yet" if result["stopped"] else shown
         cells.append([f"{way and '  '}{name}", *numbers, shown])
-    head, *lines = table(cells, right=(1, 3))
+    head, *lines = text_table(cells, right=(1, 3))
     text = [head]
     for (_, above, *_), line in zip(rows(result), lines, strict=True):
         text += [line] if above in ("", *text) else [above, line]
@@ -301,7 +302,7 @@ def _path(result: Mapping[str, Any]) -> list[str]:
         [f"  {number or ' '} {name}", *numbers]
         for number, (name, *numbers) in enumerate(steps(result))
     ]
-    return ["", head, *table(cells, right=(1, 2))]
+    return ["", head, *text_table(cells, right=(1, 2))]
 
 
 def _by_word(effects: Iterable[Effect]) -> dict[str, list[str]]:

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from raylt.escape import text_table
 from raylt.schema import InputError, Value
 from raylt.space import Point, Space
 from raylt.space.plan import Study
 from raylt.study.record.outcome import Outcome, violations
-from raylt.study.record.text import plain, score, short, table
+from raylt.study.record.text import at, score, short
 from raylt.study.warm_start import earlier, origins, prior
 from raylt.study.warm_start.earlier import Earlier
 from raylt.study.warm_start.mapping import mapped
@@ -133,11 +134,11 @@ def lines(warm: WarmStart, space: Space) -> list[str]:
             [
                 str(number),
                 score(metric, origin.score),
-                *(plain(origin.point[path]) if path in origin.point else "-" for path in paths),
+                *(at(origin.point, path) for path in paths),
             ]
             for number, origin in numbered
         ]
-        result += table(rows)
+        result += text_table(rows)
     return [*result, *notes(warm)]
 
 

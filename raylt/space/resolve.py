@@ -1,4 +1,5 @@
-"""The settings that a space file knows beforehand, and where further ones come from."""
+"""What becomes of a space file before it is kept with a study: the command line overrules parts of
+it, defaults are written out, and its known settings become points."""
 
 from __future__ import annotations
 
