@@ -175,17 +175,19 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         if error.errno not in _WORLD:
             return fail(_fault(error, arguments), 1)
         where = f" ({error.filename})" if error.filename else ""
-        return fail(
-            f"the machine refused: {error.strerror}{where}; mend that, then run the command "
-            f"again, or go on with `raylt resume` where it had begun",
-            3,
-        )
+        refused = f"the machine refused: {error.strerror}{where}; mend that"
+        return fail(_noted(refused, error, "then run the command again"), 3)
     except Exception as error:
         from raylt.schema import RayltError
 
         if isinstance(error, RayltError):
-            return fail(str(error), error.exit_code)
+            return fail(_noted(str(error), error), error.exit_code)
         return fail(_fault(error, arguments), 1)
+
+
+def _noted(message: str, error: Exception, *otherwise: str) -> str:
+    """A message with what was noted on its error on the way, such as the command to go on with."""
+    return "; ".join([message, *getattr(error, "__notes__", otherwise)])
 
 
 def too_long(path: object) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import tarfile
 from collections.abc import Callable, Generator, Mapping
@@ -51,15 +52,20 @@ def require(archive: Archive, root: Path) -> None:
     folder = root / archive.folder
     if not all((folder / name).is_file() for name in archive.files):
         raise EnvironmentError(
-            f"{archive.dataset} must be in {folder}, but is not; {_remedy(archive)}"
+            f"{archive.dataset} must be in {folder}, but is not; {_remedy(archive, root)}"
         )
 
 
-def _remedy(archive: Archive) -> str:
+def _remedy(archive: Archive, root: Path) -> str:
     return (
-        f"run `raylt data get {archive.dataset}`, or name the folder that holds {archive.folder} "
-        f"with --data"
+        f"run `{_get(archive, root)}`, or name the folder that holds {archive.folder} with --data"
     )
+
+
+def _get(archive: Archive, root: Path) -> str:
+    """The command that fetches an archive into `root`, which need not be the default."""
+    where = ["--data", str(root)] if root.absolute() != Path("data").absolute() else []
+    return shlex.join(["raylt", "data", "get", archive.dataset, *where])
 
 
 def read(archive: Archive, root: Path, name: str) -> bytes:
@@ -74,13 +80,13 @@ def read(archive: Archive, root: Path, name: str) -> bytes:
     except OSError as error:
         raise EnvironmentError(
             f"{archive.dataset} must be in {path.parent}, but {path} cannot be read "
-            f"({error.strerror}); {_remedy(archive)}"
+            f"({error.strerror}); {_remedy(archive, root)}"
         ) from error
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != archive.files[name]:
         raise EnvironmentError(
             f"{path} must have the published MD5 sum {archive.files[name]}, but has {md5}: it "
-            f"is damaged or not finished; run `raylt data get {archive.dataset}`"
+            f"is damaged or not finished; run `{_get(archive, root)}`"
         )
     return content
 
@@ -160,7 +166,7 @@ def _download(archive: Archive, source: str, part: Path, progress: Progress) -> 
             ) from error
         raise EnvironmentError(
             f"cannot download {archive.dataset} from {source} ({_cause(error)}); try again, or "
-            f"download it elsewhere and run `raylt data get {archive.dataset} --from FILE`"
+            f"download it elsewhere and run `{_get(archive, part.parent)} --from FILE`"
         ) from error
     progress(packed.stat().st_size, packed.stat().st_size)
     return packed

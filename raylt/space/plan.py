@@ -244,7 +244,7 @@ class Study(Frozen):
         if self.name in self.warm_start:
             raise ValueError(
                 f"warm_start must name other studies, but {self.name} is this one; go on with it "
-                f"by `raylt resume`, or give this study another name"
+                f"by `raylt resume {self.name}`, or give this study another name"
             )
         if self.warm_points is not None and not self.warm_start:
             raise ValueError(

@@ -1,5 +1,6 @@
 """How the process of a command ends."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,30 @@ def test_a_path_that_is_too_long_is_the_users(capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: a path must be as short as the file system has them, but a/a/a")
     assert len(line) < 200
+
+
+@click.command()
+@click.argument("noted", type=bool)
+def refused(noted):
+    """Find the disk full."""
+    error = OSError(errno.ENOSPC, "No space left on device")
+    if noted:
+        error.add_note("then go on with `raylt resume toy --runs elsewhere`")
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("noted", "remedy"),
+    [
+        ("yes", "then go on with `raylt resume toy --runs elsewhere`"),
+        ("no", "then run the command again"),
+    ],
+)
+def test_the_command_that_goes_on_stands_at_the_end_where_it_is_known(noted, remedy, capsys):
+    assert exits.run(refused, [noted]) == 3
+    assert capsys.readouterr().err == (
+        f"error: the machine refused: No space left on device; mend that; {remedy}\n"
+    )
 
 
 def test_a_full_disk_is_not_a_fault_of_the_program(tmp_path):

@@ -89,7 +89,7 @@ def test_a_transfer_that_breaks_off_leaves_nothing(local):
     with pytest.raises(EnvironmentError, match="SHA-256"):
         fetched(toy, root, path)
     assert left_behind(root) == []
-    with pytest.raises(EnvironmentError, match=r"run `raylt data get toy`"):
+    with pytest.raises(EnvironmentError, match=rf"run `raylt data get toy --data {root}`"):
         archive.read(toy, root, "train")
 
 
@@ -167,7 +167,8 @@ def test_a_proxy_of_the_environment_is_used(tmp_path, monkeypatch):
 def test_no_network_says_what_to_do(server, tmp_path):
     toy = described(packed())
     with pytest.raises(
-        EnvironmentError, match=r"\(Connection refused\); .* `raylt data get toy --from FILE`"
+        EnvironmentError,
+        match=r"\(Connection refused\); .* `raylt data get toy --data .* --from FILE`",
     ):
         archive.fetch(toy, tmp_path, source=None, progress=quiet)
     with pytest.raises(EnvironmentError, match="404"):

@@ -18,7 +18,7 @@ from tests.study import drive, made
 
 
 def test_a_study_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="begin one with `raylt tune`"):
+    with pytest.raises(InputError, match="begin one with `raylt tune --space sdclr`"):
         raylt.open_study("nothing", runs=tmp_path)
 
 

@@ -64,9 +64,10 @@ class Variants:
             recipe=winner.recipe,
         )
         if not self.winner.at(0).data.has_validation():
+            confirm = provenance.command(study, "confirm", study.name)
             raise InputError(
                 f"{study.name}: an ablation needs validation images, but the study holds none "
-                f"out; search with data.validation, or compare settings with `raylt confirm`"
+                f"out; search with data.validation, or compare settings with `{confirm}`"
             )
         self._known: dict[Taken, Setting | None] = {
             Taken(): self.baseline,

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import Engine, text
 
 from raylt.schema import EnvironmentError
+from raylt.study.record.text import KEPT
 
 Entry = Mapping[str, float]
 """The metrics of one scored epoch, `epoch` among them, and the `time` of the report."""
@@ -58,8 +59,8 @@ class InFiles:
                 file.write("\n" + json.dumps(entry))
         except OSError as error:
             raise EnvironmentError(
-                f"{self._file(number)} must be writable, but is not: {error.strerror}; mend that, "
-                f"then go on with `raylt resume`: what was reported before is kept"
+                f"{self._file(number)} must be writable, but is not: {error.strerror}; {KEPT}; "
+                f"mend that"
             ) from error
 
     def _file(self, number: int) -> Path:

@@ -14,9 +14,12 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
+from raylt import printed
 from raylt.schema import EnvironmentError
+from raylt.settings import Settings
 from raylt.study.record import postgres
 from raylt.study.record.postgres import Driver, Hold
+from raylt.study.record.text import KEPT
 
 _READERS = 0.5
 """Seconds to wait for those who only look who drives, such as `raylt status`: each of them holds
@@ -130,13 +133,17 @@ class Place:
         with contextlib.suppress(OSError):
             if _identity(self._folder.stat()) == self._identity:
                 return
-        now = Path("a place that cannot be told")
+        now = Path()
         with contextlib.suppress(OSError):
             now = Path(os.readlink(f"/proc/self/fd/{self._held}"))
+        where = "it was moved or removed; if it was moved, move it back"
+        if now.name and now.is_dir():
+            again = printed.command("resume", [now.name], Settings(runs=now.parent))
+            where = (
+                f"it is now at {now}; {KEPT} there: move it back, or go on there with `{again}`"
+            )
         raise EnvironmentError(
-            f"{self._folder} must stay where it is while its study runs, but it is now at {now}; "
-            f"what was reported before is there: move it back, or go on there with `raylt resume "
-            f"{self._folder.name} --runs {now.parent}`"
+            f"{self._folder} must stay where it is while its study runs, but {where}"
         )
 
     def close(self) -> None:

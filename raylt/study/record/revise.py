@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import shlex
 
 from raylt.schema import InputError
 from raylt.space import Space, revision
@@ -70,7 +71,7 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
         raise InputError(
             f"{new.source}: a study may go on with wider ranges, more choices, another baseline "
             f"and another way of searching, but more has changed; undo it, or begin another study "
-            f"with `raylt tune --study NAME`{lines}"
+            f"with `raylt tune --space {shlex.quote(str(new.source))} --study NAME`{lines}"
         )
     if not changes:
         return ()

@@ -15,6 +15,7 @@ from sqlalchemy import event
 
 from raylt import uris
 from raylt.schema import EnvironmentError
+from raylt.study.record.text import KEPT
 
 FILE = "study.db"
 WAIT = 30.0
@@ -92,15 +93,9 @@ def trouble(error: sqlite3.Error, path: Path) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
     full = "SQLITE_FULL" in name or ("SQLITE_IOERR" in name and _free(path) < _FULL)
     if full or ("SQLITE_CANTOPEN" in name and _free(path) < _FULL):
-        return (
-            f"no space is left on the disk of {path}; free some, then go on with "
-            f"`raylt resume`: what was reported before is kept"
-        )
+        return f"no space is left on the disk of {path}; {KEPT}; free some"
     if "SQLITE_BUSY" in name or "SQLITE_LOCKED" in name:
-        return (
-            f"{path} must be free, but it is locked by {_holders(path)}; end that, then go on "
-            f"with `raylt resume`"
-        )
+        return f"{path} must be free, but it is locked by {_holders(path)}; end that"
     if "SQLITE_READONLY" in name or "SQLITE_CANTOPEN" in name or "SQLITE_PERM" in name:
         return f"{path} must be a file that can be written, but is not: {error}"
     if "SQLITE_IOERR" in name:

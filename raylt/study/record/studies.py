@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import shlex
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -157,13 +158,13 @@ def load(
         if folder.name in known:
             raise InputError(
                 f"{folder} must hold a whole study, but its driver was ended while it began; "
-                f"begin it again with `raylt tune`"
+                f"run its `raylt tune` again"
             )
         where = f"{postgres.public(url)} or {folder.parent}" if url else str(folder.parent)
         raise InputError(
             f"{where} must hold the study {folder.name!r}, but it holds "
             f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
-            f"`raylt tune`, or name the folder with --runs"
+            f"`raylt tune --space sdclr`, or name the folder with --runs"
         )
     if url:
         text, modules = (
@@ -188,7 +189,8 @@ def load(
     if record.facts["space"] != record.space.digest:
         raise InputError(
             f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
-            f"undo the change, or begin another study with `raylt tune --study NAME`"
+            f"undo the change, or begin another study with "
+            f"`raylt tune --space {shlex.quote(str(file))} --study NAME`"
         )
     return record
 

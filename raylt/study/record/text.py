@@ -12,6 +12,8 @@ _NAMED = 12
 """Classes that are named at most."""
 SHOWN = ("val/accuracy", "val/many", "val/medium", "val/few")
 """Metrics with a column of their own; an objective that is not among them gets one too."""
+KEPT = "what was reported before is kept"
+"""What an error says that ends a search."""
 _LEAST_HOURS = 0.0001
 """Less than this, a third of a second, is not told from it."""
 

@@ -53,7 +53,8 @@ def studies_parts(states: Sequence[Mapping[str, Any]], runs: Path) -> list[Colum
     """The state of every study for people: a table, and how to go on with what is not finished."""
     if not states:
         return [
-            f"{runs} holds no study; begin one with `raylt tune`, or name the folder with --runs"
+            f"{runs} holds no study; begin one with `raylt tune --space sdclr`, or name the "
+            f"folder with --runs"
         ]
     columns = [
         Column(head="study", cells=[state["study"] for state in states], right=False),

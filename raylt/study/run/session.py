@@ -12,6 +12,7 @@ from raylt import escape, uris
 from raylt.cluster import address as addresses
 from raylt.cluster import ray_compat
 from raylt.cluster.capacity import Node
+from raylt.schema import EnvironmentError
 from raylt.settings import Settings
 from raylt.study.cost import packing
 from raylt.study.cost.executions import Executions
@@ -196,6 +197,11 @@ def tracked(
                 allocation=allocation,
             )
             yield session
+        except (EnvironmentError, OSError) as error:
+            # Many rooms refuse without knowing which command they serve.
+            if "`" not in str(error):
+                error.add_note(f"then go on with `{tracker.resume_command}`")
+            raise
         except KeyboardInterrupt:
             # The second Ctrl-C: whoever presses it does not want to wait for MLflow either.
             tracker.leave()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raylt.space.plan import Objective
-from raylt.study.record import provenance
 from raylt.study.record.listener import Task
 from raylt.study.record.outcome import Metrics
 from raylt.study.record.record import Record
+from raylt.study.record.text import KEPT
 from raylt.study.workers import system_metrics
 
 OUT_OF_MEMORY = "the trial's process was killed: the machine ran out of memory"
@@ -29,11 +29,7 @@ def is_disk_full(text: str) -> bool:
 
 def disk_full(record: Record) -> str:
     """What to do about the full disk of a study."""
-    again = provenance.command(record, "resume", record.name)
-    return (
-        f"no space is left on the disk of {record.folder}; free some, then go on with `{again}`: "
-        f"what was reported before is kept"
-    )
+    return f"no space is left on the disk of {record.folder}; {KEPT}; free some"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ def serve(
     store = runs / "mlflow.db"
     if tracking_uri is None and not store.exists():
         raise InputError(
-            f"{store} must hold tracked runs, but does not exist; begin with `raylt tune`, or "
-            f"name the folder with --runs"
+            f"{store} must hold tracked runs, but does not exist; begin with "
+            f"`raylt tune --space sdclr`, or name the folder with --runs"
         )
     uri = tracking_uri or uris.sqlite(store.resolve())
     linked = pages(runs, study, storage, uri)

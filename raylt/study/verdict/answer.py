@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from raylt import scratch
 from raylt.schema import EnvironmentError, Value
-from raylt.study.record import storage, studies
+from raylt.study.record import provenance, storage, studies
 from raylt.study.record.record import Record
 
 FOLDER = "confirm"
@@ -119,5 +119,5 @@ def stored(study: Record, kind: type[Answer]) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise EnvironmentError(
             f"{path} must hold the last answer of `raylt {verb}`, but cannot be read: {error}; "
-            f"remove it, and ask again with `raylt {verb} {study.name}`"
+            f"remove it, and ask again with `{provenance.command(study, verb, study.name)}`"
         ) from error

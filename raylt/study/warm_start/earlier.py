@@ -15,7 +15,7 @@ from raylt.schema import InputError, RayltError
 from raylt.space import Space
 from raylt.space.file import document
 from raylt.space.space import Source
-from raylt.study.record import lock, studies
+from raylt.study.record import lock, provenance, studies
 from raylt.study.record.outcome import Metrics, Outcome, baseline_of, ranked
 
 
@@ -32,6 +32,8 @@ class Earlier:
     """All of them, the best in the eyes of the new study first."""
     running: bool = False
     """Whether somebody drives it now."""
+    resume: str = ""
+    """The command that goes on with it; "" of a file."""
 
     @property
     def baseline(self) -> Metrics:
@@ -85,6 +87,7 @@ def _of_study(source: Source, space: Space, folder: Path, url: str | None) -> Ea
             fingerprint=record.facts["fingerprint"],
             trials=ranked(record.outcomes(), space.study),
             running=lock.driver_of(record.folder, record.url) is not None,
+            resume=provenance.command(record, "resume", record.name),
         )
 
 
@@ -121,7 +124,7 @@ def _require_usable(earlier: Earlier, space: Space) -> None:
     if not earlier.finished:
         counts = Counter(trial.state for trial in earlier.trials)
         states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
-        remedy = "wait for it" if earlier.running else f"go on with `raylt resume {name}`"
+        remedy = "wait for it" if earlier.running else f"go on with `{earlier.resume}`"
         raise InputError(
             f"must have a finished trial to begin with, but the trials of {name} are: {states}; "
             f"{remedy}, or remove it"

@@ -67,7 +67,7 @@ def test_a_chart_that_cannot_be_written_is_3(
 def test_show_wants_the_dataset_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = str(Path(DIGITS).parent / "bcl-cifar100-lt.yaml")
     assert cli.run(["data", "show", space, "--data", str(tmp_path)]) == 3
-    assert "run `raylt data get cifar100`" in capsys.readouterr().err
+    assert f"run `raylt data get cifar100 --data {tmp_path}`" in capsys.readouterr().err
 
 
 @pytest.fixture

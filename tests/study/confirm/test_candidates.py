@@ -35,7 +35,7 @@ def test_there_must_be_somebody_to_compare(study, tmp_path):
     made.close()
     with pytest.raises(InputError, match="raylt resume toy"):
         confirm.confirm("toy", settings(tmp_path), options())
-    with pytest.raises(InputError, match="begin one with `raylt tune`"):
+    with pytest.raises(InputError, match="begin one with `raylt tune --space sdclr`"):
         confirm.confirm("nothing", settings(tmp_path), options())
 
 

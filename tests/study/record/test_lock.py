@@ -1,5 +1,6 @@
 import fcntl
 import os
+import shutil
 import socket
 import threading
 
@@ -54,3 +55,8 @@ def test_a_folder_that_was_moved_is_not_written_any_more(study, tmp_path):
     assert not (tmp_path / "runs").exists()
     (tmp_path / "elsewhere").rename(tmp_path / "runs")
     assert made.begin_attempt(number) == 1
+    shutil.rmtree(tmp_path / "runs")
+    with pytest.raises(
+        EnvironmentError, match=r"moved or removed; if it was moved, move it back$"
+    ):
+        made.begin_attempt(number)

@@ -23,5 +23,5 @@ def test_a_study_whose_making_was_cut_short_is_made_anew(study, tmp_path, monkey
     with pytest.raises(ZeroDivisionError):
         study()
     monkeypatch.undo()
-    with pytest.raises(InputError, match="begin it again with `raylt tune`"):
+    with pytest.raises(InputError, match="run its `raylt tune` again"):
         studies.open_study("toy", tmp_path / "runs")

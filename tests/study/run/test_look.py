@@ -81,7 +81,7 @@ def test_a_published_dataset_that_was_not_fetched_is_said(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "images     train 9754, validation 5000" in printed
     assert "not here yet: cifar100 must be in" in printed
-    assert "`raylt data get cifar100`" in printed
+    assert f"`raylt data get cifar100 --data {tmp_path}`" in printed
     assert cli.run(["check", *words, "--json"]) == 0
     assert "not here yet" in json.loads(capsys.readouterr().out)["images"]["unseen"]
     assert cli.run(["check", "sdclr-imagenet100-lt", "--data", str(tmp_path)]) == 0

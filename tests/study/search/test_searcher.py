@@ -428,7 +428,7 @@ def test_a_full_disk_ends_the_search_and_fails_no_trial(study):
     search.suggest("a")
     search.started("a")
     failure = {"failure": "OSError: [Errno 28] No space left on device (checkpoint.py:1 in keep)"}
-    with pytest.raises(EnvironmentError, match=r"no space is left .* `raylt resume toy --runs "):
+    with pytest.raises(EnvironmentError, match=r"no space is left .* is kept; free some$"):
         search.on_trial_complete("a", failure)
     assert heard.events[-1] == ("interrupted", 0)
     assert made.outcome(0).state == "running"

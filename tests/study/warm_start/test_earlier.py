@@ -110,3 +110,4 @@ def test_whether_somebody_drives_a_source_is_known(old, tmp_path):
     with lock.locked(record.folder, None):
         (result,) = read(tmp_path)
     assert result.running
+    assert result.resume == f"raylt resume old --runs {tmp_path / 'runs'}"

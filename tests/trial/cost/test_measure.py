@@ -95,5 +95,5 @@ def test_what_cannot_be_measured_is_told_in_one_line(monkeypatch, capsys, tmp_pa
     measure.main()
     printed = json.loads(capsys.readouterr().out)
     assert list(printed) == ["failure"]
-    assert "run `raylt data get cifar10`" in printed["failure"]
+    assert "run `raylt data get cifar10 --data nowhere`" in printed["failure"]
     assert not Path("nowhere").exists()

@@ -1,0 +1,59 @@
+"""What a session adds to what goes wrong in it, without Ray."""
+
+import types
+
+import pytest
+
+from raylt.cluster import ray_compat
+from raylt.schema import EnvironmentError
+from raylt.study.run import session
+from tests.study import drive
+
+RESUME = "raylt resume toy --runs elsewhere"
+
+
+@pytest.fixture
+def tracked(tmp_path, monkeypatch):
+    """A session whose machines raise what a test says."""
+    for name in ("own_processes", "joined_raylet", "joined_head"):
+        monkeypatch.setattr(ray_compat, name, dict)
+    left = []
+    tracker = types.SimpleNamespace(
+        resume_command=RESUME,
+        start=lambda: None,
+        leave=lambda: left.append("left"),
+        close=lambda interrupted: (),
+    )
+
+    def run(error):
+        def refuse(*_):
+            raise error
+
+        monkeypatch.setattr(session, "_allocated", refuse)
+        study = types.SimpleNamespace(url=None)
+        with session.tracked(drive.settings(tmp_path), tracker, study, [], hold=None):
+            pass
+
+    return run, left
+
+
+@pytest.mark.parametrize(
+    "error", [EnvironmentError("no room; free some"), OSError(28, "No space left on device")]
+)
+def test_what_ends_a_search_is_told_with_the_command_that_goes_on(tracked, error):
+    with pytest.raises(type(error)) as caught:
+        tracked[0](error)
+    assert caught.value.__notes__ == [f"then go on with `{RESUME}`"]
+
+
+def test_an_error_that_names_a_command_keeps_its_own(tracked):
+    with pytest.raises(EnvironmentError) as caught:
+        tracked[0](EnvironmentError("moved; go on there with `raylt resume toy --runs there`"))
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_whoever_presses_ctrl_c_twice_is_told_how_to_go_on(tracked):
+    run, left = tracked
+    with pytest.raises(KeyboardInterrupt, match=f"what was scored is saved: `{RESUME}`"):
+        run(KeyboardInterrupt())
+    assert left == ["left"]
