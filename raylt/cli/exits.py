@@ -90,16 +90,16 @@ class _Results(io.TextIOWrapper):
     """Standard output, whose errors can be told from those of other files."""
 
     def write(self, text: str) -> int:
-        with _told_apart():
+        with _as_unwritable():
             return super().write(text)
 
     def flush(self) -> None:
-        with _told_apart():
+        with _as_unwritable():
             super().flush()
 
 
 @contextlib.contextmanager
-def _told_apart() -> Generator[None]:
+def _as_unwritable() -> Generator[None]:
     try:
         yield
     except BrokenPipeError:

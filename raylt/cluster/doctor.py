@@ -248,8 +248,8 @@ def _steps(runs: Path) -> Iterator[Finding]:
         here = f"none was measured yet on {choice.processor()}; the first trial does it"
         yield _finding("steps", "this machine", "ok", here, "")
     for execution in measured:
-        found = f"{execution.machine}, {execution.step}: {execution}"
-        yield _finding("steps", "runs folder", "ok", found, "")
+        detail = f"{execution.machine}, {execution.step}: {execution}"
+        yield _finding("steps", "runs folder", "ok", detail, "")
 
 
 def _trials_at_a_time(nodes: Sequence[Node], trial: Trial) -> Finding:

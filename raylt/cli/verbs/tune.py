@@ -147,7 +147,7 @@ def resume(
         with contextlib.closing(options.open_study(study, settings)) as record:
             file_of_study = record.folder / "space.yaml"
             wider = space.stored(file_of_study, words, whole_ends=record.whole_ends)
-    with _interruption_told(study, settings):
+    with _explained_interruption(study, settings):
         result = driver.resume(
             study, settings, retry_failed=retry_failed, trials=trials, space=wider
         )
@@ -182,7 +182,7 @@ def _search(
     target.send_unless_here(sent, label=space.study.name, as_json=as_json, space=space)
     settings = target.settings
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_interruption_told(space.study.name, settings))
+        stack.enter_context(_explained_interruption(space.study.name, settings))
         with waiting("checking the space and its data", quiet=settings.quiet, brief=True):
             from raylt.study.run import driver
 
@@ -201,7 +201,7 @@ def _search(
 
 
 @contextlib.contextmanager
-def _interruption_told(name: str, settings: Settings) -> Generator[None]:
+def _explained_interruption(name: str, settings: Settings) -> Generator[None]:
     """Tell whoever interrupts a search before it has started, or twice, what is saved."""
     try:
         yield

@@ -35,7 +35,10 @@ def sentence(splits: Splits) -> str:
     )
     if not copies:
         return ""
-    pairs = [(one, next(x for x in rest if x[0] != one[0])) for one, *rest in copies[:_NAMED]]
+    pairs = [
+        (first, next(other for other in rest if other[0] != first[0]))
+        for first, *rest in copies[:_NAMED]
+    ]
     named = "; ".join(
         f"{shown(path)} ({part}) is {shown(copy)} ({other})"
         for (part, path), (other, copy) in pairs

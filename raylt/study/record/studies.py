@@ -153,46 +153,57 @@ def load(
     """
     name = name or folder.name
     if not storage.exists(folder, url, name):
-        _require_no_remains(folder, url)
-        known = storage.studies(folder.parent)
-        if folder.name in known:
-            raise InputError(
-                f"{folder} must hold a whole study, but its driver was ended while it began; "
-                f"run its `raylt tune` again"
-            )
-        where = f"{postgres.public(url)} or {folder.parent}" if url else str(folder.parent)
-        raise InputError(
-            f"{where} must hold the study {folder.name!r}, but it holds "
-            f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
-            f"`raylt tune --space sdclr`, or name the folder with --runs"
-        )
+        raise _missing(folder, url)
     if url:
         text, modules = (
             json.loads(postgres.fact(url, name, key) or empty)
             for key, empty in ((_TEXT, '""'), (_MODULES, "{}"))
         )
         _write_files(folder, text, modules, url)
-    file = folder / "space.yaml"
-    space = spaces.stored(file, whole_ends=False)
+    space = spaces.stored(folder / "space.yaml", whole_ends=False)
     database = storage.opened(folder, url)
     with _only_json(folder, url):
         name = name if url else optuna.get_all_study_names(database)[0]
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
-    if record.whole_ends:
-        record.space = spaces.stored(file, whole_ends=True)
-    draft = folder / NEXT
-    if record.facts["space"] != space.digest and draft.exists():
-        # A driver was killed after the database had the new space, but before the file.
-        record.space = spaces.stored(draft, whole_ends=record.whole_ends)
-        if record.facts["space"] == record.space.digest:
-            draft.replace(folder / "space.yaml")
-    if record.facts["space"] != record.space.digest:
-        raise InputError(
-            f"{folder / 'space.yaml'} must be as it was when the study began, but it was changed; "
-            f"undo the change, or begin another study with "
-            f"`raylt tune --space {shlex.quote(str(file))} --study NAME`"
-        )
+    record.space = _current_space(record)
     return record
+
+
+def _missing(folder: Path, url: str | None) -> InputError:
+    """What to say of a study that is not there."""
+    _require_no_remains(folder, url)
+    known = storage.studies(folder.parent)
+    if folder.name in known:
+        return InputError(
+            f"{folder} must hold a whole study, but its driver was ended while it began; "
+            f"run its `raylt tune` again"
+        )
+    where = f"{postgres.public(url)} or {folder.parent}" if url else str(folder.parent)
+    return InputError(
+        f"{where} must hold the study {folder.name!r}, but it holds "
+        f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
+        f"`raylt tune --space sdclr`, or name the folder with --runs"
+    )
+
+
+def _current_space(record: Record) -> Space:
+    """The space of a study, which must be the one that its database knows."""
+    file, draft = record.folder / "space.yaml", record.folder / NEXT
+    space, digest = record.space, record.facts["space"]
+    if record.whole_ends:
+        space = spaces.stored(file, whole_ends=True)
+    if space.digest != digest and draft.exists():
+        # A driver was killed after the database had the new space, but before the file.
+        space = spaces.stored(draft, whole_ends=record.whole_ends)
+        if space.digest == digest:
+            draft.replace(file)
+    if space.digest != digest:
+        raise InputError(
+            f"{file} must be as it was when the study began, but it was changed; undo the "
+            f"change, or begin another study with `raylt tune --space {shlex.quote(str(file))} "
+            f"--study NAME`"
+        )
+    return space
 
 
 def open_study(name: str, runs: Path, url: str | None = None) -> Record:

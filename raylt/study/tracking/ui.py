@@ -72,22 +72,7 @@ def serve(
         _require_database(file)
     if tracking_uri is None:
         moved.heal(store)
-    environment = {
-        **os.environ,
-        # The job runner would start eight more processes, which nothing here needs.
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        # No greetings, and no warnings meant for MLflow's authors.
-        "MLFLOW_LOGGING_LEVEL": "WARNING",
-        "PYTHONWARNINGS": "ignore",
-        # MLflow's own choice too, but then it advises options that raylt does not have.
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{_LOOPBACK}:*,localhost:*",
-    }
-    command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
-    command += ["--app-name", "raylt", "--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    # The URI may hold a password, and every user of the machine sees the words of a command.
-    environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
-    command += ["--artifacts-destination", (runs / "artifacts").resolve().as_uri()]
+    command, environment = _server(uri, port, artifacts=runs / "artifacts")
     base = f"http://{_LOOPBACK}:{port}"
     print(f"MLflow shows {runs} on {base} (Ctrl-C ends it)", flush=True)
     links = _print_links(linked, base) or [f"{base}/#/experiments?workflowType=machine_learning"]
@@ -106,6 +91,27 @@ def serve(
         f"MLflow's server must run until Ctrl-C, but it ended with code {code}; its messages "
         f"above say why"
     )
+
+
+def _server(uri: str, port: int, *, artifacts: Path) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment of an MLflow server on this machine."""
+    environment = {
+        **os.environ,
+        # The job runner would start eight more processes, which nothing here needs.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # No greetings, and no warnings meant for MLflow's authors.
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",
+        # MLflow's own choice too, but then it advises options that raylt does not have.
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{_LOOPBACK}:*,localhost:*",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", _LOOPBACK, "--port", str(port)]
+    command += ["--app-name", "raylt", "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    # The URI may hold a password, and every user of the machine sees the words of a command.
+    environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
+    command += ["--artifacts-destination", artifacts.resolve().as_uri()]
+    return command, environment
 
 
 def pages(
