@@ -57,11 +57,9 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
-            from difflib import get_close_matches
+            from raylt.plugins import did_you_mean
 
-            close = get_close_matches(args[0], self.commands, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
-            meant = _INSTEAD.get(args[0], meant)
+            meant = _INSTEAD.get(args[0]) or did_you_mean(args[0], self.commands)
             raise click.UsageError(
                 f"unknown verb {args[0]!r}{meant}; known: {', '.join(self.commands)}", ctx
             )
