@@ -234,8 +234,8 @@ def _check_study(document: Document, space: Space) -> None:
     if grace is not None and grace > space.longest:
         raise document.error(
             ("study", "scheduler", "grace"),
-            f"must be <= {space.longest}, the epochs of a trial, but got {grace}; lower it or "
-            f"leave it out, or set `scheduler: {{name: none}}`",
+            f"must be <= {space.longest}, the epochs of a trial, but got {grace}; lower it, or "
+            "stop no trial early, as by study.scheduler.name=none on the command line",
         )
 
 

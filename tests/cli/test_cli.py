@@ -508,7 +508,7 @@ def test_there_must_be_something_to_look_at(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert cli.run(["ui"]) == 2
-    assert "begin with `raylt tune`" in capsys.readouterr().err
+    assert "begin with `raylt tune --space sdclr`" in capsys.readouterr().err
     assert cli.run(["ui", "--tracking-uri", "http://localhost:5000"]) == 2
     assert "open http://localhost:5000 in a browser" in capsys.readouterr().err
     assert cli.run(["status"]) == 0

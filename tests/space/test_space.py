@@ -385,3 +385,10 @@ def test_a_study_of_the_first_version_keeps_its_whole_numbers(tmp_path: Path) ->
     old = space.stored(tmp_path / "space.yaml", whole_ends=True)
     assert old.digest == search_space.digest
     assert {old.draw(random.Random(seed))["augment.jitter"] for seed in range(20)} == {0, 1}
+
+
+def test_a_scheduler_that_waits_longer_than_a_trial_is_told_how_to_be_without() -> None:
+    with pytest.raises(InputError, match=r"<= 4, .* but got 20; .* by (\S+) on the") as caught:
+        space.load("sdclr", ["epochs=4"])
+    assert "study.scheduler.name=none" in str(caught.value)
+    assert space.load("sdclr", ["epochs=4", "study.scheduler.name=none"]).longest == 4

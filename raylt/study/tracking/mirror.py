@@ -77,11 +77,13 @@ class MlflowMirror:
             run.interrupted = True
 
     def missing(self) -> tuple[int, ...]:
-        """Trials that have begun and whose runs are not closed."""
+        """Trials that have begun and whose runs are not closed; MLflow never changes when a run
+        began, so one whose process is not up yet is not among them."""
         return tuple(
             outcome.number
             for outcome in self._record.outcomes()
-            if outcome.recipe and not self.runs.is_closed(key_of(outcome.number))
+            if (outcome.attempts or outcome.over)
+            and not self.runs.is_closed(key_of(outcome.number))
         )
 
     def finish(self, *, interrupted: bool) -> None:

@@ -74,10 +74,19 @@ def serve(
         moved.heal(store)
     command, environment = _server(uri, port, artifacts=runs / "artifacts")
     base = f"http://{_LOOPBACK}:{port}"
-    print(f"MLflow shows {runs} on {base} (Ctrl-C ends it)", flush=True)
-    links = _print_links(linked, base) or [f"{base}/#/experiments?workflowType=machine_learning"]
-    if browse:
-        threading.Thread(target=_open_when_up, args=(port, links[0]), daemon=True).start()
+    print(f"starting MLflow over {runs} ...", flush=True)
+
+    def told_when_up() -> None:
+        _wait_until_up(base)
+        print(f"MLflow shows {runs} on {base} (Ctrl-C ends it)", flush=True)
+        links = _print_links(linked, base)
+        first = links[0] if links else f"{base}/#/experiments?workflowType=machine_learning"
+        if browse and not _open(first):
+            print(
+                f"From your own machine: ssh -L {port}:{_LOOPBACK}:{port} THIS-MACHINE", flush=True
+            )
+
+    threading.Thread(target=told_when_up, daemon=True).start()
     # MLflow does not pass signals on to its children, so all of them are one process group.
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -173,15 +182,12 @@ def _print_links(linked: tuple[str, dict[views.Kind, str]] | None, base: str) ->
     return links
 
 
-def _open_when_up(port: int, link: str) -> None:
-    """Open a link in a browser as soon as the server answers."""
+def _wait_until_up(base: str) -> None:
+    """Wait until a server answers: a link that is clicked before shows an error."""
     while True:
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://{_LOOPBACK}:{port}/health", timeout=1).close()
-            break
+            return urllib.request.urlopen(f"{base}/health", timeout=1).close()
         time.sleep(0.3)
-    if not _open(link):
-        print(f"From your own machine: ssh -L {port}:{_LOOPBACK}:{port} THIS-MACHINE", flush=True)
 
 
 def _open(link: str) -> bool:

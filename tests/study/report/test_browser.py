@@ -70,7 +70,7 @@ def served(runs):
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         try:
-            lines = [server.stdout.readline().strip() for _ in range(5)]
+            lines = [server.stdout.readline().strip() for _ in range(6)]
             end = time.monotonic() + 120
             while time.monotonic() < end and server.poll() is None:
                 with contextlib.suppress(OSError):

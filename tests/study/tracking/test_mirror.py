@@ -57,6 +57,17 @@ def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
     assert set(runs.artifacts("toy")) >= {"space.yaml", "report.html"}
 
 
+def test_a_trial_has_no_run_before_its_process_is_up(study, connect):
+    made = study()
+    mirror = connect(made)
+    number = made.open_trial()
+    search = TruthfulSearcher(made, [], lambda name: "died")
+    assert search.suggest("a")["number"] == number
+    assert mirror.missing() == ()
+    search.started("a")
+    assert mirror.missing() == (number,)
+
+
 def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect, client):
     made = study()
     tracker = opened(made, connect)

@@ -39,6 +39,7 @@ def server(monkeypatch):
         "subprocess.Popen", lambda *a, **k: contextlib.nullcontext(Server(*a, **k))
     )
     monkeypatch.setattr("os.killpg", lambda *_: None)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO())
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr(
         "webbrowser.open", lambda link: seen["opened"].append(link) or seen["browser"]
@@ -60,13 +61,21 @@ def tracked(tmp_path, empty_store):
 def test_two_links_land_on_the_trials_of_the_latest_study(tracked, server, capsys):
     runs = tracked.folder.parent
     ui.serve(runs, None, 0)
+    wait_for_threads()
     key = tracked.facts["id"][:8]
-    lines = capsys.readouterr().out.splitlines()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == f"starting MLflow over {runs} ..."
     assert lines[0] == f"MLflow shows {runs} on http://127.0.0.1:0 (Ctrl-C ends it)"
     assert lines[1] == "made, trials, best first:"
     assert lines[2].endswith(f":0/#/experiments/1/runs?{MACHINE_LEARNING}&{SHARE}trials-{key}")
     assert lines[4].endswith(f"&{SHARE}compare-{key}&compareRunsMode=CHART")
     assert server["command"][8:10] == ["--app-name", "raylt"]
+
+
+def wait_for_threads():
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and thread.daemon:
+            thread.join(5)
 
 
 @pytest.mark.parametrize("browser", [True, False])
@@ -83,10 +92,9 @@ def test_the_first_link_opens_once_the_server_answers(
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     ui.serve(tracked.folder.parent, None, 0, browse=True)
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and thread.daemon:
-            thread.join(5)
+    wait_for_threads()
     (opened,) = server["opened"]
+    assert not answers
     assert SHARE + "trials-" in opened
     assert ("No browser was found" in capsys.readouterr().out) is not browser
 
