@@ -85,7 +85,8 @@ def study_parts(state: Mapping[str, Any]) -> list[Columns | str]:
     if state["logs"]:
         lines.append(f"Why a trial failed: {state['logs']}")
     head = [_sentence(state), *question_lines(state["questions"]), *state["warm_start"], ""]
-    return [*head, *([table, ""] if outcomes else []), *lines, *state["told"]]
+    star = ["* the baseline"] if any(o.role == "baseline" for o in outcomes) else []
+    return [*head, *([table, *star, ""] if outcomes else []), *lines, *state["told"]]
 
 
 def _ended(state: Mapping[str, Any]) -> str:

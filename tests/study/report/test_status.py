@@ -33,6 +33,7 @@ def test_a_trial_that_nobody_trains_any_more_is_interrupted(
 ) -> None:
     begun(study(), 0)
     monkeypatch.chdir(tmp_path)
-    head, _, _, _, row, *_ = shown(capsys, "status", "toy").splitlines()
+    head, _, _, _, row, *rest = shown(capsys, "status", "toy").splitlines()
     assert "1 interrupted" in head
     assert row.split()[:2] == ["0*", "interrupted"]
+    assert "* the baseline" in rest
