@@ -80,10 +80,12 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
     """
     _check_parts(document)
     removed.refuse(document)
+    # What stands for values is replaced by them first: the models below read values alone.
     document, published = baseline.requested(document, begun=begun)
     document, kept = presets.applied(document)
     if not begun:
         document = resolve.with_data(document)
+    # The recipe comes before the study, whose settings and conditions name its leaves.
     content = recipe_section.read(document, whole_ends=whole_ends)
     document, overruled = resolve.without_overruled(document, content)
     study = explain.check(Study, document, "study")
@@ -111,9 +113,12 @@ def of(document: Document, *, begun: bool = False, whole_ends: bool = False) -> 
         ),
     )
     _check_study(document, space)
+    # The default of grace depends on the epochs, which may be open.
     document, space = resolve.with_grace(document, space)
+    # A condition that fails is told before draws are made by it.
     _check_conditions(document, space)
     allowed, infeasible = _allowed_draws(document, space)
+    # Where `require` refuses the published setting, an allowed draw goes as near to it as it may.
     if published:
         document, space = baseline.with_published(document, space, allowed[0])
     space = replace(
