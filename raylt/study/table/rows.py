@@ -127,21 +127,8 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
             f"{records[0].name}: a setting must have been scored on the {chosen} images, but "
             f"none has; `{again}` does that"
         )
+    notices = _notices(records, settings, scored, chosen)
     shown = {setting.study for setting in scored}
-    notices = [
-        f"{r.name}: {line}" for r in records for line in status.question_lines(status.questions(r))
-    ]
-    notices += [
-        f"{record.name} is left out, for it has no score on the {chosen} images; "
-        f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
-        for record in records
-        if record.name not in shown
-    ]
-    left = [s for s in settings if s.study in shown and not _has(s, chosen)]
-    if left and not searched:
-        several = len(shown) > 1
-        names = "; ".join(f"{s.study}, {s.name}" if several else s.name for s in left)
-        notices.append(f"left out without a score on the {chosen} images: {names}")
     records = [record for record in records if record.name in shown]
     best_epoch = confirm.metric(records[0]).startswith(BEST)
     prefix = ("test/" if chosen == "test" else "val/") + ("best/" if best_epoch else "")
@@ -169,6 +156,31 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         searched=searched,
         notices=tuple(notices),
     )
+
+
+def _notices(
+    records: Sequence[Record],
+    settings: Sequence[_Runs],
+    scored: Sequence[_Runs],
+    images: Images,
+) -> list[str]:
+    """What is not finished, and which studies and settings are left out of the table."""
+    shown = {setting.study for setting in scored}
+    notices = [
+        f"{r.name}: {line}" for r in records for line in status.question_lines(status.questions(r))
+    ]
+    notices += [
+        f"{record.name} is left out, for it has no score on the {images} images; "
+        f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
+        for record in records
+        if record.name not in shown
+    ]
+    left = [s for s in settings if s.study in shown and not _has(s, images)]
+    if left and any(_has(setting, images) for setting in settings):
+        several = len(shown) > 1
+        names = "; ".join(f"{s.study}, {s.name}" if several else s.name for s in left)
+        notices.append(f"left out without a score on the {images} images: {names}")
+    return notices
 
 
 def _fresh(record: Record) -> list[_Runs]:
