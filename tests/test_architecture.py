@@ -121,7 +121,6 @@ ELSEWHERE = {
     "cluster/facts.py": "cluster/test_connect.py",
     "cluster/ray_compat.py": "cluster/test_connect.py",
     "data/own.py": "datasets/test_folder.py",
-    "study/run/session.py": "study/run/test_driver.py",
     "study/start/file.py": "study/start/test_start.py",
     "study/tracking/mlflow_runs.py": "study/tracking/test_tracker.py",
     "study/tracking/registry.py": "study/test_export.py",
