@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from raylt.space.plan import LEVEL
 from raylt.study.record.text import as_sentence, hours, plain
 from raylt.study.table import cite
 from raylt.study.table.rows import COLUMNS, Cell, Row, Table
+from raylt.study.verdict.significance import smallest_p
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -142,7 +144,14 @@ def _bold(table: Table) -> str:
     test = f"one-sided sign-flip test over paired seeds, Holm, {LEVEL:g}"
     if any(cell.best for row in table.rows for cell in row.cells.values()):
         return f"bold: better than every other row ({test})"
-    return f"no row is shown to be better than every other ({test})"
+    recipes = [row.recipe for row in table.rows]
+    rivals = sum(recipe not in recipes[:i] for i, recipe in enumerate(recipes)) - 1
+    needed = next(
+        n for n in itertools.count(1) if rivals * smallest_p(n, two_sided=False) <= LEVEL
+    )
+    too_few = max(row.seeds for row in table.rows) < needed
+    more = f"; beside {rivals} others it takes at least {needed} seeds" if too_few else ""
+    return f"no row is shown to be better than every other ({test}{more})"
 
 
 def _fewer(table: Table) -> list[str]:

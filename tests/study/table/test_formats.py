@@ -139,6 +139,18 @@ def test_the_footnote_explains_bold_only_where_something_is():
     assert "No row is shown to be better than every other (one-sided" in unshown
 
 
+def test_the_footnote_says_how_many_seeds_it_takes_where_they_are_too_few():
+    few = [replace(row(str(i)), seeds=5, recipe={**RECIPE, "epochs": i + 1}) for i in range(4)]
+    # Three comparisons at 0.05: 3 / 2^5 is above it and 3 / 2^6 is not.
+    assert "Holm, 0.05; beside 3 others it takes at least 6 seeds)" in formats.markdown(
+        table(*few)
+    )
+    enough = [replace(few[0], seeds=6), *few[1:]]
+    assert "Holm, 0.05)" in formats.markdown(table(*enough))
+    # A setting that two studies have in common is one.
+    assert "beside" not in formats.markdown(table(few[0], few[0]))
+
+
 def test_csv_has_every_digit_and_the_columns_that_are_best():
     (first, second) = csv.DictReader(
         formats.comma_separated(table(row("a,b", best=True), row("c"))).splitlines()
