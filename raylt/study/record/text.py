@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from raylt.data.reading.paths import shown
@@ -62,15 +63,20 @@ def lead(metric: str, gap: float) -> str:
     return f"{size} in {metric.removeprefix('val/')}"
 
 
+def decimal(number: float) -> str:
+    """A number with one decimal; halves go away from zero, whatever the last bit of a sum says."""
+    # Adding 0 takes the minus from a zero.
+    return f"{Decimal(f'{number:.6f}').quantize(Decimal('0.1'), ROUND_HALF_UP) + 0}"
+
+
 def percent(value: float | None) -> str:
     """A fraction as a percentage with one decimal."""
-    return "-" if value is None else f"{100 * value:.1f}"
+    return "-" if value is None else decimal(100 * value)
 
 
 def points(difference: float | None) -> str:
     """A difference of fractions in points, with its sign."""
-    # Adding 0 takes the minus from a zero.
-    return "-" if difference is None else f"{round(100 * difference, 1) + 0.0:+.1f}"
+    return "-" if difference is None else f"{float(decimal(100 * difference)):+.1f}"
 
 
 def interval(low: float | None, high: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from raylt import escape
 from raylt.space.plan import LEVEL
-from raylt.study.record.text import as_sentence, hours, plain
+from raylt.study.record.text import as_sentence, decimal, hours, plain
 from raylt.study.table import cite
 from raylt.study.table.rows import COLUMNS, Cell, Row, Table
 from raylt.study.verdict.significance import smallest_p
@@ -183,15 +183,16 @@ def _columns(table: Table) -> list[str]:
 def _plain(cell: Cell | None) -> str:
     if cell is None:
         return "-"
-    text = f"{cell.mean:.1f}" + ("" if cell.std is None else f" ± {cell.std:.1f}")
+    text = decimal(cell.mean) + ("" if cell.std is None else f" ± {decimal(cell.std)}")
     return f"**{text}**" if cell.best else text
 
 
 def _math(cell: Cell | None) -> str:
     if cell is None:
         return "--"
-    mean = f"\\mathbf{{{cell.mean:.1f}}}" if cell.best else f"{cell.mean:.1f}"
-    spread = "" if cell.std is None else f"_{{\\pm {cell.std:.1f}}}"
+    number = decimal(cell.mean)
+    mean = f"\\mathbf{{{number}}}" if cell.best else number
+    spread = "" if cell.std is None else f"_{{\\pm {decimal(cell.std)}}}"
     return f"${mean}{spread}$"
 
 

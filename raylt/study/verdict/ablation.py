@@ -257,7 +257,7 @@ def rows(result: Mapping[str, Any]) -> list[list[str]]:
             _HEADS[effect["subject"]["way"]].format(trial=f"trial {result['trial']}"),
             points(verdict["mean"]),
             interval(verdict["low"], verdict["high"]),
-            f"{shown_p(verdict):.3f}",
+            "-" if result["stopped"] else f"{shown_p(verdict):.3f}",
             word(effect),
         ]
         for effect in result["effects"]

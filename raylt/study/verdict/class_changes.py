@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylt import metrics
+from raylt.study.record.text import points
 
 RESAMPLES = 2000
 """Bootstrap resamples of the test images."""
@@ -134,7 +135,7 @@ def stored_sentence(changes: Mapping[str, Any]) -> str:
 
 
 def _points(name: str, change: Change) -> str:
-    return f"{name} {100 * change.mean:+.1f}"
+    return f"{name} {points(change.mean)}"
 
 
 def _members(train_counts: Sequence[int]) -> dict[str, Sequence[int]]:
@@ -186,4 +187,6 @@ def _change(
         drawn = np.random.default_rng(0).choice(means[scored], (RESAMPLES, len(scored)))
         low, high = np.quantile(drawn.mean(1), [tail, 1 - tail])
     mean, count = means[scored].mean(), images[scored].sum()
-    return Change(mean=float(mean), low=float(low), high=float(high), images=int(count))
+    # An end that is 0 but for the last bit of a sum must not leave zero out.
+    low, high = round(float(low), 12), round(float(high), 12)
+    return Change(mean=float(mean), low=low, high=high, images=int(count))

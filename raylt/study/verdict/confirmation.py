@@ -9,7 +9,7 @@ from typing import Any
 from raylt.space.metric_names import GROUPS
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
-from raylt.study.record.text import as_sentence, interval, plain, points, short
+from raylt.study.record.text import as_sentence, interval, percent, plain, points, short
 from raylt.study.verdict import answer, class_changes, test_openings
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
@@ -207,7 +207,8 @@ def _verdict(candidate: Candidate) -> str:
     if verdict.word == "not shown" and verdict.low is not None and verdict.low > 0:
         sentence += "; p decides, for the interval of so few seeds is too short"
     if verdict.word == "not shown" and verdict.more_seeds is not None:
-        sentence += f"; about {verdict.more_seeds} more seeds would show a lead of this size"
+        seeds = "seed" if verdict.more_seeds == 1 else "seeds"
+        sentence += f"; about {verdict.more_seeds} more {seeds} would show a lead of this size"
     return sentence
 
 
@@ -233,7 +234,7 @@ def _scores(runs: SeedResults, metric: str) -> str:
         values = [scores[name] for scores in runs.test.values() if name in scores]
         if values:
             mean = sum(values) / len(values)
-            parts.append(f"{name.removeprefix('test/')} {100 * mean:.1f}")
+            parts.append(f"{name.removeprefix('test/')} {percent(mean)}")
     return ", ".join(parts) or "not tested"
 
 

@@ -160,8 +160,9 @@ def interval(differences: Sequence[float], *, confidence: float) -> tuple[float,
         method="BCa",
         random_state=np.random.default_rng(0),  # pyright: ignore[reportCallIssue]
     )
-    low, high = bootstrap.confidence_interval
-    return float(low), float(high)
+    # An end that is 0 but for the last bit of a sum must not leave zero out.
+    low, high = (round(float(end), 12) for end in bootstrap.confidence_interval)
+    return low, high
 
 
 def seeds_needed(differences: Sequence[float], *, candidates: int, level: float) -> int | None:
