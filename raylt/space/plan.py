@@ -151,8 +151,8 @@ class Confirm(Frozen):
             raise ValueError(
                 f"seeds must be at least {needed} to compare {winners} at the level {LEVEL}, but "
                 f"got {self.seeds}: the smallest p-value of {self.seeds} paired "
-                f"seeds is 1/{2**self.seeds}, and {LEVEL}/{self.top} is asked for; add seeds or "
-                f"lower top"
+                f"seeds is 1/{2**self.seeds}, and {LEVEL / self.top:.2g} is asked for; add seeds"
+                f"{' or lower top' if self.top > 1 else ''}"
             )
         return self
 

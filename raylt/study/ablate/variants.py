@@ -111,7 +111,7 @@ class Variants:
             return None
         below = len(missing) == 1 and len(taken) > 1
         return Setting(
-            name=(f"without {missing[0]}" if below else f"only {_and(taken)}") + self._of,
+            name=(f"{missing[0]} set back" if below else f"only {_and(taken)}") + self._of,
             number=(self._after if below else self._before).number,
             role="ablation",
             point=point,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from raylt import recipe as recipes
 from raylt.schema import InputError
 from raylt.space import plan
+from raylt.space.file import explain
 from raylt.study.confirm.runs import Setting
 from raylt.study.record.outcome import Outcome, violations
 from raylt.study.record.record import Record
@@ -63,7 +64,8 @@ def choose(study: Record, options: Options) -> tuple[Setting, tuple[Setting, ...
     try:
         plan.Confirm(top=len(best), seeds=seeds(study, options))
     except ValidationError as error:
-        raise InputError(f"{study.name}: confirm: {_message(error)}") from None
+        keys, text = explain.sentences(error, plan.Confirm)[0]
+        raise InputError(f"{study.name}: confirm: {explain.dotted(keys)} {text}") from None
     return baseline, tuple(_setting(study, o, "candidate", o.recipe, options) for o in best)
 
 

@@ -33,7 +33,7 @@ def test_between_two_changes_what_is_set_back_alone_is_what_is_taken_over_alone(
     assert variants.at(everything) is variants.winner
     for name in variants.names:
         without = variants.at(everything - {name})
-        assert without.name == f"without {name}"
+        assert without.name == f"{name} set back"
         assert without.number == variants.winner.number
         assert variants.at(Taken([name])).name == f"only {name}"
     digests = [c.setting.digest(1) + c.reference.digest(1) for _, c in variants.comparisons()]

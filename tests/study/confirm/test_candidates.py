@@ -21,7 +21,7 @@ def test_a_dataset_that_needs_validation_images_is_not_trained_whole(toy):
     [
         ({"seeds": 3}, "at least 5 to compare a winner"),
         ({"top": 2, "seeds": 5}, "the smallest p-value of 5 paired seeds is 1/32"),
-        ({"seeds": 41}, "less than or equal to 40"),
+        ({"seeds": 41}, "seeds must be <= 40, but got 41"),
     ],
 )
 def test_a_plan_that_cannot_reach_the_level_is_refused_with_the_arithmetic(toy, changes, message):

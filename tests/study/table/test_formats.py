@@ -193,7 +193,7 @@ def test_latex_itself_takes_the_table_and_it_is_no_wider_than_the_text(
     names = (
         "baseline",
         "trial 12 (winner)",
-        "without complement_weight",
+        "complement_weight set back",
         r"& 5% #1 {x} ~ ^ \ $ <|>",
     )
     cells = {column: Cell(mean=100.0, std=10.2, best=True) for column in COLUMNS}

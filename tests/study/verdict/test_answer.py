@@ -11,5 +11,5 @@ def test_an_answer_that_is_damaged_is_named_with_the_command_that_asks_again(tmp
     assert answer.stored(study, Ablation) is None
     (study.folder / answer.FOLDER).mkdir()
     (study.folder / answer.FOLDER / "ablation.json").write_text('{"study": ')
-    with pytest.raises(EnvironmentError, match="ask again with `raylt ablate made --runs /.*`"):
+    with pytest.raises(EnvironmentError, match=r"ask again with `raylt ablate made --runs /.*`"):
         answer.stored(study, Ablation)
