@@ -122,10 +122,11 @@ def _nearest_admitted(space: Space, wanted: Mapping[str, Value], allowed: Point)
 
 def _differences(space: Space, point: Point, stated: Published) -> list[str]:
     """Where a point of the space is not the published setting."""
+    whole = {**space.known, **point}
     moved = [
-        f"{path} {shown(point[path])} for {shown(value)}"
+        f"{path} {shown(whole[path])} for {shown(value)}"
         for path, value in stated.values.items()
-        if path in point and point[path] != value
+        if path in whole and whole[path] != value
     ]
     unpublished = [
         f"{path} {shown(value)}"

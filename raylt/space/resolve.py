@@ -20,6 +20,8 @@ from raylt.space.recipe_section import Opened
 from raylt.space.space import Point, Source, Space
 from raylt.space.strategy import FIRST_GRACE, SECTIONS, Scheduler, idle
 
+_BASELINE = ("study", "baseline", "values")
+
 
 def without_overruled(document: Document, content: Opened) -> tuple[Document, list[str]]:
     """The document without what the command line has made meaningless in it: values of settings
@@ -27,18 +29,36 @@ def without_overruled(document: Document, content: Opened) -> tuple[Document, li
     document, lines = _without_idle(document)
     paths = [open_leaf.path for open_leaf in content.leaves]
     for keys, values in _settings(document):
+        differences: list[str] = []
         for path in values if isinstance(values, dict) else ():
             place = document.place(("recipe", *path.split(".")))
             if place != COMMAND_LINE or path in paths or path not in content.known:
                 continue
-            # Where nothing is left open, one model is trained, and compared with none.
-            if content.leaves and values[path] != content.known[path]:
-                lines.append(
-                    f"{place}: {path}: {shown(content.known[path])} overrules "
-                    f"{shown(values[path])} of {'.'.join(map(str, keys))}"
-                )
+            given, stated = shown(content.known[path]), shown(values[path])
+            if values[path] != content.known[path]:
+                differences.append(f"{path} {given} for {stated}")
+                # Where nothing is left open, one model is trained, and compared with none.
+                if content.leaves:
+                    setting = ".".join(map(str, keys))
+                    lines.append(f"{place}: {path}: {given} overrules {stated} of {setting}")
             document = document.remove((*keys, path))
+        if differences and keys == _BASELINE:
+            document = _with_other_baseline(document, differences, alone=not content.leaves)
     return document, lines
+
+
+def _with_other_baseline(
+    document: Document, differences: Sequence[str], *, alone: bool
+) -> Document:
+    """The document whose baseline is no longer what its source states: its source says so, or it
+    goes where nothing is left open, since the one run is another setting."""
+    if alone:
+        return document.remove(_BASELINE[:-1])
+    source = document.values["study"]["baseline"].get("source")
+    if not isinstance(source, str):
+        return document  # refused with the rest of the study
+    keys = (*_BASELINE[:-1], "source")
+    return document.put(keys, f"{source}; but {', '.join(differences)}")
 
 
 def _without_idle(document: Document) -> tuple[Document, list[str]]:
@@ -113,7 +133,7 @@ def with_settings(document: Document, space: Space) -> Space:
     points = {
         keys: _setting(document, space, keys, values) for keys, values in _settings(document)
     }
-    baseline = points.pop(("study", "baseline", "values"), None if space.leaves else {})
+    baseline = points.pop(_BASELINE, None)
     return replace(space, baseline_point=baseline, points=tuple(points.values()))
 
 
@@ -135,7 +155,7 @@ def _settings(document: Document) -> Iterator[tuple[Keys, Any]]:
     study = document.values["study"]
     baseline, points = study.get("baseline"), study.get("points")
     if isinstance(baseline, dict):
-        yield ("study", "baseline", "values"), baseline.get("values")
+        yield _BASELINE, baseline.get("values")
     if isinstance(points, list):
         for i, point in enumerate(points):
             yield ("study", "points", i), point

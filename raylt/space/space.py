@@ -65,7 +65,8 @@ class Space:
     infeasible: float = 0.0
     """Share of a thousand draws that `require` refuses."""
     baseline_point: Point | None = None
-    """The published setting; None where the file names none."""
+    """The published setting; None where nothing is open and the file names none, or the one run is
+    another setting."""
     points: tuple[Point, ...] = ()
     """More settings to try early."""
     sources: tuple[Source, ...] = ()

@@ -49,8 +49,8 @@ def test_what_the_space_has_not_is_told(tmp_path: Path) -> None:
     assert search_space.baseline_point == {"method.prune": 0.5, "optimizer.batch_size": 32}
     assert search_space.study.baseline is not None
     assert search_space.study.baseline.source.endswith(
-        "; nearest in this space method.prune 0.5 for 0.9; none is published for "
-        "optimizer.batch_size 32"
+        "; nearest in this space method.prune 0.5 for 0.9, optimizer.lr 0.1 for 0.5; none is "
+        "published for optimizer.batch_size 32"
     )
 
 

@@ -87,3 +87,19 @@ def test_sources_know_their_lines_and_where_their_files_are(tmp_path):
 def test_without_a_warm_start_the_text_of_a_space_has_no_word_of_it(tmp_path):
     space = loaded(tmp_path, {}, {"method.prune": {"low": 0.5, "high": 0.9}})
     assert "warm" not in space.text
+
+
+def test_a_baseline_that_the_command_line_changes_says_so_in_its_source(tmp_path):
+    study = baseline({"method.prune": 0.5, "method.head_depth": 3})
+    space = loaded(tmp_path, study, OPEN, "method.prune=0.7")
+    assert space.study.baseline.source == "a paper; but method.prune 0.7 for 0.5"
+    same = loaded(tmp_path, study, OPEN, "method.prune=0.5")
+    assert same.study.baseline.source == "a paper"
+
+
+def test_one_run_is_the_baseline_only_where_it_is_that_setting(tmp_path):
+    study = baseline({"method.prune": 0.5, "method.head_depth": 3})
+    other = loaded(tmp_path, study, OPEN, "method.prune=0.7", "method.head_depth=3")
+    assert (other.leaves, other.study.baseline, other.baseline_point) == ((), None, None)
+    same = loaded(tmp_path, study, OPEN, "method.prune=0.5", "method.head_depth=3")
+    assert (same.study.baseline.source, same.baseline_point) == ("a paper", {})

@@ -175,7 +175,7 @@ def test_a_setting_leaves_out_what_is_absent_there(tmp_path: Path) -> None:
 def test_a_closed_recipe_is_a_space_of_one_point(tmp_path: Path) -> None:
     search_space = loaded(tmp_path, {}, {})
     assert search_space.leaves == ()
-    assert search_space.baseline_point == {}
+    assert search_space.baseline_point is None
     assert search_space.draw(random.Random(0)) == {}
     assert search_space.at({}) == recipe.parse(RECIPE)
 

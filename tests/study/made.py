@@ -141,3 +141,13 @@ def table(folder, entry, counts):
         labels=labels,
         train_counts=counts,
     )
+
+
+def one_run(folder: Path, *, facts=None) -> record.Record:
+    """The study of one run of a setting that is not the baseline of the space."""
+    fixed = ("temperature=0.3", "prune=0.6", "random_share=0.5", "head_depth=3")
+    words = [f"method.{word}" for word in fixed]
+    made = study(folder, *words, name="one", trials=1, failed=(), stopped=(), tables=False)
+    for key, value in (facts or {}).items():
+        made.note(key, value)
+    return made

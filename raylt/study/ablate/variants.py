@@ -163,6 +163,7 @@ def declared(method: str) -> tuple[Ablation, ...]:
 
 def _ends(study: Record, trial: int | None) -> tuple[Outcome, Outcome]:
     """The baseline and the trial that is ablated."""
+    status.require_searched(study)
     name, baseline = study.name, study.baseline()
     if baseline is None:
         raise InputError(

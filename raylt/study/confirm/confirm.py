@@ -29,6 +29,7 @@ from raylt.study.record import revise, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names, small_sample
+from raylt.study.report import status
 from raylt.study.verdict import class_changes, floor
 from raylt.study.verdict.answer import SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
@@ -87,6 +88,7 @@ def test_metric(race: Race) -> str:
 def _with_baseline(name: str, runs: Path, url: str | None) -> Record:
     """The study; one of version 0.1.0 that has no baseline gets the published setting."""
     study = studies.open_study(name, runs, url)
+    status.require_searched(study)
     if study.baseline() is not None:
         return study
     words = [f"study.baseline={baselines.WORD}"]

@@ -14,6 +14,8 @@ from raylt.study.record.record import Record
 
 FACT = "settings"
 """The fact of a study that holds its settings."""
+DATA_OF = "data_of"
+"""The fact of a study that names the one whose images it was asked to have."""
 _LIBRARIES = ("torch", "ray", "optuna", "mlflow")
 
 

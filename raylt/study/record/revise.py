@@ -26,7 +26,7 @@ def trials(record: Record, wanted: str) -> None:
     Raises:
         InputError: it is no such number, or the study has begun more already.
     """
-    record.note("trials", _count(record, wanted))
+    record.note("trials", count(record, wanted))
 
 
 def retry_failed(record: Record) -> int:
@@ -34,28 +34,39 @@ def retry_failed(record: Record) -> int:
     outcomes = record.outcomes()
     # Compared by their points: a waiting trial has no recipe yet.
     known = [dict(outcome.point) for outcome in outcomes if outcome.state != "failed"]
-    count = 0
+    again = 0
     for outcome in outcomes:
         if outcome.state == "failed" and dict(outcome.point) not in known:
             known.append(dict(outcome.point))
             replaced = outcome.role == "baseline" and outcome != record.baseline()
             record.enqueue(outcome.point, role="point" if replaced else outcome.role)
-            count += 1
-    record.note("trials", record.wanted + count)
-    return count
+            again += 1
+    record.note("trials", record.wanted + again)
+    return again
 
 
-def _count(record: Record, wanted: str) -> int:
+def count(record: Record, wanted: str) -> int:
+    """How many trials a study is to have; nothing is changed.
+
+    Raises:
+        InputError: as for `trials`.
+    """
     if not re.fullmatch(r"\+?[0-9]{1,9}", wanted):
         raise InputError(f"--trials must be a number, or +N for N more, but got {wanted!r}")
-    count = int(wanted) + (record.wanted if wanted[0] == "+" else 0)
+    total = int(wanted) + (record.wanted if wanted[0] == "+" else 0)
+    if total > record.wanted and not record.space.leaves:
+        raise InputError(
+            f"{record.name}: --trials must stay {record.wanted}, for no leaf is open and every "
+            f"trial would be the same, but got {wanted}; train another setting with `raylt train "
+            f"--study NAME`, or search with `raylt tune`"
+        )
     begun = sum(outcome.state != "waiting" for outcome in record.outcomes())
-    if count < begun:
+    if total < begun:
         raise InputError(
             f"--trials must be at least {begun}, the trials that {record.name} has begun, but got "
             f"{wanted}; write +N for N more"
         )
-    return count
+    return total
 
 
 def space(record: Record, new: Space) -> tuple[Change, ...]:
@@ -75,7 +86,7 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
         )
     if not changes:
         return ()
-    count = record.wanted + new.study.trials - record.space.study.trials + _queue(record, new)
+    wanted = record.wanted + new.study.trials - record.space.study.trials + _queue(record, new)
     entry = {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "before": record.space.text,
@@ -84,7 +95,7 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
     facts = {
         **studies.space_facts(new, record.url),
         _FACT: [*record.facts.get(_FACT, []), entry],
-        "trials": _count(record, str(count)),
+        "trials": count(record, str(wanted)),
     }
     draft = record.folder / studies.NEXT
     draft.write_text(new.text, "utf-8")
@@ -100,7 +111,7 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
 def _queue(record: Record, new: Space) -> int:
     """Queue the baseline of a space, unless it is the study's; returns how many trials that is."""
     baseline, point = record.baseline(), new.baseline_point
-    if point is None or (baseline is not None and dict(baseline.point) == point):
+    if point is None or not new.leaves or (baseline is not None and dict(baseline.point) == point):
         return 0
     record.enqueue(point, role="baseline")
     return 1

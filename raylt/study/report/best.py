@@ -49,20 +49,22 @@ def best_text(record: Record) -> str:
     assert winner is not None
     same = baseline is not None and baseline.number == winner.number
     role = ", the baseline," if same else ""
-    columns = {"best": winner} if same else {"best": winner, "baseline": baseline}
+    place = f"is the best of {len(record.outcomes())}" if record.space.leaves else "is its one run"
+    columns = {"best": winner}
+    if baseline is not None and not same:
+        columns["baseline"] = baseline
     rows = [["", *columns]]
     for leaf in record.space.leaves:
-        points = [trial.point if trial else {} for trial in columns.values()]
-        rows.append([leaf.path, *(at(point, leaf.path) for point in points)])
+        rows.append([leaf.path, *(at(trial.point, leaf.path) for trial in columns.values())])
     for metric in dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN]):
         if metric in winner.last:
-            scores = [trial.last if trial else {} for trial in columns.values()]
-            rows.append([metric, *(score(metric, values.get(metric)) for values in scores)])
+            scores = [trial.last.get(metric) for trial in columns.values()]
+            rows.append([metric, *(score(metric, value) for value in scores)])
     few = small_sample(record.facts.get("validation", 0))
     hint = floor.unbeaten(record.facts["floor"], record.objectives[0].metric, winner)
     return "\n".join(
         [
-            f"{record.name}: trial {winner.number}{role} is the best of {len(record.outcomes())}",
+            f"{record.name}: trial {winner.number}{role} {place}",
             "",
             *text_table(rows),
             "",

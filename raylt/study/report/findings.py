@@ -23,9 +23,11 @@ def sentences(record: Record) -> list[str]:
     where = "on the validation images" if held_out else "in training, since nothing is held out"
     same = baseline is not None and best.number == baseline.number
     role = ", the baseline," if same else ""
-    result = [f"Trial {best.number}{role} is the best: {', '.join(scores(best.last))} {where}."]
+    searched = bool(record.space.leaves)
+    place = "is the best" if searched else "is the one run"
+    result = [f"Trial {best.number}{role} {place}: {', '.join(scores(best.last))} {where}."]
     confirmed = confirmation.stored(record) is not None
-    if not (same and confirmed):
+    if searched and not (same and confirmed):
         result.append(_against_baseline(record, best, baseline))
     if hint := floor.unbeaten(record.facts["floor"], record.objectives[0].metric, best):
         result.insert(1, f"{hint}.")
@@ -37,6 +39,8 @@ def sentences(record: Record) -> list[str]:
         searched = result[0].replace(" is the best", " was the best of the search", 1)
         verdicts = [f"{sentence}." for sentence in confirmations]
         return [*verdicts, opened, *_rival(record), searched, *result[1:]]
+    if not searched:
+        return [*result, opened]
     ended = sum(trial.over for trial in record.outcomes())
     if ended < record.wanted:
         so_far = f"{ended} of {record.wanted} trials have ended: {status.what_next(record)}."

@@ -148,9 +148,10 @@ def _scores(record: Record) -> dict[str, str]:
     metric = record.objectives[0].metric
     name = metric.removeprefix("val/")
     seen = "validation, one seed" if name != metric else "one seed"
+    compared = {f"baseline {name}\n{seen}": _score(metric, baseline)}
     return {
         f"best {name}\n{seen}": _score(metric, best),
-        f"baseline {name}\n{seen}": _score(metric, baseline),
+        **(compared if record.space.leaves else {}),
         "few-shot of the best\nvalidation, one seed": _score("val/few", best),
     }
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from raylt.schema import InputError
 from raylt.study.cost import budget
 from raylt.study.record import lock, postgres, provenance, revise, storage
 from raylt.study.record.outcome import Outcome
@@ -124,6 +125,28 @@ def confirmation_of(record: Record) -> dict[str, Any]:
     }
 
 
+def require_searched(record: Record) -> None:
+    """Refuse to compare the trials of a study in which nothing is open.
+
+    Raises:
+        InputError: it is one run.
+    """
+    if not record.space.leaves:
+        raise InputError(f"{record.name}: {alone(record)}")
+
+
+def alone(record: Record) -> str:
+    """That one run has nothing to compare, and what can be confirmed instead."""
+    source = record.facts.get(provenance.DATA_OF)
+    command = "raylt confirm STUDY"
+    if source is not None:
+        command = provenance.command(record, "confirm", source)
+    return (
+        f"one run has nothing to compare, for no leaf is open; confirm the search that its "
+        f"setting comes from, by `{command}`"
+    )
+
+
 def what_next(record: Record) -> str:
     """What to do about a study that has no result yet."""
     driver = lock.driver_of(record.folder, record.url)
@@ -136,6 +159,8 @@ def what_next(record: Record) -> str:
     if sum(trial.over for trial in trials) < record.wanted:
         return f"go on with `{budget.resume_command(record)}`"
     failed = any(trial.state == "failed" for trial in trials)
+    if not (failed or record.space.leaves):
+        return "its one run is over; train another setting with `raylt train --study NAME`"
     more = ["--retry-failed"] if failed else ["--trials", f"+{record.wanted}"]
     return f"go on with `{provenance.command(record, 'resume', record.name, *more)}`"
 

@@ -42,7 +42,12 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     settings, folder, url = plan.settings, plan.folder, plan.url
     warm = plan.warm or WarmStart()
     session.prepare(settings)
-    _announce(plan.space, settings, copies=plan.facts["data"].get("copies", ""))
+    _announce(
+        plan.space,
+        settings,
+        trials=plan.space.study.trials,
+        copies=plan.facts["data"].get("copies", ""),
+    )
     new = not folder.exists()
     study: Record | None = None
     with lock.locked(folder, url, go_on=_resumed(folder.name, settings)) as hold:
@@ -83,12 +88,12 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 study.close()
 
 
-def _announce(space: Space, settings: Settings, *, copies: str = "") -> None:
+def _announce(space: Space, settings: Settings, *, trials: int, copies: str = "") -> None:
     """Say what begins, and which pictures are in several parts, before what takes long."""
-    trials = "1 trial" if space.study.trials == 1 else f"{space.study.trials} trials"
+    noun = "1 trial" if trials == 1 else f"{trials} trials"
     method, data = space.known["method.name"], space.known["data.name"]
     console = escape.console(stderr=True, quiet=settings.quiet)
-    console.print(Text(f"{space.study.name}: {trials}, {method} on {data}"), soft_wrap=True)
+    console.print(Text(f"{space.study.name}: {noun}, {method} on {data}"), soft_wrap=True)
     if copies:
         console.print(Text(f"warning: {copies}"), soft_wrap=True)
 
@@ -127,8 +132,9 @@ def resume(
         update={"checkpoints": bucket.chosen(seen, settings.checkpoints)}
     )
     searched = space or seen.space
+    if trials is not None:
+        revise.count(seen, trials)
     check_going_on(searched, settings)
-    _announce(searched, settings)
     with lock.locked(folder, seen.url, go_on=_resumed(name, settings)) as hold:
         if trials is not None or retry_failed or _left(seen):
             words = [*(["--trials", trials] if trials else []), *["--retry-failed"] * retry_failed]
@@ -146,6 +152,7 @@ def resume(
             provenance.note(study, settings)
             if retry_failed:
                 revise.retry_failed(study)
+            _announce(searched, settings, trials=study.wanted)
             if _left(study):
                 with session.ray_session(settings) as nodes:
                     return _run(study, settings, nodes, hold, listeners)
@@ -250,12 +257,15 @@ def _result(
 
 
 def next_commands(study: Record) -> dict[str, str]:
-    """What may be done after a search."""
-    more = provenance.command(study, "resume", study.name, "--trials", f"+{study.wanted}")
-    named = {
-        verb: provenance.command(study, verb, study.name) for verb in ("best", "confirm", "ui")
-    }
-    return {**named, "resume": budget.resume_command(study), "more": more}
+    """What may be done after a search, or after one run, which has nothing to compare."""
+    name, searched = study.name, bool(study.space.leaves)
+    verbs = ("best", *["confirm"] * searched, "ui")
+    commands = {verb: provenance.command(study, verb, name) for verb in verbs}
+    commands["resume"] = budget.resume_command(study)
+    if searched:
+        more = ["--trials", f"+{study.wanted}"]
+        commands["more"] = provenance.command(study, "resume", name, *more)
+    return commands
 
 
 def _tracker(study: Record, settings: Settings) -> Tracker:

@@ -85,6 +85,7 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
     from raylt import datasets
     from raylt.data.reading import copies
     from raylt.study.record import storage, studies
+    from raylt.study.record.provenance import DATA_OF
     from raylt.study.run import same_data
     from raylt.study.search import sampler
 
@@ -112,6 +113,7 @@ def check(space: Space, settings: Settings, *, data_of: Record | None = None) ->
             "validation": len(splits.validation),
             "data": {**splits.facts, "copies": copies.sentence(files) if files else ""},
             "encoders": list(_built(space, splits, settings.data)),
+            **({} if data_of is None else {DATA_OF: data_of.name}),
         },
     )
 

@@ -39,7 +39,8 @@ class Result:
     validation: int
     """Validation images; 0 where they were not counted."""
     commands: Mapping[str, str]
-    """What may be done next, by the verb: best, confirm, ui, resume, and `more` trials."""
+    """What may be done next, by the verb: best, confirm, ui, resume, and `more` trials; one
+    run has neither confirm nor more."""
     interrupted: bool
     stopped: str
     """Why no further trial was started though some were wanted; "" where none is missing."""

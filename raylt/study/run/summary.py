@@ -51,7 +51,7 @@ def closing(result: Result) -> list[str]:
         if missing
         else ("more", "as many trials again"),
     ]
-    rows = [f"      {commands[step]}   ({reason})" for step, reason in steps]
+    rows = [f"      {commands[s]}   ({reason})" for s, reason in steps if s in commands]
     return [*lines, rows[0].replace("      ", "Next: ", 1), *rows[1:]]
 
 
@@ -74,9 +74,9 @@ def _verdict(result: Result) -> list[str]:
     if baseline is not None and metric in baseline.last:
         gap = text.lead(metric, best.last[metric] - baseline.last[metric])
         source = f" ({result.baseline_source})" if result.baseline_source else ""
+        compared = f"; {'the best trial is the baseline' if _same(result) else f'{gap}, one seed'}"
         lines.append(
             f"Baseline{source}: trial {baseline.number} with "
-            f"{', '.join(text.scores(baseline.last))}; "
-            f"{'the best trial is the baseline' if _same(result) else f'{gap}, one seed'}"
+            f"{', '.join(text.scores(baseline.last))}{compared if result.paths else ''}"
         )
     return lines

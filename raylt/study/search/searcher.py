@@ -220,10 +220,11 @@ class TruthfulSearcher(Searcher):
     def _draw(self, outcome: Outcome) -> tuple[Mapping[str, Any], recipes.Recipe] | None:
         """Draw the point of a trial, unless it has one, and write down what it runs."""
         record, number, space = self._record, outcome.number, self._record.space
-        if outcome.point:
+        trial = record.frozen(number)
+        # Where nothing is open, the point that is queued is empty.
+        if "point" in trial.user_attrs:
             drawn = dict(outcome.point), space.at(outcome.point)
         else:
-            trial = record.frozen(number)
             drawn = sampler.draw(record.study, trial, space, taken=self._digests, seed=number)
         if drawn is None:
             return None

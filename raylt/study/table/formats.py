@@ -131,7 +131,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         f"{in_common}; scores on the {table.images} images after {after}",
         f"settings were chosen by {table.objective}",
         *_fewer(table),
-        *(["one seed each: that by which the search chose the winner"] if table.searched else []),
+        *([_one_seed(table)] if table.searched else []),
         *([std] if "Std" in _columns(table) else []),
         *([] if table.searched else [_bold(table)]),
         f"{table.hours} are of one run",
@@ -212,3 +212,9 @@ def _values(recipes: Iterable[Mapping[str, Any]], *path: str) -> str:
         if value is not None:
             values.append(plain(value))
     return " or ".join(dict.fromkeys(values))
+
+
+def _one_seed(table: Table) -> str:
+    """Which seed the scores are of; where nothing was searched there is no winner."""
+    chosen = any("winner" in row.name for row in table.rows)
+    return f"one seed each{': that by which the search chose the winner' if chosen else ''}"

@@ -122,10 +122,9 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
     if searched:
         scored = [setting for record in records for setting in _searched(record)]
     if not scored:
-        again = provenance.command(records[0], "confirm", records[0].name)
         raise InputError(
             f"{records[0].name}: a setting must have been scored on the {chosen} images, but "
-            f"none has; `{again}` does that"
+            f"none has; {_remedy(records[0])}"
         )
     notices = _notices(records, settings, scored, chosen)
     shown = {setting.study for setting in scored}
@@ -170,10 +169,14 @@ def _notices(
         f"{r.name}: {line}" for r in records for line in status.question_lines(status.questions(r))
     ]
     notices += [
-        f"{record.name} is left out, for it has no score on the {images} images; "
-        f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
+        f"{record.name} is left out, for it has no score on the {images} images; {_remedy(record)}"
         for record in records
         if record.name not in shown
+    ]
+    notices += [
+        f"{record.name}: {status.alone(record)}"
+        for record in records
+        if record.name in shown and not record.space.leaves
     ]
     left = [s for s in settings if s.study in shown and not _has(s, images)]
     if left and any(_has(setting, images) for setting in settings):
@@ -181,6 +184,13 @@ def _notices(
         names = "; ".join(f"{s.study}, {s.name}" if several else s.name for s in left)
         notices.append(f"left out without a score on the {images} images: {names}")
     return notices
+
+
+def _remedy(record: Record) -> str:
+    """How a study gets scores over fresh seeds."""
+    if not record.space.leaves:
+        return status.alone(record)
+    return f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
 
 
 def _fresh(record: Record) -> list[_Runs]:
@@ -243,10 +253,13 @@ def _scores(runs: Record, outcome: Outcome) -> dict[str, float]:
 
 
 def _searched(record: Record) -> list[_Runs]:
-    """The baseline and the winner of a search, one seed each; one row where they are the same."""
+    """The baseline and the winner of a search, one seed each; one row where they are the same, and
+    where there was no search."""
     baseline, best = record.baseline(), record.best()
     trials = {"baseline": baseline, "winner": best}
-    if baseline is not None and best is not None and baseline.number == best.number:
+    if not record.space.leaves:
+        trials = {"the run" if baseline is None else "baseline": best}
+    elif baseline is not None and best is not None and baseline.number == best.number:
         trials = {"baseline (winner)": baseline}
     return [
         _Runs(study=record.name, name=name, outcomes={0: trial}, scores={0: trial.last})

@@ -81,3 +81,8 @@ def test_a_trial_that_was_stopped_is_refused(tmp_path):
     study = made.study(tmp_path, trials=6, stopped=(5,))
     with pytest.raises(InputError, match="trial 5 is stopped"):
         Variants(study, 5)
+
+
+def test_one_run_has_nothing_to_take_back(tmp_path):
+    with pytest.raises(InputError, match="one run has nothing to compare"):
+        Variants(made.one_run(tmp_path), None)

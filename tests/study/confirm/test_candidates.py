@@ -6,6 +6,7 @@ import pytest
 from raylt.schema import InputError
 from raylt.space.file import document
 from raylt.study.confirm import candidates, confirm
+from tests.study import made
 from tests.study.confirm.made import options, settings
 
 
@@ -31,8 +32,7 @@ def test_a_plan_that_cannot_reach_the_level_is_refused_with_the_arithmetic(toy, 
 
 
 def test_there_must_be_somebody_to_compare(study, tmp_path):
-    made = study("study.trials=1", "study.scheduler.name=none")
-    made.close()
+    study("study.trials=1", "study.scheduler.name=none").close()
     with pytest.raises(InputError, match="raylt resume toy"):
         confirm.confirm("toy", settings(tmp_path), options())
     with pytest.raises(InputError, match="begin one with `raylt tune --space sdclr`"):
@@ -60,3 +60,9 @@ def test_a_study_that_began_without_a_baseline_is_confirmed_against_the_publishe
     assert toy.open().baseline().point == {"method.temperature": 0.2, "method.prune": 0.9}
     assert verdict.baseline.trial == 3
     assert [candidate.runs.trial for candidate in verdict.candidates] == [1]
+
+
+def test_one_run_has_nothing_to_compare(tmp_path):
+    made.one_run(tmp_path / "runs", facts={"data_of": "many"}).close()
+    with pytest.raises(InputError, match=r"^one: one run has nothing .*raylt confirm many"):
+        confirm.confirm("one", settings(tmp_path), options())

@@ -9,6 +9,7 @@ from raylt.study.record import distributions, revise, studies
 from raylt.study.run import driver
 from raylt.study.search import sampler as draws
 from raylt.study.search.searcher import TruthfulSearcher
+from tests.study import made
 from tests.study.drive import toy
 from tests.study.search.made import result, run, searcher
 
@@ -238,3 +239,10 @@ def test_a_study_without_a_baseline_gets_the_published_one_when_it_is_asked_for(
     revise.space(made, space)
     assert "the published values of" in made.space.study.baseline.source
     made.close()
+
+
+def test_one_run_gets_no_more_trials(tmp_path):
+    record = made.one_run(tmp_path)
+    with pytest.raises(InputError, match=r"--trials must stay 1, .* but got \+1"):
+        revise.trials(record, "+1")
+    assert record.wanted == 1

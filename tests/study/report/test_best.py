@@ -113,3 +113,12 @@ def test_that_raw_pixels_are_as_good_is_said(tmp_path: Path) -> None:
     assert "raw pixels" not in best.best_text(record)
     record.note("floor", {"floor/neighbour/accuracy": 0.99})
     assert "No trial beats the raw pixels: the best reaches accuracy " in best.best_text(record)
+
+
+def test_one_run_stands_alone(tmp_path: Path) -> None:
+    record = made.one_run(tmp_path)
+    text = best.best_text(record)
+    assert text.startswith("one: trial 0 is its one run\n")
+    assert best.best(record)["baseline"] is None
+    for word in ("baseline", "nothing better", "really better"):
+        assert word not in text

@@ -91,3 +91,9 @@ def test_a_rival_that_leads_comes_first(tmp_path):
     assert headline.startswith("sdclr and simclr reach the same accuracy, ")
     assert findings.sentences(other)[0] == headline
     assert best.startswith("Trial 0, the baseline, is the best: ")
+
+
+def test_one_run_is_compared_with_nothing(tmp_path):
+    run, opened = findings.sentences(made.one_run(tmp_path))
+    assert run.startswith("Trial 0 is the one run: accuracy ")
+    assert opened == "Test set never opened."

@@ -244,3 +244,27 @@ def test_a_study_that_wants_nothing_more_is_sent_and_told_without_ray(
     runs = MlflowClient(outcome.tracking_uri)
     experiment = runs.get_experiment_by_name("over")
     assert len(runs.search_runs([experiment.experiment_id])) == 4
+
+
+def test_one_run_is_not_made_larger(tmp_path, capsys):
+    made.one_run(tmp_path / "runs").close()
+    with pytest.raises(InputError, match="--trials must stay 1"):
+        driver.resume("one", settings(tmp_path), retry_failed=False, trials="+1")
+    assert capsys.readouterr().err == ""
+    with contextlib.closing(studies.open_study("one", tmp_path / "runs")) as record:
+        assert record.wanted == 1
+
+
+def test_a_study_that_goes_on_tells_the_trials_that_it_is_to_have(tmp_path, monkeypatch, capsys):
+    made.study(tmp_path / "runs", name="over", trials=3, stopped=(), tables=False).close()
+
+    def refuse(*_args):
+        raise EnvironmentError("no Ray here")
+
+    monkeypatch.setattr(session, "ray_session", refuse)
+    monkeypatch.setattr(driver.same_data, "require_here", lambda *_args: None)
+    loud = settings(tmp_path).model_copy(update={"quiet": False})
+    for total in (4, 5):
+        with pytest.raises(EnvironmentError, match="no Ray here"):
+            driver.resume("over", loud, retry_failed=False, trials="+1")
+        assert f"over: {total} trials, sdclr on digits" in capsys.readouterr().err

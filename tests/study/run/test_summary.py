@@ -137,3 +137,12 @@ def test_a_search_that_raw_pixels_beat_says_so_in_words():
     weak = shown(search_result(outcome(0, 0.8)))
     assert "No trial beats the raw pixels: the best reaches accuracy 80.0" in weak
     assert "raw pixels:" not in shown(search_result(outcome(0, 0.9)))
+
+
+def test_one_run_is_compared_with_nothing():
+    commands = {"best": "raylt best toy", "ui": "raylt ui", "resume": "raylt resume toy"}
+    given = {"paths": (), "wanted": 1, "baseline_source": "", "commands": commands}
+    text = shown(search_result(outcome(0, 0.9, role="sampled"), **given))
+    assert "Best: trial 0 with accuracy 90.0" in text
+    for word in ("Baseline", "the baseline", "confirm", "--trials"):
+        assert word not in text

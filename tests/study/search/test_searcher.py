@@ -5,6 +5,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from raylt.schema import EnvironmentError
+from raylt.study.record import revise
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.search.trials import OUT_OF_MEMORY
 from tests.study.search.made import Heard, result, run, searcher
@@ -432,3 +433,15 @@ def test_a_full_disk_ends_the_search_and_fails_no_trial(study):
         search.on_trial_complete("a", failure)
     assert heard.events[-1] == ("interrupted", 0)
     assert made.outcome(0).state == "running"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "grid"])
+def test_one_run_is_trained_and_after_a_failure_again(study, sampler):
+    fixed = ("method.temperature=0.3", "method.prune=0.6", "study.trials=1")
+    made = study(*fixed, f"study.sampler={{name: {sampler}}}")
+    run(searcher(made), "a", [0.5], error=True)
+    assert [(trial.role, trial.state) for trial in made.outcomes()] == [("sampled", "failed")]
+    revise.retry_failed(made)
+    search = searcher(made)
+    run(search, "b", [0.5] * 6)
+    assert (made.best().number, search.stopped) == (1, "")

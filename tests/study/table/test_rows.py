@@ -203,3 +203,12 @@ def test_the_best_is_the_one_whose_every_lead_is_shown(table, smaller):
     # A setting that stands in the table twice is not its own rival.
     twice = rows._best([*table, *table], [*map(str, range(len(table)))] * 2, smaller=smaller)
     assert twice is None or int(twice) in shown
+
+
+def test_one_run_is_called_the_run_and_what_to_confirm_is_said(tmp_path):
+    table = rows.table([made.one_run(tmp_path, facts={"data_of": "many"})], None, ablations=True)
+    assert [row.name for row in table.rows] == ["the run"]
+    (notice,) = table.notices
+    assert "one run has nothing to compare" in notice
+    assert "raylt confirm many" in notice
+    assert "winner" not in " ".join(formats.footnote(table, str))
