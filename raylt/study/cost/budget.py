@@ -1,7 +1,8 @@
 """What a study has cost and may cost: hours of cores and GPUs, and time on the clock.
 
 The sums stand in the study of record, so they go on over kills and resumes. A search that is
-killed loses at most the last `INTERVAL` seconds of them.
+killed loses at most the last `INTERVAL` seconds of them, and of a trial nothing up to its last
+scored epoch.
 
 Once a budget is spent no trial begins, and those that run end at their next scored epoch: a budget
 is overrun by one scored epoch of each of them at most. They stay open in the record, with their
@@ -110,20 +111,23 @@ class BudgetMeter:
         Returns:
             Seconds over all of its attempts.
         """
-        self._count(number)
+        seconds = self.keep(number)
         self._running.pop(number, None)
+        return seconds
+
+    def keep(self, number: int) -> float:
+        """Write down what a trial has cost so far.
+
+        Returns:
+            Seconds over all of its attempts.
+        """
+        self._count(number)
         # A trial that never came to run has no cost.
         cost = self._costs.get(number)
         if cost is None:
             return 0.0
         self._record.spend(number, **cost)
         return cost["seconds"]
-
-    def seconds(self, number: int) -> float:
-        """Seconds that a trial has taken so far, over all of its attempts."""
-        before = self._costs[number]["seconds"] if number in self._costs else 0.0
-        since = self._running.get(number)
-        return before + (0.0 if since is None else time.monotonic() - since)
 
     def tick(self) -> None:
         """Write down what was used so far, every `INTERVAL` seconds; cheap to be called often."""
@@ -135,8 +139,7 @@ class BudgetMeter:
         self._written = time.monotonic()
         self._record.note(_FACT, self._wall)
         for number in self._running:
-            self._count(number)
-            self._record.spend(number, **self._costs[number])
+            self.keep(number)
 
     @property
     def spent(self) -> str:

@@ -254,7 +254,8 @@ class TruthfulSearcher(Searcher):
         # A trial that goes on from its checkpoint reports again what it had reported.
         if epoch in live.epochs:
             return
-        seconds = round(self._budget.seconds(number), 3)
+        # Kept before the epoch is: the clock of a trial whose driver is killed must not run back.
+        seconds = round(self._budget.keep(number), 3)
         metrics = {**own_metrics(result), "cost/seconds": seconds}
         live.failure = unrankable(metrics, self._record.objectives)
         if live.failure:

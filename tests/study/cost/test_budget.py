@@ -165,6 +165,26 @@ def test_a_kill_loses_no_more_than_the_interval_between_two_notes(study, clock):
     assert record.facts["wall_seconds"] == 3636
 
 
+def test_a_killed_attempt_has_cost_what_its_last_epoch_reported(study, clock):
+    def trained(record, name, *epochs):
+        search, _ = searcher(record)
+        number = begin(search, name)
+        for epoch in epochs:
+            clock.now += 5
+            search.on_trial_result(name, result(epoch))
+        return record.outcome(number)
+
+    trained(study(), "t", 1, 2)
+    clock.now += budget.INTERVAL / 2
+    # The driver is killed here.
+    record = study()
+    killed = record.outcome(0)
+    assert (killed.seconds, killed.cpu_seconds, killed.gpu_seconds) == (10, 20, 5)
+    resumed = trained(record, "again", 2, 3)
+    assert [entry["cost/seconds"] for entry in record.epochs(0)] == [5, 10, 20]
+    assert (resumed.seconds, resumed.cpu_seconds, resumed.gpu_seconds) == (20, 40, 10)
+
+
 def test_the_wall_clock_counts_only_while_a_search_runs(study, clock):
     for _ in range(2):
         _, made = searcher(study())
