@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -25,6 +25,19 @@ from raylt.study.run.waiting import watched
 
 _OTHER_LINES = 11
 """Lines of the terminal that are not rows of the table."""
+_ENOUGH = 0.1
+"""Part of a command's epochs that is trained before the time left is told, unless a trial has
+fewer: the start of Ray outweighs the first ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the time of a command, and what is left of it, are counted from."""
+
+    time: float
+    """By the monotonic clock."""
+    epochs: int
+    """Epochs that were trained before."""
 
 
 class Progress(Listener):
@@ -37,6 +50,7 @@ class Progress(Listener):
     Args:
         wanted: How many trials there will be; default: as many as the study wants.
         name: What a run is called, where none is better than another: those of a confirmation.
+        start: That of an earlier part of the same command; default: now.
     """
 
     def __init__(
@@ -47,6 +61,7 @@ class Progress(Listener):
         console: Console,
         wanted: int | None = None,
         name: Callable[[Outcome], str] | None = None,
+        start: Start | None = None,
     ) -> None:
         self._name = record.name
         self._wanted = wanted or record.wanted
@@ -59,14 +74,14 @@ class Progress(Listener):
         """When the attempt of each trial that runs began, by the monotonic clock."""
         epochs = record.space.known.get("epochs")
         self._epochs = epochs if isinstance(epochs, int) else None
-        self._trained = sum(outcome.epoch for outcome in outcomes)
-        """Epochs that were trained before now."""
+        now = time.monotonic()
+        self.start = start or Start(now, sum(outcome.epoch for outcome in outcomes))
         wall_clock = [a for a in budget.accounts(record) if a.name == "wall_clock"]
-        self._budget = min((3600 * (a.limit - a.used) for a in wall_clock), default=math.inf)
-        """Seconds that the budget leaves from now on."""
+        within = min((3600 * (a.limit - a.used) for a in wall_clock), default=math.inf)
+        self._deadline = now + within
+        """When the budget is spent, by the monotonic clock."""
         self._stopping = ""
         self._lock = threading.Lock()
-        self._began = time.monotonic()
         self._quiet = quiet
         self._console = console
         live = Live(
@@ -167,11 +182,13 @@ class Progress(Listener):
     def _how_far(self, trials: Sequence[Outcome]) -> str:
         """Trials, epochs and time."""
         ended = sum(trial.over for trial in trials)
-        elapsed = time.monotonic() - self._began
+        now = time.monotonic()
+        elapsed = now - self.start.time
         epochs, left = epochs_of(trials, self._wanted, self._epochs)
-        new = epochs - self._trained
-        to_come = elapsed * left / new if new > 0 and left else math.inf
-        within = max(0.0, self._budget - elapsed)
+        new = epochs - self.start.epochs
+        known = left and new >= min(self._epochs or math.inf, _ENOUGH * (new + left))
+        to_come = elapsed * left / new if known else math.inf
+        within = max(0.0, self._deadline - now)
         rest = ""
         if within < to_come:
             rest = f", {_whole(within)} of the budget left"

@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from raylt import escape, uris
 from raylt.cluster import address as addresses
@@ -32,6 +33,9 @@ from raylt.study.run.waiting import waiting
 from raylt.study.tracking import store
 from raylt.study.tracking.tracker import Tracker
 from raylt.trial.checkpoints import bucket
+
+if TYPE_CHECKING:
+    from raylt.study.run.progress import Start
 
 
 def tracking_uri(settings: Settings) -> str:
@@ -61,6 +65,8 @@ class Session:
     """What each trial gets, and how many run at a time."""
     notices: tuple[str, ...] = ()
     """What MLflow did not take; known at the end."""
+    start: Start | None = None
+    """When the first trials began, and the epochs before; known from then on."""
 
     @property
     def interrupted(self) -> bool:
@@ -90,11 +96,17 @@ class Session:
         if settings.checkpoints is not None:
             study.note(CHECKPOINTS, settings.checkpoints)
         look = functools.partial(watchdog.look, shape=self.allocation.shape)
-        console = escape.console(stderr=True)
+        progress = Progress(
+            study,
+            quiet=settings.quiet,
+            console=escape.console(stderr=True),
+            wanted=shown,
+            name=name,
+            start=self.start,
+        )
+        self.start = progress.start
         with (
-            Progress(
-                study, quiet=settings.quiet, console=console, wanted=shown, name=name
-            ) as progress,
+            progress,
             self.interruption.saying(progress.say, progress.stopping),
             joining.followed(
                 self.allocation,

@@ -54,16 +54,16 @@ def test_quiet_says_nothing(study):
 def screen(study, monkeypatch):
     """Shows a study with one trial that has run 3 of 6 epochs, at a width; returns the text."""
 
-    def draw(width, *overrides, name=None, before=lambda shows: None):
+    def draw(width, *overrides, name=None, before=lambda shows: None, epoch=3, start=None):
         terminal = type("Terminal", (io.StringIO,), {"isatty": lambda _: 1})
         monkeypatch.setattr(sys, "stdout", terminal())
         made = study(*overrides)
         console = Console(file=io.StringIO(), force_terminal=True, width=width, height=30)
         recipe = made.space.at(made.space.baseline_point)
         task = Task(0, "baseline", made.space.baseline_point, recipe, 1)
-        with Progress(made, quiet=False, console=console, name=name) as shows:
+        with Progress(made, quiet=False, console=console, name=name, start=start) as shows:
             shows.started(task)
-            shows.reported(task, {"epoch": 3, "val/accuracy": 0.512, "val/few": 0.4})
+            shows.reported(task, {"epoch": epoch, "val/accuracy": 0.512, "val/few": 0.4})
             before(shows)
             with console.capture() as captured:
                 console.print(shows._render())
@@ -81,19 +81,42 @@ def test_on_a_terminal_a_table_lives_that_suits_its_width(screen, width):
     for word in ("toy", "0/6 trials", "3/36 epochs", "running", "0*", "3/6", "51.2", "accuracy"):
         assert word in text
     assert ("prune" in text.partition("no room")[0]) == (width > 40)
-    assert "left" in text or width == 40
     assert "best so far 51.2 (trial 0), baseline 51.2 (trial 0)" in text or width == 40
 
 
-@pytest.mark.parametrize(
-    ("budget", "left"), [("91s", "30s of the budget left"), ("1h", "about 11m00s left")]
-)
-def test_what_is_left_is_what_the_budget_leaves_where_it_ends_first(screen, budget, left):
-    def a_minute_later(shows):
-        shows._began -= 60
+@pytest.fixture
+def minutes(monkeypatch):
+    """Lets minutes pass on the clock."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
 
-    text = screen(80, f"study.budget.wall_clock={budget}", before=a_minute_later)
-    assert f"1m00s, {left}" in text
+    def passed(count):
+        now[0] += 60 * count
+        return now[0]
+
+    return passed
+
+
+@pytest.mark.parametrize(
+    ("budget", "left"), [("91s", "31s of the budget left"), ("1h", "about 8m00s left")]
+)
+def test_what_is_left_is_what_the_budget_leaves_where_it_ends_first(screen, minutes, budget, left):
+    words = f"study.budget.wall_clock={budget}"
+    text = screen(80, words, before=lambda shows: minutes(1), epoch=4)
+    assert f"4/36 epochs, 1m00s, {left}" in text
+
+
+def test_the_time_left_is_not_told_by_the_first_epochs(screen, minutes):
+    text = screen(80, before=lambda shows: minutes(1), epoch=3)
+    assert "3/36 epochs, 1m00s" in text
+    assert "left" not in text
+
+
+def test_the_clock_of_a_command_goes_on_over_its_parts(screen, minutes):
+    earlier = progress.Start(time=minutes(0), epochs=0)
+    minutes(3)
+    text = screen(80, before=lambda shows: minutes(1), epoch=4, start=earlier)
+    assert "4/36 epochs, 4m00s, about 32m00s left" in text
 
 
 def test_the_table_says_that_it_stops(screen):

@@ -6,7 +6,11 @@ import pytest
 
 from raylt.cluster import ray_compat
 from raylt.schema import EnvironmentError
+from raylt.study.record.listener import Listener
 from raylt.study.run import session
+from raylt.study.run.interrupt import Interruption
+from raylt.study.run.progress import Progress
+from raylt.study.search import tune
 from tests.study import drive
 
 RESUME = "raylt resume toy --runs elsewhere"
@@ -57,3 +61,25 @@ def test_whoever_presses_ctrl_c_twice_is_told_how_to_go_on(tracked):
     with pytest.raises(KeyboardInterrupt, match=f"what was scored is saved: `{RESUME}`"):
         run(KeyboardInterrupt())
     assert left == ["left"]
+
+
+def test_what_is_trained_in_parts_has_one_clock(study, tmp_path, monkeypatch):
+    starts = []
+
+    def train(*_, listeners, **__):
+        starts.extend(seen.start for seen in listeners if isinstance(seen, Progress))
+        return ""
+
+    monkeypatch.setattr(tune, "run", train)
+    running = session.Session(
+        settings=drive.settings(tmp_path),
+        tracker=Listener(),
+        interruption=Interruption(print),
+        hold=None,
+        guard=types.SimpleNamespace(look=lambda: False),
+        allocation=types.SimpleNamespace(shape=None, concurrent=1),
+    )
+    for _ in range(2):
+        running.trials(study())
+    first, second = starts
+    assert first == second
