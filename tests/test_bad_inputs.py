@@ -76,6 +76,7 @@ CASES = [
     case(2, "temperature: 0.2", "temprature: {low: 0.1, high: 1.0}", "'temperature'?"),
     case(2, "trials: 12", "trails: 12", "study.trails", "did you mean 'trials'?"),
     case(2, "recipe:", "receipt:", "did you mean 'recipe'?"),
+    case(2, "  method:", "  methd:", "methd: must be a key of", "unknown", "mean 'method'?"),
     case(2, "grace: 2", "graec: 2", "study.scheduler.graec", "did you mean 'grace'?"),
     words(2, "method.temprature=0.2", "command line: method.temprature", "'temperature'"),
     words(2, "trials=20", "did you mean 'study.trials'?"),

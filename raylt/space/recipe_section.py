@@ -108,6 +108,11 @@ class _Reader:
         known = plugins.names(package)
         example = f"`{section}: {{name: {known[0]}}}`"
         if section not in self.values:
+            for key in self.values:
+                if key not in Recipe.model_fields and (meant := did_you_mean(key, [section])):
+                    raise self.document.error(
+                        ("recipe", key), f"must be a key of the recipe, but is unknown{meant}"
+                    )
             raise self.document.error(keys, f"must be given, but is missing; add {example}")
         values = self.values[section]
         if not isinstance(values, dict) or "name" not in values:
