@@ -30,11 +30,17 @@ class Column:
     head: str
     cells: Sequence[str]
     rank: int = 0
-    """A column of a higher rank is left out first; those of 0 are always shown."""
+    """A column of a higher rank is left out first, before it one with a dash in every cell; those
+    of 0 are always shown."""
     right: bool = True
     """Whether it is aligned to the right, as numbers are."""
     wraps: bool = False
     """Whether a long cell takes several lines, broken between words."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row has anything in it."""
+        return {*self.cells} == {"-"}
 
     @property
     def head_lines(self) -> list[str]:
@@ -92,11 +98,15 @@ class Columns:
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns that fit beside each other, those of a low rank first."""
+    """The columns that fit beside each other, those of a low rank first; those with dashes alone
+    only where all others fit."""
     chosen: list[Column] = []
-    room = width + _GAP
-    for column in sorted(columns, key=lambda column: column.rank):
-        if column.rank == 0 or column.width + _GAP <= room:
+    room, is_full = width + _GAP, False
+    for column in sorted(columns, key=lambda column: (column.is_empty, column.rank)):
+        fits = column.width + _GAP <= room and not (column.is_empty and is_full)
+        if column.rank == 0 or fits:
             chosen.append(column)
             room -= column.width + _GAP
+        else:
+            is_full = True
     return [column for column in columns if column in chosen]

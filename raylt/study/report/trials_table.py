@@ -18,9 +18,8 @@ _STYLES = {
 }
 RANKS = {"val/few": 1, "val/many": 3, "val/medium": 5}
 """Which accuracies are left out on a narrow terminal: few-shot ones tell most of a long tail."""
-_LEAF, _TIME = 2, 4
-_ENDED = {"leaf": 1, "epoch": 6, "state": 7}
-"""Once all trials have ended, what was searched says more than how each ended."""
+_LEAF, _TIME, _EPOCH = 2, 4, 6
+"""The epoch is left out only once all trials have ended."""
 
 
 def table(
@@ -36,22 +35,21 @@ def table(
     Args:
         name: What a trial is called; its number, and a star for the baseline, where None.
     """
-    ranks = _ENDED if all(trial.over for trial in trials) else {"leaf": _LEAF}
+    ended = all(trial.over for trial in trials)
     metrics = text.SHOWN if objective in text.SHOWN else (objective, *text.SHOWN)
     columns = [
         Column(head="run" if name else "trial", cells=[*map(name or _number, trials)]),
         Column(
             head="state",
             cells=[trial.state for trial in trials],
-            rank=ranks.get("state", 0),
             right=False,
         ),
-        Column(head="epoch", cells=[*map(epochs, trials)], rank=ranks.get("epoch", 0)),
+        Column(head="epoch", cells=[*map(epochs, trials)], rank=_EPOCH if ended else 0),
         *(
             Column(
                 head=head,
                 cells=[text.at(o.point, path) for o in trials],
-                rank=ranks["leaf"],
+                rank=_LEAF,
             )
             for path, head in zip(paths, text.short(paths), strict=True)
         ),

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -65,3 +66,11 @@ def test_control_characters_of_a_cell_are_shown_and_counted():
     text = shown(60, [Column(head="name", cells=["a\x1b[31mb"])])
     assert "a\\x1b[31mb" in text
     assert "\x1b" not in text
+
+
+def test_a_column_of_dashes_goes_first_whatever_its_rank():
+    columns = [replace(COLUMNS[1], cells=["-", "-"]), COLUMNS[2]]
+    assert fitting(columns, 12) == [COLUMNS[2]]
+    narrow = replace(columns[0], head="many")
+    assert fitting([narrow, COLUMNS[1], COLUMNS[2]], 13) == [COLUMNS[1]]
+    assert fitting(columns, 30) == columns

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -33,9 +34,18 @@ def test_epochs_are_of_how_many_where_that_is_known():
     )
 
 
-def test_what_was_searched_stays_once_all_trials_have_ended():
+def test_once_all_trials_have_ended_the_epoch_goes_before_what_was_searched():
     rows = [outcome(0, 0.9, role="baseline"), outcome(1, 0.8)]
-    assert "no room for: state" in " ".join(shown(70, *rows).split())
+    assert "no room for: epoch" in " ".join(shown(60, *rows).split())
     text = " ".join(shown(50, *rows).split())
     assert "temperature" in text.partition("no room")[0]
-    assert "no room for: state, epoch, many, medium, time" in text
+    assert "state" in text.partition("no room")[0]
+
+
+def test_a_group_that_no_class_is_in_goes_before_all_that_says_something():
+    metrics = {"val/accuracy": 0.8, "val/medium": 0.7, "val/few": 0.6}
+    rows = [replace(outcome(number, 0.8), last=metrics) for number in range(2)]
+    for width in range(40, 110):
+        table, _, hidden = shown(width, *rows).partition("no room for: ")
+        assert "many" not in table or not hidden
+        assert "state" in table
