@@ -225,9 +225,8 @@ def _sentence(state: Mapping[str, Any]) -> str:
     driver = f" (process {state['pid']} on {state['host']})" if state["pid"] is not None else ""
     revision = state["revision"]
     revised = f", revision {revision} of the space" if revision > 1 else ""
-    parts = [
-        f"{name}: {state['state']}{driver}, {state['wanted']} trials{revised}: {_counts(state)}"
-    ]
+    trials = "1 trial" if state["wanted"] == 1 else f"{state['wanted']} trials"
+    parts = [f"{name}: {state['state']}{driver}, {trials}{revised}: {_counts(state)}"]
     if best:
         parts.append(f"best trial {best['number']} with {objective} {_best_score(state)}")
     if state["budget"]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from raylt.study.report import status
+from tests.study import made
 from tests.study.report.made import begun, shown
 
 
@@ -37,3 +39,11 @@ def test_a_trial_that_nobody_trains_any_more_is_interrupted(
     assert "1 interrupted" in head
     assert row.split()[:2] == ["0*", "interrupted"]
     assert "* the baseline" in rest
+
+
+def test_the_state_of_one_run_is_one_sentence(tmp_path: Path) -> None:
+    made.one_run(tmp_path).close()
+    state = status.study("one", tmp_path)
+    sentence, *rest = status.study_parts(state)
+    assert sentence.startswith("one: finished, 1 trial: 1 complete; best trial 0 with ")
+    assert not [line for line in rest if "baseline" in str(line)]

@@ -58,6 +58,8 @@ def _on_test(candidate: Mapping[str, Any], names: Sequence[str], *, seeds: int) 
 
 
 def _on_validation(record: Record) -> Chart:
+    if not record.space.leaves:
+        return figure.nothing(*_NAME, "one run has nothing to compare")
     best, baseline = record.best(), record.baseline()
     table, baseline_table = (classes.table_of(record, trial) for trial in (best, baseline))
     if best is None or baseline is None or table is None or baseline_table is None:

@@ -44,3 +44,8 @@ def test_what_cannot_be_drawn_says_why(tmp_path):
     chart = class_changes.chart(bare)
     assert chart.body is None
     assert "has left no table of its classes" in chart.caption
+
+
+def test_one_run_has_nothing_to_compare(tmp_path):
+    chart = class_changes.chart(made.one_run(tmp_path))
+    assert "one run has nothing to compare" in str(chart)
