@@ -82,7 +82,9 @@ def check(
         output.echo("\n" + "\n".join([*carried.lines(warm, space), ""]))
     for line in seen.lines():
         output.echo(line)
-    known = filter(None, [plan.unbuilt(space), text.small_sample(seen.validation)])
+    known = filter(
+        None, [plan.unbuilt(space), text.small_sample(seen.counts.get("validation", ()))]
+    )
     for line in [*known, *rival.openness_of_both(space)]:
         output.echo(line)
     if forecast is not None:

@@ -28,7 +28,7 @@ from raylt.study.confirm.runs import Setting
 from raylt.study.record import revise, studies
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import class_names, small_sample
+from raylt.study.record.text import class_names, images_by_class, small_sample
 from raylt.study.report import status
 from raylt.study.verdict import class_changes, floor
 from raylt.study.verdict.answer import SeedResults
@@ -137,9 +137,8 @@ def _cautions(study: Record) -> tuple[str, ...]:
     """What to bear in mind about a verdict: few test images, pictures that are in several parts,
     raw pixels that are as good."""
     data = study.facts.get("data", {})
-    tested = sum(data.get("counts", {}).get("test", ()))
     pixels = floor.unbeaten(study.facts["floor"], study.objectives[0].metric, study.best())
-    few = small_sample(tested, part="test")
+    few = small_sample(images_by_class(study.facts, "test"), part="test")
     return tuple(f"{caution}." for caution in (few, data.get("copies"), pixels) if caution)
 
 

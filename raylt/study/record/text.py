@@ -134,11 +134,39 @@ def unseen_classes(counts: Mapping[str, Sequence[int]], names: Sequence[str]) ->
     return lines
 
 
-def small_sample(images: int, *, part: str = "validation") -> str | None:
-    """What to know of few images of a part: one of them is worth more than a point."""
-    if not 0 < images < 100:
+def images_by_class(facts: Mapping[str, Any], part: str = "validation") -> Sequence[int]:
+    """Images of a part by class, as a study has them; of old studies validation images in one."""
+    known = facts.get("data", {}).get("counts", {}).get(part)
+    return known or ([facts.get("validation", 0)] if part == "validation" else ())
+
+
+def worth(counts: Sequence[int]) -> float:
+    """What an image of the smallest class is worth, in points of the accuracy, in which all
+    classes that have images count alike; 0 without any.
+
+    Args:
+        counts: Images of each class.
+    """
+    seen = [*filter(None, counts)]
+    return 100 / (len(seen) * min(seen)) if seen else 0.0
+
+
+def worth_in_words(counts: Sequence[int]) -> str:
+    """The same in words: `5.9 points of accuracy`."""
+    seen = [*filter(None, counts)]
+    if len({*seen}) < 2:
+        return f"{worth(counts):.2g} points of accuracy"
+    return (
+        f"up to {worth(counts):.3g} points of accuracy (classes count alike, and the smallest has "
+        f"{min(seen)})"
+    )
+
+
+def small_sample(counts: Sequence[int], *, part: str = "validation") -> str | None:
+    """What to know of few images of a class in a part: one is worth more than a point."""
+    if worth(counts) <= 1:
         return None
     return (
-        f"One of the {images} {part} images is worth {100 / images:.2g} points of accuracy: "
-        f"differences of less than {min(100, 200 / images):.3g} points are noise"
+        f"One of the {sum(counts)} {part} images is worth {worth_in_words(counts)}: "
+        f"differences of less than {min(100, 2 * worth(counts)):.3g} points are noise"
     )

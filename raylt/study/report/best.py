@@ -12,7 +12,7 @@ from raylt.schema import InputError
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import SHOWN, at, score, small_sample
+from raylt.study.record.text import SHOWN, at, images_by_class, score, small_sample
 from raylt.study.report import status
 from raylt.study.verdict import confirmation, floor
 
@@ -60,7 +60,7 @@ def best_text(record: Record) -> str:
         if metric in winner.last:
             scores = [trial.last.get(metric) for trial in columns.values()]
             rows.append([metric, *(score(metric, value) for value in scores)])
-    few = small_sample(record.facts.get("validation", 0))
+    few = small_sample(images_by_class(record.facts))
     hint = floor.unbeaten(record.facts["floor"], record.objectives[0].metric, winner)
     return "\n".join(
         [

@@ -8,7 +8,7 @@ from raylt.schema import InputError
 from raylt.study.record import provenance
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
-from raylt.study.record.text import as_sentence, lead, scores, small_sample
+from raylt.study.record.text import as_sentence, images_by_class, lead, scores, small_sample
 from raylt.study.report import status, versus
 from raylt.study.verdict import confirmation, floor
 
@@ -31,7 +31,7 @@ def sentences(record: Record) -> list[str]:
         result.append(_against_baseline(record, best, baseline))
     if hint := floor.unbeaten(record.facts["floor"], record.objectives[0].metric, best):
         result.insert(1, f"{hint}.")
-    if few := small_sample(record.facts.get("validation", 0)):
+    if few := small_sample(images_by_class(record.facts)):
         result.append(f"{few}.")
     opened, *confirmations = confirmation.brief(record)
     if confirmed:

@@ -21,6 +21,7 @@ from raylt.study.record import bucket, lock, provenance, revise, storage, studie
 from raylt.study.record.listener import Listener
 from raylt.study.record.postgres import Hold
 from raylt.study.record.record import Record
+from raylt.study.record.text import images_by_class
 from raylt.study.run import same_data, session
 from raylt.study.run.guard import RayLost
 from raylt.study.run.plan import Plan, check_going_on
@@ -248,7 +249,7 @@ def _result(
         floor=study.facts["floor"],
         tracking_uri=tracker.uri,
         seconds=time.monotonic() - began,
-        validation=study.facts.get("validation", 0),
+        validation=images_by_class(study.facts),
         commands=next_commands(study),
         interrupted=interrupted,
         stopped=stopped,

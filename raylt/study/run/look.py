@@ -33,11 +33,6 @@ class Look:
     copies: str = ""
     """Which pictures are in several parts, in words."""
 
-    @property
-    def validation(self) -> int:
-        """Validation images; 0 where they are not known."""
-        return sum(self.counts.get("validation", ()))
-
     def lines(self) -> list[str]:
         """The same for people."""
         parts = ", ".join(f"{part} {sum(sizes)}" for part, sizes in self.counts.items())

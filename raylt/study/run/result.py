@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,8 @@ class Result:
     """MLflow's store, without credentials."""
     seconds: float
     """Wall-clock time of this command."""
-    validation: int
-    """Validation images; 0 where they were not counted."""
+    validation: Sequence[int]
+    """Validation images of each class."""
     commands: Mapping[str, str]
     """What may be done next, by the verb: best, confirm, ui, resume, and `more` trials; one
     run has neither confirm nor more."""

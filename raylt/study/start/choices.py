@@ -38,11 +38,6 @@ def held_out(smallest: int, classes: int, *, parts: int) -> int:
     return max(least, min(smallest // 5, max(20, 1000 // classes)))
 
 
-def points(images: int) -> float:
-    """What one of so many validation images is worth, in points of accuracy."""
-    return 100 / images
-
-
 def size(shorter: Sequence[int], *, gpu: bool) -> int:
     """Height and width of the views: about what half of the images have, but what a machine
     without a GPU can train at most.

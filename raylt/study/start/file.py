@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from raylt import plugins
 from raylt.data.survey import Survey
 from raylt.escape import terminal
 from raylt.schema import Published
+from raylt.study.record.text import worth_in_words
 from raylt.study.start import choices
 
 _OPEN = {
@@ -129,10 +131,9 @@ def _budget(hours: float) -> str:
     return f"{seconds:.0f}s" if seconds < 600 else f"{seconds / 60:.4g}m"
 
 
-def validation_images(survey: Survey, held_out: int) -> int:
-    """Validation images in all."""
-    own = survey.counts.get("validation")
-    return held_out * len(survey.classes) if own is None else sum(own)
+def validation_counts(survey: Survey, held_out: int) -> Sequence[int]:
+    """Validation images of each class."""
+    return survey.counts.get("validation") or [held_out] * len(survey.classes)
 
 
 def train_counts(survey: Survey, held_out: int) -> list[int]:
@@ -151,8 +152,8 @@ def _plain(text: str) -> str:
 
 
 def _parts(survey: Survey, chosen: Choices) -> str:
-    images = validation_images(survey, chosen.held)
-    worth = f"one validation image is worth {choices.points(images):.2g} points of accuracy"
+    counts = validation_counts(survey, chosen.held)
+    worth = f"one validation image is worth {worth_in_words(counts)}"
     taken = parts_to_take(survey)
     if not taken:
         return f"All parts are yours; {worth}."

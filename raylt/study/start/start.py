@@ -18,7 +18,7 @@ from raylt.schema import EnvironmentError, InputError
 from raylt.settings import Settings
 from raylt.space.file import document
 from raylt.space.study_name import slug
-from raylt.study.record.text import duration, unseen_classes
+from raylt.study.record.text import duration, unseen_classes, worth, worth_in_words
 from raylt.study.resources import allocation
 from raylt.study.resources.allocation import Allocation
 from raylt.study.start import choices, file, place
@@ -41,18 +41,19 @@ class Start:
     seconds: float
     """What the search will take if no trial is stopped early."""
     point: float
-    """What one validation image is worth, in points of accuracy."""
+    """What one validation image of the smallest class is worth, in points of accuracy."""
     links: tuple[Path, ...]
     """The links to the images that were put into the data root."""
 
     def lines(self) -> list[str]:
         """What was chosen, for people."""
         chosen = self.choices
+        held_out = file.validation_counts(self.survey, chosen.held)
         lines = [
             f"{chosen.method} with the encoder {chosen.encoder} at {chosen.size} pixels, batches "
             f"of {chosen.batch_size}: {chosen.trials} trials of {chosen.epochs} epochs, "
             f"an estimated {duration(self.seconds)}, less where trials are stopped early",
-            f"one validation image is worth {self.point:.2g} points of accuracy",
+            f"one validation image is worth {worth_in_words(held_out)}",
         ]
         if self.point > 1:
             lines.append(
@@ -119,9 +120,9 @@ def start(
         chosen = _chosen(survey, method, hours, gpu=gpu, ask=ask)
         chosen, seconds, words = _timed(survey, chosen, planned, settings, say=say)
         write(out, file.text(survey, chosen, measured=words, file=str(out)), force=force)
-    worth = choices.points(file.validation_images(survey, chosen.held))
+    point = worth(file.validation_counts(survey, chosen.held))
     return Start(
-        path=out, survey=survey, choices=chosen, seconds=seconds, point=worth, links=links
+        path=out, survey=survey, choices=chosen, seconds=seconds, point=point, links=links
     )
 
 
@@ -225,7 +226,7 @@ def _timed(
         concurrent=planned.concurrent,
         steps=steps,
         images=images,
-        validation=file.validation_images(survey, chosen.held),
+        validation=sum(file.validation_counts(survey, chosen.held)),
     )
     say(f"measuring a step of {chosen.encoder} at {chosen.size} pixels ...")
     step = _measured(survey, chosen, settings, gpu=gpu)

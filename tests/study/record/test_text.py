@@ -81,8 +81,27 @@ def test_classes_that_no_image_is_held_out_of_are_named():
 
 
 def test_few_validation_images_are_said():
-    assert brief.small_sample(0) is None
-    assert brief.small_sample(100) is None
-    words = brief.small_sample(40)
-    assert "One of the 40 validation images is worth 2.5 points" in words
+    assert brief.small_sample([]) is None
+    assert brief.small_sample([10] * 10) is None
+    words = brief.small_sample([10] * 4)
+    assert "One of the 40 validation images is worth 2.5 points of accuracy: diff" in words
     assert "differences of less than 5 points are noise" in words
+
+
+def test_an_image_of_a_small_class_is_worth_more_for_classes_count_alike():
+    # The mean of three class accuracies, one of which goes in steps of a half.
+    assert brief.worth([10, 5, 2]) == pytest.approx(100 / 6)
+    # A class without an image has no accuracy.
+    assert brief.worth([10, 5, 0]) == 10
+    words = brief.small_sample([10, 5, 2])
+    assert "17 validation images is worth up to 16.7 points" in words
+    assert "the smallest has 2): differences of less than 33.3 points are noise" in words
+    assert "up to 16.7 points" in brief.small_sample([1000, 1000, 2])
+
+
+def test_a_study_has_the_images_of_each_class_and_an_old_one_those_of_all():
+    facts = {"validation": 17, "data": {"counts": {"validation": [10, 5, 2], "test": [3, 3, 3]}}}
+    assert brief.images_by_class(facts) == [10, 5, 2]
+    assert brief.images_by_class(facts, "test") == [3, 3, 3]
+    assert brief.images_by_class({"validation": 17}) == [17]
+    assert brief.images_by_class({}, "test") == ()

@@ -156,7 +156,7 @@ def search_result(*ranking, **changes):
         "floor": {"floor/logistic/accuracy": 0.83},
         "tracking_uri": "sqlite:///runs/mlflow.db",
         "seconds": 90,
-        "validation": 300,
+        "validation": [100, 100, 100],
         "commands": {
             "best": "raylt best toy",
             "confirm": "raylt confirm toy",

@@ -24,7 +24,7 @@ def test_images_of_the_users_own_are_counted_and_none_is_decoded(tmp_path):
     (tmp_path / "images" / "a" / "9.png").write_text("no image")
     seen = look(own(tmp_path), tmp_path)
     assert seen.counts == {"train": [6, 3], "validation": [2, 2], "test": [1, 1]}
-    assert seen.validation == 4
+    assert sum(seen.counts["validation"]) == 4
     assert seen.lines() == [
         "images     train 9, validation 4, test 2",
         "           not looked at: what is in the files, of which none was decoded: "

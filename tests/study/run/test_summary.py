@@ -128,7 +128,7 @@ def test_trials_that_failed_alike_are_one_line_and_the_most_frequent_failure_com
 
 
 def test_a_ranking_by_few_validation_images_says_so():
-    few = shown(search_result(outcome(0, 0.9), validation=20))
+    few = shown(search_result(outcome(0, 0.9), validation=[10, 10]))
     assert "One of the 20 validation images is worth 5 points of accuracy" in few
     assert "worth" not in shown(search_result(outcome(0, 0.9)))
 

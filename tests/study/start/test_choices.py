@@ -27,10 +27,6 @@ def test_the_smallest_class_decides_what_is_held_out(
     assert choices.held_out(smallest, classes, parts=parts) == held_out
 
 
-def test_an_image_is_worth_its_share() -> None:
-    assert choices.points(40) == 2.5
-
-
 @pytest.mark.parametrize(
     ("shorter", "gpu", "size"),
     [
