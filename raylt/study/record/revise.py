@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import shlex
+from typing import Any
 
 from raylt.schema import InputError
 from raylt.space import Space, revision
@@ -15,9 +16,15 @@ from raylt.study.record.record import Record
 _FACT = "revisions"
 
 
+def revisions(record: Record) -> list[dict[str, Any]]:
+    """What was changed of the first space, and when: `when`, the text `before`, the `changes` in
+    sentences, and the `command`, which old studies do not have."""
+    return record.facts.get(_FACT, [])
+
+
 def number(record: Record) -> int:
     """The revision of a study's space; the first is 1."""
-    return 1 + len(record.facts.get(_FACT, []))
+    return 1 + len(revisions(record))
 
 
 def trials(record: Record, wanted: str) -> None:
@@ -69,9 +76,12 @@ def count(record: Record, wanted: str) -> int:
     return total
 
 
-def space(record: Record, new: Space) -> tuple[Change, ...]:
+def space(record: Record, new: Space, command: str = "") -> tuple[Change, ...]:
     """Go on with another space, as the next revision; all trials stay, and the sampler's history.
     Another baseline is one more trial.
+
+    Args:
+        command: What the user typed.
 
     Raises:
         InputError: the old trials would not mean the same in it; the message shows the difference.
@@ -91,10 +101,11 @@ def space(record: Record, new: Space) -> tuple[Change, ...]:
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "before": record.space.text,
         "changes": [str(change) for change in changes],
+        "command": command,
     }
     facts = {
         **studies.space_facts(new, record.url),
-        _FACT: [*record.facts.get(_FACT, []), entry],
+        _FACT: [*revisions(record), entry],
         "trials": count(record, str(wanted)),
     }
     draft = record.folder / studies.NEXT

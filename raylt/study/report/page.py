@@ -16,7 +16,7 @@ from raylt import escape, metrics, scratch
 from raylt.schema import EnvironmentError
 from raylt.space.file import document
 from raylt.study.cost import budget, executions, tables
-from raylt.study.record import text
+from raylt.study.record import revise, text
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, duration, percent, score, short
@@ -316,6 +316,12 @@ def _repeat(record: Record) -> str:
     parts = ["<h2>Repeat it</h2>"]
     if command:
         parts.append(f"<p>Begun with</p><pre class='command'>{_text(command)}</pre>")
+    for number, revision in enumerate(revise.revisions(record), start=2):
+        parts.append(f"<p>Revision {number} of the space, {_text(revision['when'])}</p>")
+        if again := revision.get("command"):
+            parts.append(f"<pre class='command'>{_text(again)}</pre>")
+        changes = "\n".join(revision["changes"])
+        parts.append(f"<pre>{_text(changes)}</pre>")
     if best is not None:
         again = _text(retrain(record, best))
         recipe = _text(document.dump(best.recipe))

@@ -144,7 +144,7 @@ def resume(
         # Before anything is changed: a sampler that cannot be built refuses the search.
         chosen = sampler(searched, begun=len(seen.outcomes()), prior=prior.of(seen, searched))
         if space is not None:
-            revise.space(seen, space)
+            revise.space(seen, space, settings.command)
         if trials is not None:
             revise.trials(seen, trials)
         seen.close()

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from raylt import cli
+from raylt import cli, space
 from raylt.schema import EnvironmentError
 from raylt.space.file.document import dump
+from raylt.study.record import revise
 from raylt.study.report import charts, findings, page
 from tests.study import made
 from tests.study.search.made import result, searcher
@@ -214,3 +215,23 @@ def test_the_verb_says_where_it_wrote(record, tmp_path, capfd):
     assert capfd.readouterr().out.strip() == str(record.folder / "report.html")
     assert cli.run([*words, "-o", str(tmp_path / "x.html")]) == 0
     assert (tmp_path / "x.html").stat().st_size > 1e6
+
+
+def test_it_tells_how_the_space_was_widened_after_the_first_command(tmp_path):
+    record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    wider = made.SPACE.replace("{low: 0.05, high: 1.0, log", "{low: 0.01, high: 1.0, log")
+    (tmp_path / "wider.yaml").write_text(wider)
+    new = space.load(tmp_path / "wider.yaml", ["study.name=made", "study.trials=3"])
+    revise.space(record, new, "raylt resume made --space <wider>.yaml --trials +1")
+    _, text = read(page.page(record, charts.of_study(record)))
+    begun, _, after = text.partition("Begun with raylt tune <made & up>")[2].partition(
+        "Revision 2"
+    )
+    assert begun == " "
+    assert "raylt resume made --space <wider>.yaml --trials +1 method.temperature: " in after
+    # A study of an older raylt does not know what was typed.
+    (entry,) = revise.revisions(record)
+    record.note("revisions", [{key: entry[key] for key in ("when", "before", "changes")}])
+    _, text = read(page.page(record, charts.of_study(record)))
+    assert "Revision 2 of the space, 20" in text
+    assert "<wider>" not in text
