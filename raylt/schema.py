@@ -34,6 +34,11 @@ class MethodConfig(Frozen):
     name: str
     """The method: the name of its file in `raylt/methods`."""
 
+    def is_probed(self) -> bool:
+        """Whether the probe of the recipe's `evaluation` classifies; not where `classifier` or
+        `probe` of the method gives what does."""
+        return True
+
 
 class Published(Frozen):
     """The setting that a method was published with; each file in `raylt/methods` has one, as

@@ -73,6 +73,10 @@ class Config(ContrastConfig):
     next; 128 of that with 64 of the last; 192 of the last. So the network is evaluated with the
     statistics of the classified view."""
 
+    def is_probed(self) -> bool:
+        """Only where no classifier is trained."""
+        return self.classification_weight == 0
+
     @model_validator(mode="after")
     def _shares_are_of_one_batch(self) -> Config:
         if self.norm_shares > 1 and not self.share_bn_views:

@@ -33,6 +33,10 @@ class Config(MethodConfig):
     """Augmentation: pad-crop and flip, those with AutoAugment and Cutout as in BCL on CIFAR-LT, or
     the crop with jitter and RandAugment as in BCL on ImageNet-LT."""
 
+    def is_probed(self) -> bool:
+        """Its own layer classifies."""
+        return False
+
 
 PUBLISHED = Published(
     source="Menon et al., Long-tail learning via logit adjustment, ICLR 2021, CIFAR-LT",

@@ -50,6 +50,10 @@ class Config(MethodConfig):
     random resized crop and flip, or that with jitter and RandAugment. The program has `crop` with
     a jitter of every image."""
 
+    def is_probed(self) -> bool:
+        """What `classifier` names does it."""
+        return False
+
 
 PUBLISHED = Published(
     source="Kang et al., Decoupling Representation and Classifier, ICLR 2020, the program for "

@@ -58,6 +58,10 @@ class Config(ContrastConfig):
     AutoAugment and Cutout or without, the crop with jitter and RandAugment, or SimCLR's; that of
     the keys is SimCLR's."""
 
+    def is_probed(self) -> bool:
+        """Its own layer classifies."""
+        return False
+
 
 PUBLISHED = Published(
     source="Cui et al., Parametric Contrastive Learning, ICCV 2021, the program for CIFAR-100-LT",

@@ -56,6 +56,10 @@ class Config(ContrastConfig):
     """Augmentation of the classified view: pad-crop and flip with AutoAugment and Cutout or
     without, or ImageNet-LT's crop with jitter and RandAugment."""
 
+    def is_probed(self) -> bool:
+        """Its own layer classifies."""
+        return False
+
 
 PUBLISHED = Published(
     source="Du et al., Probabilistic Contrastive Learning, TPAMI 2024, the program for CIFAR",

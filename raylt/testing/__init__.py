@@ -109,6 +109,12 @@ class MethodContract(_Contract):
         classify = method.classifier()
         assert classify is None or classify(images).shape == (len(images), len(_COUNTS))
 
+    def test_the_config_tells_whether_the_probe_classifies(self, changes: Any) -> None:
+        """The notes below a table name the probe where the accuracy is that of it."""
+        method = self._built(changes)
+        config: Any = plugins.config("methods", self.plugin)(**changes)
+        assert config.is_probed() == (method.classifier() is None and method.probe() is None)
+
 
 class DatasetContract(_Contract):
     """What the search, the trial and the confirmation need of a dataset."""

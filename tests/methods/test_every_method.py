@@ -45,6 +45,12 @@ def build(name, changes, seed=0):
     return _base.build(config, net, COUNTS), config
 
 
+@every_case
+def test_its_settings_tell_whether_the_probe_classifies(name, changes):
+    method, config = build(name, changes)
+    assert config.is_probed() == (method.classifier() is None and method.probe() is None)
+
+
 def views(config, method, seed=1, images=8):
     generator = torch.Generator().manual_seed(seed)
     names = type(method).views(config)

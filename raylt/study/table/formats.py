@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from raylt import escape
+from raylt import escape, plugins
 from raylt.space.plan import LEVEL
 from raylt.study.record.text import as_sentence, decimal, hours, plain
 from raylt.study.table import cite
@@ -113,16 +113,19 @@ def comma_separated(table: Table) -> str:
 def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     """How the numbers came about, a sentence a line."""
     recipes = [row.recipe for row in table.rows]
+    probed = [recipe for recipe in recipes if _is_probed(recipe)]
+    unlike = "" if len(probed) == len(recipes) else f" of {_values(probed, 'method')}"
+    sizes = [row.imbalance for row in table.rows if row.imbalance is not None]
     fixed = {
         "data": _values(recipes, "data", "name"),
-        "imbalance": _values(recipes, "data", "imbalance"),
+        "imbalance": " or ".join(dict.fromkeys(map(plain, sizes))),
         "encoder": _values(recipes, "encoder"),
         "epochs": _values(recipes, "epochs"),
-        "probe": _values(recipes, "evaluation", "probe"),
-        "its labels": _values(recipes, "evaluation", "labels"),
+        f"probe{unlike}": _values(probed, "evaluation", "probe"),
+        "its labels": _values(probed, "evaluation", "labels"),
     }
-    if "reforward" in fixed["probe"]:
-        fixed["its epoch by"] = _values(recipes, "evaluation", "selection")
+    if any(recipe["evaluation"]["probe"] == "reforward" for recipe in probed):
+        fixed["its epoch by"] = _values(probed, "evaluation", "selection")
     in_common = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
     after = "the epoch that validation chose" if table.best_epoch else "the last epoch"
     std = "std is the standard deviation of the three group means"
@@ -138,6 +141,12 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         *(f"study {name}: test set opened {count}x" for name, count in openings),
     ]
     return [escaped(as_sentence(sentence)) for sentence in sentences]
+
+
+def _is_probed(recipe: Mapping[str, Any]) -> bool:
+    """Whether the accuracy of a run is that of the probe."""
+    method: Any = plugins.config("methods", recipe["method"]["name"])
+    return method.model_validate(recipe["method"]).is_probed()
 
 
 def _bold(table: Table) -> str:

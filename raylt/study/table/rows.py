@@ -19,6 +19,7 @@ from raylt.study.record.record import Record
 from raylt.study.report import leaderboard, status
 from raylt.study.verdict import significance, test_openings
 from raylt.study.verdict.answer import ASKED, FOLDER, LEFT, POOL, seed_runs
+from raylt.trial.evaluation import classes
 
 Images = Literal["test", "validation"]
 COLUMNS = {"All": "accuracy", "Many": "many", "Medium": "medium", "Few": "few", "Std": "shots/std"}
@@ -54,6 +55,8 @@ class Row:
     are not."""
     hours: float
     """Of one run."""
+    imbalance: float | None
+    """Of the training images; None where it is not known."""
     recipe: Mapping[str, Any]
 
 
@@ -88,6 +91,7 @@ class _Runs:
     """With seed 0; "" for the trials of a search."""
     outcomes: Mapping[int, Outcome]
     scores: Mapping[int, Mapping[str, float]]
+    imbalance: float | None
     place: str = ""
     failed: int = 0
     left_after: int = 0
@@ -223,6 +227,7 @@ def _grouped(record: Record, runs: Record, place: str) -> list[_Runs]:
                 digest=digest,
                 outcomes=by_seed,
                 scores={seed: _scores(runs, outcome) for seed, outcome in by_seed.items()},
+                imbalance=imbalance(runs, outcomes[0]),
                 place=place,
                 failed=sum(outcome.state == "failed" for outcome in every),
                 left_after=left.get(digest, 0),
@@ -262,10 +267,26 @@ def _searched(record: Record) -> list[_Runs]:
     elif baseline is not None and best is not None and baseline.number == best.number:
         trials = {"baseline (winner)": baseline}
     return [
-        _Runs(study=record.name, name=name, outcomes={0: trial}, scores={0: trial.last})
+        _Runs(
+            study=record.name,
+            name=name,
+            outcomes={0: trial},
+            scores={0: trial.last},
+            imbalance=imbalance(record, trial),
+        )
         for name, trial in trials.items()
         if trial is not None and trial.state == "complete"
     ]
+
+
+def imbalance(record: Record, trial: Outcome) -> float | None:
+    """The largest class of a trial's training images over the smallest: as its recipe cuts the
+    tail, or as counted where the images are taken as they are; None where it is not known."""
+    data = trial.recipe["data"]
+    if not data.get("natural"):
+        return data.get("imbalance")
+    seen = classes.read(record.trial_folder(trial.number))
+    return max(seen.train_counts) / min(seen.train_counts) if seen else None
 
 
 def _has(setting: _Runs, images: Images) -> bool:
@@ -329,5 +350,6 @@ def _row(
         seeds=len(values["All"][index]),
         fewer=_fewer(index, scored, values["All"], images),
         hours=seconds / 3600 / len(outcomes),
+        imbalance=setting.imbalance,
         recipe=outcomes[0].recipe,
     )

@@ -36,6 +36,7 @@ def row(name, *, study="bcl-digits", best=False, fewer=""):
         seeds=6,
         fewer=fewer,
         hours=0.5,
+        imbalance=20.0,
         recipe=RECIPE,
     )
 
@@ -120,7 +121,7 @@ def test_markdown_keeps_its_columns_and_says_how_the_numbers_came_about():
     ]
     assert "**90.3 ± 0.5**" in lines[2]
     assert r"a\|b" in lines[2]
-    for words in ("imbalance 20,", "encoder small", "epochs 60", "probe lbfgs", "opened 2x"):
+    for words in ("imbalance 20,", "encoder small", "epochs 60", "opened 2x"):
         assert words in text
     assert "chosen by val/accuracy" in text
 
@@ -130,6 +131,28 @@ def test_rows_that_have_fewer_seeds_for_one_reason_are_one_sentence():
     text = formats.markdown(table(row("baseline"), *left, row("no x", fewer="2 of 9 seeds")))
     assert "Left the race after 3 seeds: bcl, only lr; bcl, only tau.\n" in text
     assert "2 of 9 seeds: bcl, no x.\n" in text
+
+
+def test_the_imbalance_is_that_of_the_images_and_left_out_where_it_is_not_known():
+    natural = {**RECIPE, "data": {"name": "folder", "imbalance": 100.0, "natural": True}}
+    known = replace(row("a"), recipe=natural, imbalance=15.0)
+    for written in (formats.markdown, formats.latex):
+        text = written(table(known))
+        assert "imbalance 15," in text
+        assert "100" not in text
+        assert "imbalance" not in written(table(replace(known, imbalance=None)))
+
+
+def test_the_probe_is_told_where_it_classifies():
+    (first, *_) = formats.footnote(table(row("a")), str)
+    assert first.startswith("Data digits, imbalance 20, encoder small, epochs 60; scores on")
+    untrained = {"name": "bcl", "classification_weight": 0}
+    simclr = replace(row("b"), recipe={**RECIPE, "method": {"name": "simclr"}})
+    for probed in (simclr, replace(row("b"), recipe={**RECIPE, "method": untrained})):
+        (first, *_) = formats.footnote(table(probed), str)
+        assert "epochs 60, probe lbfgs, its labels tail; scores on" in first
+    (first, *_) = formats.footnote(table(row("a"), simclr), str)
+    assert "epochs 60, probe of simclr lbfgs, its labels tail; scores on" in first
 
 
 def test_the_footnote_explains_bold_only_where_something_is():

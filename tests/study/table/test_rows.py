@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from raylt.study.confirm import candidates, question
 from raylt.study.record import studies
 from raylt.study.table import formats, rows
 from raylt.study.verdict import significance
+from raylt.trial.evaluation import classes
 from tests.study import drive, made
 from tests.study.confirm.made import Now, options, settings
 
@@ -212,3 +214,19 @@ def test_one_run_is_called_the_run_and_what_to_confirm_is_said(tmp_path):
     assert "one run has nothing to compare" in notice
     assert "raylt confirm many" in notice
     assert "winner" not in " ".join(formats.footnote(table, str))
+
+
+def test_the_imbalance_of_images_as_they_are_is_counted(toy):
+    with contextlib.closing(toy.open()) as study:
+        trial = study.baseline()
+        assert rows.imbalance(study, trial) == trial.recipe["data"]["imbalance"]
+        data = {"name": "folder", "imbalance": 100.0, "natural": True}
+        natural = dataclasses.replace(trial, recipe={**trial.recipe, "data": data})
+        folder = study.trial_folder(trial.number)
+        (folder / classes.FILE).unlink(missing_ok=True)
+        assert rows.imbalance(study, natural) is None
+        nothing = np.empty(0, np.int64)
+        classes.keep(
+            folder, epoch=1, predictions=nothing, labels=nothing, train_counts=[60, 13, 4]
+        )
+        assert rows.imbalance(study, natural) == 15
