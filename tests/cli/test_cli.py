@@ -386,7 +386,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Space, 
                 "interrupted": True,
                 "notices": (),
                 "wanted": 3,
-                "validation": 0,
+                "validation": (),
                 "commands": {"resume": "raylt resume mine"},
             }
         )

@@ -45,7 +45,7 @@ def test_a_study_without_open_leaves_has_charts(tmp_path):
     drawn_charts = named(charts.of_study(closed))
     assert drawn_charts["parallel"].body is None
     assert drawn_charts["curves"].body is not None
-    assert drawn_charts["paid"].caption == "Nothing to draw: the baseline is the best trial."
+    assert drawn_charts["paid"].caption == "Nothing to draw: one run has nothing to compare."
 
 
 def test_marks_differ_without_colour_too(record):
