@@ -86,7 +86,7 @@ def serve(
                 f"From your own machine: ssh -L {port}:{_LOOPBACK}:{port} THIS-MACHINE", flush=True
             )
 
-    threading.Thread(target=told_when_up, daemon=True).start()
+    threading.Thread(target=told_when_up, name="links", daemon=True).start()
     # MLflow does not pass signals on to its children, so all of them are one process group.
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         signal.signal(signal.SIGTERM, signal.default_int_handler)

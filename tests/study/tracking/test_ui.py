@@ -74,7 +74,7 @@ def test_two_links_land_on_the_trials_of_the_latest_study(tracked, server, capsy
 
 def wait_for_threads():
     for thread in threading.enumerate():
-        if thread is not threading.main_thread() and thread.daemon:
+        if thread.name == "links":
             thread.join(5)
 
 
