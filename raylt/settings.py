@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from raylt import uris
+from raylt.data.reading.paths import expanded
 from raylt.schema import Frozen, InputError
 from raylt.space.file import bundled, document, explain
 from raylt.trial.checkpoints import bucket
@@ -92,7 +93,7 @@ def _auto_or_number(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 # YAML and the command line give a text for a path.
-Folder = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
+Folder = Annotated[Path, Field(strict=False), AfterValidator(expanded)]
 Uri = Annotated[str, AfterValidator(uris.require_readable)]
 Bucket = Annotated[str, AfterValidator(bucket.require_uri)]
 Count = Annotated[int, Field(ge=1)]

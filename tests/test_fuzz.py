@@ -440,6 +440,8 @@ def test_no_profile_is_a_fault_of_raylt(values: dict[str, Any]) -> None:
 @settings(max_examples=100, **COMMON)
 @given(verbs, words, st.lists(flags | words, max_size=4))
 @example("init", "9" * 400, [])
+@example("init", "~0", [])
+@example("tune", "--space", ["~0", "--runs", "~0"])
 @example("export", "study", ["a" * 400])
 @example("init", "--from", ["a" * 400])
 def test_no_command_line_is_a_fault_of_raylt(verb: str, study: str, more: list[str]) -> None:

@@ -14,6 +14,7 @@ from raylt import printed, uris
 from raylt import settings as model
 from raylt.cli import output
 from raylt.cluster import address as addresses
+from raylt.data.reading.paths import expanded
 from raylt.schema import InputError
 from raylt.settings import Profile, Settings
 from raylt.space.file import bundled, document
@@ -160,7 +161,7 @@ def _earlier_settings(space: Space, shipped: Container[str]) -> Iterator[tuple[s
         InputError: one cannot lie beside the space there, or cannot be read; file and line.
     """
     for source in space.sources:
-        path = Path(source.name).expanduser()
+        path = expanded(source.name)
         if source.file is None or path.is_absolute() or path.parts[0] in shipped:
             continue
         if ".." in path.parts or str(path) in (_SPACE, _PROFILE) or source.file.is_dir():

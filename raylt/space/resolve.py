@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raylt import plugins
+from raylt.data.reading.paths import expanded
 from raylt.plugins import did_you_mean
 from raylt.schema import DatasetConfig, Value
 from raylt.space import leaf, strategy
@@ -145,7 +146,7 @@ def sources(document: Document, names: Sequence[str]) -> tuple[Source, ...]:
         keys: Keys = ("study", "warm_start", number)
         place = document.place(keys)
         folder = Path() if place == COMMAND_LINE else Path(place.source).parent
-        file = folder / Path(name).expanduser() if is_file(name) else None
+        file = folder / expanded(name) if is_file(name) else None
         entries.append(Source(name, f"{place}: {'.'.join(map(str, keys))}", file))
     return tuple(entries)
 

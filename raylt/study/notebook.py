@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from raylt import escape
+from raylt.data.reading.paths import expanded
 from raylt.plugins import did_you_mean
 from raylt.schema import InputError
 from raylt.settings import merged
@@ -236,4 +237,4 @@ def open_study(name: str, *, runs: Path | str = "runs", storage: str | None = No
         raylt.schema.InputError: there is no such study.
         raylt.schema.EnvironmentError: its database cannot be read.
     """
-    return Study(studies.open_study(name, Path(runs).expanduser(), storage))
+    return Study(studies.open_study(name, expanded(runs), storage))

@@ -12,6 +12,12 @@ _NAMED = 20
 """Entries that one message names at most."""
 
 
+def expanded(path: Path | str) -> Path:
+    """A path in which `~` is the user's folder; `~` of an unknown user stays as it is."""
+    # `Path.expanduser` ends in a RuntimeError there.
+    return Path(os.path.expanduser(path))
+
+
 def below(root: Path, name: str, key: str) -> Path:
     """The path of a file or folder that a space names, which must lie below the data root.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from raylt import scratch
 from raylt import space as spaces
 from raylt.cluster.capacity import Need, Shape
-from raylt.data.reading.paths import listing, shown
+from raylt.data.reading.paths import expanded, listing, shown
 from raylt.data.survey import Survey
 from raylt.schema import EnvironmentError, InputError
 from raylt.settings import Settings
@@ -106,7 +106,7 @@ def start(
     if method not in file.METHODS:
         known = ", ".join(file.METHODS)
         raise InputError(f"the method must be one of {known}, but got {method!r}")
-    whole = Path(os.path.abspath(source.expanduser()))
+    whole = Path(os.path.abspath(expanded(source)))
     place.require_source(whole)
     out = out or Path(f"{_slug(whole.stem if whole.is_file() else whole.name)}.yaml")
     require_free(out, force=force)
