@@ -13,7 +13,7 @@ from raylt.study.record.text import as_sentence, interval, percent, plain, point
 from raylt.study.verdict import answer, class_changes, test_openings
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
-from raylt.study.verdict.significance import Verdict, shown_p
+from raylt.study.verdict.significance import MOST_SEEDS, Verdict, shown_p
 
 POOL = "trained on the whole training pool, validation images included"
 """What is said of runs that hold nothing out."""
@@ -210,7 +210,10 @@ def _verdict(candidate: Candidate) -> str:
         sentence += "; p decides, for the interval of so few seeds is too short"
     if verdict.word == "not shown" and verdict.more_seeds is not None:
         seeds = "seed" if verdict.more_seeds == 1 else "seeds"
-        sentence += f"; about {verdict.more_seeds} more {seeds} would show a lead of this size"
+        if len(candidate.runs.test) + verdict.more_seeds > MOST_SEEDS:
+            sentence += f"; a lead of this size needs more than {MOST_SEEDS} seeds, the limit"
+        else:
+            sentence += f"; about {verdict.more_seeds} more {seeds} would show a lead of this size"
     return sentence
 
 

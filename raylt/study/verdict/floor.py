@@ -57,8 +57,9 @@ def unbeaten(floor: Mapping[str, float], metric: str, best: Outcome | None) -> s
         )
     epochs = best.recipe.get("epochs")
     longer = f"more epochs (epochs={2 * epochs} instead of {epochs})" if epochs else "more epochs"
+    images = " on the validation images" if name != metric else ""
     return (
-        f"No trial beats the raw pixels: the best reaches {name} {percent(reached)}, "
+        f"No trial beats the raw pixels: the best reaches {name} {percent(reached)}{images}, "
         f"{_CLASSIFIERS[classifier]} on the pixels {percent(level)}. Try {longer}, or "
         f"an augmentation that leaves what tells the classes apart as it is"
     )

@@ -79,9 +79,11 @@ def test_a_verdict_reads_from_its_difference_to_the_openings():
 
 
 def test_what_is_not_shown_says_how_many_seeds_would_show_it():
-    text = confirmation.text(confirmed(candidate([0.03, -0.02, 0.04, 0.01, -0.01])))
-    assert "not shown, +1.0 points" in text
+    text = confirmation.text(confirmed(candidate([0.03, -0.01, 0.04, 0.02, -0.01])))
+    assert "not shown, +1.4 points" in text
     assert "more seeds would show a lead of this size" in text
+    far = confirmation.text(confirmed(candidate([0.03, -0.03, 0.04, 0.01, -0.04])))
+    assert "a lead of this size needs more than 40 seeds, the limit" in " ".join(far.split())
 
 
 def test_who_left_the_race_and_who_has_no_pair_is_said():

@@ -21,8 +21,8 @@ def test_what_raw_pixels_reach_is_a_line_for_each_classifier():
 def test_a_best_trial_that_pixels_beat_is_said_with_what_to_try():
     text = floor.unbeaten(FLOOR, "val/accuracy", outcome(1, 0.85))
     assert text.startswith(
-        "No trial beats the raw pixels: the best reaches accuracy 85.0, the nearest neighbour on "
-        "the pixels 90.0."
+        "No trial beats the raw pixels: the best reaches accuracy 85.0 on the validation images, "
+        "the nearest neighbour on the pixels 90.0."
     )
     assert "epochs=12 instead of 6" in text
     assert text.endswith("or an augmentation that leaves what tells the classes apart as it is")
@@ -36,8 +36,9 @@ def test_pixels_that_nothing_can_beat_are_said_to_be_too_easy():
 
 
 def test_each_metric_is_held_against_the_better_classifier_of_its_own():
-    assert "few 50.0, a logistic regression on the pixels 60.0" in floor.unbeaten(
-        FLOOR, "val/few", outcome(1, 0.95)
+    assert (
+        "few 50.0 on the validation images, a logistic regression on the pixels 60.0"
+        in floor.unbeaten(FLOOR, "val/few", outcome(1, 0.95))
     )
     assert "accuracy 85.0" in floor.unbeaten(FLOOR, "val/harmonic", outcome(1, 0.85))
     reached = replace(outcome(1, 0.5), last={"val/best/accuracy": 0.91, "val/accuracy": 0.5})
