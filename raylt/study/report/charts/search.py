@@ -143,9 +143,10 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
         hover=tuple(line.hover[0] for line in once),
     )
     rest = len(scored) - len(drawn)
+    several = f"{len(drawn)} trials; thin lines that end early were stopped or are not finished."
     return figure.plot(
         *_CURVES,
-        f"{len(drawn)} trials; thin lines that end early were stopped or are not finished."
+        ("1 trial." if len(drawn) == 1 else several)
         + (f" {rest} weaker trials are left out." if rest else ""),
         x=Axis("epoch"),
         y=Axis(parts.axis_title(metric)),

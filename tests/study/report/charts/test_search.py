@@ -36,5 +36,5 @@ def test_a_baseline_that_nobody_drives_is_drawn_once(study):
     driven.on_trial_result("t", result(1))
     assert made.ranking()[0].state == "interrupted"
     chart = search.curves(made, made.ranking())
-    assert "1 trials" in str(chart)
+    assert chart.caption == "1 trial."
     assert "weaker" not in str(chart)
