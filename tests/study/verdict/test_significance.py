@@ -123,6 +123,11 @@ def test_the_interval_of_a_known_sample_is_bca():
     assert high == pytest.approx(end(0.975), abs=4e-4)
 
 
+def test_an_end_of_zero_is_zero_to_the_last_bit():
+    # A sum of these differences that is 0 comes out as -9e-19.
+    assert interval([0.05, 0.03, 0.03, -0.01], confidence=0.95) == (0.0, 0.04)
+
+
 @given(differences)
 def test_the_interval_lies_within_the_sample_and_mirrors_it(values):
     result = interval(values, confidence=0.95)
