@@ -36,19 +36,25 @@ class Proxy(threading.Thread):
                 connection.close()
 
 
-def listening(pid):
-    """Sockets on which a process and its descendants listen: (command, address)."""
-    root = psutil.Process(pid)
-    seen = set()
-    for process in (root, *root.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):
-            command = " ".join(process.cmdline())
-            seen |= {
-                (command[:300], connection.laddr.ip)
-                for connection in process.net_connections(kind="inet")
-                if connection.status == psutil.CONN_LISTEN
-            }
-    return seen
+class Listeners:
+    """Who listened where: a set of (command, address). A process that is ending has its sockets
+    still and its command no more, so it is known by the last command that was read of it."""
+
+    def __init__(self):
+        self.seen, self.commands = set(), {}
+
+    def look(self, pid):
+        """Takes down the listening sockets of a process and its descendants."""
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                if command := " ".join(process.cmdline()).strip():
+                    self.commands[process] = command[:300]
+                self.seen |= {
+                    (self.commands[process], connection.laddr.ip)
+                    for connection in process.net_connections(kind="inet")
+                    if connection.status == psutil.CONN_LISTEN and process in self.commands
+                }
 
 
 def main(runs, *more):
@@ -63,14 +69,16 @@ def main(runs, *more):
         stderr=subprocess.PIPE,
         text=True,
     )
-    sockets, modes, folders = set(), set(), set()
+    listeners = Listeners()
+    modes, folders = set(), set()
     messages = []
     reader = threading.Thread(target=lambda: messages.append(search.stderr.read()))
     reader.start()
     while search.poll() is None:
         with contextlib.suppress(psutil.Error):
-            sockets |= listening(search.pid)
-        folders |= {computed[0] for command, _ in sockets if (computed := FOLDER.search(command))}
+            listeners.look(search.pid)
+        commands = listeners.commands.values()
+        folders |= {found[0] for command in commands if (found := FOLDER.search(command))}
         with contextlib.suppress(FileNotFoundError):
             modes |= {oct(Path(folder).stat().st_mode) for folder in folders}
         time.sleep(0.2)
@@ -78,7 +86,7 @@ def main(runs, *more):
     facts = {
         "code": search.returncode,
         "said": messages[0][-3000:],
-        "sockets": sorted(sockets),
+        "sockets": sorted(listeners.seen),
         "folders": sorted(folders),
         "modes": sorted(modes),
         "left": [folder for folder in folders if Path(folder).exists()],
