@@ -25,7 +25,7 @@ from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
-from raylt.study.verdict import ablation, answer, confirmation
+from raylt.study.verdict import ablation, answer, class_changes, confirmation
 from raylt.study.verdict.significance import P_VALUE
 from raylt.study.warm_start import origins
 
@@ -188,9 +188,10 @@ def _confirmation(record: Record) -> str:
         return ""
     table = _table(confirmation.HEADS, confirmation.rows(stored))
     pool = f", {confirmation.POOL}" if stored["retrain"] == "pool" else ""
+    basis = " ".join(map(text.as_sentence, (P_VALUE, class_changes.BASIS)))
     return (
         f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(stored['metric'])}, each candidate "
-        f"against the baseline with the same seeds{pool}; {_text(P_VALUE)}.</p>\n{table}"
+        f"against the baseline with the same seeds{pool}. {_text(basis)}</p>\n{table}"
     )
 
 
@@ -210,7 +211,7 @@ def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
             f"<h2>Ablation of trial {trial} on the {where} images</h2>\n"
             f"<p>{_text(stored['sentence'])}</p>",
             f"<p class='quiet'>{_text(changes)}. {_text(metric)} over {len(stored['seeds'])} "
-            f"seeds; {_text(P_VALUE)}.</p>",
+            f"seeds. {_text(ablation.COLUMNS)}</p>",
             _figure(charts[f"ablation{suffix}"]),
             _table(heads, rows),
         ]

@@ -150,7 +150,7 @@ def _is_probed(recipe: Mapping[str, Any]) -> bool:
 
 
 def _bold(table: Table) -> str:
-    test = f"one-sided sign-flip test over paired seeds, Holm, {LEVEL:g}"
+    test = f"one-sided sign-flip test over paired seeds, not over images; Holm, {LEVEL:g}"
     if any(cell.best for row in table.rows for cell in row.cells.values()):
         return f"bold: better than every other row ({test})"
     recipes = [row.recipe for row in table.rows]

@@ -21,7 +21,7 @@ WORDS = {"better": "carries", "worse": "costs", "not shown": "noise"}
 """What a verdict on having a change means for the change."""
 NOT_YET = "Nothing is judged yet, for not all runs are there."
 """Instead of a sentence on the changes while an ablation is not finished."""
-COLUMNS = f"[ ] is a 95 % interval; {P_VALUE}."
+COLUMNS = f"{as_sentence(P_VALUE)} What interacts is told by such intervals."
 """What stands in the table of effects."""
 _NOISE = "within the noise of these seeds"
 _WIDTH = 80
@@ -291,7 +291,7 @@ def _effects(result: Mapping[str, Any]) -> list[str]:
     text = [head]
     for (_, above, *_), line in zip(rows(result), lines, strict=True):
         text += [line] if above in ("", *text) else [above, line]
-    return [*text, COLUMNS]
+    return [*text, *_filled(COLUMNS)]
 
 
 def _path(result: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from raylt.space.metric_names import GROUPS
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
 from raylt.study.record.text import as_sentence, interval, percent, plain, points, short
-from raylt.study.verdict import answer, class_changes, test_openings
+from raylt.study.verdict import answer, class_changes, significance, test_openings
 from raylt.study.verdict.answer import Answer, SeedResults
 from raylt.study.verdict.class_changes import ClassChanges
 from raylt.study.verdict.significance import MOST_SEEDS, Verdict, shown_p
@@ -176,6 +176,9 @@ def text(result: Confirmation, *, again: str = "") -> str:
     lines += _failures(baseline)
     for candidate in result.candidates:
         lines += ["", *_candidate(candidate, result.metric)]
+    told = [significance.P_VALUE]
+    told += [class_changes.BASIS] if any(candidate.paid for candidate in result.candidates) else []
+    lines += ["", *map(as_sentence, told)]
     return "\n".join([*lines, "", as_sentence(result.test_openings), *result.notices])
 
 
@@ -207,7 +210,7 @@ def _verdict(candidate: Candidate) -> str:
     size = f"{points(verdict.mean)} points {interval(verdict.low, verdict.high)}".rstrip()
     sentence = f"{verdict.word}, {size}, p {shown_p(asdict(verdict)):.3f}"
     if verdict.word == "not shown" and verdict.low is not None and verdict.low > 0:
-        sentence += "; p decides, for the interval of so few seeds is too short"
+        sentence += "; p decides, for the interval is too short over few seeds and not corrected"
     if verdict.word == "not shown" and verdict.more_seeds is not None:
         seeds = "seed" if verdict.more_seeds == 1 else "seeds"
         if len(candidate.runs.test) + verdict.more_seeds > MOST_SEEDS:

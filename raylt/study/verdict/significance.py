@@ -30,8 +30,11 @@ MOST_SEEDS = 40
 POWER = 0.8
 """Chance of showing an effect as large as the one observed that `seeds_needed` plans for."""
 RESAMPLES = 9999
-P_VALUE = "p is of the gain or loss seen, after Holm's correction"
-"""What `shown_p` shows."""
+P_VALUE = (
+    "the word is by p, of the gain or loss seen over seeds, after Holm's correction; an interval "
+    "is the 95 % one of its comparison alone"
+)
+"""What `shown_p` shows, and the interval beside it."""
 _TIE = 1e-9
 """Sums that differ by less than this share of all magnitudes are equal but for rounding."""
 

@@ -158,6 +158,7 @@ def test_the_probe_is_told_where_it_classifies():
 def test_the_footnote_explains_bold_only_where_something_is():
     shown, unshown = (formats.markdown(table(row("a", best=best), row("b"))) for best in (1, 0))
     assert "Bold: better than every other row (one-sided" in shown
+    assert "over paired seeds, not over images;" in shown
     assert "Bold" not in unshown
     assert "No row is shown to be better than every other (one-sided" in unshown
 

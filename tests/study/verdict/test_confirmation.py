@@ -78,6 +78,18 @@ def test_a_verdict_reads_from_its_difference_to_the_openings():
     assert lines[-2:] == ["Test set opened 1x, last 2026-01-02 by me@here.", "A notice."]
 
 
+def test_what_the_words_rest_on_is_said_where_both_stand():
+    text = confirmation.text(confirmed())
+    assert "The word is by p, of the gain or loss seen over seeds, after Holm's" in text
+    assert "told by 95 % intervals over test images" not in text
+    paid = class_changes.compare(
+        np.array([[0, 0, 0]]), np.array([[0, 0, 1]]), np.array([0, 0, 1]), [9, 3]
+    )
+    text = confirmation.text(confirmed(candidate([0.03] * 5, paid=paid)))
+    assert "told by 95 % intervals over test images" in text
+    assert "bold in a table is a test over seeds" in text
+
+
 def test_what_is_not_shown_says_how_many_seeds_would_show_it():
     text = confirmation.text(confirmed(candidate([0.03, -0.01, 0.04, 0.02, -0.01])))
     assert "not shown, +1.4 points" in text
@@ -106,7 +118,8 @@ def test_the_seeds_of_one_that_left_the_race_are_those_after_which_it_left():
 def test_an_interval_above_zero_beside_what_is_not_shown_is_explained():
     text = confirmation.text(confirmed(candidate([0.021, 0.019, 0.02])))
     assert "not shown, +2.0 points" in text
-    assert "p decides, for the interval of so few seeds is too short" in text
+    text = " ".join(text.split())
+    assert "p decides, for the interval is too short over few seeds and not corrected" in text
 
 
 def test_the_best_epoch_and_the_pool_are_explained():
