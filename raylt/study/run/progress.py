@@ -26,11 +26,13 @@ from raylt.study.run.waiting import watched
 _OTHER_LINES = 11
 """Lines of the terminal that are not rows of the table."""
 _ENOUGH = 0.1
-"""Part of a command's epochs that is trained before the time left is told, unless a trial has
-fewer: the start of Ray outweighs the first ones."""
+"""Part of a command's epochs that is trained before the time left is told, for the first ones
+take longer; or the epochs of one trial, if they are fewer and took `_LONG`."""
+_LONG = 60.0
+"""Seconds in which the first epochs weigh little."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """What the time of a command, and what is left of it, are counted from."""
 
@@ -38,6 +40,8 @@ class Start:
     """By the monotonic clock."""
     epochs: int
     """Epochs that were trained before."""
+    begun: float | None = None
+    """When the first trial began, by the same clock: Ray's processes were up."""
 
 
 class Progress(Listener):
@@ -123,6 +127,7 @@ class Progress(Listener):
                 )
             self._trials[number] = replace(trial, state="running")
             self._clocks[number] = time.monotonic()
+            self.start.begun = self.start.begun or self._clocks[number]
 
     def reported(self, task: Task, metrics: Metrics) -> None:
         """A trial scored an epoch."""
@@ -186,18 +191,18 @@ class Progress(Listener):
         elapsed = now - self.start.time
         epochs, left = epochs_of(trials, self._wanted, self._epochs)
         new = epochs - self.start.epochs
-        known = left and new >= min(self._epochs or math.inf, _ENOUGH * (new + left))
-        to_come = elapsed * left / new if known else math.inf
+        training = now - (self.start.begun or now)
+        fewest = self._epochs if self._epochs and training >= _LONG else math.inf
+        known = left and new >= min(fewest, _ENOUGH * (new + left))
+        to_come = training * left / new if known else math.inf
         within = max(0.0, self._deadline - now)
         rest = ""
         if within < to_come:
             rest = f", {_whole(within)} of the budget left"
         elif to_come < math.inf:
             rest = f", about {_whole(to_come)} left"
-        return (
-            f"{ended}/{self._wanted} trials, {epochs}/{epochs + left} epochs, "
-            f"{_whole(elapsed)}{rest}"
-        )
+        runs = f"{ended}/{self._wanted} {'runs' if self._run_name else 'trials'}"
+        return f"{runs}, {epochs}/{epochs + left} epochs, {_whole(elapsed)}{rest}"
 
     def _best_so_far(self, trials: Sequence[Outcome], best: int | None) -> str:
         metric = self._objective.metric

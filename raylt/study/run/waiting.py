@@ -21,18 +21,14 @@ def waiting(reason: str, *, quiet: bool = False, brief: bool = False) -> Generat
     Args:
         brief: It takes no longer than a person notices: say nothing where nobody watches.
     """
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     from raylt import escape
 
     console = escape.console(stderr=True, quiet=quiet)
     if watched(console) and not quiet:
-        columns = (
-            SpinnerColumn("line"),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, transient=True) as line:
+        columns = (TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True, refresh_per_second=1) as line:
             line.add_task(reason, total=None)
             yield
     else:

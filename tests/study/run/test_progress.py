@@ -112,11 +112,26 @@ def test_the_time_left_is_not_told_by_the_first_epochs(screen, minutes):
     assert "left" not in text
 
 
+@pytest.mark.parametrize(("after", "told"), [(0.5, False), (1, True)])
+def test_the_epochs_of_one_trial_tell_it_once_they_took_a_minute(screen, minutes, after, told):
+    text = screen(80, "study.trials=40", before=lambda shows: minutes(after), epoch=6)
+    assert "6/240 epochs" in text
+    assert ("about 39m00s left" in text) == told
+
+
 def test_the_clock_of_a_command_goes_on_over_its_parts(screen, minutes):
-    earlier = progress.Start(time=minutes(0), epochs=0)
+    began = minutes(0)
+    earlier = progress.Start(time=began, epochs=0, begun=began)
     minutes(3)
     text = screen(80, before=lambda shows: minutes(1), epoch=4, start=earlier)
     assert "4/36 epochs, 4m00s, about 32m00s left" in text
+
+
+def test_the_time_that_ray_takes_to_start_is_none_of_the_time_left(screen, minutes):
+    earlier = progress.Start(time=minutes(0), epochs=0)
+    minutes(5)
+    text = screen(80, before=lambda shows: minutes(1), epoch=4, start=earlier)
+    assert "4/36 epochs, 6m00s, about 8m00s left" in text
 
 
 def test_the_table_says_that_it_stops(screen):
@@ -129,6 +144,7 @@ def test_the_table_says_that_it_stops(screen):
 def test_a_confirmation_names_its_runs_and_calls_none_the_best(screen):
     text = screen(80, name=lambda run: f"trial {run.number}, seed 5")
     assert "trial 0, seed 5  running" in text
+    assert "0/6 runs" in text
     assert "best" not in text
     assert "prune" not in text
 

@@ -31,6 +31,7 @@ def test_on_a_terminal_a_line_is_there_and_then_gone(terminal):
         pass
     text = errors.getvalue()
     assert "starting Ray" in text
+    assert not any(turn in text for turn in "|/\\")
     assert text.endswith("\x1b[2K")
 
 
