@@ -174,6 +174,14 @@ class InputError(RayltError):
 
 class EnvironmentError(RayltError):
     """The machine, the storage or a service is not ready, and nothing was started; or it failed
-    meanwhile, and what was reported before is kept."""
+    meanwhile, and what was reported before is kept.
+
+    Args:
+        names_command: Whether the text names the command that goes on.
+    """
 
     exit_code = 3
+
+    def __init__(self, text: str, *, names_command: bool = False) -> None:
+        super().__init__(text)
+        self.names_command = names_command

@@ -262,7 +262,8 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
         if stopped:
             raise EnvironmentError(
                 f"{question.race.study.name}: the runs stopped: {stopped}; fix the cause, then "
-                f"run `{question.again('--retry-failed')}`"
+                f"run `{question.again('--retry-failed')}`",
+                names_command=True,
             )
     unscored: dict[int, str] = {}
     if untested := question.untested():

@@ -137,13 +137,14 @@ class Place:
         with contextlib.suppress(OSError):
             now = Path(os.readlink(f"/proc/self/fd/{self._held}"))
         where = "it was moved or removed; if it was moved, move it back"
-        if now.name and now.is_dir():
+        if is_elsewhere := bool(now.name) and now.is_dir():
             again = printed.command("resume", [now.name], Settings(runs=now.parent))
             where = (
                 f"it is now at {now}; {KEPT} there: move it back, or go on there with `{again}`"
             )
         raise EnvironmentError(
-            f"{self._folder} must stay where it is while its study runs, but {where}"
+            f"{self._folder} must stay where it is while its study runs, but {where}",
+            names_command=is_elsewhere,
         )
 
     def close(self) -> None:

@@ -211,7 +211,7 @@ def tracked(
             yield session
         except (EnvironmentError, OSError) as error:
             # Many rooms refuse without knowing which command they serve.
-            if "`" not in str(error):
+            if not getattr(error, "names_command", False):
                 error.add_note(f"then go on with `{tracker.resume_command}`")
             raise
         except KeyboardInterrupt:

@@ -119,5 +119,6 @@ def stored(study: Record, kind: type[Answer]) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise EnvironmentError(
             f"{path} must hold the last answer of `raylt {verb}`, but cannot be read: {error}; "
-            f"remove it, and ask again with `{provenance.command(study, verb, study.name)}`"
+            f"remove it, and ask again with `{provenance.command(study, verb, study.name)}`",
+            names_command=True,
         ) from error

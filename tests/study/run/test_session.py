@@ -42,7 +42,8 @@ def tracked(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error", [EnvironmentError("no room; free some"), OSError(28, "No space left on device")]
+    "error",
+    [EnvironmentError("run `pip install timm`"), OSError(28, "No space left on device")],
 )
 def test_what_ends_a_search_is_told_with_the_command_that_goes_on(tracked, error):
     with pytest.raises(type(error)) as caught:
@@ -50,9 +51,10 @@ def test_what_ends_a_search_is_told_with_the_command_that_goes_on(tracked, error
     assert caught.value.__notes__ == [f"then go on with `{RESUME}`"]
 
 
-def test_an_error_that_names_a_command_keeps_its_own(tracked):
+def test_an_error_that_names_the_command_that_goes_on_keeps_its_own(tracked):
+    text = "moved; go on there with `raylt resume toy --runs there`"
     with pytest.raises(EnvironmentError) as caught:
-        tracked[0](EnvironmentError("moved; go on there with `raylt resume toy --runs there`"))
+        tracked[0](EnvironmentError(text, names_command=True))
     assert not hasattr(caught.value, "__notes__")
 
 
