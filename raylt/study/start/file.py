@@ -105,7 +105,7 @@ def summary(survey: Survey) -> list[str]:
         named = [*named[: _NAMED - 3], "...", *named[-2:]]
     lines = [
         f"{survey.images:,} images of {len(counts)} classes in {_plain(str(survey.source))}",
-        f"classes: {', '.join(named)}; imbalance {max(counts) / max(1, min(counts)):.3g}",
+        f"classes: {', '.join(named)}",
     ]
     if len(survey.counts) > 1:
         parts = ", ".join(f"{part} {sum(n)}" for part, n in survey.counts.items())
@@ -142,6 +142,13 @@ def train_counts(survey: Survey, held_out: int) -> list[int]:
     return [count - taken for count in survey.counts["train"]]
 
 
+def tail(survey: Survey, held_out: int) -> str:
+    """The tail of the training images that are left, in the words of `raylt data show`."""
+    counts = train_counts(survey, held_out)
+    imbalance = max(counts) / min(counts)
+    return f"{max(counts)} ... {min(counts)} training images, imbalance {imbalance:.4g}"
+
+
 def parts_to_take(survey: Survey) -> tuple[str, ...]:
     """The parts that the user has not made."""
     return tuple(part for part in ("validation", "test") if part not in survey.counts)
@@ -154,10 +161,9 @@ def _plain(text: str) -> str:
 def _parts(survey: Survey, chosen: Choices) -> str:
     counts = validation_counts(survey, chosen.held)
     worth = f"one validation image is worth {worth_in_words(counts)}"
-    taken = parts_to_take(survey)
-    if not taken:
-        return f"All parts are yours; {worth}."
-    return f"{chosen.held} of each class for {' and '.join(taken)}; {worth}."
+    taken = " and ".join(parts_to_take(survey))
+    parts = f"{chosen.held} of each class for {taken}" if taken else "All parts are yours"
+    return f"{parts}; {tail(survey, chosen.held)}; {worth}."
 
 
 def _data(survey: Survey, chosen: Choices) -> str:

@@ -53,6 +53,7 @@ class Start:
             f"{chosen.method} with the encoder {chosen.encoder} at {chosen.size} pixels, batches "
             f"of {chosen.batch_size}: {chosen.trials} trials of {chosen.epochs} epochs, "
             f"an estimated {duration(self.seconds)}, less where trials are stopped early",
+            f"a class keeps {file.tail(self.survey, chosen.held)}",
             f"one validation image is worth {worth_in_words(held_out)}",
         ]
         if self.point > 1:

@@ -59,7 +59,8 @@ def test_a_folder_becomes_a_space_that_runs_as_it_is(
     assert cli.run(["init", str(source), "-o", "mine.yaml", "--method", method]) == 0
     shown = capsys.readouterr()
     assert "48 images of 3 classes" in shown.err
-    assert "ant 30, bee 12, größer\\nals 6; imbalance 5" in shown.err
+    assert "ant 30, bee 12, größer\\nals 6\n" in shown.err
+    assert "a class keeps 28 ... 4 training images, imbalance 7\n" in shown.err
     assert "20x20" in shown.err
     assert "so differences of less than 66.7 points are noise" in shown.err
     assert "raylt tune --space mine.yaml" in shown.out
@@ -72,6 +73,9 @@ def test_a_folder_becomes_a_space_that_runs_as_it_is(
     assert "worth 33 points" in Path("mine.yaml").read_text("utf-8")
     assert search_space.baseline_point is not None
     assert search_space.study.baseline.source.startswith(f"the published values of {method}")
+    assert "28 ... 4 training images, imbalance 7;" in Path("mine.yaml").read_text("utf-8")
+    assert cli.run(["data", "show", "mine.yaml"]) == 0
+    assert "28 ... 4 training images, imbalance 7\n" in capsys.readouterr().out
     assert cli.run(["check", "mine.yaml"]) == 0
     assert capsys.readouterr().err == ""
 
@@ -183,7 +187,7 @@ def test_a_broken_image_is_not_counted_for_its_class(
     assert cli.run(["init", "../two"]) == 0
     printed = capsys.readouterr().err
     assert "12 images of 2 classes" in printed
-    assert "classes: a 9, b 3;" in printed
+    assert "classes: a 9, b 3\n" in printed
     (source / "b" / "0.png").write_bytes(b"no image")
     assert cli.run(["init", "../two", "-o", "again.yaml"]) == 2
     assert "class 'b' has 2" in capsys.readouterr().err
