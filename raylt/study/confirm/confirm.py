@@ -137,7 +137,8 @@ def _cautions(study: Record) -> tuple[str, ...]:
     """What to bear in mind about a verdict: few test images, pictures that are in several parts,
     raw pixels that are as good."""
     data = study.facts.get("data", {})
-    pixels = floor.unbeaten(study.facts["floor"], study.objectives[0].metric, study.best())
+    metric = study.objectives[0].metric
+    pixels = floor.unbeaten(study.facts["floor"], metric, study.best(), searched=True)
     few = small_sample(images_by_class(study.facts, "test"), part="test")
     return tuple(f"{caution}." for caution in (few, data.get("copies"), pixels) if caution)
 

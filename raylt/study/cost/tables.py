@@ -10,7 +10,7 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 
 _STATES = ("complete", "stopped", "failed", "running", "interrupted", "waiting")
-_WORDS = {"cpu_hours": "CPU-hours", "gpu_hours": "GPU-hours", "wall_clock": "hours on the clock"}
+_WORDS = {"cpu_hours": "CPU-hours", "gpu_hours": "GPU-hours", "wall_clock": "time on the clock"}
 
 Table = tuple[list[str], list[list[str]]]
 """The heads of a table, and its rows."""
@@ -27,6 +27,9 @@ def sentences(record: Record, fresh: Sequence[Outcome]) -> list[str]:
     lines = [
         f"All trials together took {whole}. A trial is counted from its start to its end, over "
         f"all attempts; its CPU- and GPU-hours are those of the cores and GPUs that it booked."
+        if record.searched
+        else f"The training took {whole} from its start to its end, over all attempts; its CPU- "
+        f"and GPU-hours are those of the cores and GPUs that it booked."
     ]
     if state := budget.sentence(record):
         lines.append(f"{state[0].upper()}{state[1:]}.")
@@ -64,9 +67,11 @@ def hours(record: Record) -> Table:
     rows = [
         [
             _WORDS[name],
-            text.hours(hours),
-            text.hours(hours / begun if begun and name != "wall_clock" else None),
-            text.hours(limits.get(name)),
+            _amount(name, hours),
+            _amount(
+                name, hours / begun if begun and record.searched and name != "wall_clock" else None
+            ),
+            _amount(name, limits.get(name)),
             f"{100 * hours / limits[name]:.0f} %" if name in limits else "-",
         ]
         for name, hours in used.items()
@@ -74,6 +79,13 @@ def hours(record: Record) -> Table:
         if hours or name in limits
     ]
     return ["", "used", "a trial", "budget", "used of it"], rows
+
+
+def _amount(name: str, hours: float | None) -> str:
+    """Hours of a kind: those on the clock as a time."""
+    if hours is None or name != "wall_clock":
+        return text.hours(hours)
+    return text.duration(3600 * hours)
 
 
 def states(outcomes: Sequence[Outcome]) -> Table:

@@ -102,6 +102,11 @@ class Record:
         return self.space.study.name
 
     @property
+    def searched(self) -> bool:
+        """Whether its trials are compared; without an open leaf it is one training."""
+        return bool(self.space.leaves)
+
+    @property
     def wanted(self) -> int:
         """How many trials the study is to have, failed ones included."""
         return self.facts["trials"]

@@ -61,7 +61,7 @@ def count(record: Record, wanted: str) -> int:
     if not re.fullmatch(r"\+?[0-9]{1,9}", wanted):
         raise InputError(f"--trials must be a number, or +N for N more, but got {wanted!r}")
     total = int(wanted) + (record.wanted if wanted[0] == "+" else 0)
-    if total > record.wanted and not record.space.leaves:
+    if total > record.wanted and not record.searched:
         raise InputError(
             f"{record.name}: --trials must stay {record.wanted}, for no leaf is open and every "
             f"trial would be the same, but got {wanted}; train another setting with `raylt train "

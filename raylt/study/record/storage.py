@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -147,6 +148,16 @@ def studies(runs: Path) -> tuple[str, ...]:
         path.parent.name for name in (sqlite.FILE, POINTER) for path in runs.glob(f"*/{name}")
     }
     return tuple(sorted(names))
+
+
+def free_name(name: str, runs: Path, url: str | None) -> str:
+    """The name, or where there is such a study the first of `NAME-2`, `NAME-3`, ... without one.
+
+    Raises:
+        EnvironmentError: the server does not answer.
+    """
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(n for n in names if not ((runs / n).exists() or exists(runs / n, url, n)))
 
 
 def exists(folder: Path, url: str | None, name: str) -> bool:

@@ -49,7 +49,8 @@ def require_new(
         resume = printed.command("resume", [name], settings or Settings(runs=folder.parent))
         raise InputError(
             f"study.name: must be new, but {postgres.public(url) if url else folder} holds a "
-            f"study already; continue it with `{resume}`, or choose another name with --study"
+            f"study already; continue it with `{resume}`, or choose another name, such as "
+            f"--study {storage.free_name(name, folder.parent, url)}"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from raylt.escape import text_table
 from raylt.schema import InputError
-from raylt.study.record import provenance
+from raylt.study.record import provenance, storage
 from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, at, images_by_class, score, small_sample
@@ -49,11 +49,13 @@ def best_text(record: Record) -> str:
     assert winner is not None
     same = baseline is not None and baseline.number == winner.number
     role = ", the baseline," if same else ""
-    place = f"is the best of {len(record.outcomes())}" if record.space.leaves else "is its one run"
+    place = f"trial {winner.number}{role} is the best of {len(record.outcomes())}"
     columns = {"best": winner}
+    if not record.searched:
+        place, columns = "one training, for no leaf is open", {"": winner}
     if baseline is not None and not same:
         columns["baseline"] = baseline
-    rows = [["", *columns]]
+    rows = [["", *columns]] if record.searched else []
     for leaf in record.space.leaves:
         rows.append([leaf.path, *(at(trial.point, leaf.path) for trial in columns.values())])
     for metric in dict.fromkeys([*(o.metric for o in record.objectives), *SHOWN]):
@@ -61,10 +63,11 @@ def best_text(record: Record) -> str:
             scores = [trial.last.get(metric) for trial in columns.values()]
             rows.append([metric, *(score(metric, value) for value in scores)])
     few = small_sample(images_by_class(record.facts))
-    hint = floor.unbeaten(record.facts["floor"], record.objectives[0].metric, winner)
+    known, metric = record.facts["floor"], record.objectives[0].metric
+    hint = floor.unbeaten(known, metric, winner, searched=record.searched)
     return "\n".join(
         [
-            f"{record.name}: trial {winner.number}{role} {place}",
+            f"{record.name}: {place}",
             "",
             *text_table(rows),
             "",
@@ -78,11 +81,14 @@ def best_text(record: Record) -> str:
 
 
 def retrain(record: Record, trial: Outcome) -> str:
-    """The command that trains the setting of a trial again, from the space file of its study."""
+    """The command that trains the setting of a trial again, from the space file of its study and
+    under a name that is free."""
     values = [
         f"{path}={value if isinstance(value, str) else json.dumps(value)}"
         for path, value in trial.point.items()
     ]
     file = str(record.folder / "space.yaml")
-    named = ["--study", f"{record.name}-best", "--data-of", record.name]
+    again = f"{record.name}-{'best' if record.searched else 'again'}"
+    name = storage.free_name(again, record.folder.parent, record.url)
+    named = ["--study", name, "--data-of", record.name]
     return provenance.command(record, "train", "-s", file, *named, *values)

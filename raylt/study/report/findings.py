@@ -16,6 +16,8 @@ from raylt.study.verdict import confirmation, floor
 def sentences(record: Record) -> list[str]:
     """What the study found, in sentences, the most important one first."""
     best, baseline = record.best(), record.baseline()
+    if best is None and not record.searched:
+        return ["The training has not finished.", as_sentence(status.what_next(record))]
     if best is None:
         kept = " and kept the constraints" if record.space.study.constraints else ""
         return [f"No trial has finished{kept} yet.", as_sentence(status.what_next(record))]
@@ -23,13 +25,15 @@ def sentences(record: Record) -> list[str]:
     where = "on the validation images" if held_out else "in training, since nothing is held out"
     same = baseline is not None and best.number == baseline.number
     role = ", the baseline," if same else ""
-    searched = bool(record.space.leaves)
-    place = "is the best" if searched else "is the one run"
-    result = [f"Trial {best.number}{role} {place}: {', '.join(scores(best.last))} {where}."]
+    reached = f"{', '.join(scores(best.last))} {where}."
+    result = [f"Trial {best.number}{role} is the best: {reached}"]
+    if not record.searched:
+        result = [f"The model reaches {reached}"]
     confirmed = confirmation.stored(record) is not None
-    if searched and not (same and confirmed):
+    if record.searched and not (same and confirmed):
         result.append(_against_baseline(record, best, baseline))
-    if hint := floor.unbeaten(record.facts["floor"], record.objectives[0].metric, best):
+    known, metric = record.facts["floor"], record.objectives[0].metric
+    if hint := floor.unbeaten(known, metric, best, searched=record.searched):
         result.insert(1, f"{hint}.")
     if few := small_sample(images_by_class(record.facts)):
         result.append(f"{few}.")
@@ -39,7 +43,7 @@ def sentences(record: Record) -> list[str]:
         searched = result[0].replace(" is the best", " was the best of the search", 1)
         verdicts = [f"{sentence}." for sentence in confirmations]
         return [*verdicts, opened, *_rival(record), searched, *result[1:]]
-    if not searched:
+    if not record.searched:
         return [*result, opened]
     ended = sum(trial.over for trial in record.outcomes())
     if ended < record.wanted:

@@ -32,7 +32,8 @@ def parts(record: Record, number: int) -> list[Columns | str]:
     # As people see it: `interrupted` where nobody drives the search.
     trial = next(trial for trial in record.ranking() if trial.number == number)
     entries = record.epochs(number)
-    head = f"{record.name}, trial {number}: {trial.state}, {text.assignments(trial.point)}"
+    state = [trial.state, *filter(None, [text.assignments(trial.point)])]
+    head = f"{record.name}, trial {number}: {', '.join(state)}"
     rest = len(entries) - _EPOCHS
     more = [f"... and {rest} epochs before"] if rest > 0 else []
     table = ["", _epochs(entries[-_EPOCHS:]), ""] if entries else []

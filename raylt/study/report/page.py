@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -25,6 +25,7 @@ from raylt.study.report.best import retrain
 from raylt.study.report.charts import classes
 from raylt.study.report.charts.figure import Chart, Parallel
 from raylt.study.report.charts.html import drawing, script
+from raylt.study.report.page_tables import facts, filled, table
 from raylt.study.verdict import ablation, answer, class_changes, confirmation
 from raylt.study.verdict.significance import P_VALUE
 from raylt.study.warm_start import origins
@@ -33,10 +34,15 @@ _AXIS = 95
 """Pixels that an axis of parallel coordinates needs."""
 _RANKED = 100
 """Trials in the ranking."""
-_LONG = 25
-"""Letters of a cell from which it takes several lines."""
+_MARKED = (
+    "The best trial and the baseline are marked; a trial that was stopped early is ranked by how "
+    "far it came. A click on a head sorts."
+)
+"""What is said of the ranking."""
 _RESULTS = ("versus", "cost", "paid", "classes", "pareto", "curves")
 """Charts of the results, the most telling first; that of a rival is there only with one."""
+_OF_ONE = ("classes", "curves")
+"""Those of one training."""
 
 
 def write(record: Record, path: Path) -> Path:
@@ -62,17 +68,17 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
     from plotly.offline import get_plotlyjs
 
     by_key = {chart.key: chart for chart in drawn}
+    results = _RESULTS if record.searched else _OF_ONE
     body = "\n".join(
         (
             _head(record),
             _verdict(record),
             _numbers(record),
             "<h2>Results</h2>",
-            *(_figure(by_key[key]) for key in _RESULTS if key in by_key),
+            *(_figure(by_key[key]) for key in results if key in by_key),
             _confirmation(record),
             _ablation(record, by_key),
-            "<h2>The search</h2>",
-            *(_figure(by_key[key]) for key in ("parallel", "importance", "response")),
+            *(_search(by_key) if record.searched else ()),
             _ranking(record),
             _costs(record),
             "<h2>Data</h2>",
@@ -93,9 +99,10 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
 
 def _head(record: Record) -> str:
     fixed: Mapping[str, Any] = record.space.fixed
+    leaves = f"{len(record.space.leaves)} open leaves" if record.searched else "one training"
     return (
         f"<h1>{_text(record.name)}</h1>\n<p class='quiet'>{_text(fixed['method']['name'])} on "
-        f"{_text(fixed['data']['name'])}, {len(record.space.leaves)} open leaves, "
+        f"{_text(fixed['data']['name'])}, {leaves}, "
         f"begun {_text(record.facts['created'][:10])}</p>"
     )
 
@@ -111,11 +118,15 @@ def _verdict(record: Record) -> str:
 
 def _numbers(record: Record) -> str:
     trials = record.outcomes()
-    numbers = {
-        **_scores(record),
+    counts = {
         "trials ended": f"{sum(trial.over for trial in trials)} of {record.wanted}",
         "stopped early": str(sum(trial.state == "stopped" for trial in trials)),
-        "time of all trials": duration(sum(trial.seconds for trial in trials)),
+    }
+    whole = "time of all trials" if record.searched else "time of the training"
+    numbers = {
+        **_scores(record),
+        **(counts if record.searched else {}),
+        whole: duration(sum(trial.seconds for trial in trials)),
         **{
             f"{account.name}, used of the budget": (
                 f"{duration(3600 * account.used)} of {duration(3600 * account.limit)}"
@@ -148,11 +159,14 @@ def _scores(record: Record) -> dict[str, str]:
     metric = record.objectives[0].metric
     name = metric.removeprefix("val/")
     seen = "validation, one seed" if name != metric else "one seed"
-    compared = {f"baseline {name}\n{seen}": _score(metric, baseline)}
+    few = _score("val/few", best)
+    if not record.searched:
+        of_few = {} if metric == "val/few" else {"few\nvalidation, one seed": few}
+        return {f"{name}\n{seen}": _score(metric, best), **of_few}
     return {
         f"best {name}\n{seen}": _score(metric, best),
-        **(compared if record.space.leaves else {}),
-        "few-shot of the best\nvalidation, one seed": _score("val/few", best),
+        f"baseline {name}\n{seen}": _score(metric, baseline),
+        "few-shot of the best\nvalidation, one seed": few,
     }
 
 
@@ -186,12 +200,12 @@ def _confirmation(record: Record) -> str:
     stored = confirmation.stored(record)
     if stored is None:
         return ""
-    table = _table(confirmation.HEADS, confirmation.rows(stored))
+    verdicts = table(confirmation.HEADS, confirmation.rows(stored))
     pool = f", {confirmation.POOL}" if stored["retrain"] == "pool" else ""
     basis = " ".join(map(text.as_sentence, (P_VALUE, class_changes.BASIS)))
     return (
         f"<h2>Confirmation</h2>\n<p class='quiet'>{_text(stored['metric'])}, each candidate "
-        f"against the baseline with the same seeds{pool}. {_text(basis)}</p>\n{table}"
+        f"against the baseline with the same seeds{pool}. {_text(basis)}</p>\n{verdicts}"
     )
 
 
@@ -213,12 +227,18 @@ def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
             f"<p class='quiet'>{_text(changes)}. {_text(metric)} over {len(stored['seeds'])} "
             f"seeds. {_text(ablation.COLUMNS)}</p>",
             _figure(charts[f"ablation{suffix}"]),
-            _table(heads, rows),
+            table(heads, rows),
         ]
         if stored["path"]:
             heads = ("step", f"{metric} (%)", "gain", "interval")
-            parts += [_figure(charts[f"path{suffix}"]), _table(heads, ablation.steps(stored))]
+            parts += [_figure(charts[f"path{suffix}"]), table(heads, ablation.steps(stored))]
     return "\n".join(parts)
+
+
+def _search(charts: Mapping[str, Chart]) -> Iterator[str]:
+    """What was tried, before the ranking."""
+    yield "<h2>The search</h2>"
+    yield from (_figure(charts[key]) for key in ("parallel", "importance", "response"))
 
 
 def _ranking(record: Record) -> str:
@@ -244,18 +264,16 @@ def _ranking(record: Record) -> str:
         for trial in trials
     ]
     kinds = ["best" if best and trial.number == best.number else trial.role for trial in trials]
+    kinds = kinds if record.searched else []
     heads += ["time", "CPU-hours", "GPU-hours", "failure"]
-    filled = [any(row[i] not in ("", "-") for row in rows) for i in range(len(heads))]
-    rows = [list(itertools.compress(row, filled)) for row in rows]
-    table = _table([*itertools.compress(heads, filled)], rows, kinds=kinds, sortable=True)
+    ranked = table(*filled(heads, rows), kinds=kinds, sortable=record.searched)
     rest = len(begun) - len(trials)
     more = f"<p class='quiet'>... and {rest} more trials.</p>" if rest else ""
-    return (
-        "<h2>Ranking</h2>\n<p class='quiet'>Accuracies in per cent on the validation images after "
-        "the last epoch. The best trial and the baseline are marked; a trial that was stopped "
-        "early is ranked by how far it came. A click on a head sorts.</p>\n"
-        f"{_origins(record)}{table}{more}"
-    )
+    title = "Ranking" if record.searched else "Scores"
+    words = "Accuracies in per cent on the validation images after the last epoch."
+    marked = f" {_MARKED}" if record.searched else ""
+    head = f"<h2>{title}</h2>\n<p class='quiet'>{words}{marked}</p>\n"
+    return f"{head}{_origins(record)}{ranked}{more}"
 
 
 def _origins(record: Record) -> str:
@@ -275,16 +293,18 @@ def _origins(record: Record) -> str:
         for number, entry in entries.items()
     ]
     heads = ["trial", "comes from", "reached there", "setting there", "fingerprint of its data"]
-    return f"{sentences}\n{_table(heads, rows)}\n"
+    return f"{sentences}\n{table(heads, rows)}\n"
 
 
 def _costs(record: Record) -> str:
     fresh = [run for _, runs in answer.seed_runs(record) for run in runs.outcomes()]
     sentences = "".join(f"<p>{_text(line)}</p>" for line in tables.sentences(record, fresh))
-    shown = [tables.hours(record), tables.states(record.ranking())]
+    # The scores of one training say its state and its time.
+    states = [tables.states(record.ranking())] if record.searched else []
+    shown = [tables.hours(record), *states]
     if steps := executions.rows(record):
         shown.append((["machine", "a step of", "computed in"], steps))
-    return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(_table(*table) for table in shown)
+    return f"<h2>Costs</h2>\n{sentences}\n" + "\n".join(table(*filled(*known)) for known in shown)
 
 
 def _data(record: Record) -> str:
@@ -308,7 +328,7 @@ def _data(record: Record) -> str:
     for key, value in floor.items():
         classifier = key.removeprefix("floor/").replace("/", ", ")
         rows[f"floor of raw pixels, {classifier}"] = percent(value)
-    return _facts(rows)
+    return facts(rows)
 
 
 def _repeat(record: Record) -> str:
@@ -326,63 +346,17 @@ def _repeat(record: Record) -> str:
     if best is not None:
         again = _text(retrain(record, best))
         recipe = _text(document.dump(best.recipe))
-        parts.append(f"<p>Train the best setting again</p><pre class='command'>{again}</pre>")
+        setting = "the best setting" if record.searched else "it"
+        parts.append(f"<p>Train {setting} again</p><pre class='command'>{again}</pre>")
         parts.append(f"<p>Its recipe, every choice</p><pre>{recipe}</pre>")
     parts.append(f"<p>The space, as space.yaml</p><pre>{_text(record.space.text)}</pre>")
     versions = {"raylt": record.facts["raylt"], "study": record.facts["id"]}
     versions |= {k: v for k, v in record.facts.get("versions", {}).items() if k != "version.raylt"}
-    return "\n".join([*parts, _facts(versions)])
+    return "\n".join([*parts, facts(versions)])
 
 
 def _score(metric: str, trial: Outcome | None) -> str:
     return score(metric, trial.last.get(metric) if trial else None)
-
-
-Cell = str | tuple[str, float]
-"""A text, and what it is sorted by where that is something else."""
-
-
-def _table(
-    heads: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
-    *,
-    kinds: Sequence[str] = (),
-    sortable: bool = False,
-) -> str:
-    """Rows under their heads; a row of one cell says what those below it are.
-
-    Args:
-        kinds: The classes of the rows in the style sheet.
-    """
-    # On paper a long name is broken rather than the table cut off.
-    names = [_text(name).replace("_", "_<wbr>") for name in heads]
-    names = [f"<button type='button'>{name}</button>" for name in names] if sortable else names
-    head = "".join(f"<th scope='col'>{name}</th>" for name in names)
-    lines = "\n".join(
-        f"<tr><td class='quiet' colspan='{len(heads)}'>{_text(str(row[0]))}</td></tr>"
-        if len(row) == 1 < len(heads)
-        else f"<tr class='{kind}'>{''.join(map(_cell, row))}</tr>"
-        for row, kind in itertools.zip_longest(rows, kinds, fillvalue="")
-    )
-    return (
-        f"<div class='wide'><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table>"
-        f"</div>"
-    )
-
-
-def _cell(cell: Cell) -> str:
-    if isinstance(cell, tuple):
-        return f"<td data-value='{cell[1]}'>{_text(cell[0])}</td>"
-    words = _text(cell).replace("_", "_<wbr>")
-    return f"<td{' class=long' if len(cell) > _LONG else ''}>{words}</td>"
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    """Values beside their names."""
-    lines = "\n".join(
-        f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts.items()
-    )
-    return f"<div class='wide'><table class='words'>\n{lines}</table></div>"
 
 
 def _text(value: str) -> str:

@@ -131,7 +131,7 @@ def require_searched(record: Record) -> None:
     Raises:
         InputError: it is one run.
     """
-    if not record.space.leaves:
+    if not record.searched:
         raise InputError(f"{record.name}: {alone(record)}")
 
 
@@ -159,8 +159,8 @@ def what_next(record: Record) -> str:
     if sum(trial.over for trial in trials) < record.wanted:
         return f"go on with `{budget.resume_command(record)}`"
     failed = any(trial.state == "failed" for trial in trials)
-    if not (failed or record.space.leaves):
-        return "its one run is over; train another setting with `raylt train --study NAME`"
+    if not (failed or record.searched):
+        return "its one training is over; train another setting with `raylt train --study NAME`"
     more = ["--retry-failed"] if failed else ["--trials", f"+{record.wanted}"]
     return f"go on with `{provenance.command(record, 'resume', record.name, *more)}`"
 
@@ -176,6 +176,7 @@ def _state(record: Record) -> dict[str, Any]:
         "pid": driver and driver.pid,
         "host": driver and driver.host,
         "questions": questions(record),
+        "searched": record.searched,
         "wanted": record.wanted,
         "revision": revise.number(record),
         "states": Counter(trial.state for trial in ranking),
@@ -227,8 +228,13 @@ def _sentence(state: Mapping[str, Any]) -> str:
     revised = f", revision {revision} of the space" if revision > 1 else ""
     trials = "1 trial" if state["wanted"] == 1 else f"{state['wanted']} trials"
     parts = [f"{name}: {state['state']}{driver}, {trials}{revised}: {_counts(state)}"]
+    if not state["searched"]:
+        alone = sum(state["states"].values()) == 1
+        states = ", ".join(state["states"]) if alone else _counts(state)
+        parts = [f"{name}: {state['state']}{driver}, one training: {states}"]
     if best:
-        parts.append(f"best trial {best['number']} with {objective} {_best_score(state)}")
+        trial = f"best trial {best['number']} with " if state["searched"] else ""
+        parts.append(f"{trial}{objective} {_best_score(state)}")
     if state["budget"]:
         parts.append(state["budget"])
     if state["state"] == "unfinished":

@@ -259,7 +259,7 @@ def _result(
 
 def next_commands(study: Record) -> dict[str, str]:
     """What may be done after a search, or after one run, which has nothing to compare."""
-    name, searched = study.name, bool(study.space.leaves)
+    name, searched = study.name, study.searched
     verbs = ("best", *["confirm"] * searched, "ui")
     commands = {verb: provenance.command(study, verb, name) for verb in verbs}
     commands["resume"] = budget.resume_command(study)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raylt import recipe
 from raylt.schema import InputError
-from raylt.study.record import provenance
+from raylt.study.record import provenance, storage
 from raylt.study.record.record import Record
 from raylt.study.record.text import class_names
 
@@ -44,7 +44,7 @@ def require(record: Record, splits: Splits) -> None:
         "--space",
         str(record.folder / "space.yaml"),
         "--study",
-        f"{record.name}-2",
+        storage.free_name(record.name, record.folder.parent, record.url),
     )
     raise InputError(
         f"{record.name}: the images must be those that it began with, but "

@@ -24,7 +24,8 @@ def parts(result: Result) -> list[Columns | str]:
 def closing(result: Result) -> list[str]:
     """The summary's lines below the ranking: best against baseline, floor, files, what next."""
     lines = [*_verdict(result), *floor.lines(result.floor)]
-    if hint := floor.unbeaten(result.floor, result.objective, result.best):
+    searched, best = bool(result.paths), result.best
+    if hint := floor.unbeaten(result.floor, result.objective, best, searched=searched):
         lines.append(hint)
     if few := text.small_sample(result.validation):
         lines.append(few)
@@ -44,9 +45,10 @@ def closing(result: Result) -> list[str]:
         return [*lines, f"Interrupted; go on with: {commands['resume']}"]
     missing = sum(trial.over for trial in result.ranking) < result.wanted
     question = "is the best of the others better?" if _same(result) else "is it really better?"
-    steps = [("best", "the best recipe"), ("confirm", question)] if result.best else []
+    recipe = "the best recipe" if searched else "its recipe"
+    steps = [("best", recipe), ("confirm", question)] if best else []
     steps += [
-        ("ui", "compare the trials in MLflow"),
+        ("ui", "compare the trials in MLflow" if searched else "see it in MLflow"),
         ("resume", "go on with what is not finished")
         if missing
         else ("more", "as many trials again"),
@@ -64,8 +66,12 @@ def _same(result: Result) -> bool:
 def _verdict(result: Result) -> list[str]:
     metric, best, baseline = result.objective, result.best, result.baseline
     if best is None:
+        if not result.paths:
+            return ["The training has not finished."]
         return ["No best trial yet: none has finished, or none has kept the constraints."]
     lines = [f"Best: trial {best.number} with {', '.join(text.scores(best.last))}"]
+    if not result.paths:
+        lines = [f"The model reaches {', '.join(text.scores(best.last))}"]
     if not any(name.startswith("val/") for name in best.last):
         lines.append(
             "Nothing is held out (data.validation is 0), so only training losses are known; "

@@ -132,7 +132,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     openings = zip(table.studies, table.openings, strict=True)
     sentences = [
         f"{in_common}; scores on the {table.images} images after {after}",
-        f"settings were chosen by {table.objective}",
+        *([f"settings were chosen by {table.objective}"] if table.objective else []),
         *_fewer(table),
         *([_one_seed(table)] if table.searched else []),
         *([std] if "Std" in _columns(table) else []),
@@ -226,4 +226,6 @@ def _values(recipes: Iterable[Mapping[str, Any]], *path: str) -> str:
 def _one_seed(table: Table) -> str:
     """Which seed the scores are of; where nothing was searched there is no winner."""
     chosen = any("winner" in row.name for row in table.rows)
+    if len(table.rows) == 1:
+        return "one seed"
     return f"one seed each{': that by which the search chose the winner' if chosen else ''}"

@@ -68,7 +68,7 @@ class Table:
     images: Images
     studies: tuple[str, ...]
     objective: str
-    """What the settings were chosen by."""
+    """What the settings were chosen by; "" where nothing was searched."""
     hours: str
     """What the hours of the rows are of: `GPU-hours` where a row has any, else `CPU-hours`."""
     openings: tuple[int, ...]
@@ -152,7 +152,7 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
         ),
         images=chosen,
         studies=tuple(record.name for record in records),
-        objective=records[0].objectives[0].metric,
+        objective=next((r.objectives[0].metric for r in records if r.searched), ""),
         hours="GPU-hours" if on_gpus else "CPU-hours",
         openings=tuple(len(test_openings.openings(record)) for record in records),
         best_epoch=best_epoch,
@@ -180,7 +180,7 @@ def _notices(
     notices += [
         f"{record.name}: {status.alone(record)}"
         for record in records
-        if record.name in shown and not record.space.leaves
+        if record.name in shown and not record.searched
     ]
     left = [s for s in settings if s.study in shown and not _has(s, images)]
     if left and any(_has(setting, images) for setting in settings):
@@ -192,7 +192,7 @@ def _notices(
 
 def _remedy(record: Record) -> str:
     """How a study gets scores over fresh seeds."""
-    if not record.space.leaves:
+    if not record.searched:
         return status.alone(record)
     return f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
 
@@ -262,7 +262,7 @@ def _searched(record: Record) -> list[_Runs]:
     where there was no search."""
     baseline, best = record.baseline(), record.best()
     trials = {"baseline": baseline, "winner": best}
-    if not record.space.leaves:
+    if not record.searched:
         trials = {"the run" if baseline is None else "baseline": best}
     elif baseline is not None and best is not None and baseline.number == best.number:
         trials = {"baseline (winner)": baseline}

@@ -19,7 +19,10 @@ _LINES = 20
 def verdict(record: Record) -> list[str]:
     """What a study has found, in sentences, and how often its test set was opened."""
     best = record.best()
-    lines = [] if best is None else [f"Best: trial {best.number}, {', '.join(scores(best.last))}."]
+    lines: list[str] = []
+    if best is not None:
+        place = f"Best: trial {best.number}," if record.searched else "The model reaches"
+        lines = [f"{place} {', '.join(scores(best.last))}."]
     opened, *confirmed = confirmation.brief(record)
     if confirmation.stored(record) is None:
         return [*lines, opened, *confirmed]

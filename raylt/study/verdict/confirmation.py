@@ -95,7 +95,7 @@ def _unconfirmed(study: Record) -> list[str]:
     best, baseline = study.best(), study.baseline()
     if best is None or any(trial.state == "running" for trial in study.outcomes()):
         return []
-    if not study.space.leaves:
+    if not study.searched:
         return []  # One run has nothing to compare.
     if baseline is not None and best.number == baseline.number:
         return ["The best trial is the baseline itself: the search found nothing better"]

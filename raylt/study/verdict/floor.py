@@ -34,13 +34,16 @@ def lines(floor: Mapping[str, float]) -> list[str]:
     ]
 
 
-def unbeaten(floor: Mapping[str, float], metric: str, best: Outcome | None) -> str:
+def unbeaten(
+    floor: Mapping[str, float], metric: str, best: Outcome | None, *, searched: bool
+) -> str:
     """That the best trial does not beat raw pixels, and what to try; "" where it does, or where
     nobody knows.
 
     Args:
         floor: The fact `floor` of a study.
         metric: The objective; where raw pixels have none of it, the accuracy is compared.
+        searched: Whether there are others; else it is the only training.
     """
     metric = metric if levels(floor, metric) else "val/accuracy"
     known = levels(floor, metric)
@@ -53,13 +56,16 @@ def unbeaten(floor: Mapping[str, float], metric: str, best: Outcome | None) -> s
     if level == 1:
         return (
             f"{_CLASSIFIERS[classifier].capitalize()} on the raw pixels reaches {name} 100 "
-            f"already, which no trial can beat: these images are too easy to tell settings apart"
+            f"already, which no model can beat: these images are too easy to tell settings apart"
         )
     epochs = best.recipe.get("epochs")
     longer = f"more epochs (epochs={2 * epochs} instead of {epochs})" if epochs else "more epochs"
     images = " on the validation images" if name != metric else ""
+    unbeaten = "The model does not beat the raw pixels: it reaches"
+    if searched:
+        unbeaten = "No trial beats the raw pixels: the best reaches"
     return (
-        f"No trial beats the raw pixels: the best reaches {name} {percent(reached)}{images}, "
+        f"{unbeaten} {name} {percent(reached)}{images}, "
         f"{_CLASSIFIERS[classifier]} on the pixels {percent(level)}. Try {longer}, or "
         f"an augmentation that leaves what tells the classes apart as it is"
     )

@@ -33,10 +33,10 @@ def test_hours_are_those_of_all_trials_against_the_budget(tmp_path):
     assert result["CPU-hours"]["used of it"] == f"{100 * cpu / 2:.0f} %"
     assert float(result["GPU-hours"]["used"]) == pytest.approx(hours(record, 0.5), rel=5e-3)
     assert result["GPU-hours"]["budget"] == result["GPU-hours"]["used of it"] == "-"
-    assert result["hours on the clock"] == {
-        "used": "0.25",
+    assert result["time on the clock"] == {
+        "used": "15m00s",
         "a trial": "-",
-        "budget": "0.5",
+        "budget": "30m00s",
         "used of it": "50 %",
     }
 

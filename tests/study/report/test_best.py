@@ -118,7 +118,15 @@ def test_that_raw_pixels_are_as_good_is_said(tmp_path: Path) -> None:
 def test_one_run_stands_alone(tmp_path: Path) -> None:
     record = made.one_run(tmp_path)
     text = best.best_text(record)
-    assert text.startswith("one: trial 0 is its one run\n")
+    assert text.startswith("one: one training, for no leaf is open\n\nval/accuracy ")
     assert best.best(record)["baseline"] is None
-    for word in ("baseline", "nothing better", "really better"):
+    for word in ("baseline", "best", "nothing better", "really better"):
         assert word not in text
+    assert f"raylt train -s {record.folder}/space.yaml --study one-again --data-of one" in text
+
+
+def test_the_command_names_a_study_that_is_not_there_yet(tmp_path: Path) -> None:
+    record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    assert "--study made-best --data-of made" in best.best(record)["retrain"]
+    (tmp_path / "made-best").mkdir()
+    assert "--study made-best-2 --data-of made" in best.best(record)["retrain"]

@@ -95,5 +95,5 @@ def test_a_rival_that_leads_comes_first(tmp_path):
 
 def test_one_run_is_compared_with_nothing(tmp_path):
     run, opened = findings.sentences(made.one_run(tmp_path))
-    assert run.startswith("Trial 0 is the one run: accuracy ")
+    assert run.startswith("The model reaches accuracy ")
     assert opened == "Test set never opened."

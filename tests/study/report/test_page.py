@@ -235,3 +235,17 @@ def test_it_tells_how_the_space_was_widened_after_the_first_command(tmp_path):
     _, text = read(page.page(record, charts.of_study(record)))
     assert "Revision 2 of the space, 20" in text
     assert "<wider>" not in text
+
+
+def test_the_page_of_one_training_has_no_word_of_a_search(tmp_path):
+    record = made.one_run(tmp_path)
+    _, text = read(page.page(record, charts.of_study(record)))
+    ours = text[: text.index("Its recipe, every choice")]
+    for word in ("search", "trials", "best", "winner", "baseline", "rank", "compare", "leaves"):
+        assert word not in ours.replace(str(tmp_path), ""), word
+    for word in ("leaf matters", "Nothing to draw: no leaf", "Many against few"):
+        assert word not in ours
+    assert "The model reaches accuracy " in ours
+    assert "Scores Accuracies in per cent" in ours
+    assert "time of the training" in ours
+    assert "Train it again raylt train -s" in ours

@@ -45,5 +45,5 @@ def test_the_state_of_one_run_is_one_sentence(tmp_path: Path) -> None:
     made.one_run(tmp_path).close()
     state = status.study("one", tmp_path)
     sentence, *rest = status.study_parts(state)
-    assert sentence.startswith("one: finished, 1 trial: 1 complete; best trial 0 with ")
+    assert sentence.startswith("one: finished, one training: complete; val/accuracy ")
     assert not [line for line in rest if "baseline" in str(line)]

@@ -143,6 +143,6 @@ def test_one_run_is_compared_with_nothing():
     commands = {"best": "raylt best toy", "ui": "raylt ui", "resume": "raylt resume toy"}
     given = {"paths": (), "wanted": 1, "baseline_source": "", "commands": commands}
     text = shown(search_result(outcome(0, 0.9, role="sampled"), **given))
-    assert "Best: trial 0 with accuracy 90.0" in text
-    for word in ("Baseline", "the baseline", "confirm", "--trials"):
+    assert "The model reaches accuracy 90.0" in text
+    for word in ("Baseline", "the baseline", "confirm", "--trials", "Best", "best r", "compare"):
         assert word not in text

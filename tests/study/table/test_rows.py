@@ -213,7 +213,10 @@ def test_one_run_is_called_the_run_and_what_to_confirm_is_said(tmp_path):
     (notice,) = table.notices
     assert "one run has nothing to compare" in notice
     assert "raylt confirm many" in notice
-    assert "winner" not in " ".join(formats.footnote(table, str))
+    footnote = " ".join(formats.footnote(table, str))
+    assert "One seed." in footnote
+    for word in ("winner", "chosen", "each"):
+        assert word not in footnote
 
 
 def test_the_imbalance_of_images_as_they_are_is_counted(toy):

@@ -58,7 +58,7 @@ def _on_test(candidate: Mapping[str, Any], names: Sequence[str], *, seeds: int) 
 
 
 def _on_validation(record: Record) -> Chart:
-    if not record.space.leaves:
+    if not record.searched:
         return figure.nothing(*_NAME, "one run has nothing to compare")
     best, baseline = record.best(), record.baseline()
     table, baseline_table = (classes.table_of(record, trial) for trial in (best, baseline))

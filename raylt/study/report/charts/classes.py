@@ -188,8 +188,8 @@ def _best_and_baseline(record: Record, names: Sequence[str]) -> Chart:
     best, baseline = record.best(), record.baseline()
     table, baseline_table = table_of(record, best), table_of(record, baseline)
     if best is None or table is None:
-        return figure.nothing(*_CLASSES, "the best trial has left no table of its classes")
-    models = [(f"best, trial {best.number}", table.last)]
+        return figure.nothing(*_CLASSES, "no finished trial has left a table of its classes")
+    models = [(f"best, trial {best.number}" if record.searched else "", table.last)]
     same_data = baseline_table and baseline_table.train_counts == table.train_counts
     if baseline and baseline_table and same_data and baseline.number != best.number:
         models.append((f"baseline, trial {baseline.number}", baseline_table.last))

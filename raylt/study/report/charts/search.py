@@ -127,7 +127,8 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
     if baseline:
         styles[baseline.number] = ("baseline", figure.BLUE, "dash", 3)
     if best:
-        styles[best.number] = ("best", figure.VERMILION, "solid", 3)
+        name = "best" if record.searched else ""
+        styles[best.number] = (name, figure.VERMILION, "solid", 3)
     # The best trial and the baseline are drawn over the others.
     drawn.sort(key=lambda trial: trial.number in styles)
     other: Style = ("", figure.PALE, "solid", 1)
@@ -144,9 +145,10 @@ def curves(record: Record, ranking: Sequence[Outcome]) -> Chart:
     )
     rest = len(scored) - len(drawn)
     several = f"{len(drawn)} trials; thin lines that end early were stopped or are not finished."
+    alone = "1 trial." if record.searched else "After each epoch that was scored."
     return figure.plot(
         *_CURVES,
-        ("1 trial." if len(drawn) == 1 else several)
+        (alone if len(drawn) == 1 else several)
         + (f" {rest} weaker trials are left out." if rest else ""),
         x=Axis("epoch"),
         y=Axis(parts.axis_title(metric)),
