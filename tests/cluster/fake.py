@@ -22,14 +22,17 @@ def work(recipe, *, root, folder, report, device, leave=None):
         report(entry)
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         time.sleep(float((root / "seconds.txt").read_text()))
+        # Whoever kills wants to know whom. Rank 0 writes last: who reads of its world finds the
+        # files of all others there.
+        where = {"host": socket.gethostname(), "pid": os.getpid(), "world": world}
+        where |= {name: os.environ.get(name) for name in INTERFACES}
+        if rank > 0:
+            write(folder / f"rank-{rank}.json", where)
         if dist.is_initialized():
             dist.all_reduce(torch.ones(1))
         history.append(metrics(recipe, epoch))
-        # Whoever kills wants to know whom.
-        where = {"host": socket.gethostname(), "pid": os.getpid(), "world": world}
-        where |= {name: os.environ.get(name) for name in INTERFACES}
-        write(folder / f"rank-{rank}.json", where)
         if rank == 0:
+            write(folder / "rank-0.json", where)
             with (folder / "ran.txt").open("a") as file:
                 file.write(f"{epoch}\n")
             write(state, history)
