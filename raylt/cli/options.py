@@ -268,7 +268,7 @@ def load_space(file: str | None, words: Sequence[str], overrides: Sequence[str])
 
         loaded = space.load(file, [*overrides, *words])
     for warning in loaded.warnings:
-        output.echo(f"warning: {warning}", err=True)
+        output.tell(f"warning: {warning}", err=True)
     return loaded
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,11 +19,39 @@ if TYPE_CHECKING:
 
 _WIDE = 1000
 """Columns of a table that is written to a file or a pipe."""
+_COMMAND = re.compile("`[^`]*`")
+_SPACE = "\x00"
+"""Stands for a space inside a command while its line is broken."""
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     """Print a text; what a terminal would obey in it is shown."""
     click.echo(escape.terminal(str(text)), err=err, nl=nl)
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print lines that suit the width of the terminal; those for a file or a pipe stay whole."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(fitted(line, width) for line in text.split("\n"))
+    echo(text, err=err)
+
+
+def fitted(line: str, width: int) -> str:
+    """A line broken between words, and in no command; below its last column, where it has some."""
+    line = escape.terminal(line)
+    # A command that is not part of a sentence is copied, so it stays one line.
+    if len(line) <= width or re.search("raylt [a-z]", _COMMAND.sub("", line)):
+        return line
+    gap = max((m.end() for m in re.finditer(r"(?<=\S)  +", line)), default=width)
+    indent = gap if gap <= width // 2 else len(line) - len(line.lstrip()) + 2
+    return textwrap.fill(
+        _COMMAND.sub(lambda command: command[0].replace(" ", _SPACE), line),
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace(_SPACE, " ")
 
 
 def print_json(values: Any) -> None:

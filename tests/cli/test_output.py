@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 
 import pytest
 
@@ -22,3 +23,32 @@ def test_a_terminal_is_shown_what_it_would_obey(capsys, err):
     output.echo("a \x1b[31mred\x1b[0m name", err=err)
     shown = capsys.readouterr()
     assert (shown.err if err else shown.out) == "a \\x1b[31mred\\x1b[0m name\n"
+
+
+LINE = "baseline   Kang et al., Decoupling Representation and Classifier, ICLR 2020, their setting"
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [
+        (LINE, [LINE[:76], " " * 11 + LINE[77:]]),
+        ("  " + "word " * 20, ["  " + ("word " * 15).strip(), "    " + ("word " * 5).strip()]),
+        ("x " * 30 + "run `raylt data get it`, or not", None),
+        ("y" * 90, ["y" * 90]),
+        ("Next: raylt tune --space " + "a " * 40, ["Next: raylt tune --space " + "a " * 40]),
+    ],
+)
+def test_a_long_line_is_broken_between_words_and_in_no_command(line, lines):
+    shown = output.fitted(line, 80).splitlines()
+    assert shown == (lines or [("x " * 30 + "run").strip(), "  `raylt data get it`, or not"])
+
+
+def test_a_line_is_as_wide_as_the_terminal_and_whole_in_a_file(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    output.tell(LINE)
+    assert capsys.readouterr().out == f"{LINE}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.tell(LINE)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(" ".join(lines).split()) == " ".join(LINE.split())

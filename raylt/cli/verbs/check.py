@@ -75,20 +75,20 @@ def check(
         images = {"images": asdict(seen)}
         output.print_json({**overview.overview(space, seen.counts.get("train")), **images, **more})
         return
-    output.echo(overview.text(space, seen.counts.get("train")))
+    output.tell(overview.text(space, seen.counts.get("train")))
     if warm is not None:
         from raylt.study.warm_start import carried
 
-        output.echo("\n" + "\n".join([*carried.lines(warm, space), ""]))
+        output.tell("\n" + "\n".join([*carried.lines(warm, space), ""]))
     for line in seen.lines():
-        output.echo(line)
+        output.tell(line)
     known = filter(
         None, [plan.unbuilt(space), text.small_sample(seen.counts.get("validation", ()))]
     )
     for line in [*known, *rival.openness_of_both(space)]:
-        output.echo(line)
+        output.tell(line)
     if forecast is not None:
-        output.echo("\n" + "\n".join(forecast[1]))
+        output.tell("\n" + "\n".join(forecast[1]))
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -105,5 +105,5 @@ def _forecast(space: Space, settings: Settings) -> tuple[dict[str, Any], list[st
     """What a search of a space will take on this machine, for programs and for people."""
     from raylt.study.cost import local_forecast
 
-    forecast = local_forecast.make(space, settings, say=lambda line: output.echo(line, err=True))
+    forecast = local_forecast.make(space, settings, say=lambda line: output.tell(line, err=True))
     return local_forecast.plain(forecast), local_forecast.lines(forecast, settings)

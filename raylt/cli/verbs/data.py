@@ -62,7 +62,7 @@ def show(
         output.print_json({**facts, "chart": None if out is None else str(out)})
     else:
         drawn = "" if out is None else f"\n\nThe chart is in {out}"
-        output.echo(f"{dataset.text(facts)}{drawn}")
+        output.tell(f"{dataset.text(facts)}{drawn}")
 
 
 @data.command(cls=options.Verb)

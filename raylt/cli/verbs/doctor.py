@@ -34,5 +34,5 @@ def doctor(as_json: bool, target: Target) -> None:
     if as_json:
         output.print_json([asdict(finding) for finding in findings])
     else:
-        output.echo(doctor.text(findings))
+        output.tell(doctor.text(findings))
     raise click.exceptions.Exit(3 if doctor.worst(findings) == "error" else 0)

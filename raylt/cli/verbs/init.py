@@ -77,7 +77,7 @@ def init(
         from raylt.study.start.start import start
 
         def say(line: str) -> None:
-            output.echo(line, err=True)
+            output.tell(line, err=True)
 
         def ask(name: str, chosen: Any) -> Any:
             return click.prompt(name, default=chosen, type=type(chosen), err=True)

@@ -69,7 +69,7 @@ def compare(
     records = [options.open_study(study, settings) for study in studies]
     board = leaderboard.compare(records, metric=metric, force=force)
     for warning in board["warnings"]:
-        output.echo(f"warning: {warning}", err=True)
+        output.tell(f"warning: {warning}", err=True)
     if as_json:
         output.print_json(board)
     else:

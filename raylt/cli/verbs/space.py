@@ -73,4 +73,4 @@ def spaces(name: str | None, as_json: bool) -> None:
         output.echo(catalogue.file(name).read_text("utf-8"), nl=False)
         output.echo(f"What it means: raylt check {name}", err=True)
     else:
-        output.echo(catalogue.text(values))
+        output.tell(catalogue.text(values))

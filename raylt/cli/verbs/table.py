@@ -64,7 +64,7 @@ def table(
             return
         result = rows.table(records, images, ablations=not no_ablations)
     for notice in result.notices:
-        output.echo(f"note: {notice}", err=True)
+        output.tell(f"note: {notice}", err=True)
     if as_json:
         output.print_json(asdict(result))
         return

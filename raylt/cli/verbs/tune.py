@@ -195,7 +195,7 @@ def _search(
             from raylt.study.warm_start import carried
 
             for line in carried.lines(checked.warm, space):
-                output.echo(line, err=True)
+                output.tell(line, err=True)
         result = driver.run(checked)
     _follow_with_rival(result, target.settings, as_json)
 
