@@ -201,16 +201,8 @@ def _reading(package: str, name: str) -> object:
 @functools.cache
 def _declared(package: str, name: str, declaration: str, inside: str, reading: object) -> Any:
     """What it declares itself, or where a class of it says `declaration = NAME`."""
-    target, _attribute = _target(package, name)
-    if target.startswith("raylt."):
-        folder = importlib.import_module(f"raylt.{package}")
-        path = next(p for root in folder.__path__ if (p := Path(root) / f"{name}.py").is_file())
-    else:
-        path = outside.file(target)
-        try:
-            ast.parse(path.read_text("utf-8"), str(path))
-        except SyntaxError as error:
-            raise _unimportable(package, name, error) from error
+    target, _ = _target(package, name)
+    path, _ = _parsed(package, name)
     at_top = _assigned(path, inside, declaration) if inside else declaration
     light = _light(path, f"{target}:{declaration}")
     if hasattr(light, at_top):
@@ -220,6 +212,30 @@ def _declared(package: str, name: str, declaration: str, inside: str, reading: o
         raise AttributeError(f"{path} does not declare {declaration}")
     whole = chosen(package, name) if inside else module(package, name)
     return getattr(whole, declaration)
+
+
+def summary(package: str, name: str) -> str:
+    """What a plug-in is, in a sentence: the first paragraph of its file.
+
+    Raises:
+        InputError: no plug-in has that name, or its file is no Python.
+    """
+    _, tree = _parsed(package, name)
+    return " ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split())
+
+
+def _parsed(package: str, name: str) -> tuple[Path, ast.Module]:
+    """The file of a plug-in, and what it says."""
+    target, _ = _target(package, name)
+    if target.startswith("raylt."):
+        folder = importlib.import_module(f"raylt.{package}")
+        path = next(p for root in folder.__path__ if (p := Path(root) / f"{name}.py").is_file())
+    else:
+        path = outside.file(target)
+    try:
+        return path, ast.parse(path.read_text("utf-8"), str(path))
+    except SyntaxError as error:
+        raise _unimportable(package, name, error) from error
 
 
 def _assigned(path: Path, inside: str, declaration: str) -> str:
@@ -264,9 +280,9 @@ def _kind(package: str) -> str:
     return package.removesuffix("s")
 
 
-def did_you_mean(word: str, known: Any) -> str:
+def did_you_mean(word: str, known: Any, *, closeness: float = 0.6) -> str:
     """`; did you mean 'sdclr'?` where a known word is close, and nothing where none is."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=closeness)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -28,6 +28,10 @@ from raylt.space.plan import Study
 
 SPACE, LEAF, PROFILE = "space file", "open leaf", "profile"
 _PLUGINS = {"method": "methods", "data": "datasets"}
+_KINDS = {"method": "methods", "dataset": "datasets"} | {s: f"{s}s" for s in strategy.SECTIONS}
+_ALIKE, _SHORT_ALIKE = 0.73, 0.8
+"""How alike a word must be to be offered instead, for there are hundreds; one for a word of up to
+three letters."""
 _TYPES = {
     "number": "number",
     "integer": "whole number",
@@ -91,18 +95,37 @@ def find(word: str, others: Iterable[str] = ()) -> tuple[Entry, ...]:
     """
     name = word.removeprefix("recipe.")
     chosen = [e for e in entries() if e.key == name or e.key.startswith(f"{name}.")]
+    if name == "recipe":
+        chosen = [e for e in entries() if e.file == SPACE and "." not in e.key]
     chosen = chosen or [e for e in entries() if e.key.rpartition(".")[2] == name]
     chosen = chosen or [entry for entry in entries() if name in entry.owners]
-    if not chosen:
-        owners = (owner for entry in entries() for owner in entry.owners)
-        known = [*others, *dict.fromkeys(entry.key for entry in entries()), *owners]
-        near = did_you_mean(name, known)
+    if not chosen and not about(name):
         raise InputError(
-            f"must be a verb, a metric, a key of a space file or a profile, or a method, but got "
-            f"{word!r}"
-            f"{near or '; as in val/few or method.temperature, and `raylt help` lists verbs'}"
+            f"must be a verb, a key such as method.temperature, a metric such as val/few, or a "
+            f"method, but got {word!r}; {_instead(name, others)}"
         )
     return tuple(chosen)
+
+
+def _instead(name: str, others: Iterable[str]) -> str:
+    """What may have been meant by a word that is no key, or where to look."""
+    keys = [entry.key for entry in entries()]
+    parts = (part for key in keys for part in key.rpartition(".")[::2] if part)
+    owners = (owner for package in _KINDS.values() for owner in plugins.names(package))
+    known = [*others, *dict.fromkeys([*keys, *parts, *owners])]
+    closeness = _ALIKE if len(name) > 3 else _SHORT_ALIKE
+    near = did_you_mean(name, known, closeness=closeness).removeprefix("; ")
+    return near or "`raylt help` lists the verbs, `raylt help study` and `raylt help recipe` keys"
+
+
+def about(word: str) -> str:
+    """What a method, dataset, sampler or scheduler is, as `kcl (method): ...`; "" for no such
+    word."""
+    return "\n".join(
+        f"{word} ({kind}): {plugins.summary(package, word)}"
+        for kind, package in _KINDS.items()
+        if word in plugins.names(package)
+    )
 
 
 def text(chosen: Iterable[Entry], *, width: int = 80) -> str:

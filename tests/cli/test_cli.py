@@ -111,6 +111,9 @@ def test_no_summary_of_a_verb_is_cut_at_80_columns(
     assert cli.run(["--help"]) == 0
     summaries = capsys.readouterr().out.partition("Commands:")[2]
     assert summaries.count("\n") == len(VERBS) + 1
+    for group in ("data", "space"):
+        assert cli.run([group, "--help"]) == 0
+        summaries += capsys.readouterr().out.partition("Commands:")[2]
     assert "..." not in summaries
 
 
@@ -139,7 +142,7 @@ def test_help_of_a_metric_is_its_meaning(capsys: pytest.CaptureFixture[str]) -> 
     assert "the epoch with the best val/accuracy so far" in capsys.readouterr().out
     assert cli.run(["help", "val/fewww"]) == 2
     assert (
-        "must be a verb, a metric, a key of a space file or a profile, or a method, but got"
+        "must be a verb, a key such as method.temperature, a metric such as val/few, or a method"
         in (error := capsys.readouterr().err)
     )
     assert error.endswith("did you mean 'val/few'?\n")
@@ -158,10 +161,33 @@ def test_help_of_a_key_is_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_of_a_method_is_all_of_its_own_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["help", "paco"]) == 0
     out = capsys.readouterr().out
+    sentence = "paco (method): PaCo: supervised contrast with a learned centre for each class"
+    assert out.startswith(sentence)
+    assert "(Cui et al., ICCV 2021)" in out
     assert "method.query_view (space file, with paco)" in out
     assert "method.prune" not in out
     assert cli.run(["help", "pacco"]) == 2
     assert "did you mean 'paco'?" in capsys.readouterr().err
+
+
+def test_help_says_what_a_plug_in_without_keys_of_its_own_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["help", "grid"]) == 0
+    assert capsys.readouterr().out.startswith("grid (sampler): All combinations,")
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("studdy", "'study'"), ("smplers", "'sampler'"), ("acuracy", "'val/accuracy'"), ("foo", "")],
+)
+def test_help_offers_only_what_is_like_the_word(
+    word: str, near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["help", word]) == 2
+    error = capsys.readouterr().err
+    offered = f"did you mean {near}?\n" if near else "`raylt help` lists the verbs, "
+    assert f"but got '{word}'; {offered}" in error
 
 
 @pytest.mark.parametrize(

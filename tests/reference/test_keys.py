@@ -87,5 +87,5 @@ def test_the_text_keeps_to_its_width() -> None:
 
 
 def test_a_word_that_is_like_no_key_is_answered_with_some() -> None:
-    with pytest.raises(InputError, match=r"as in val/few .*`raylt help` lists verbs"):
+    with pytest.raises(InputError, match=r"such as val/few.*`raylt help` lists the verbs"):
         keys.find("qqqqqq")

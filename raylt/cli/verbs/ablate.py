@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Seeds for each setting; default: study.confirm.seeds, and as many as a verdict needs",
 )
 @click.option("--test", is_flag=True, help="Judge on the test images, and count their opening")
@@ -50,7 +51,8 @@ def ablate(
 ) -> None:
     """Which change mattered? Set each back alone, over fresh seeds.
 
-    Each is also taken over alone.
+    Each value by which the winner differs from the baseline is set back in the winner, and put
+    into the baseline, by itself.
 
     The runs of `raylt confirm` count: nothing is trained twice.
 

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 @click.command(cls=options.Verb)
 @options.study_argument()
 @click.option(
-    "--top", type=click.IntRange(min=1), help="Winners to confirm; default: study.confirm.top"
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Winners to confirm; default: study.confirm.top",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Seeds for each setting; default: study.confirm.seeds",
 )
 @click.option(

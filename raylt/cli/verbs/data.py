@@ -45,7 +45,7 @@ def show(
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Show how many images each class and each split has; -o draws the tail.
+    """Show how many images each class and each split has.
 
     \b
     Examples:
@@ -75,7 +75,9 @@ def show(
 )
 @options.json_option
 def get(name: str, source: str | None, as_json: bool, settings: Settings) -> None:
-    """Download a dataset's published files and verify them; files that are there are kept.
+    """Download a dataset's published files, and verify them.
+
+    Files that are there already are kept.
 
     \b
     Examples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import click
@@ -77,7 +78,9 @@ def _of_key(word: str, verbs: Iterable[str]) -> str:
         )
     width = min(shutil.get_terminal_size().columns, 100)
     metrics = [row.name for row in metric_table.TABLE]
-    return keys.text(keys.find(word, [*verbs, *metrics]), width=width)
+    entries = keys.text(keys.find(word, [*verbs, *metrics]), width=width)
+    sentences = [textwrap.fill(line, width) for line in keys.about(word).splitlines()]
+    return "\n\n".join(filter(None, [*sentences, entries]))
 
 
 def _of_verb(context: click.Context, words: tuple[str, ...]) -> str:

@@ -45,6 +45,7 @@ def report(study: str, file: Path | None, settings: Settings) -> None:
 @click.option(
     "--lines",
     type=click.IntRange(min=1),
+    metavar="N",
     default=30,
     show_default=True,
     help="Trials to show",

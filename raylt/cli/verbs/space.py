@@ -23,7 +23,9 @@ def space(context: click.Context) -> None:
 @click.argument("before", shell_complete=complete.spaces)
 @click.argument("after", shell_complete=complete.spaces)
 def diff(before: str, after: str) -> None:
-    """Show how two space files differ, and which changes a study cannot continue with.
+    """Show how two space files differ.
+
+    A study cannot continue with every change; those are marked, with the reason.
 
     \b
     Example:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
+    metavar="N",
     default=5000,
     show_default=True,
     help="Port on this machine; other machines cannot reach it",
