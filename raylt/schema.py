@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,6 +27,14 @@ class Frozen(BaseModel):
         validate_default=True,
         use_attribute_docstrings=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """In the annotation of a method's field: where it has an effect, as a condition over other
+    hyperparameters, such as `method.classifier == 'tau'`."""
+
+    condition: str
 
 
 class MethodConfig(Frozen):
@@ -62,6 +71,9 @@ class Ablation(Frozen):
     """Values by their dotted path; what is so already is not trained."""
 
 
+_SWINGS = Where("method.temperature_schedule == 'cosine'")
+
+
 class ContrastConfig(MethodConfig):
     """The hyperparameters of a method that divides similarities by a temperature."""
 
@@ -70,9 +82,9 @@ class ContrastConfig(MethodConfig):
     temperature_schedule: Literal["constant", "cosine"] = "constant"
     """Whether the temperature stays, or swings down to `temperature_min` and back: the schedule TS
     of Kukleva et al. (ICLR 2023), with `temperature: 1.0` in their program."""
-    temperature_min: float = Field(default=0.1, gt=0)
+    temperature_min: Annotated[float, _SWINGS] = Field(default=0.1, gt=0)
     """Lowest temperature of a cosine schedule; 0.1 in the program of TS."""
-    temperature_period: int = Field(default=400, ge=2)
+    temperature_period: Annotated[int, _SWINGS] = Field(default=400, ge=2)
     """Epochs of a cosine schedule from one highest temperature to the next; 400 in the program of
     TS, whose T of 200 is half a period."""
 

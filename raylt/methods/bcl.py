@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +18,7 @@ from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.shares import in_shares
 from raylt.nn.temperature import Temperature
-from raylt.schema import Ablation, ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published, Where
 
 __all__ = ["BCL", "Config", "balanced_contrastive", "logit_adjusted_cross_entropy"]
 
@@ -50,7 +50,7 @@ class Config(ContrastConfig):
     """Strength of the logit adjustment by the log class frequencies; 1 in the paper."""
     classifier: Literal["linear", "cosine"] = "linear"
     """A linear layer, or cosines with unit class vectors as in the program for ImageNet-LT."""
-    cosine_scale: float = Field(30.0, gt=0)
+    cosine_scale: Annotated[float, Where("method.classifier == 'cosine'")] = Field(30.0, gt=0)
     """Factor of the cosines; 30 in the program."""
     hidden_dim: int = Field(512, ge=1)
     """Width of the hidden layer of both heads; 512 for CIFAR, 2048 for ImageNet-LT."""

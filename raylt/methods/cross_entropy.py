@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxtyping import Float, Int
 from pydantic import Field
@@ -14,7 +14,7 @@ from raylt.contrast import widened
 from raylt.methods._base import Classifier, Method
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
-from raylt.schema import Ablation, MethodConfig, Published
+from raylt.schema import Ablation, MethodConfig, Published, Where
 
 
 class Config(MethodConfig):
@@ -27,7 +27,7 @@ class Config(MethodConfig):
     cross-entropy."""
     classifier: Literal["linear", "cosine"] = "linear"
     """A linear layer, or cosines with unit class vectors."""
-    cosine_scale: float = Field(30.0, gt=0)
+    cosine_scale: Annotated[float, Where("method.classifier == 'cosine'")] = Field(30.0, gt=0)
     """Factor of the cosines; 30 in BCL's program."""
     view: Literal["weak", "policy", "class"] = "policy"
     """Augmentation: pad-crop and flip, those with AutoAugment and Cutout as in BCL on CIFAR-LT, or

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -23,7 +23,9 @@ from raylt.methods._base import Classifier, Method
 from raylt.nn import second_stage
 from raylt.nn.encoder import Encoder
 from raylt.nn.probe import Fit, Head
-from raylt.schema import Ablation, MethodConfig, Published
+from raylt.schema import Ablation, MethodConfig, Published, Where
+
+_RETRAINED = Where("method.classifier in ('crt', 'lws')")
 
 
 class Config(MethodConfig):
@@ -36,13 +38,13 @@ class Config(MethodConfig):
     the layer they were trained with after a factor for each class is learned on such draws, or
     after its class vectors are divided by the `tau`-th power of their lengths, the nearest class
     mean, or the layer as it is."""
-    tau: float = Field(1.0, ge=0, le=2)
+    tau: Annotated[float, Where("method.classifier == 'tau'")] = Field(1.0, ge=0, le=2)
     """Strength of the normalisation, for `tau`: at 0 the lengths stay, at 1 all are equal. The
     program tries 0 to 2 in steps of 0.1."""
-    crt_epochs: int = Field(10, ge=1)
+    crt_epochs: Annotated[int, _RETRAINED] = Field(10, ge=1)
     """Epochs of the second stage, for `crt` and `lws`; in the program 10 and 5. One is as long as
     if each class had as many images as the largest."""
-    crt_lr: float = Field(0.2, gt=0)
+    crt_lr: Annotated[float, _RETRAINED] = Field(0.2, gt=0)
     """Learning rate at the beginning of the second stage, for `crt` and `lws`; 0.2 in the program,
     falling in a cosine."""
     view: Literal["weak", "policy", "crop", "class"] = "weak"

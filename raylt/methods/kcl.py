@@ -18,7 +18,7 @@ probe `ldam` on CIFAR-LT and `class-balanced` on ImageNet-LT (Li et al., the sup
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -32,7 +32,7 @@ from raylt.nn.draw import Draw
 from raylt.nn.encoder import Encoder
 from raylt.nn.momentum import Follower, Queue
 from raylt.nn.temperature import Temperature
-from raylt.schema import Ablation, ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published, Where
 
 
 class Config(ContrastConfig):
@@ -48,7 +48,7 @@ class Config(ContrastConfig):
     queue: int = Field(0, ge=0)
     """Keys of earlier steps, made by an encoder that follows the trained one; 0 contrasts within
     the batch, as on CIFAR-LT, and the programs for ImageNet-LT keep 65,536."""
-    momentum: float = Field(0.999, ge=0, lt=1)
+    momentum: Annotated[float, Where("method.queue > 0")] = Field(0.999, ge=0, lt=1)
     """Share of the following encoder that stays at each step; without effect if `queue` is 0."""
     out_dim: int = Field(128, ge=2)
     """Numbers that describe a view in the contrast; 128 in both programs."""

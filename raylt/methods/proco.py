@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +21,7 @@ from raylt.methods.cross_entropy import logit_adjusted_cross_entropy
 from raylt.nn import heads
 from raylt.nn.encoder import Encoder
 from raylt.nn.temperature import Temperature
-from raylt.schema import Ablation, ContrastConfig, Published
+from raylt.schema import Ablation, ContrastConfig, Published, Where
 
 _TERMS = 8
 """Terms of Debye's expansion: 1e-11 off at 32 dimensions, less than float64 can tell at 128."""
@@ -45,7 +45,7 @@ class Config(ContrastConfig):
     """Strength of the adjustment of both losses by the log class frequencies; 1 in the paper."""
     classifier: Literal["linear", "cosine"] = "linear"
     """A linear layer, or cosines with unit class vectors."""
-    cosine_scale: float = Field(30.0, gt=0)
+    cosine_scale: Annotated[float, Where("method.classifier == 'cosine'")] = Field(30.0, gt=0)
     """Factor of the cosines; 30 in the program."""
     hidden_dim: int = Field(512, ge=1)
     """Width of the hidden layer of the contrast's head; 512 for CIFAR, 2048 for ImageNet-LT."""

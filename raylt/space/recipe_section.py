@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+import itertools
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 from raylt import plugins, recipe
 from raylt.plugins import did_you_mean
 from raylt.recipe import Recipe
-from raylt.schema import InputError, Value
+from raylt.schema import InputError, Value, Where
 from raylt.space import expressions, leaf
 from raylt.space.expressions import Expression
 from raylt.space.file import explain
@@ -99,7 +100,7 @@ class _Reader:
             fixed=fixed,
             leaves=self._ordered(leaves, known),
             known=known,
-            warnings=tuple(map(self._constant, constants)),
+            warnings=(*map(self._constant, constants), *self._without_effect(leaves, known)),
         )
 
     def _name(self, section: str, package: str) -> None:
@@ -172,6 +173,27 @@ class _Reader:
             f"{place}: {open_leaf.path}: can only be {shown(open_leaf.ends[0])}, so nothing is "
             f"searched there; write the value alone"
         )
+
+    def _without_effect(self, leaves: Sequence[Leaf], known: Mapping[str, Value]) -> Iterator[str]:
+        """A warning for each leaf of the method that is open where it has no effect: trials would
+        differ in it and be the same."""
+        fields = plugins.config("methods", self.values["method"]["name"]).model_fields
+        ends = {open_leaf.path: open_leaf.ends for open_leaf in leaves}
+        for open_leaf in leaves:
+            section, _, key = open_leaf.path.partition(".")
+            marks = fields[key].metadata if section == "method" and not open_leaf.when else ()
+            for where in (mark for mark in marks if isinstance(mark, Where)):
+                asked = expressions.parse(where.condition)
+                values = [ends.get(name) or (known[name],) for name in asked.names]
+                points = (
+                    dict(zip(asked.names, p, strict=True)) for p in itertools.product(*values)
+                )
+                if not all(asked.truth(point) for point in points):
+                    yield (
+                        f"{self.document.place(open_leaf.keys)}: {open_leaf.path}: does nothing "
+                        f"unless {where.condition}, so trials may differ in it and be the same; "
+                        f'add `when: "{where.condition}"`, or close it'
+                    )
 
     def _broken(self, fixed: Mapping[str, Any], point: Mapping[str, Value]) -> list[ErrorDetails]:
         try:

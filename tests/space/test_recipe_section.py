@@ -71,6 +71,35 @@ def test_a_range_of_one_value_is_closed_and_said_to_be(tmp_path):
     assert "method.prune: can only be 0.9, so nothing is searched there" in warning
 
 
+TAU = {"low": 0.0, "high": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "warns"),
+    [
+        ({"method.classifier": {"choices": ["crt", "tau"]}, "method.tau": TAU}, True),
+        ({"method.tau": TAU}, True),
+        ({"method.classifier": "tau", "method.tau": TAU}, False),
+        (
+            {
+                "method.classifier": {"choices": ["crt", "tau"]},
+                "method.tau": {**TAU, "when": "method.classifier == 'tau'"},
+            },
+            False,
+        ),
+    ],
+)
+def test_a_leaf_that_is_open_where_it_does_nothing_is_named_with_the_remedy(
+    tmp_path, changes, warns
+):
+    section = opened(tmp_path, {"method": {"name": "decoupled"}, **changes})
+    assert len(section.warnings) == warns
+    for warning in section.warnings:
+        assert warning.startswith(f"{tmp_path / 'space.yaml'}:")
+        assert ": method.tau: does nothing unless method.classifier == 'tau'" in warning
+        assert warning.endswith("""add `when: "method.classifier == 'tau'"`, or close it""")
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
