@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import sqlite3
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import psutil
@@ -35,11 +37,12 @@ def opened(folder: Path, *, write_ahead: bool) -> optuna.storages.RDBStorage:
         EnvironmentError: the file cannot be used; whatever uses the storage later raises it too.
     """
     path = folder / FILE
+    options: dict[str, Any] = {"connect_args": {"timeout": WAIT}}
+    if is_fixed := path.is_file() and not _writable(path):
+        options = {"creator": functools.partial(_reader, path)}
     with explained(path):
-        storage = optuna.storages.RDBStorage(
-            uris.sqlite(path), engine_kwargs={"connect_args": {"timeout": WAIT}}
-        )
-    if write_ahead:
+        storage = optuna.storages.RDBStorage(uris.sqlite(path), engine_kwargs=options)
+    if write_ahead and not is_fixed:
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
 
@@ -63,8 +66,7 @@ def has_fact(folder: Path, key: str) -> bool:
     path = folder / FILE
     if not path.is_file():
         return False
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with explained(path), contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+    with explained(path), contextlib.closing(_reader(path)) as database:
         table = "study_user_attributes"
         # An empty file has none, nor has one whose making was cut short.
         query = "SELECT 1 FROM sqlite_master WHERE name = ?"
@@ -72,6 +74,27 @@ def has_fact(folder: Path, key: str) -> bool:
             return False
         query = f"SELECT 1 FROM {table} WHERE key = ?"
         return database.execute(query, (key,)).fetchone() is not None
+
+
+def _writable(path: Path) -> bool:
+    """Whether this user may write a file, and others beside it, as SQLite does."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, also where nothing can be written beside the file."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    beside = [path.with_name(f"{path.name}-{end}") for end in ("wal", "journal")]
+    if not _writable(path) and _is_write_ahead(path) and not any(p.exists() for p in beside):
+        # Nobody writes now; SQLite would make the memory that readers share with a writer.
+        uri += "&immutable=1"
+    return sqlite3.connect(uri, uri=True, timeout=WAIT, check_same_thread=False)
+
+
+def _is_write_ahead(path: Path) -> bool:
+    """Whether commits go to a file beside it: two bytes of the header say so."""
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\x02\x02"
 
 
 @contextlib.contextmanager
@@ -97,6 +120,11 @@ def trouble(error: sqlite3.Error, path: Path) -> str:
     if "SQLITE_BUSY" in name or "SQLITE_LOCKED" in name:
         return f"{path} must be free, but it is locked by {_holders(path)}; end that"
     if "SQLITE_READONLY" in name or "SQLITE_CANTOPEN" in name or "SQLITE_PERM" in name:
+        if path.is_file() and not _writable(path):
+            return (
+                f"{path.parent} must be writable for this, but is not: {error}; copy it into a "
+                f"folder that is, and name that with --runs"
+            )
         return f"{path} must be a file that can be written, but is not: {error}"
     if "SQLITE_IOERR" in name:
         return (

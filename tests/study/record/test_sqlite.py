@@ -125,3 +125,57 @@ def test_a_folder_of_trials_without_a_record_is_neither_begun_anew_nor_opened(
     # Without trials nothing is lost: a driver may have been killed while it began the study.
     shutil.rmtree(folder / "trials")
     studies.require_new(folder, None, "made")
+
+
+_READ = """
+import sys
+from raylt import cli
+runs, page = sys.argv[1:]
+verbs = ["status", "status made", "best made", "table made", "compare made", "logs made 0"]
+verbs += [f"report made --output {page}", f"space diff {runs}/made/space.yaml sdclr"]
+words = [[*verb.split(), *([] if "space" in verb else ["--runs", runs])] for verb in verbs]
+writing = [[verb, "made", "--runs", runs] for verb in ("report", "confirm")]
+print([cli.run(w) for w in words], [cli.run(w) for w in writing])
+"""
+
+
+@pytest.fixture
+def without_rights(tmp_path):
+    """What a command begins with that may not write into the folder of runs; root may do so
+    whatever the modes say, unless it gives that right up."""
+    runs = tmp_path / "runs"
+    if os.geteuid() != 0:
+        yield lambda: [path.chmod(0o500) for path in (runs, runs / "made")] and []
+        for path in (runs, runs / "made"):
+            path.chmod(0o700)
+        return
+    if shutil.which("setpriv") is None:
+        pytest.skip("root gives its rights up by setpriv")
+
+    def taken():
+        for path in (runs, *runs.rglob("*")):
+            os.chown(path, 65534, 65534)
+        return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+
+    yield taken
+
+
+def test_a_study_that_may_not_be_written_is_read(tmp_path, without_rights):
+    made.study(tmp_path / "runs", trials=4, stopped=()).close()
+    page = tmp_path / "page.html"
+    words = [*without_rights(), sys.executable, "-c", _READ, str(tmp_path / "runs"), str(page)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert ended.stdout.splitlines()[-1] == f"{[0] * 8} {[3, 3]}", ended.stderr
+    assert page.is_file()
+    own, writing = ended.stderr.splitlines()[-2:]
+    assert "report.html is not: Permission denied; choose another file with --output" in own
+    assert "runs/made is not: Permission denied" in writing
+    assert not [*(tmp_path / "runs").rglob("study.db-*")]
+
+
+def test_what_is_not_in_the_file_yet_is_read_too(tmp_path, monkeypatch, study_made):
+    study_made.note("late", 7)
+    shutil.copytree(study_made.folder, tmp_path / "copied" / "made")
+    assert (tmp_path / "copied" / "made" / "study.db-wal").stat().st_size
+    monkeypatch.setattr(sqlite, "_writable", lambda path: False)
+    assert studies.open_study("made", tmp_path / "copied").facts["late"] == 7
