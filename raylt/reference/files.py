@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 FILES = {
-    "STUDY/space.yaml": "The space, with every default that was chosen when the study began.",
+    "STUDY/space.yaml": "The space, with every default that was chosen when the study began, and "
+    "its name and number of trials of then; `raylt report` shows it with those of now.",
     "STUDY/study.db": "The study of record: an Optuna study in SQLite, with each trial's values, "
     "state and results. With `--storage` it is on PostgreSQL instead.",
     "STUDY/study.db-wal": "What SQLite has not yet moved into study.db; copy it along.",

@@ -62,6 +62,7 @@ class Record:
     Only the process that holds the study's lock may write; anyone may read at any time.
 
     Args:
+        name: The study's name, which is that of its folder, also once somebody has renamed it.
         url: The server that has the database; None where it is `study.db` in `folder`.
         database: Optuna's storage on it, without Optuna's own cache.
         cached: The same with it.
@@ -73,6 +74,7 @@ class Record:
         folder: Path,
         space: Space,
         *,
+        name: str,
         url: str | None,
         database: optuna.storages.RDBStorage,
         cached: optuna.storages.BaseStorage,
@@ -80,6 +82,7 @@ class Record:
         writes: bool,
     ) -> None:
         self.folder = folder
+        self.name = name
         self.space = space
         self.study = study
         self.url = url
@@ -97,8 +100,8 @@ class Record:
         self.objectives = space.study.objective
 
     @property
-    def name(self) -> str:
-        """The study's name."""
+    def first_name(self) -> str:
+        """The name that it was begun under, which MLflow and the bucket go on with."""
         return self.space.study.name
 
     @property
@@ -139,7 +142,7 @@ class Record:
         if (uri := self.facts.get(CHECKPOINTS)) is None:
             return None
         # The id keeps two studies of one name apart.
-        top = bucket.join(uri, f"{self.name}-{self.facts['id'][:12]}", "trials")
+        top = bucket.join(uri, f"{self.first_name}-{self.facts['id'][:12]}", "trials")
         return top if number is None else bucket.join(top, number)
 
     def close(self) -> None:

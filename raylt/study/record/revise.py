@@ -9,6 +9,7 @@ from typing import Any
 
 from raylt.schema import InputError
 from raylt.space import Space, revision
+from raylt.space.file import document as documents
 from raylt.space.revision import Change
 from raylt.study.record import distributions, studies
 from raylt.study.record.record import Record
@@ -96,7 +97,9 @@ def space(record: Record, new: Space, command: str = "") -> tuple[Change, ...]:
         )
     if not changes:
         return ()
-    wanted = record.wanted + new.study.trials - record.space.study.trials + _queue(record, new)
+    # The file of before says how many there were to be at first.
+    same = new.study.trials == record.space.study.trials
+    wanted = (record.wanted if same else new.study.trials) + _queue(record, new)
     entry = {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "before": record.space.text,
@@ -117,6 +120,14 @@ def space(record: Record, new: Space, command: str = "") -> tuple[Change, ...]:
     draft.replace(record.folder / "space.yaml")
     record.space = new
     return changes
+
+
+def current_text(record: Record) -> str:
+    """The space file of a study with the name and the number of trials that it has by now; in its
+    own they are those of the first command."""
+    document = documents.parse(record.space.text, record.space.source)
+    document = document.put(("study", "name"), record.name)
+    return documents.dump(document.put(("study", "trials"), record.wanted).values)
 
 
 def _queue(record: Record, new: Space) -> int:

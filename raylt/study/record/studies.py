@@ -20,6 +20,7 @@ from raylt.plugins import did_you_mean, outside
 from raylt.schema import EnvironmentError, InputError, Value
 from raylt.settings import Settings
 from raylt.space import Space
+from raylt.space.file import document as documents
 from raylt.study.record import lock, postgres, sqlite, storage
 from raylt.study.record.record import REAL_ENDS, Record
 
@@ -163,8 +164,6 @@ def load(
         _write_files(folder, text, modules, url)
     space = spaces.stored(folder / "space.yaml", whole_ends=False)
     database = storage.opened(folder, url)
-    with _only_json(folder, url):
-        name = name if url else optuna.get_all_study_names(database)[0]
     record = _record(folder, space, url=url, database=database, name=name, sampler=sampler)
     record.space = _current_space(record)
     return record
@@ -174,6 +173,12 @@ def _missing(folder: Path, url: str | None) -> InputError:
     """What to say of a study that is not there."""
     _require_no_remains(folder, url)
     known = storage.studies(folder.parent)
+    first = _first_name(folder)
+    if url and first not in ("", folder.name):
+        return InputError(
+            f"{folder} must be called {first}, the name by which {postgres.public(url)} knows its "
+            f"study; rename it back"
+        )
     if folder.name in known:
         return InputError(
             f"{folder} must hold a whole study, but its driver was ended while it began; "
@@ -185,6 +190,13 @@ def _missing(folder: Path, url: str | None) -> InputError:
         f"{', '.join(known) or 'none'}{did_you_mean(folder.name, known)}; begin one with "
         f"`raylt tune --space sdclr`, or name the folder with --runs"
     )
+
+
+def _first_name(folder: Path) -> str:
+    """What the space file of a folder calls the study; "" without one."""
+    with contextlib.suppress(InputError):
+        return str(documents.read(folder / "space.yaml").values["study"]["name"])
+    return ""
 
 
 def _current_space(record: Record) -> Space:
@@ -241,8 +253,10 @@ def _record(
     """The study of a name; with a sampler it can be written."""
     cached = optuna.storages.get_storage(database)
     with _only_json(folder, url):
+        # In a file there is one; its folder may have another name by now.
+        known = name if url else optuna.get_all_study_names(database)[0]
         study = optuna.load_study(
-            study_name=name,
+            study_name=known,
             storage=cached,
             sampler=sampler,
             pruner=optuna.pruners.NopPruner(),
@@ -253,6 +267,8 @@ def _record(
     return Record(
         folder,
         space,
+        # The runs over fresh seeds are those of the study NAME/confirm.
+        name=name.partition("/")[0],
         url=url,
         database=database,
         cached=cached,

@@ -349,7 +349,7 @@ def _repeat(record: Record) -> str:
         setting = "the best setting" if record.searched else "it"
         parts.append(f"<p>Train {setting} again</p><pre class='command'>{again}</pre>")
         parts.append(f"<p>Its recipe, every choice</p><pre>{recipe}</pre>")
-    parts.append(f"<p>The space, as space.yaml</p><pre>{_text(record.space.text)}</pre>")
+    parts.append(f"<p>The space, as space.yaml</p><pre>{_text(revise.current_text(record))}</pre>")
     versions = {"raylt": record.facts["raylt"], "study": record.facts["id"]}
     versions |= {k: v for k, v in record.facts.get("versions", {}).items() if k != "version.raylt"}
     return "\n".join([*parts, facts(versions)])

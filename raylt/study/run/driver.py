@@ -44,6 +44,7 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
     warm = plan.warm or WarmStart()
     session.prepare(settings)
     _announce(
+        folder.name,
         plan.space,
         settings,
         trials=plan.space.study.trials,
@@ -89,12 +90,14 @@ def run(plan: Plan, *, listeners: Sequence[Listener] = ()) -> Result:
                 study.close()
 
 
-def _announce(space: Space, settings: Settings, *, trials: int, copies: str = "") -> None:
+def _announce(
+    name: str, space: Space, settings: Settings, *, trials: int, copies: str = ""
+) -> None:
     """Say what begins, and which pictures are in several parts, before what takes long."""
     noun = "1 trial" if trials == 1 else f"{trials} trials"
     method, data = space.known["method.name"], space.known["data.name"]
     console = escape.console(stderr=True, quiet=settings.quiet)
-    console.print(Text(f"{space.study.name}: {noun}, {method} on {data}"), soft_wrap=True)
+    console.print(Text(f"{name}: {noun}, {method} on {data}"), soft_wrap=True)
     if copies:
         console.print(Text(f"warning: {copies}"), soft_wrap=True)
 
@@ -153,7 +156,7 @@ def resume(
             provenance.note(study, settings)
             if retry_failed:
                 revise.retry_failed(study)
-            _announce(searched, settings, trials=study.wanted)
+            _announce(name, searched, settings, trials=study.wanted)
             if _left(study):
                 with session.ray_session(settings) as nodes:
                     return _run(study, settings, nodes, hold, listeners)

@@ -91,7 +91,7 @@ class MlflowRuns:
             **tags,
             MLFLOW_SOURCE_NAME: "raylt",
             MLFLOW_SOURCE_TYPE: "LOCAL",
-            "study": record.name,
+            "study": record.first_name,
             "method": record.space.fixed["method"]["name"],
             "dataset": record.space.fixed["data"]["name"],
             "fingerprint": record.facts["fingerprint"],
@@ -170,7 +170,7 @@ class MlflowRuns:
         Raises:
             EnvironmentError: its experiment or its run was deleted.
         """
-        name = self._record.name
+        name = self._record.first_name
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None or experiment.lifecycle_stage == "deleted":
             raise EnvironmentError(f"the experiment {name!r} was deleted in MLflow")
@@ -226,7 +226,7 @@ class MlflowRuns:
 
     def _open_experiment(self) -> str:
         """The study's experiment, restored where it was deleted."""
-        name = self._record.name
+        name = self._record.first_name
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             place = (self._artifacts / name).resolve().as_uri() if self._artifacts else None

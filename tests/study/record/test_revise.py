@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from raylt import cli
+from raylt import cli, space
 from raylt.schema import InputError
 from raylt.settings import Settings
 from raylt.study.record import distributions, revise, studies
@@ -20,9 +20,9 @@ MORE = "method.prune={choices: [0.1, 0.5, 0.9]}"
 def reopened(made):
     """The study as a new driver sees it."""
     made.close()
-    space = studies.open_study("toy", made.folder.parent)
-    sampler = draws.sampler(space.space, begun=len(space.outcomes()))
-    space.close()
+    seen = studies.open_study("toy", made.folder.parent)
+    sampler = draws.sampler(seen.space, begun=len(seen.outcomes()))
+    seen.close()
     return studies.load(made.folder, sampler=sampler)
 
 
@@ -122,6 +122,32 @@ def test_the_number_of_trials_in_a_wider_space_counts(study, tmp_path):
     again = reopened(made)
     assert again.wanted == 8
     assert again.space.study.budget.cpu_hours == 1
+    again.close()
+
+
+def test_trials_that_a_space_names_anew_are_those_of_the_study(study, tmp_path):
+    made = study()
+    revise.trials(made, "+4")
+    revise.space(made, toy(tmp_path, "study.budget={cpu_hours: 1}"))
+    again = reopened(made)
+    assert again.wanted == 10
+    revise.space(again, toy(tmp_path, "study.budget={cpu_hours: 1}", "study.trials=12"))
+    assert again.wanted == 12
+    again.close()
+
+
+def test_the_text_of_a_space_says_what_holds_now(tmp_path):
+    record = made.study(tmp_path, trials=3, failed=(), stopped=(), tables=False)
+    revise.trials(record, "+2")
+    record.close()
+    moved = record.folder.rename(tmp_path / "moved")
+    again = studies.load(moved, sampler=None)
+    path = tmp_path / "now.yaml"
+    path.write_text(revise.current_text(again))
+    now = space.load(path)
+    assert (now.study.name, now.study.trials) == ("moved", 5)
+    assert now.leaves == again.space.leaves
+    assert again.space.study.trials == 3
     again.close()
 
 
