@@ -19,7 +19,7 @@ from raylt.schema import InputError
 from raylt.space.plan import Budget
 from raylt.study.record import provenance
 from raylt.study.record.record import Record
-from raylt.study.record.text import hours
+from raylt.study.record.text import duration, hours
 
 INTERVAL = 10.0
 """Seconds between two times that the cost of what runs is written down."""
@@ -52,6 +52,8 @@ class Account:
         return f"{self.name}={hours}{'h' if self.name == 'wall_clock' else ''}"
 
     def __str__(self) -> str:
+        if self.name == "wall_clock":
+            return f"{self.name} {duration(3600 * self.used)} of {duration(3600 * self.limit)}"
         return f"{self.name} {hours(self.used)} of {hours(self.limit)} h"
 
 

@@ -6,11 +6,12 @@ import csv
 import io
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from raylt import escape, plugins
 from raylt.space.plan import LEVEL
-from raylt.study.record.text import as_sentence, decimal, hours, plain
+from raylt.study.record.text import as_sentence, decimal, duration, hours, plain
 from raylt.study.table import cite
 from raylt.study.table.rows import COLUMNS, Cell, Row, Table
 from raylt.study.verdict.significance import smallest_p
@@ -30,14 +31,12 @@ _LATEX = {
 
 def markdown(table: Table) -> str:
     """A table with pipes, and a footnote."""
-    columns = _columns(table)
-    lines = [["Setting", *columns, "Seeds", table.hours]]
+    columns, (cost, costs) = _columns(table), _costs(table)
+    lines = [["Setting", *columns, "Seeds", cost]]
     lines.append(["---", *["---:"] * (len(lines[0]) - 1)])
-    for row in table.rows:
+    for row, of_run in zip(table.rows, costs, strict=True):
         cells = [_plain(row.cells.get(column)) for column in columns]
-        lines.append(
-            [escape.markdown(_name(table, row)), *cells, str(row.seeds), hours(row.hours)]
-        )
+        lines.append([escape.markdown(_name(table, row)), *cells, str(row.seeds), of_run])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = [
         "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
@@ -48,23 +47,8 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """A `table` environment as wide as the text; a long name takes several lines."""
-    columns = _columns(table)
-    heads = ["Setting", *columns, "Seeds", table.hours.replace("hours", "h")]
-    rows = [
-        " & ".join(
-            [
-                tex(_name(table, row)),
-                *(_math(row.cells.get(column)) for column in columns),
-                str(row.seeds),
-                tex(hours(row.hours)),
-            ]
-        )
-        for row in table.rows
-    ]
-    used = cite.used([row.recipe for row in table.rows])
-    keys = [cite.key(cite.entry(package, name)) for package, name in used]
-    cited = ",".join(dict.fromkeys(key for key in keys if key))
-    label = "-".join(table.studies)
+    cited = _cited(table)
+    label = "-".join(table.studies).replace("_", "-")
     several = any(cell.std is not None for row in table.rows for cell in row.cells.values())
     over = "mean and standard deviation over seeds" if several else "one seed each"
     return "\n".join(
@@ -73,15 +57,8 @@ def latex(table: Table) -> str:
             r"\begin{table}[t]",
             r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
             f"  \\caption{{Accuracy in per cent on the {table.images} images, {over}.}}",
-            f"  \\label{{tab:{label.replace('_', '-')}}}",
-            r"  \begin{tabularx}{\linewidth}{@{}>{\raggedright\arraybackslash\hangindent=1em}X"
-            f"{'r' * (len(heads) - 1)}@{{}}}}",
-            r"    \toprule",
-            f"    {' & '.join(heads)} \\\\",
-            r"    \midrule",
-            *(f"    {row} \\\\" for row in rows),
-            r"    \bottomrule",
-            r"  \end{tabularx}",
+            f"  \\label{{tab:{label}}}",
+            *_tabular(table),
             r"  \par\smallskip",
             r"  \begin{minipage}{\linewidth}\footnotesize\raggedright",
             *(f"    {line}" for line in footnote(table, tex)),
@@ -90,6 +67,47 @@ def latex(table: Table) -> str:
             r"\end{table}",
         ]
     )
+
+
+def _tabular(table: Table) -> list[str]:
+    """The heads and rows, the setting as wide as there is room."""
+    columns, (cost, costs) = _columns(table), _costs(table)
+    heads = ["Setting", *columns, "Seeds", cost.replace("hours", "h")]
+    rows = [
+        [
+            tex(_name(table, row)),
+            *(_math(row.cells.get(column)) for column in columns),
+            str(row.seeds),
+            tex(of_run),
+        ]
+        for row, of_run in zip(table.rows, costs, strict=True)
+    ]
+    return [
+        r"  \begin{tabularx}{\linewidth}{@{}>{\raggedright\arraybackslash\hangindent=1em}X"
+        f"{'r' * (len(heads) - 1)}@{{}}}}",
+        r"    \toprule",
+        f"    {' & '.join(heads)} \\\\",
+        r"    \midrule",
+        *(f"    {' & '.join(row)} \\\\" for row in rows),
+        r"    \bottomrule",
+        r"  \end{tabularx}",
+    ]
+
+
+def _cited(table: Table) -> str:
+    """The keys of the BibTeX entries of its methods and data."""
+    used = cite.used([row.recipe for row in table.rows])
+    keys = [cite.key(cite.entry(package, name)) for package, name in used]
+    return ",".join(dict.fromkeys(key for key in keys if key))
+
+
+def _costs(table: Table) -> tuple[str, list[str]]:
+    """What the column of costs is called, and what a run of each row took: times where none took
+    an hour."""
+    if all(row.hours < 1 for row in table.rows):
+        times = [duration(3600 * row.hours) for row in table.rows]
+        return table.hours.replace("-hours", " time"), times
+    return table.hours, [hours(row.hours) for row in table.rows]
 
 
 def comma_separated(table: Table) -> str:
@@ -117,7 +135,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     unlike = "" if len(probed) == len(recipes) else f" of {_values(probed, 'method')}"
     sizes = [row.imbalance for row in table.rows if row.imbalance is not None]
     fixed = {
-        "data": _values(recipes, "data", "name"),
+        "data": " or ".join(dict.fromkeys(map(_data, recipes))),
         "imbalance": " or ".join(dict.fromkeys(map(plain, sizes))),
         "encoder": _values(recipes, "encoder"),
         "epochs": _values(recipes, "epochs"),
@@ -129,6 +147,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
     in_common = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
     after = "the epoch that validation chose" if table.best_epoch else "the last epoch"
     std = "std is the standard deviation of the three group means"
+    cost, _ = _costs(table)
     openings = zip(table.studies, table.openings, strict=True)
     sentences = [
         f"{in_common}; scores on the {table.images} images after {after}",
@@ -137,10 +156,17 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         *([_one_seed(table)] if table.searched else []),
         *([std] if "Std" in _columns(table) else []),
         *([] if table.searched else [_bold(table)]),
-        f"{table.hours} are of one run",
+        f"{cost} {'are' if cost == table.hours else 'is'} of one run",
         *(f"study {name}: test set opened {count}x" for name, count in openings),
     ]
     return [escaped(as_sentence(sentence)) for sentence in sentences]
+
+
+def _data(recipe: Mapping[str, Any]) -> str:
+    """The dataset of a run; that of a user with the name of what it was read from."""
+    data = recipe["data"]
+    places = getattr(plugins.config("datasets", data["name"]), "places", None)
+    return f"{data['name']} {Path(data[places]).name}" if places else data["name"]
 
 
 def _is_probed(recipe: Mapping[str, Any]) -> bool:

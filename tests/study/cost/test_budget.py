@@ -106,7 +106,7 @@ def test_an_attempt_that_died_has_cost_its_time_too(study, clock):
     [
         ("cpu_hours: 6", "cpu_hours 6 of 6 h"),
         ("gpu_hours: 1.5", "gpu_hours 1.5 of 1.5 h"),
-        ("wall_clock: 180m", "wall_clock 3 of 3 h"),
+        ("wall_clock: 180m", "wall_clock 3h00m of 3h00m"),
     ],
 )
 def test_when_a_limit_is_reached_no_trial_begins_and_the_reason_is_told(
@@ -233,7 +233,7 @@ def test_a_spent_budget_is_told_at_once_with_the_command_that_allows_more(study,
     runs = ["--runs", str(tmp_path / "runs")]
     assert cli.run(["resume", "toy", *runs, "--trials", "+2"]) == 2
     error = capfd.readouterr().err
-    assert "wall_clock 1 of 0.5 h" in error
+    assert "wall_clock 1h00m of 30m00s" in error
     assert f"`raylt resume toy study.budget.wall_clock=2h --trials +2 --runs {runs[1]}`" in error
     assert study().wanted == 6
     # What is printed is no dead end: it gets as far as Ray.

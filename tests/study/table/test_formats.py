@@ -35,7 +35,7 @@ def row(name, *, study="bcl-digits", best=False, fewer=""):
         cells=cells,
         seeds=6,
         fewer=fewer,
-        hours=0.5,
+        hours=2.5,
         imbalance=20.0,
         recipe=RECIPE,
     )
@@ -74,13 +74,24 @@ def test_latex_has_a_cell_for_each_column_and_bold_where_it_is_shown():
     body = parsed(text)["tabularx"].latex_verbatim()
     lines = [line for line in body.splitlines() if line.strip().endswith("\\\\")]
     assert [line.count("&") for line in lines] == [4, 4, 4]
-    assert r"bcl, trial 3 & $\mathbf{90.3}_{\pm 0.5}$ & $80.0$ & 6 & 0.5" in lines[2]
+    assert r"bcl, trial 3 & $\mathbf{90.3}_{\pm 0.5}$ & $80.0$ & 6 & 2.5" in lines[2]
     assert r"bcl, baseline & $90.3_{\pm 0.5}$" in lines[1]
     for rule in ("toprule", "midrule", "bottomrule"):
         assert f"\\{rule}" in body
     assert r"\cite{zhu2022balanced,alpaydin1998optical}" in text
     assert "& CPU-h " in text
     assert "CPU-hours are of one run" in text
+
+
+def test_runs_of_less_than_an_hour_are_told_in_minutes_and_seconds():
+    short = [replace(row("a"), hours=0.5), replace(row("b"), hours=0.0007)]
+    text = formats.markdown(table(*short))
+    assert "| CPU time |" in text
+    assert text.count("30m00s") == text.count("2.5s") == 1
+    assert "CPU time is of one run." in text
+    assert "& CPU time " in formats.latex(table(*short))
+    assert "CPU-hours" in formats.markdown(table(*short, replace(row("c"), hours=1.0)))
+    assert ",0.0007," in formats.comma_separated(table(*short))
 
 
 def test_the_caption_speaks_of_deviations_only_where_there_are_any():
@@ -134,11 +145,12 @@ def test_rows_that_have_fewer_seeds_for_one_reason_are_one_sentence():
 
 
 def test_the_imbalance_is_that_of_the_images_and_left_out_where_it_is_not_known():
-    natural = {**RECIPE, "data": {"name": "folder", "imbalance": 100.0, "natural": True}}
+    data = {"name": "folder", "images": "pets/birds", "imbalance": 100.0, "natural": True}
+    natural = {**RECIPE, "data": data}
     known = replace(row("a"), recipe=natural, imbalance=15.0)
     for written in (formats.markdown, formats.latex):
         text = written(table(known))
-        assert "imbalance 15," in text
+        assert "Data folder birds, imbalance 15," in text
         assert "100" not in text
         assert "imbalance" not in written(table(replace(known, imbalance=None)))
 
