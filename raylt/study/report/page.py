@@ -232,6 +232,7 @@ def _ablation(record: Record, charts: Mapping[str, Chart]) -> str:
         if stored["path"]:
             heads = ("step", f"{metric} (%)", "gain", "interval")
             parts += [_figure(charts[f"path{suffix}"]), table(heads, ablation.steps(stored))]
+            parts += [f"<p>{_text(line)}</p>" for line in ablation.left_on_path(stored)]
     return "\n".join(parts)
 
 

@@ -281,6 +281,15 @@ def steps(result: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def left_on_path(result: Mapping[str, Any]) -> list[str]:
+    """Which changes left the race of a step of the greedy path, in sentences."""
+    return [
+        f"Step {number}: {name} left the race after {seeds} seeds, behind the leader."
+        for number, step in enumerate(result["path"])
+        for name, seeds in step["dropped"].items()
+    ]
+
+
 def _effects(result: Mapping[str, Any]) -> list[str]:
     """A table with a line above each way."""
     cells = [["", "points", "", "p", ""]]
@@ -302,7 +311,8 @@ def _path(result: Mapping[str, Any]) -> list[str]:
         [f"  {number or ' '} {name}", *numbers]
         for number, (name, *numbers) in enumerate(steps(result))
     ]
-    return ["", head, *text_table(cells, right=(1, 2))]
+    left = _filled(*left_on_path(result))
+    return ["", head, *text_table(cells, right=(1, 2)), *left]
 
 
 def _by_word(effects: Iterable[Effect]) -> dict[str, list[str]]:

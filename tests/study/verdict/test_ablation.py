@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from raylt.study.report import page
 from raylt.study.report.charts import ablation as charts
-from raylt.study.report.charts import html, png
+from raylt.study.report.charts import html, of_study, png
 from raylt.study.verdict import ablation, answer
 from raylt.study.verdict.interplay import estimate
 from tests.study import made
@@ -84,6 +85,19 @@ def test_it_is_read_in_eighty_columns(stopped):
     assert "b are one change, since one depends on the other" in text
 
 
+def test_who_left_the_race_of_a_step_is_named_in_the_result_and_the_report(tmp_path):
+    first, second, *rest = ablated().path
+    raced = ablated(path=(first, dataclasses.replace(second, dropped={"b": 3}), *rest))
+    sentence = "Step 1: b left the race after 3 seeds, behind the leader."
+    assert sentence in ablation.text(raced).splitlines()
+    study = made.study(tmp_path, trials=2, failed=())
+    (study.folder / answer.FOLDER).mkdir()
+    answer.store(study, raced)
+    assert f"<p>{sentence}</p>" in page.page(study, of_study(study))
+    kept = dataclasses.replace(first, **ablation.stored(study)["val/accuracy, trial 3"]["path"][1])
+    assert kept.dropped == {"b": 3}
+
+
 def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
     study = made.study(tmp_path, trials=2, failed=())
     assert charts.charts(study) == ()
@@ -102,6 +116,7 @@ def test_it_is_kept_drawn_and_has_its_place_in_the_report(tmp_path):
     rows = ablation.rows(stored)
     assert rows[1][:3] == ["a", "set back alone: what trial 3 loses", "+10.4"]
     assert rows[4][5] == "costs"
+    assert ablation.left_on_path(stored) == []
     assert ablation.steps(stored)[:2] == [
         ["baseline", "80.0", "-", ""],
         ["a", "90.0", "+10.0", ""],
