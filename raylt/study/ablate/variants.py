@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -48,27 +49,11 @@ class Variants:
                 f"another trial with --trial N"
             )
         self.names = tuple(change.name for change in self.changes)
-        recipe = study.space.at(baseline.point)
-        self.baseline = Setting(
-            name="baseline",
-            number=baseline.number,
-            role="baseline",
-            point=baseline.point,
-            recipe=recipe.model_dump(mode="json"),
-        )
-        self.winner = Setting(
-            name=f"trial {winner.number}",
-            number=winner.number,
-            role="candidate",
-            point=winner.point,
-            recipe=winner.recipe,
-        )
-        if not self.winner.at(0).data.has_validation():
-            confirm = provenance.command(study, "confirm", study.name)
-            raise InputError(
-                f"{study.name}: an ablation needs validation images, but the study holds none "
-                f"out; search with data.validation, or compare settings with `{confirm}`"
-            )
+        # The baseline may not have been trained yet.
+        recipe = study.space.at(baseline.point).model_dump(mode="json")
+        self.baseline = _setting(baseline, "baseline", "baseline", recipe)
+        self.winner = _setting(winner, f"trial {winner.number}", "candidate", winner.recipe)
+        _require_validation(study, self.winner)
         self._known: dict[Taken, Setting | None] = {
             Taken(): self.baseline,
             Taken(self.names): self.winner,
@@ -159,6 +144,20 @@ def declared(method: str) -> tuple[Ablation, ...]:
         return plugins.declared("methods", method, "ABLATIONS")
     except AttributeError:
         return ()
+
+
+def _setting(trial: Outcome, name: str, role: str, recipe: Mapping[str, Any]) -> Setting:
+    """A trial of the search as a setting."""
+    return Setting(name=name, number=trial.number, role=role, point=trial.point, recipe=recipe)
+
+
+def _require_validation(study: Record, winner: Setting) -> None:
+    if not winner.at(0).data.has_validation():
+        confirm = provenance.command(study, "confirm", study.name)
+        raise InputError(
+            f"{study.name}: an ablation needs validation images, but the study holds none out; "
+            f"search with data.validation, or compare settings with `{confirm}`"
+        )
 
 
 def _ends(study: Record, trial: int | None) -> tuple[Outcome, Outcome]:

@@ -39,10 +39,33 @@ def score(
     import ray
     from ray.exceptions import RayError
 
+    jobs, failures = _started(session, record, runs, opener), dict[int, str]()
+    while jobs and not session.interrupted:
+        ready, _ = ray.wait(list(jobs), timeout=_LOOK)
+        for done in ready:
+            number = jobs.pop(done)
+            try:
+                failure: str = ray.get(done)
+                bucket.trial_folder(record, number, whole=False)
+            except RayError as error:
+                failure = trainable.one_line(error)
+            if failure:
+                failures[number] = failure
+    for left in jobs:
+        ray.cancel(left, force=True)
+    return failures
+
+
+def _started(
+    session: Session, record: Record, runs: Iterable[Outcome], opener: str
+) -> dict[Any, int]:
+    """A job of Ray for each run, with what a trial gets, and the run's number."""
+    import ray
+
     shape = session.allocation.shape
     job: Any = ray.remote(num_cpus=shape.cpus, num_gpus=shape.gpus, max_retries=0)(_score)
     root = str(session.settings.data.resolve())
-    numbers = {
+    return {
         job.remote(
             dict(run.recipe),
             root,
@@ -52,21 +75,6 @@ def score(
         ): run.number
         for run in runs
     }
-    failures: dict[int, str] = {}
-    while numbers and not session.interrupted:
-        ready, _ = ray.wait(list(numbers), timeout=_LOOK)
-        for done in ready:
-            number = numbers.pop(done)
-            try:
-                failure: str = ray.get(done)
-                bucket.trial_folder(record, number, whole=False)
-            except RayError as error:
-                failure = trainable.one_line(error)
-            if failure:
-                failures[number] = failure
-    for left in numbers:
-        ray.cancel(left, force=True)
-    return failures
 
 
 def read(folder: Path, *, digest: str) -> dict[str, Any] | None:

@@ -114,12 +114,8 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
     """
     if unlike := leaderboard.differences(records):
         raise InputError(f"{unlike[0]}; their numbers cannot stand in one table")
-    settings = [
-        setting
-        for record in records
-        for setting in sorted(_fresh(record), key=lambda s: _ORDER.index(s.role))
-        if ablations or setting.role != "ablation"
-    ]
+    fresh = [setting for record in records for setting in _fresh(record)]
+    settings = [setting for setting in fresh if ablations or setting.role != "ablation"]
     chosen: Images = images or ("test" if any(_has(s, "test") for s in settings) else "validation")
     scored = [setting for setting in settings if _has(setting, chosen)]
     searched = not scored and chosen == "validation"
@@ -134,22 +130,9 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
     shown = {setting.study for setting in scored}
     records = [record for record in records if record.name in shown]
     best_epoch = confirm.metric(records[0]).startswith(BEST)
-    prefix = ("test/" if chosen == "test" else "val/") + ("best/" if best_epoch else "")
-    values = {
-        column: [_values(setting, prefix + name) for setting in scored]
-        for column, name in COLUMNS.items()
-        if not best_epoch or name in GROUPS
-    }
-    digests = [setting.digest for setting in scored]
-    best = {
-        column: _best(rows, digests, smaller=column == "Std") for column, rows in values.items()
-    }
     on_gpus = any(run.gpu_seconds for setting in scored for run in setting.outcomes.values())
     return Table(
-        rows=tuple(
-            _row(i, scored, values, best, images=chosen, on_gpus=on_gpus)
-            for i in range(len(scored))
-        ),
+        rows=_rows(scored, chosen, best_epoch=best_epoch, on_gpus=on_gpus),
         images=chosen,
         studies=tuple(record.name for record in records),
         objective=next((r.objectives[0].metric for r in records if r.searched), ""),
@@ -198,9 +181,10 @@ def _remedy(record: Record) -> str:
 
 
 def _fresh(record: Record) -> list[_Runs]:
-    """The settings of a study that were trained over fresh seeds."""
-    fresh = (_grouped(record, runs, place) for place, runs in seed_runs(record))
-    return [*itertools.chain.from_iterable(fresh)]
+    """The settings of a study that were trained over fresh seeds, the baseline first."""
+    grouped = (_grouped(record, runs, place) for place, runs in seed_runs(record))
+    settings = itertools.chain.from_iterable(grouped)
+    return sorted(settings, key=lambda setting: _ORDER.index(setting.role))
 
 
 def _grouped(record: Record, runs: Record, place: str) -> list[_Runs]:
@@ -322,6 +306,25 @@ def _best(
     )
     shown = bool(verdicts) and all(verdict.word == "better" for verdict in verdicts)
     return digests[best] if shown else None
+
+
+def _rows(
+    scored: Sequence[_Runs], images: Images, *, best_epoch: bool, on_gpus: bool
+) -> tuple[Row, ...]:
+    """A row for each setting, with the columns that there are after the epoch that counts."""
+    prefix = ("test/" if images == "test" else "val/") + ("best/" if best_epoch else "")
+    values = {
+        column: [_values(setting, prefix + name) for setting in scored]
+        for column, name in COLUMNS.items()
+        if not best_epoch or name in GROUPS
+    }
+    digests = [setting.digest for setting in scored]
+    best = {
+        column: _best(rows, digests, smaller=column == "Std") for column, rows in values.items()
+    }
+    return tuple(
+        _row(i, scored, values, best, images=images, on_gpus=on_gpus) for i in range(len(scored))
+    )
 
 
 def _row(
