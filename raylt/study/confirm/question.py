@@ -8,6 +8,7 @@ questions share the runs that both need.
 from __future__ import annotations
 
 import contextlib
+import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
@@ -70,6 +71,11 @@ class Question(ABC, Generic[A]):
     def settings(self) -> Sequence[Setting]:
         """All settings that it trains."""
         return self.race.settings
+
+    def own(self) -> set[str]:
+        """The digests of the runs that it asks for."""
+        runs = self.race.runs_of(self.settings, self.race.seeds)
+        return {setting.digest(seed) for setting, seed in runs}
 
     def facts(self, metric: str, uri: str) -> dict[str, Any]:
         """What every answer says of its study."""
@@ -180,7 +186,8 @@ def announce(race: Race, settings: Settings, *more: str) -> None:
     known = [o.seconds for o in race.study.outcomes() if o.state == "complete" and o.seconds]
     if known and left:
         which = "they" if left == total else "the others"
-        time = duration(left * sum(known) / len(known))
+        # The first trials of a process waited for torch.
+        time = duration(left * statistics.median(known))
         runs = ", ".join([f"{runs}; {which} take about {time} one after another", *more])
     console = escape.console(stderr=True, quiet=settings.quiet)
     console.print(runs, soft_wrap=True, highlight=False, markup=False)
@@ -254,7 +261,11 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
     uri, record = running.tracker.uri, question.race.runs.record
     while left := question.next_runs():
         question.race.runs.queue(left)
-        stopped = running.trials(record, shown=question.note(), name=question.race.runs.label)
+        own = question.own()
+        others = sum(run.digest not in own for run in record.outcomes())
+        stopped = running.trials(
+            record, shown=question.note() - others, name=question.race.runs.label, only=own
+        )
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)
         if budget.spent(record):

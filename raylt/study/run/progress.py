@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console, Group, RenderableType
@@ -54,6 +54,7 @@ class Progress(Listener):
     Args:
         wanted: How many trials there will be; default: as many as the study wants.
         name: What a run is called, where none is better than another: those of a confirmation.
+        only: The digests of those that are shown, where the record has others, too.
         start: That of an earlier part of the same command; default: now.
     """
 
@@ -65,6 +66,7 @@ class Progress(Listener):
         console: Console,
         wanted: int | None = None,
         name: Callable[[Outcome], str] | None = None,
+        only: Collection[str] | None = None,
         start: Start | None = None,
     ) -> None:
         self._name = record.name
@@ -72,7 +74,7 @@ class Progress(Listener):
         self._objective = record.objectives[0]
         self._paths = () if name else tuple(leaf.path for leaf in record.space.leaves)
         self._run_name = name
-        outcomes = record.outcomes()
+        outcomes = [o for o in record.outcomes() if only is None or o.digest in only]
         self._trials = {outcome.number: outcome for outcome in outcomes}
         self._clocks: dict[int, float] = {}
         """When the attempt of each trial that runs began, by the monotonic clock."""
@@ -84,6 +86,7 @@ class Progress(Listener):
         within = min((3600 * (a.limit - a.used) for a in wall_clock), default=math.inf)
         self._deadline = now + within
         """When the budget is spent, by the monotonic clock."""
+        self._begun = False
         self._stopping = ""
         self._lock = threading.Lock()
         self._quiet = quiet
@@ -128,6 +131,7 @@ class Progress(Listener):
             self._trials[number] = replace(trial, state="running")
             self._clocks[number] = time.monotonic()
             self.start.begun = self.start.begun or self._clocks[number]
+            self._begun = True
 
     def reported(self, task: Task, metrics: Metrics) -> None:
         """A trial scored an epoch."""
@@ -166,7 +170,7 @@ class Progress(Listener):
         lines = [
             self._how_far(trials),
             self._best_so_far(trials, best),
-            self._stopping or self._waiting(trials),
+            self._stopping or self._waiting(),
         ]
         hidden = len(trials) - len(shown)
         return Group(
@@ -218,10 +222,9 @@ class Progress(Listener):
             return ""
         return f"{metric.removeprefix('val/')}: {', '.join(scores)}"
 
-    def _waiting(self, trials: Sequence[Outcome]) -> str:
+    def _waiting(self) -> str:
         # Ray's processes import torch before a trial can begin.
-        begun = any(trial.state == "running" or trial.over for trial in trials)
-        return "" if begun else "waiting for Ray's first process, which loads torch"
+        return "" if self._begun else "waiting for Ray's first process, which loads torch"
 
 
 def _whole(seconds: float) -> str:

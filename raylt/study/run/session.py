@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,7 @@ class Session:
         listeners: Sequence[Listener] = (),
         shown: int | None = None,
         name: Callable[[Outcome], str] | None = None,
+        only: Collection[str] | None = None,
     ) -> str:
         """Run the trials that a study still wants; returns why it ended early, or "".
 
@@ -87,6 +88,7 @@ class Session:
             listeners: The caller's own, which hear of everything last.
             shown: How many trials the user is told that it will have; default: those it wants.
             name: What a run of a confirmation is called.
+            only: The digests of the runs that are shown; default: all of the study.
         """
         # Ray reads its environment when it is imported.
         from raylt.study.run.progress import Progress
@@ -102,6 +104,7 @@ class Session:
             console=escape.console(stderr=True),
             wanted=shown,
             name=name,
+            only=only,
             start=self.start,
         )
         self.start = progress.start

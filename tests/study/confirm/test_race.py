@@ -48,11 +48,14 @@ def test_the_user_is_told_from_the_start_how_many_runs_there_may_be(toy, monkeyp
     text = []
     trials = Now.trials
 
-    def heard(self, record, *, shown=0, name=""):
+    def heard(self, record, *, shown=0, **others):
         text.append((record.wanted, shown))
-        return trials(self, record, shown=shown, name=name)
+        return trials(self, record, shown=shown, **others)
 
     monkeypatch.setattr(Now, "trials", heard)
     toy.confirm(top=2, seeds=6)
     # One of the two leaves the race after three seeds, which saves three runs.
     assert text == [(9, 18), (15, 15)]
+    # What another question had trained is none of this one.
+    toy.confirm(top=1, seeds=7)
+    assert text[2:] == [(17, 14)]

@@ -149,6 +149,15 @@ def test_a_confirmation_names_its_runs_and_calls_none_the_best(screen):
     assert "prune" not in text
 
 
+def test_only_what_a_question_asks_for_is_shown_and_counted(study, tmp_path):
+    made = study()
+    made.open_trial()
+    digest = made.outcomes()[0].digest
+    for only, shown in ((None, {0}), ({digest}, {0}), (set(), set())):
+        shows = Progress(made, quiet=True, console=Console(file=io.StringIO()), only=only)
+        assert set(shows._trials) == shown
+
+
 def test_what_is_left_is_counted_by_what_trials_took():
     half = [outcome(0, 0.9), replace(outcome(1, 0.8, state="stopped"), last={"epoch": 2})]
     running = replace(outcome(2, 0.5, state="running"), last={"epoch": 3})
