@@ -264,7 +264,7 @@ def _run(question: Question[A], running: Session, opener: str) -> A:
         own = question.own()
         others = sum(run.digest not in own for run in record.outcomes())
         stopped = running.trials(
-            record, shown=question.note() - others, name=question.race.runs.label, only=own
+            record, shown=question.note() - others, name=question.race.runs.brief, only=own
         )
         if running.interrupted:
             return replace(question.judge({}, uri=uri), interrupted=True)

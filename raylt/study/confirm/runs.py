@@ -8,6 +8,7 @@ again, whatever is asked later.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -136,8 +137,12 @@ class SeedRuns:
         self.record.note("trials", len(outcomes))
 
     def label(self, run: Outcome) -> str:
-        """What a run is called on the terminal: its setting and its seed."""
+        """What a run is called: its setting and its seed."""
         return f"{self.name_of(run)}, seed {run.recipe['seed']}"
+
+    def brief(self, run: Outcome) -> str:
+        """The same where all variants are of one trial."""
+        return re.sub(r", of trial \d+(?=, seed)", "", self.label(run))
 
     def name_of(self, run: Outcome) -> str:
         """What the setting of a run is called; one of version 0.1.0 has no name of its own."""

@@ -17,7 +17,7 @@ _GAP = 2
 """Spaces between two columns."""
 _NARROW = 24
 """The least width of a column whose cells take several lines."""
-_LONGEST = 28
+_LONGEST = 32
 """Letters of a cell beyond which it is cut."""
 _WRAPPED = 40
 """Letters of a line of a cell that may have several."""

@@ -171,6 +171,11 @@ def test_a_part_that_two_trials_share_is_trained_once_and_said_under_both_names(
     table = rows.table([toy.open()], None, ablations=True)
     names = [row.name for row in table.rows]
     assert "no pruning = no pruning, of trial 2" in names
+    with contextlib.closing(open_runs(toy.open()).record) as record:
+        runs = SeedRuns(record)
+        labels = {runs.label(run): runs.brief(run) for run in record.outcomes()}
+    assert labels["shared norms, of trial 2, seed 7"] == "shared norms, seed 7"
+    assert labels["trial 2, seed 7"] == "trial 2, seed 7"
     assert len(names) == len({*names}) == 8
 
 
