@@ -27,9 +27,10 @@ def best(record: Record) -> dict[str, Any]:
     if winner is None:
         counts = Counter(trial.state for trial in record.ranking())
         states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
+        kept = " and kept the constraints" if record.space.study.constraints else ""
         raise InputError(
-            f"{record.name}: a trial must have finished and kept the constraints, but the trials "
-            f"are: {states}; {status.what_next(record)}"
+            f"{record.name}: a trial must have finished{kept}, but the trials are: {states}; "
+            f"{status.what_next(record)}"
         )
     return {
         "study": record.name,

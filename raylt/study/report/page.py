@@ -67,15 +67,16 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
     """The report as HTML, with plotly.js in it."""
     from plotly.offline import get_plotlyjs
 
-    by_key = {chart.key: chart for chart in drawn}
-    results = _RESULTS if record.searched else _OF_ONE
+    # The script looks for the place of every drawing.
+    shown = [c for c in drawn if record.searched or c.key in (*_OF_ONE, "data")]
+    by_key = {chart.key: chart for chart in shown}
     body = "\n".join(
         (
             _head(record),
             _verdict(record),
             _numbers(record),
             "<h2>Results</h2>",
-            *(_figure(by_key[key]) for key in results if key in by_key),
+            *(_figure(by_key[key]) for key in _RESULTS if key in by_key),
             _confirmation(record),
             _ablation(record, by_key),
             *(_search(by_key) if record.searched else ()),
@@ -87,7 +88,7 @@ def page(record: Record, drawn: Sequence[Chart]) -> str:
             _repeat(record),
         )
     )
-    drawings = {chart.key: drawing(chart) for chart in drawn if chart.body is not None}
+    drawings = {chart.key: drawing(chart) for chart in shown if chart.body is not None}
     template = resources.files("raylt.study.report").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
         name=escape.html(record.name),

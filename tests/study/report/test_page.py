@@ -105,10 +105,17 @@ def test_a_head_sorts_and_empty_columns_are_left_out(tmp_path, record, document)
     assert "accuracy" in heads
 
 
+def _drawn(document):
+    return json.loads(re.search(r"const drawings = (\{.*\});\n", document)[1])
+
+
+def _places(document):
+    return set(re.findall(r"<div id='chart-([a-z]+)'>", document))
+
+
 def test_each_drawing_has_its_place(document):
-    drawn = json.loads(re.search(r"const drawings = (\{.*\});\n", document)[1])
-    places = set(re.findall(r"<div id='chart-([a-z]+)'>", document))
-    assert set(drawn) == places
+    places = _places(document)
+    assert set(_drawn(document)) == places
     assert {
         "cost",
         "parallel",
@@ -239,7 +246,9 @@ def test_it_tells_how_the_space_was_widened_after_the_first_command(tmp_path):
 
 def test_the_page_of_one_training_has_no_word_of_a_search(tmp_path):
     record = made.one_run(tmp_path)
-    _, text = read(page.page(record, charts.of_study(record)))
+    document = page.page(record, charts.of_study(record))
+    assert set(_drawn(document)) == _places(document) == {"curves", "data"}
+    _, text = read(document)
     ours = text[: text.index("Its recipe, every choice")]
     for word in ("search", "trials", "best", "winner", "baseline", "rank", "compare", "leaves"):
         assert word not in ours.replace(str(tmp_path), ""), word
