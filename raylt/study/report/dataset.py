@@ -71,7 +71,7 @@ def text(values: Mapping[str, Any]) -> str:
             "",
             f"fingerprint  {values['fingerprint']}; studies with the same one saw the same images",
             f"classes      {values['classes']}, {max(counts)} ... {min(counts)} training images, "
-            f"imbalance {values['imbalance']:.4g}",
+            f"imbalance {_imbalance(values)}",
             "",
             *text_table([("part", "images", ""), *part_rows], right=(1,)),
             "",
@@ -101,6 +101,15 @@ def draw(values: Mapping[str, Any], path: Path) -> None:
             f"the chart must be written to {path}, but {error.strerror or error}; name another "
             f"file with --out"
         ) from error
+
+
+def _imbalance(values: Mapping[str, Any]) -> str:
+    """The largest class over the smallest, and what the tail was asked to have: class sizes are
+    whole numbers, so that both seldom agree."""
+    counted, asked = f"{values['imbalance']:.4g}", values["data"].get("imbalance")
+    if values["data"].get("natural") or asked is None or f"{asked:.4g}" == counted:
+        return counted
+    return f"{counted} as counted, for data.imbalance {asked:g}"
 
 
 def _groups(splits: Splits, by: Literal["thresholds", "thirds"]) -> dict[str, dict[str, int]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from raylt import datasets, recipe, threads
 from raylt.data.own import OwnImages
-from raylt.schema import RayltError
-from raylt.space import Space
+from raylt.schema import InputError, RayltError
+from raylt.space import Space, metrics_check
 from raylt.study.record import text
 
 _PATIENCE = 1.5
@@ -51,7 +51,8 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     """Look for the images of a space.
 
     Raises:
-        InputError: a user's own images are missing or cannot be divided.
+        InputError: a user's own images are missing or cannot be divided, or have no class of a
+            group that the study looks at.
         EnvironmentError: some of them cannot be found.
     """
     config: Any = recipe.dataset(space.fixed)
@@ -72,6 +73,9 @@ def look(space: Space, root: Path, *, patience: float = _PATIENCE) -> Look:
     if divided is None:
         return Look(counts, "")
     counts = divided.counts
+    for key, metric in metrics_check.metrics_of(space.study):
+        if reason := metrics_check.no_classes(metric, counts["train"]):
+            raise InputError(f"{space.source}: {key}: {reason}")
 
     def compare() -> str:
         # Pillow is only imported where there are images.

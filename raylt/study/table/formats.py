@@ -146,7 +146,7 @@ def footnote(table: Table, escaped: Callable[[str], str]) -> list[str]:
         fixed["its epoch by"] = _values(probed, "evaluation", "selection")
     in_common = ", ".join(f"{name} {value}" for name, value in fixed.items() if value)
     after = "the epoch that validation chose" if table.best_epoch else "the last epoch"
-    std = "std is the standard deviation of the three group means"
+    std = f"std is {COLUMNS['Std']}, the standard deviation of the three group means"
     cost, _ = _costs(table)
     openings = zip(table.studies, table.openings, strict=True)
     sentences = [

@@ -60,8 +60,11 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
         "system/*": ("use of the trial's machine, with --system-metrics", "as named"),
     },
     "trial": {
-        "best/epoch": ("the scored epoch with the best objective", "epochs"),
-        "best/*": ("val/... of that epoch", "fraction"),
+        "best_epoch/epoch": (
+            "the scored epoch with the best objective; a trial is judged by its last one",
+            "epochs",
+        ),
+        "best_epoch/*": ("val/... of that epoch, flattered by luck", "fraction"),
         "epochs": ("finished epochs at the last score", "epochs"),
         "seconds": ("wall-clock time over all attempts", "s"),
         "cpu_hours": ("booked cores times hours", "h"),
@@ -70,9 +73,9 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
     "study": {
         "best_so_far/*": ("best objective after each trial that has ended", "as the objective"),
         "best/epoch": ("the last scored epoch of the best trial, by which it is judged", "epochs"),
-        "best/*": ("val/... of that epoch", "fraction"),
+        "best/*": ("val/... of the best trial after its last scored epoch", "fraction"),
         "baseline/epoch": ("the last scored epoch of the baseline", "epochs"),
-        "baseline/*": ("val/... of that epoch", "fraction"),
+        "baseline/*": ("val/... of the baseline after its last scored epoch", "fraction"),
         "floor/*": ("accuracies of classifiers of raw pixels", "fraction"),
         "trials/*": ("trials that ended complete, stopped or failed", "trials"),
     },

@@ -194,7 +194,7 @@ class MlflowMirror:
 
     def _close_trial(self, run: Run, outcome: Outcome) -> None:
         metrics = {
-            **metric_table.summary("best", outcome.best),
+            **metric_table.summary("best_epoch", outcome.best),
             "seconds": outcome.seconds,
             "cpu_hours": outcome.cpu_seconds / 3600,
             "gpu_hours": outcome.gpu_seconds / 3600,

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from raylt.space import metrics_check
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN
 
@@ -26,8 +27,9 @@ LABELS: Mapping[Kind, str] = {
 COMPARED = 10
 """The best trials of the page that compares."""
 _TAG = "mlflow.sharedViewState."
-_FOLDED = ("val", "val/best", "val/thirds", "train", "best", "Model metrics", "System metrics")
-"""The sections of charts that MLflow makes by itself; they stand folded below those of a study."""
+_FOLDED = ("val", "train", "best_epoch", "Model metrics", "System metrics")
+"""The sections of charts that MLflow makes by itself for every study, from the names of metrics up
+to their last slash; they stand folded below those of a study."""
 
 
 def key(record: Record, kind: Kind) -> str:
@@ -162,12 +164,18 @@ def _charts(record: Record) -> dict[str, Any]:
         }
         for name in _metrics(record)[:4]
     ]
+    asked = [
+        metric.rpartition("/")[0] for _, metric in metrics_check.metrics_of(record.space.study)
+    ]
     return {
         "compareRunCharts": [*parallels, *curves],
         "compareRunSections": [
             *(_section(section, words, columns=1) for section, words in searches.items()),
             _section("curves", "Learning curves", columns=2),
-            *(_section(name, name, columns=3, display=False) for name in _FOLDED),
+            *(
+                _section(name, name, columns=3, display=False)
+                for name in dict.fromkeys([*_FOLDED, *asked])
+            ),
         ],
         "isAccordionReordered": True,
         "runsHiddenMode": "SHOW_ALL",

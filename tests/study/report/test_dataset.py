@@ -42,5 +42,6 @@ recipe:
 """
     )
     text = dataset.text(dataset.facts(space.load(path), tmp_path))
+    assert "104 ... 5 training images, imbalance 20.8 as counted, for data.imbalance 20" in text
     assert "training images of class 0, 1, ...: 104, 74, 53" in text
     assert "left out" not in text

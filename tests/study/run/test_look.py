@@ -32,6 +32,17 @@ def test_images_of_the_users_own_are_counted_and_none_is_decoded(tmp_path):
     ]
 
 
+def test_a_group_without_classes_is_refused_as_a_search_refuses_it(tmp_path):
+    made.folder(tmp_path / "images", {"a": 8, "b": 6})
+    space = toy(
+        tmp_path,
+        "data={name: folder, images: images, validation: 2, test: 1}",
+        "study.objective=val/many",
+    )
+    with pytest.raises(InputError, match=r"study\.objective: must be a group that has classes"):
+        look(space, tmp_path)
+
+
 def test_a_picture_that_several_parts_share_is_said(tmp_path, monkeypatch):
     made.folder(tmp_path / "images", {"a": 8, "b": 6})
     made.folder(tmp_path / "new", {"a": 2, "b": 2}, size=21)

@@ -44,8 +44,12 @@ def test_the_objective_comes_first_and_what_nobody_asked_for_stays_in_the_study(
 
 
 def test_a_summary_names_the_best_epoch_once():
-    values = summary("best", ENTRY)
-    assert values == {"best/epoch": 3, "best/accuracy": 0.123456, "best/few": 2 / 3}
+    values = summary("best_epoch", ENTRY)
+    assert values == {
+        "best_epoch/epoch": 3,
+        "best_epoch/accuracy": 0.123456,
+        "best_epoch/few": 2 / 3,
+    }
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ def test_every_epoch_is_a_step_and_the_summary_speaks_of_the_best(study, connect
         assert runs.history("trial 0", key) == [(e["epoch"], rounded(e[key])) for e in entries]
     child, parent = runs["trial 0"].data.metrics, runs["toy"].data.metrics
     accuracy = rounded(entries[-1]["val/accuracy"])
-    assert child["best/accuracy"] == accuracy == parent["best/accuracy"]
-    assert (child["best/epoch"], child["epochs"]) == (6, 6)
+    assert child["best_epoch/accuracy"] == accuracy == parent["best/accuracy"]
+    assert (child["best_epoch/epoch"], child["epochs"]) == (6, 6)
+    # A name is of one thing in an experiment: a trial is judged by its last epoch.
+    assert not [name for name in child if name.startswith("best/")]
     assert parent["floor/logistic/accuracy"] == 0.83
     assert runs.history("toy", "best_so_far/val/accuracy") == [(1, accuracy)]
     for name in child | parent:
