@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def status(study: str | None, as_json: bool, settings: Settings) -> None:
     """Show the trials of a study, or all studies.
 
+    Without STUDY the exit code is 3 where one of them cannot be read; the others are shown.
+
     \b
     Examples:
       raylt status
@@ -31,13 +33,17 @@ def status(study: str | None, as_json: bool, settings: Settings) -> None:
     if study is None:
         values = review.studies(runs, storage)
         parts = review.studies_parts(values, runs)
+        unreadable = any("reason" in state for state in values)
     else:
+        unreadable = False
         values = review.study(options.study_name(study), runs, storage)
         parts = review.study_parts(values)
     if as_json:
         output.print_json(values)
     else:
         output.show(*parts)
+    if unreadable:
+        raise click.exceptions.Exit(3)
 
 
 @click.command(cls=options.Verb)

@@ -150,6 +150,12 @@ def studies(runs: Path) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def without_record(runs: Path) -> tuple[str, ...]:
+    """Names of the folders of runs that hold trials, but not the database of their study."""
+    names = {path.parent.name for path in runs.glob("*/trials") if any(path.glob("*/*"))}
+    return tuple(sorted(names.difference(studies(runs))))
+
+
 def free_name(name: str, runs: Path, url: str | None) -> str:
     """The name, or where there is such a study the first of `NAME-2`, `NAME-3`, ... without one.
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from raylt.schema import InputError
+from raylt.schema import InputError, RayltError
 from raylt.study.cost import budget
 from raylt.study.record import lock, postgres, provenance, revise, storage
 from raylt.study.record.outcome import Outcome
@@ -41,22 +41,33 @@ def study(name: str, runs: Path, url: str | None = None) -> dict[str, Any]:
 
 
 def studies(runs: Path, url: str | None = None) -> list[dict[str, Any]]:
-    """The state of every study in a folder of runs or on a server, as plain values."""
-    names = {*storage.studies(runs), *(postgres.studies(url) if url else ())}
+    """The state of every study in a folder of runs or on a server, as plain values.
+
+    One that cannot be opened has a `study`, a `state` and a `reason`, which says what to do.
+    """
+    gone = storage.without_record(runs)
+    names = {*storage.studies(runs), *gone, *(postgres.studies(url) if url else ())}
     states: list[dict[str, Any]] = []
     for name in sorted(names):
-        with contextlib.closing(open_study(name, runs, url)) as record:
-            states.append(_state(record))
+        try:
+            with contextlib.closing(open_study(name, runs, url)) as record:
+                states.append(_state(record))
+        except RayltError as error:
+            state = "record gone" if name in gone else "unreadable"
+            states.append({"study": name, "state": state, "reason": str(error)})
     return states
 
 
 def studies_parts(states: Sequence[Mapping[str, Any]], runs: Path) -> list[Columns | str]:
-    """The state of every study for people: a table, and how to go on with what is not finished."""
+    """The state of every study for people: a table, how to go on with what is not finished, and
+    what is wrong with those that cannot be opened."""
     if not states:
         return [
             f"{runs} holds no study; begin one with `raylt tune --space sdclr`, or name the "
             f"folder with --runs"
         ]
+    broken = [f"{s['study']} ({s['state']}): {s['reason']}" for s in states if "reason" in s]
+    states = [state for state in states if "reason" not in state]
     columns = [
         Column(head="study", cells=[state["study"] for state in states], right=False),
         Column(head="state", cells=[_asked(s) or s["state"] for s in states], right=False),
@@ -69,11 +80,8 @@ def studies_parts(states: Sequence[Mapping[str, Any]], runs: Path) -> list[Colum
     unfinished += [
         asked["command"] for s in states for asked in s["questions"] if not asked["running"]
     ]
-    return [
-        Columns(columns),
-        *([""] if unfinished else []),
-        *(f"Go on with: {command}" for command in unfinished),
-    ]
+    lines = [*(f"Go on with: {command}" for command in unfinished), *broken]
+    return [*([Columns(columns)] if states else []), *([""] if states and lines else []), *lines]
 
 
 def study_parts(state: Mapping[str, Any]) -> list[Columns | str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from raylt import cli
 from raylt.study.report import status
 from tests.study import made
 from tests.study.report.made import begun, shown
@@ -47,3 +48,26 @@ def test_the_state_of_one_run_is_one_sentence(tmp_path: Path) -> None:
     sentence, *rest = status.study_parts(state)
     assert sentence.startswith("one: finished, one training: complete; val/accuracy ")
     assert not [line for line in rest if "baseline" in str(line)]
+
+
+def test_broken_studies_stand_beside_the_others_and_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("broken", "gone", "whole"):
+        made.study(tmp_path / "runs", name=name, trials=1, failed=()).close()
+    for left in (tmp_path / "runs" / "broken").glob("study.db*"):
+        left.write_bytes(b"garbage" * 100)
+    for left in (tmp_path / "runs" / "gone").glob("study.db*"):
+        left.unlink()
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["status"]) == 3
+    head, _, row, _, *lines = capsys.readouterr().out.splitlines()
+    assert (head.split()[:2], row.split()[:2]) == (["study", "state"], ["whole", "finished"])
+    text = " ".join(" ".join(lines).split())
+    assert "broken (unreadable): the study's database runs/broken/study.db is damaged" in text
+    assert "gone (record gone): runs/gone holds 1 trials of a study" in text
+    assert text.count("restore it from a copy") == 2
+    assert cli.run(["status", "--json"]) == 3
+    states = json.loads(capsys.readouterr().out)
+    assert [state["state"] for state in states] == ["unreadable", "record gone", "finished"]
+    assert cli.run(["status", "whole"]) == 0
