@@ -55,3 +55,10 @@ def test_a_study_of_a_server_is_known_by_its_first_name(tmp_path, monkeypatch):
     monkeypatch.setattr(postgres, "fact", lambda *_: None)
     with pytest.raises(InputError, match=r"moved must be called made, .*host/studies knows"):
         studies.open_study("moved", tmp_path)
+
+
+def test_a_name_that_is_taken_is_refused_with_one_that_is_free(tmp_path):
+    made.study(tmp_path, trials=1, failed=(), stopped=(), tables=False).close()
+    (tmp_path / "made-2").mkdir()
+    with pytest.raises(InputError, match=r"`raylt resume made --runs .*, such as --study made-3$"):
+        studies.require_new(tmp_path / "made", None, "made")
