@@ -9,6 +9,7 @@ from raylt.study.report.columns import Columns
 from raylt.study.run.result import Result
 from raylt.study.verdict import floor
 
+_NOT_HELD_OUT = "Nothing is held out (data.validation is 0), so only training losses are known"
 _FAILURES = 5
 """Different failures that the summary names."""
 
@@ -65,24 +66,32 @@ def _same(result: Result) -> bool:
 
 def _verdict(result: Result) -> list[str]:
     metric, best, baseline = result.objective, result.best, result.baseline
+    if not result.paths:
+        return _trained(result)
     if best is None:
-        if not result.paths:
-            return ["The training has not finished."]
         return ["No best trial yet: none has finished, or none has kept the constraints."]
     lines = [f"Best: trial {best.number} with {', '.join(text.scores(best.last))}"]
-    if not result.paths:
-        lines = [f"The model reaches {', '.join(text.scores(best.last))}"]
     if not any(name.startswith("val/") for name in best.last):
-        lines.append(
-            "Nothing is held out (data.validation is 0), so only training losses are known; "
-            "`raylt confirm` alone opens the test set"
-        )
+        lines.append(f"{_NOT_HELD_OUT}; `raylt confirm` alone opens the test set")
     if baseline is not None and metric in baseline.last:
         gap = text.lead(metric, best.last[metric] - baseline.last[metric])
         source = f" ({result.baseline_source})" if result.baseline_source else ""
         compared = f"; {'the best trial is the baseline' if _same(result) else f'{gap}, one seed'}"
         lines.append(
             f"Baseline{source}: trial {baseline.number} with "
-            f"{', '.join(text.scores(baseline.last))}{compared if result.paths else ''}"
+            f"{', '.join(text.scores(baseline.last))}{compared}"
         )
+    return lines
+
+
+def _trained(result: Result) -> list[str]:
+    """What one training reached, and whose setting it is."""
+    if result.best is None:
+        return ["The training has not finished."]
+    known = result.best.last
+    lines = [f"The model reaches {', '.join(text.scores(known))}"]
+    if not any(name.startswith("val/") for name in known):
+        lines.append(_NOT_HELD_OUT)
+    if result.baseline is not None and result.baseline_source:
+        lines.append(f"Its setting is that of {result.baseline_source}")
     return lines

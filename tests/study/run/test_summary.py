@@ -146,3 +146,10 @@ def test_one_run_is_compared_with_nothing():
     assert "The model reaches accuracy 90.0" in text
     for word in ("Baseline", "the baseline", "confirm", "--trials", "Best", "best r", "compare"):
         assert word not in text
+
+
+def test_one_run_of_a_published_setting_says_whose_it_is():
+    published = outcome(0, 0.9, role="baseline")
+    text = shown(search_result(published, paths=(), wanted=1))
+    assert "Its setting is that of a paper" in text
+    assert text.count("accuracy 90.0") == 1
