@@ -35,7 +35,12 @@ def held_out(smallest: int, classes: int, *, parts: int) -> int:
     if parts == 0:
         return 0
     least = 2 if smallest > 4 * parts else 1
-    return max(least, min(smallest // 5, max(20, 1000 // classes)))
+    return max(least, min(smallest // 5, enough(classes)))
+
+
+def enough(classes: int) -> int:
+    """Images of each class that are enough for a part: a thousand in all, and 20 at least."""
+    return max(20, 1000 // classes)
 
 
 def size(shorter: Sequence[int], *, gpu: bool) -> int:

@@ -61,6 +61,12 @@ class Start:
                 f"  so differences of less than {min(100, 2 * self.point):.3g} points are noise; "
                 f"`raylt confirm` compares over seeds"
             )
+            if 0 < chosen.held < choices.enough(len(self.survey.classes)):
+                smallest = min(self.survey.counts["train"])
+                lines.append(
+                    f"  every class holds out as many as the smallest one, of {smallest} images, "
+                    f"can give: more of that class make all numbers finer"
+                )
         if self.seconds > 3600 * chosen.hours:
             lines.append(
                 f"  more than the {chosen.hours:g} h asked for, which end the search early: fewer "

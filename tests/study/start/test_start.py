@@ -63,6 +63,7 @@ def test_a_folder_becomes_a_space_that_runs_as_it_is(
     assert "a class keeps 28 ... 4 training images, imbalance 7\n" in shown.err
     assert "20x20" in shown.err
     assert "so differences of less than 66.7 points are noise" in shown.err
+    assert "holds out as many as the smallest one, of 6 images, can give" in shown.err
     assert "raylt tune --space mine.yaml" in shown.out
     search_space, splits = loaded("mine.yaml")
     assert search_space.study.name == f"my-photos-{method}"
