@@ -172,7 +172,8 @@ def seed_runs(study: Record, *, validated: bool) -> Generator[SeedRuns]:
 
 
 def announce(race: Race, settings: Settings, *more: str) -> None:
-    """Say how many runs a question asks for, and how long they take by the trials of the search.
+    """Say how many runs a question asks for, and how long they take by those that are there, or
+    by the trials of the search.
 
     Args:
         more: What else is to be known of that time.
@@ -183,14 +184,18 @@ def announce(race: Race, settings: Settings, *more: str) -> None:
     runs = f"{len(compared)} settings with {len(seeds)} seeds are {total} runs"
     if left < total:
         runs += f", of which {total - left} are there"
-    known = [o.seconds for o in race.study.outcomes() if o.state == "complete" and o.seconds]
-    if known and left:
+    if left and (known := _seconds(race.runs.record) or _seconds(race.study)):
         which = "they" if left == total else "the others"
         # The first trials of a process waited for torch.
         time = duration(left * statistics.median(known))
         runs = ", ".join([f"{runs}; {which} take about {time} one after another", *more])
     console = escape.console(stderr=True, quiet=settings.quiet)
     console.print(runs, soft_wrap=True, highlight=False, markup=False)
+
+
+def _seconds(record: Record) -> list[float]:
+    """How long each trial took that was trained to its end."""
+    return [o.seconds for o in record.outcomes() if o.state == "complete" and o.seconds]
 
 
 def answered(question: Question[A], settings: Settings, hold: Hold, *, opener: str) -> A:

@@ -1,6 +1,6 @@
 import re
 
-from raylt.study.confirm import confirm
+from raylt.study.confirm import confirm, question
 from raylt.study.confirm.runs import open_runs
 from raylt.study.report import charts, page, status
 from tests.study.confirm.made import Now, options, settings, starts
@@ -21,15 +21,24 @@ def test_what_another_question_left_waiting_is_not_trained(toy):
     assert starts(toy.folder) == (18, 18)
 
 
-def test_how_much_there_is_to_train_is_said_before_the_first_run(toy, tmp_path, capsys):
+def test_how_much_there_is_to_train_is_said_before_the_first_run(
+    toy, tmp_path, capsys, monkeypatch
+):
     aloud = settings(tmp_path, quiet=False)
     toy.stop_after = 3
     confirm.confirm("toy", aloud, options())
     sentence = r"2 settings with 5 seeds are 10 runs; they take about \S+ one after another, fewer"
     assert re.match(sentence, capsys.readouterr().err)
     toy.stop_after = None
+    # The runs that are there say more of the others than the trials of the search.
+    seconds = {"toy": [9.0]}
+    monkeypatch.setattr(
+        question, "_seconds", lambda record: seconds.get(record.folder.name, [2.0])
+    )
     confirm.confirm("toy", aloud, options(race=False))
-    again = r"2 settings with 5 seeds are 10 runs, of which 3 are there; the others take about \S+"
+    again = (
+        r"2 settings with 5 seeds are 10 runs, of which 3 are there; the others take about 14.0s"
+    )
     assert re.match(rf"{again} one after another\n", capsys.readouterr().err)
     confirm.confirm("toy", aloud, options())
     assert "settings with" not in capsys.readouterr().err
