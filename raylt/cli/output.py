@@ -84,7 +84,8 @@ def show(*parts: Any) -> None:
         for part in parts:
             # A command stays one line, so that it can be copied.
             whole = isinstance(part, str) and (not on_screen or "raylt " in part)
-            console.print(part, soft_wrap=whole, highlight=False, markup=False)
+            text = fitted(part, console.width) if whole and on_screen else part
+            console.print(text, soft_wrap=whole, highlight=False, markup=False)
     text = captured.get()
     click.echo(text if on_screen else re.sub(r" +$", "", text, flags=re.MULTILINE), nl=False)
 

@@ -52,3 +52,12 @@ def test_a_line_is_as_wide_as_the_terminal_and_whole_in_a_file(capsys, monkeypat
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 40
     assert " ".join(" ".join(lines).split()) == " ".join(LINE.split())
+
+
+def test_a_sentence_with_a_command_is_broken_beside_it(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.show("It is not finished, and about 15 runs are left; go on with `raylt confirm toy`")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert any("`raylt confirm toy`" in line for line in lines)
