@@ -124,9 +124,9 @@ def table(records: Sequence[Record], images: Images | None, *, ablations: bool) 
     if not scored:
         raise InputError(
             f"{records[0].name}: a setting must have been scored on the {chosen} images, but "
-            f"none has; {_remedy(records[0])}"
+            f"none has; {_remedy(records[0], chosen, searched=searched)}"
         )
-    notices = _notices(records, settings, scored, chosen)
+    notices = _notices(records, settings, scored, chosen, searched=searched)
     shown = {setting.study for setting in scored}
     records = [record for record in records if record.name in shown]
     best_epoch = confirm.metric(records[0]).startswith(BEST)
@@ -149,14 +149,18 @@ def _notices(
     settings: Sequence[_Runs],
     scored: Sequence[_Runs],
     images: Images,
+    *,
+    searched: bool,
 ) -> list[str]:
     """What is not finished, and which studies and settings are left out of the table."""
     shown = {setting.study for setting in scored}
     notices = [
         f"{r.name}: {line}" for r in records for line in status.question_lines(status.questions(r))
     ]
+    over = " over fresh seeds" if images == "validation" and not searched else ""
     notices += [
-        f"{record.name} is left out, for it has no score on the {images} images; {_remedy(record)}"
+        f"{record.name} is left out, for it has no score{over} on the {images} images; "
+        f"{_remedy(record, images, searched=searched)}"
         for record in records
         if record.name not in shown
     ]
@@ -173,11 +177,23 @@ def _notices(
     return notices
 
 
-def _remedy(record: Record) -> str:
-    """How a study gets scores over fresh seeds."""
+def _remedy(record: Record, images: Images, *, searched: bool) -> str:
+    """How a study gets scores on the images; over fresh seeds unless `searched`."""
+    if searched:
+        return status.what_next(record)
     if not record.searched:
         return status.alone(record)
-    return f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
+    confirmed = f"`{provenance.command(record, 'confirm', record.name)}` gives it one"
+    if images == "test":
+        return f"{confirmed}, and is counted as an opening of them"
+    baseline, best = record.baseline(), record.best()
+    if baseline is None or best is None or baseline.number == best.number:
+        return f"{confirmed}, but opens the test images as well, which is counted"
+    ablate = provenance.command(record, "ablate", record.name, "--no-path")
+    return (
+        f"`{ablate}` gives it one and leaves the test images closed; `raylt compare` ranks what "
+        f"the searches saw, one seed each"
+    )
 
 
 def _fresh(record: Record) -> list[_Runs]:

@@ -152,7 +152,22 @@ def test_a_study_that_was_only_searched_is_left_out_of_a_tested_table_and_named(
     (notice,) = table.notices
     assert notice.startswith("other is left out, for it has no score on the test images; `")
     assert "raylt confirm other" in notice
+    assert "counted as an opening" in notice
     assert "| sdclr, baseline" in formats.markdown(table)
+
+
+def test_a_study_without_fresh_seeds_gets_them_without_opening_the_test_images(toy, tmp_path):
+    toy.confirm()
+    balanced = "evaluation.labels=balanced"
+    other = made.study(tmp_path / "runs", balanced, name="other", trials=6, failed=())
+    (notice,) = rows.table([toy.open(), other], "validation", ablations=True).notices
+    assert notice.startswith("other is left out, for it has no score over fresh seeds on ")
+    assert "`raylt ablate other --no-path --runs" in notice
+    assert "confirm" not in notice
+    alone = made.study(tmp_path / "runs", balanced, name="alone", trials=1, failed=())
+    (notice,) = rows.table([toy.open(), alone], "validation", ablations=True).notices
+    assert "raylt confirm alone" in notice
+    assert notice.endswith("but opens the test images as well, which is counted")
 
 
 def test_a_baseline_that_won_is_one_row(tmp_path):
