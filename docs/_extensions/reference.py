@@ -129,7 +129,7 @@ def written() -> Iterator[str]:
 
 
 def metrics() -> Iterator[str]:
-    """The metrics that MLflow is given, by what each is of."""
+    """The metrics that MLflow is given, by what each is of, and what else a trial has."""
     heads = {
         "epoch": "Of a scored epoch",
         "trial": "Of a trial that has ended",
@@ -142,6 +142,8 @@ def metrics() -> Iterator[str]:
             asked = "" if row.always else "; in MLflow only where the study looks at it"
             yield f"| `{row.name}` | {row.meaning}{asked} | {row.unit} |"
         yield ""
+    yield from ("## What else a trial has", "", "| column or tag | meaning |", "|---|---|")
+    yield from (f"| `{name}` | {meaning} |" for name, meaning in metric_table.FIELDS.items())
 
 
 def python() -> Iterator[str]:

@@ -131,18 +131,22 @@ class Study:
         """One row for each trial, best first, by its number.
 
         Columns: `state`, `role`, the open leaves under their dotted paths (missing where a leaf is
-        not active), the metrics of the last scored epoch, and `seconds`.
+        not active), the metrics of the last scored epoch, and `seconds`; `cost/seconds`, the time
+        up to that epoch, only in a study that looks at it. `raylt help NAME` explains a column.
         """
         import pandas as pd
 
         paths = [leaf.path for leaf in self._record.space.leaves]
+        plan = self._record.space.study
+        asked = {item.metric for item in (*plan.objective, *plan.constraints)}
+        hidden = {"cost/seconds"} - asked
         rows = [
             {
                 "trial": trial.number,
                 "state": trial.state,
                 "role": trial.role,
                 **{path: trial.point.get(path) for path in paths},
-                **trial.last,
+                **{name: value for name, value in trial.last.items() if name not in hidden},
                 "seconds": trial.seconds,
             }
             for trial in self.trials

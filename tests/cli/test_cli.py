@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
@@ -21,6 +22,7 @@ from raylt import cli
 from raylt.schema import EnvironmentError, InputError
 from raylt.space import Space, overview
 from raylt.space.file import document
+from raylt.study.record.outcome import Outcome
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 SDCLR = str(SPACES / "sdclr.yaml")
@@ -146,6 +148,18 @@ def test_help_of_a_metric_is_its_meaning(capsys: pytest.CaptureFixture[str]) -> 
         in (error := capsys.readouterr().err)
     )
     assert error.endswith("did you mean 'val/few'?\n")
+
+
+def test_help_explains_every_column_of_a_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [field.name for field in dataclasses.fields(Outcome)]
+    shown = ["lr", "epochs", "attempt", "rank", "cpu_hours", "version.torch", "git.commit"]
+    for name in {*names, *shown} - {"number", "best", "last", "recipe"}:
+        assert cli.run(["help", name]) == 0, name
+        assert "of each " in capsys.readouterr().out, name
+    assert cli.run(["help", "epochs"]) == 0
+    assert capsys.readouterr().out.startswith("epochs (space file)")
+    assert cli.run(["help", "secnds"]) == 2
+    assert "did you mean 'seconds'?" in capsys.readouterr().err
 
 
 def test_help_of_a_key_is_its_entry(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,23 +64,26 @@ def _instead(words: Sequence[str]) -> str:
 
 
 def _of_key(word: str, verbs: Iterable[str]) -> str:
-    """The entries of a key, a method or a metric.
+    """The entries of a key, a method, a metric or another column of a trial.
 
     Raises:
         InputError: it is none of them, nor a verb.
     """
     from raylt.reference import keys
+    from raylt.schema import InputError
     from raylt.study.tracking import metric_table
 
-    if "/" in word and (rows := metric_table.named(word)):
-        return "\n".join(
-            f"{row.name} (metric of each {row.of})\n  {row.meaning} ({row.unit})" for row in rows
-        )
+    columns = "\n".join(metric_table.explained(word))
+    if "/" in word and columns:
+        return columns
     width = min(shutil.get_terminal_size().columns, 100)
-    metrics = [row.name for row in metric_table.TABLE]
-    entries = keys.text(keys.find(word, [*verbs, *metrics]), width=width)
+    others = [*verbs, *(row.name for row in metric_table.TABLE), *metric_table.FIELDS]
+    # A column may have the name of a key, too, as `epochs` has.
+    entries: Sequence[keys.Entry] = ()
+    with contextlib.suppress(*([InputError] if columns else [])):
+        entries = keys.find(word, others)
     sentences = [textwrap.fill(line, width) for line in keys.about(word).splitlines()]
-    return "\n\n".join(filter(None, [*sentences, entries]))
+    return "\n\n".join(filter(None, [*sentences, keys.text(entries, width=width), columns]))
 
 
 def _of_verb(context: click.Context, words: tuple[str, ...]) -> str:

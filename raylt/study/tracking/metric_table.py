@@ -52,7 +52,10 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
         "val/shots/std": ("deviation between many, medium and few", "fraction"),
         "val/std": ("val/thirds/std under its earlier name", "fraction"),
         "val/best/*": ("the epoch with the best val/accuracy so far", "fraction"),
-        "cost/seconds": ("wall-clock time of the trial so far", "s"),
+        "cost/seconds": (
+            "wall-clock time of the trial up to this score, over all attempts",
+            "s",
+        ),
         "train/loss": ("sum of the weighted terms of the loss", "nat"),
         "train/*": ("one weighted term of the loss", "nat"),
         "lr": ("learning rate of the last step", "1"),
@@ -66,7 +69,10 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
         ),
         "best_epoch/*": ("val/... of that epoch, flattered by luck", "fraction"),
         "epochs": ("finished epochs at the last score", "epochs"),
-        "seconds": ("wall-clock time over all attempts", "s"),
+        "seconds": (
+            "whole wall-clock time over all attempts; cost/seconds is the part up to the last score",
+            "s",
+        ),
         "cpu_hours": ("booked cores times hours", "h"),
         "gpu_hours": ("booked GPUs times hours", "h"),
     },
@@ -98,10 +104,51 @@ TABLE = tuple(
 """Every metric, in the order in which it stands in the documentation."""
 
 
+FIELDS: Mapping[str, str] = {
+    "trial": "its number in the study, from 0",
+    "state": "waiting, running, interrupted, complete, stopped early by the scheduler, or failed",
+    "role": "baseline, point of the space file, warm from an earlier study, or sampled",
+    "point": "the value of each open leaf that is active",
+    "attempts": "how often it was started; attempt in MLflow",
+    "attempt": "how often it was started; attempts in Python",
+    "epoch": "the last epoch that was scored; of a row of study.epochs() the one that it is about",
+    "time": "when an epoch was scored, in seconds since 1970",
+    "began": "when its process was first up, in seconds since 1970",
+    "ended": "when it was closed, in seconds since 1970",
+    "cpu_seconds": "booked cores times seconds, over all attempts",
+    "gpu_seconds": "booked GPUs times seconds, over all attempts",
+    "rank": "its place among the finished trials, written at the end of the search",
+    "failure": "why it failed, in one line",
+    "alone": "why it had to run with no other trial beside it, in one line",
+    "digest": "a digest of its recipe; the same recipe has the same",
+    "fingerprint": "a digest of the images that it saw; the same images have the same",
+    "dataset": "the name of its data, data.name of the recipe",
+    "machine": "the kind of processor or GPU that trained it",
+    "execution": "how its steps were computed: precision, layout, threads, compiled or not",
+    "version.*": "the version of a library that the search ran with",
+    "git.commit": "the commit of raylt that the search ran with",
+    "git.dirty": "whether raylt had changes that were not committed",
+    "raylt.key": "what raylt finds the run by",
+}
+"""What a trial has beside its metrics in Python, in `Study.frame()` or among its tags in MLflow."""
+
+
 def named(name: str) -> tuple[MetricRow, ...]:
     """The rows of a metric, those of its own name before those of a pattern."""
     own = tuple(row for row in TABLE if row.name == name)
     return own or tuple(row for row in TABLE if fnmatch.fnmatchcase(name, row.name))
+
+
+def explained(name: str) -> list[str]:
+    """What a metric or another column of a trial means; empty for any other word."""
+    return [
+        *(f"{r.name} (metric of each {r.of})\n  {r.meaning} ({r.unit})" for r in named(name)),
+        *(
+            f"{field} (of each trial)\n  {meaning}"
+            for field, meaning in FIELDS.items()
+            if fnmatch.fnmatchcase(name, field)
+        ),
+    ]
 
 
 def of_epoch(entry: Mapping[str, float], plan: Study) -> dict[str, float]:

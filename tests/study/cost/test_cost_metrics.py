@@ -5,6 +5,7 @@ import time
 import pytest
 
 from raylt.schema import InputError
+from raylt.study import notebook
 from raylt.study.search.searcher import TruthfulSearcher
 from tests.study.drive import toy
 
@@ -48,6 +49,18 @@ def test_cost_grows_with_the_epochs_and_spans_a_front_with_accuracy(study):
     assert made.frozen(0).values == [0.9, costs[0]]
     assert {trial.number for trial in made.study.best_trials} == {0, 1}
     assert made.best().number == 0
+
+
+@pytest.mark.parametrize("overrides", [(BOTH, WATCHED), ()])
+def test_a_table_has_the_time_up_to_the_last_score_where_the_study_looks_at_it(study, overrides):
+    made = study(*overrides, "epochs=1")
+    search = TruthfulSearcher(made, [], str)
+    search.suggest("a")
+    search.started("a")
+    search.on_trial_complete("a", {"epoch": 1, "val/accuracy": 0.9})
+    columns = notebook.Study(made).frame().columns
+    assert "seconds" in columns
+    assert ("cost/seconds" in columns) == bool(overrides)
 
 
 def test_cost_can_be_bounded(study):

@@ -6,9 +6,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from raylt import recipe as recipes
+from raylt.reference.keys import entries
 from raylt.study.search.searcher import TruthfulSearcher
 from raylt.study.tracking import views
-from raylt.study.tracking.metric_table import TABLE, rounded
+from raylt.study.tracking.metric_table import TABLE, explained, rounded
 from raylt.study.workers import system_metrics
 from tests.study.drive import FINGERPRINT
 from tests.study.fake import metrics
@@ -47,6 +48,9 @@ def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
         "attempt": "1",
     }
     assert child.data.tags.items() >= wanted.items()
+    keys = {entry.key.rpartition(".")[2] for entry in entries()}
+    own = {tag for tag in child.data.tags if not tag.startswith("mlflow.")}
+    assert [tag for tag in own - keys - {"study"} if not explained(tag)] == []
     for run in (parent, child):
         (seen,) = run.inputs.dataset_inputs
         assert (seen.dataset.name, seen.dataset.digest) == ("digits", FINGERPRINT)
