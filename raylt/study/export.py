@@ -19,8 +19,10 @@ from raylt.study.record.outcome import Outcome
 from raylt.study.record.record import Record
 from raylt.study.record.text import SHOWN, percent
 from raylt.study.report import status
+from raylt.study.report.best import retrain
 from raylt.study.resources import environment
-from raylt.study.run import same_data
+from raylt.study.run import retention, same_data
+from raylt.trial.checkpoints import checkpoint_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -204,13 +206,12 @@ def export(record: Record, trial: Outcome, folder: Path, *, root: Path) -> dict[
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"the folder must be new or empty, but {folder} is not; choose another")
-    # torch takes seconds to import: what can be refused is refused before.
+    model, weights = _load(record, trial, root)
     import torch
     from safetensors.torch import save_file
 
     from raylt.trial import portable
 
-    model, weights = _load(record, trial, root)
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
     try:
         draft.mkdir(parents=True)
@@ -270,6 +271,10 @@ def register(record: Record, trial: Outcome, *, root: Path, uri: str, name: str)
 
 def _load(record: Record, trial: Outcome, root: Path) -> tuple[Portable, dict[str, Tensor]]:
     """A trial's model and weights, after the epoch that the study judges it by."""
+    source = bucket.trial_folder(record, trial.number, whole=True)
+    if not any(source.glob(checkpoint_names.PATTERN)):
+        raise EnvironmentError(_missing(record, trial, source))
+    # torch takes seconds to import: what can be refused is refused before.
     from raylt.data import images
     from raylt.trial import portable
 
@@ -280,8 +285,21 @@ def _load(record: Record, trial: Outcome, root: Path) -> tuple[Portable, dict[st
         images.black(data) if "shape" in data else None,
         functools.partial(same_data.require_here, record, root),
         digest=trial.digest,
-        folder=bucket.trial_folder(record, trial.number, whole=True),
+        folder=source,
         best=_by_best_epoch(record),
+    )
+
+
+def _missing(record: Record, trial: Outcome, folder: Path) -> str:
+    """That a trial has no checkpoint, whether raylt removed it, and how to have one."""
+    again = f"train it again with `{retrain(record, trial)}`"
+    plan = record.space.study
+    if plan.checkpoints == "all" or trial.number in retention.kept(record, record.outcomes()):
+        return f"{folder} must hold a checkpoint, but holds none; {again}"
+    return (
+        f"trial {trial.number} must have a checkpoint, but raylt removed it once the trial was "
+        f"over: `study.checkpoints: top` keeps those of the baseline and of the best "
+        f"{plan.confirm.top}, and `study.checkpoints: all` in a new study all; {again}"
     )
 
 

@@ -107,8 +107,7 @@ def load(
     trained = read(folder, recipe.digest, digest, method=method)
     if trained is None:
         raise EnvironmentError(
-            f"{folder} must hold a whole checkpoint, but holds none; was it removed? train it "
-            f"again"
+            f"{folder} must hold a whole checkpoint of this recipe, but holds none; train it again"
         )
     method.load_state_dict(trained.method)
     classify = score.classifier(method, splits, recipe, device=device)

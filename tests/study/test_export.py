@@ -22,7 +22,7 @@ from raylt.schema import EnvironmentError, InputError
 from raylt.study import export
 from raylt.study.run import same_data
 from raylt.trial import portable, worker
-from raylt.trial.checkpoints import checkpoint
+from raylt.trial.checkpoints import checkpoint, checkpoint_names
 from tests.study import made
 from tests.study.start import made as photos
 
@@ -283,10 +283,20 @@ def test_a_trial_that_cannot_be_exported_is_named(trained, number, reason):
 
 
 def test_a_trial_without_a_checkpoint_is_named(tmp_path):
-    record = made.study(tmp_path, trials=1, failed=(), tables=False)
-    with pytest.raises(EnvironmentError, match="must hold a whole checkpoint"):
+    record = made.study(tmp_path, trials=5, failed=(), tables=False)
+    with pytest.raises(EnvironmentError, match="must hold a checkpoint, but holds none; train it"):
         export.export(record, record.best(), tmp_path / "out", root=tmp_path)
+    last = record.ranking()[-1]
+    with pytest.raises(EnvironmentError) as removed:
+        export.export(record, last, tmp_path / "out", root=tmp_path)
+    error = str(removed.value)
+    assert "raylt removed it once the trial was over: `study.checkpoints: top` keeps" in error
+    assert "`study.checkpoints: all` in a new study all" in error
+    assert f"--study made-trial-{last.number} --data-of made" in error
     assert not (tmp_path / "out").exists()
+    (record.trial_folder(last.number) / checkpoint_names.checkpoint(1)).write_bytes(b"damaged")
+    with pytest.raises(EnvironmentError, match="must hold a whole checkpoint of this recipe"):
+        export.export(record, last, tmp_path / "out", root=tmp_path)
 
 
 @pytest.mark.slow

@@ -89,7 +89,9 @@ def retrain(record: Record, trial: Outcome) -> str:
         for path, value in trial.point.items()
     ]
     file = str(record.folder / "space.yaml")
-    again = f"{record.name}-{'best' if record.searched else 'again'}"
+    winner = record.best()
+    which = "best" if winner and winner.number == trial.number else f"trial-{trial.number}"
+    again = f"{record.name}-{which if record.searched else 'again'}"
     name = storage.free_name(again, record.folder.parent, record.url)
     named = ["--study", name, "--data-of", record.name]
     return provenance.command(record, "train", "-s", file, *named, *values)

@@ -6,6 +6,7 @@ What a trial reported, its predictions and its output are small, and always stay
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
@@ -50,12 +51,12 @@ class Retention(Listener):
             self._baseline = outcome
         if self._record.space.study.checkpoints == "all":
             return
-        kept = self._kept()
-        for number in self._held - kept:
+        unwanted = self._held - self._kept()
+        for number in unwanted:
             for path in self._record.trial_folder(number).glob(checkpoint_names.PATTERN):
                 path.unlink(missing_ok=True)
-        self._unwanted |= self._held - kept
-        self._held &= kept
+        self._unwanted |= unwanted
+        self._held -= unwanted
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = self._thread.submit(self._sweep)
 
@@ -75,11 +76,16 @@ class Retention(Listener):
         if self._baseline is not None:
             # The constraints are measured against it, whatever became of it.
             outcomes[self._baseline.number] = self._baseline
-        ranking = ranked(tuple(outcomes.values()), self._record.space.study)
-        finished = [outcome for outcome in ranking if outcome.state == "complete"]
-        kept = {outcome.number for outcome in finished if outcome.role == "baseline"}
-        others = [outcome.number for outcome in finished if outcome.role != "baseline"]
-        kept.update(others[: self._record.space.study.confirm.top])
-        if len(self._record.objectives) > 1:
-            kept.update(trial.number for trial in self._record.study.best_trials)
-        return kept
+        return kept(self._record, [*outcomes.values()])
+
+
+def kept(record: Record, outcomes: Sequence[Outcome]) -> set[int]:
+    """Those of ended trials whose checkpoints stay where `study.checkpoints` is `top`."""
+    ranking = ranked(outcomes, record.space.study)
+    finished = [outcome for outcome in ranking if outcome.state == "complete"]
+    numbers = {outcome.number for outcome in finished if outcome.role == "baseline"}
+    others = [outcome.number for outcome in finished if outcome.role != "baseline"]
+    numbers.update(others[: record.space.study.confirm.top])
+    if len(record.objectives) > 1:
+        numbers.update(trial.number for trial in record.study.best_trials)
+    return numbers

@@ -70,7 +70,7 @@ _ROWS: Mapping[Of, Mapping[str, tuple[str, str]]] = {
         "best_epoch/*": ("val/... of that epoch, flattered by luck", "fraction"),
         "epochs": ("finished epochs at the last score", "epochs"),
         "seconds": (
-            "whole wall-clock time over all attempts; cost/seconds is the part up to the last score",
+            "wall-clock time over all attempts; up to the last score it is cost/seconds",
             "s",
         ),
         "cpu_hours": ("booked cores times hours", "h"),
@@ -130,7 +130,7 @@ FIELDS: Mapping[str, str] = {
     "git.dirty": "whether raylt had changes that were not committed",
     "raylt.key": "what raylt finds the run by",
 }
-"""What a trial has beside its metrics in Python, in `Study.frame()` or among its tags in MLflow."""
+"""What a trial has beside its metrics in Python, in `Study.frame()` or in the tags of MLflow."""
 
 
 def named(name: str) -> tuple[MetricRow, ...]:
