@@ -67,7 +67,7 @@ def logs(study: str, trial: int, follow: bool, settings: Settings) -> None:
                 record,
                 trial,
                 write=functools.partial(output.echo, nl=False),
-                driven=lambda: lock.driver_of(record.folder, record.url) is not None,
+                driven=lambda: lock.is_searching(record.folder, record.url),
             )
         else:
             output.show(*printed.parts(record, trial))

@@ -46,6 +46,16 @@ def driver_of(folder: Path, url: str | None) -> Driver | None:
     return postgres.driver(url, folder.name) if url else None
 
 
+def is_searching(folder: Path, url: str | None) -> bool:
+    """Whether a process runs the trials of a study's search now, and not a question about it.
+
+    Raises:
+        EnvironmentError: the server does not answer.
+    """
+    driver = driver_of(folder, url)
+    return driver is not None and not driver.question
+
+
 def _try_to_lock(file: TextIO) -> bool:
     """Whether this process has the lock now, and no other driver."""
     deadline = time.monotonic() + _READERS

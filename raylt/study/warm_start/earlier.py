@@ -31,7 +31,7 @@ class Earlier:
     trials: tuple[Outcome, ...]
     """All of them, the best in the eyes of the new study first."""
     running: bool = False
-    """Whether somebody drives it now."""
+    """Whether its search runs now."""
     resume: str = ""
     """The command that goes on with it; "" of a file."""
 
@@ -86,7 +86,7 @@ def _of_study(source: Source, space: Space, folder: Path, url: str | None) -> Ea
             method=record.space.known["method.name"],
             fingerprint=record.facts["fingerprint"],
             trials=ranked(record.outcomes(), space.study),
-            running=lock.driver_of(record.folder, record.url) is not None,
+            running=lock.is_searching(record.folder, record.url),
             resume=provenance.command(record, "resume", record.name),
         )
 

@@ -105,9 +105,12 @@ def test_a_database_that_is_damaged_is_the_worlds_fault(old, tmp_path):
         read(tmp_path)
 
 
-def test_whether_somebody_drives_a_source_is_known(old, tmp_path):
+def test_whether_the_search_of_a_source_runs_is_known(old, tmp_path):
     record = old(tmp_path)
     with lock.locked(record.folder, None):
         (result,) = read(tmp_path)
     assert result.running
     assert result.resume == f"raylt resume old --runs {tmp_path / 'runs'}"
+    with lock.locked(record.folder, None, question="ablate"):
+        (result,) = read(tmp_path)
+    assert not result.running
