@@ -155,6 +155,7 @@ def test_files_have_the_usual_permissions(exported, tmp_path):
 
 def test_a_model_is_not_exported_with_other_images(tmp_path):
     record = made.study(tmp_path, trials=1, failed=(), tables=False, fingerprint="0" * 16)
+    (record.trial_folder(0) / "checkpoint-000006.safetensors").touch()
     with pytest.raises(InputError, match=r"must be those that it began with, .* 0{16}, now"):
         export.export(record, record.best(), tmp_path / "out", root=tmp_path)
     assert not (tmp_path / "out").exists()
