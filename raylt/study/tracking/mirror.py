@@ -21,6 +21,7 @@ from raylt.study.cost import executions
 from raylt.study.record.outcome import Outcome, Step, course
 from raylt.study.record.record import Record
 from raylt.study.record.text import plain
+from raylt.study.report.charts import figure
 from raylt.study.tracking import artifacts, description, metric_table, views
 from raylt.study.tracking.mlflow_runs import STUDY, MlflowRuns, Run, is_refusal, key_of
 from raylt.study.warm_start import origins
@@ -32,6 +33,8 @@ DRAWN = 10
 """Trials of a study up to which each has its charts; of a larger one only the baseline and those
 that were the best when they ended, for three charts take half a second of the driver's processor,
 which the trials need. Every trial has the table that they are drawn from."""
+_COLOUR = "mlflow.runColor"
+"""The tag of a run's colour in MLflow's charts; the baseline has the one of the report."""
 _RANKED = 200
 """Trials that get their rank at the end of a search, which waits for it."""
 
@@ -188,9 +191,11 @@ class MlflowMirror:
     def _place(self, outcome: Outcome) -> tuple[str, str, dict[str, str]]:
         """The name of a trial's run, the run that it hangs under, and the tags that say what it
         is."""
-        known = " (baseline)" if outcome.role == "baseline" else ""
         number = str(outcome.number)
-        return f"trial {number}{known}", self.study_run.id, {"trial": number}
+        name, tags = f"trial {number}", {"trial": number}
+        if outcome.role == "baseline":
+            name, tags = f"{name} (baseline)", {**tags, _COLOUR: figure.BLUE}
+        return name, self.study_run.id, tags
 
     def _close_trial(self, run: Run, outcome: Outcome) -> None:
         metrics = {

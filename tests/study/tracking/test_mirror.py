@@ -29,6 +29,9 @@ def test_a_study_is_a_parent_and_a_child_for_each_trial(study, connect, client):
     assert set(runs.all) == {"toy", "trial 0", "trial 1"}
     parent, child = runs["toy"], runs["trial 0"]
     assert child.info.run_name == "trial 0 (baseline)"
+    # In MLflow's charts the baseline is told from the others.
+    assert child.data.tags["mlflow.runColor"] == "#0072b2"
+    assert "mlflow.runColor" not in runs["trial 1"].data.tags
     for run in (child, runs["trial 1"]):
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert [parent.info.status, child.info.status] == ["FINISHED", "FINISHED"]
