@@ -39,6 +39,7 @@ def test_the_examples_are_searched_together(tmp_path):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_the_same_files_work_beside_a_space_file_and_go_with_the_study(tmp_path):
     texts = dict(EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")))
     (tmp_path / "mine").mkdir()

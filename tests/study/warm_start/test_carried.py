@@ -179,6 +179,7 @@ def test_check_prints_the_points_and_takes_the_folder_of_runs(old, tmp_path, cap
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_search_remembers_and_goes_on_when_its_source_is_gone(
     old, tmp_path, capsys, monkeypatch
 ):
